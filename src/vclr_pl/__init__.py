@@ -1,0 +1,1 @@
+"""Video Contrastive Learning with Global Context, as PyTorch Lightning modules."""
