@@ -1,0 +1,1 @@
+"""Networks from frames or clips to pooled features."""

@@ -1,0 +1,43 @@
+"""A ResNet for small frames and no GPU: a 3x3 stem without max-pooling, one basic block a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
+
+
+class SmallResNet(nn.Module):
+    """Frames `[N, 3, H, W]` to pooled features `[N, widths[-1]]`.
+
+    Args:
+        widths: channels of the stages; every stage but the first halves the resolution.
+        stem_stride: stride of the first convolution.
+    """
+
+    def __init__(self, *, widths: Sequence[int], stem_stride: int) -> None:
+        super().__init__()
+        self.feature_dim = widths[-1]
+        self.conv1 = nn.Conv2d(3, widths[0], 3, stride=stem_stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        stages = [_stage(widths[0], widths[0], stride=1)]
+        stages += [_stage(narrow, wide, stride=2) for narrow, wide in pairwise(widths)]
+        self.stages = nn.Sequential(*stages)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, frames: Tensor) -> Tensor:
+        features: Tensor = self.stages(torch.relu_(self.bn1(self.conv1(frames))))
+        return features.mean((2, 3))
+
+
+def _stage(narrow: int, wide: int, *, stride: int) -> Any:
+    if stride == 1 and narrow == wide:
+        return BasicBlock(narrow, wide)
+    shortcut = nn.Sequential(nn.Conv2d(narrow, wide, 1, stride=stride, bias=False), nn.BatchNorm2d(wide))
+    return BasicBlock(narrow, wide, stride=stride, downsample=shortcut)

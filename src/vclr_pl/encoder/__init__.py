@@ -1,0 +1,1 @@
+"""Heads, the query encoder, the momentum encoder and the queues."""

@@ -1,0 +1,62 @@
+"""The momentum encoder: an exponential moving average of the query encoder's parameters (MoCo, eq. 2)."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from vclr_pl.encoder.video_encoder import VideoEncoder
+
+
+class MomentumEncoder(torch.nn.Module):
+    """Follows `encoder`: parameter <- momentum x own + (1 - momentum) x query's, after each optimizer step.
+
+    Batch norms keep their own statistics and stay in training mode while pretraining runs; buffers are never averaged.
+
+    Args:
+        encoder: the query encoder; its parameters are copied.
+        momentum: share that is kept at an update.
+        copy_buffers: also start from the query encoder's batch-norm statistics. The release copies parameters alone; in
+            training mode nothing reads these statistics, so it matters only to who evaluates the momentum encoder early.
+    """
+
+    def __init__(self, encoder: VideoEncoder, *, momentum: float, copy_buffers: bool) -> None:
+        super().__init__()
+        self.momentum, self.copy_buffers = momentum, copy_buffers
+        self.encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.restart(encoder)
+
+    @torch.no_grad()
+    def restart(self, encoder: VideoEncoder) -> None:
+        """Take over the query encoder's parameters as they are now, for instance after weights were loaded into it."""
+        torch._foreach_copy_(list(self.encoder.parameters()), [parameter.detach() for parameter in encoder.parameters()])
+        if self.copy_buffers:
+            for own, other in zip(self.encoder.buffers(), encoder.buffers(), strict=True):
+                own.copy_(other)
+        else:
+            _reset_batch_norms(self.encoder)
+
+    @torch.no_grad()
+    def update(self, encoder: VideoEncoder) -> None:
+        """One moving-average step, over all parameters at once and in place."""
+        own: list[Tensor] = list(self.encoder.parameters())
+        other: list[Tensor] = [parameter.detach() for parameter in encoder.parameters()]
+        torch._foreach_mul_(own, self.momentum)
+        torch._foreach_add_(own, other, alpha=1.0 - self.momentum)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """`[N, *view]` to pooled features `[N, F]`."""
+        features: Tensor = self.encoder(frames)
+        return features
+
+    def project(self, head: str, pooled: Tensor) -> Tensor:
+        """`[..., F]` to what the head says of it, `[..., D]`."""
+        return self.encoder.project(head, pooled)
+
+
+def _reset_batch_norms(module: torch.nn.Module) -> None:
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.modules.batchnorm._NormBase):
+            layer.reset_running_stats()

@@ -1,0 +1,61 @@
+"""A queue of keys of earlier steps, the negatives of the contrast (MoCo, section 3.2).
+
+Legend: K rows, N keys of one step on all ranks, D projection.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+
+class NegativeQueue(nn.Module):
+    """Ring of K keys in persistent buffers: rows, pointer and, on wish, whose they are.
+
+    A row is 4 D bytes: K = 131,072 rows of D = 128 are 64 MiB.
+
+    Args:
+        length: K.
+        dim: D.
+        initialization: `release` draws rows uniformly in +-sqrt(3 / D), of norm 1 on average only; `unit` scales normal draws to
+            norm 1, so that the first K / N steps contrast with rows of the length that keys have.
+        mask_own_video: keep video ids and mask a query's own video among its negatives. The release does not: on UCF101 its
+            queue holds about 14 stale keys of every video, the anchor's own among the negatives.
+    """
+
+    rows: Tensor
+    pointer: Tensor
+    video_index: Tensor
+
+    def __init__(self, *, length: int, dim: int, initialization: Literal["release", "unit"], mask_own_video: bool) -> None:
+        super().__init__()
+        if initialization not in ("release", "unit"):
+            raise ValueError(f"initialization is 'release' or 'unit', not {initialization!r}")
+        self.length, self.mask_own_video = length, mask_own_video
+        bound = math.sqrt(3.0 / dim)
+        rows_KD = (
+            torch.empty(length, dim).uniform_(-bound, bound)
+            if initialization == "release"
+            else nn.functional.normalize(torch.randn(length, dim), dim=1)
+        )
+        self.register_buffer("rows", rows_KD)
+        self.register_buffer("pointer", torch.zeros((), dtype=torch.long))
+        if mask_own_video:
+            self.register_buffer("video_index", torch.full((length,), -1, dtype=torch.long))
+
+    def own_video(self, video_index_B: Tensor) -> Tensor | None:
+        """`[B, K]`, True where a row is of the query's own video; None where ids are not kept."""
+        return video_index_B.unsqueeze(1) == self.video_index if self.mask_own_video else None
+
+    @torch.no_grad()
+    def enqueue(self, keys_ND: Tensor, video_index_N: Tensor) -> None:
+        """Overwrite the N oldest rows in place. Call after backward: the graph of the step still reads the old rows."""
+        count = len(keys_ND)
+        places_N = torch.arange(count, device=self.rows.device).add_(self.pointer).remainder_(self.length)
+        self.rows.index_copy_(0, places_N, keys_ND.to(self.rows.dtype))
+        if self.mask_own_video:
+            self.video_index.index_copy_(0, places_N, video_index_N)
+        self.pointer.add_(count).remainder_(self.length)

@@ -1,0 +1,58 @@
+"""Temporal order regularization: is the query tuple in order, is the key tuple (VCLR section 3.4).
+
+A linear classifier sees both tuples' projected frames in the order shown and names one of four cases:
+query shuffled + 2 x key shuffled.
+
+Legend: B videos, S segments, D projection.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.op.precision import at_least_float32, unit_norm
+from vclr_pl.types import Contrast, Projections, TermOutput
+
+CASES = 4
+
+
+class TemporalOrder(nn.Module):
+    """Head `order`: query and key `[B, S, D]` in the order shown; the classifier is part of the objective.
+
+    Args:
+        weight: factor of this term in the sum.
+        segments: S, frames of a tuple.
+        dim: D of the order head.
+        normalize_over: `segment` scales each of the D features to unit norm over the S places, as the release does (a slip:
+            it mixes the frames that are to be told apart); `feature` scales each frame's feature, as was surely meant.
+    """
+
+    head: ClassVar[str] = "order"
+    queue: ClassVar[str | None] = None
+
+    def __init__(self, *, weight: float, segments: int, dim: int, normalize_over: Literal["segment", "feature"]) -> None:
+        super().__init__()
+        if normalize_over not in ("segment", "feature"):
+            raise ValueError(f"normalize_over is 'segment' or 'feature', not {normalize_over!r}")
+        self.weight = weight
+        self.normalized_dim = 1 if normalize_over == "segment" else 2
+        self.classifier = nn.Linear(2 * segments * dim, CASES)
+
+    def order_features(self, projected_BSD: Tensor) -> Tensor:
+        """`[B, S, D]` to the classifier's half of the input `[B, S D]`."""
+        return unit_norm(projected_BSD, dim=self.normalized_dim).flatten(1)
+
+    def logits(self, contrast: Contrast) -> Tensor:
+        """`[B, 4]`."""
+        both = torch.cat([self.order_features(contrast.query), self.order_features(contrast.key)], dim=1)
+        logits_B4: Tensor = self.classifier(both)
+        return logits_B4
+
+    def forward(self, projections: Projections) -> TermOutput:
+        logits_B4 = at_least_float32(self.logits(projections.by_head[self.head]))
+        loss = nn.functional.cross_entropy(logits_B4, projections.order_label)
+        accuracy = 100.0 * (logits_B4.detach().argmax(1) == projections.order_label).float().mean()
+        return TermOutput(loss=loss, metrics={"accuracy": accuracy})

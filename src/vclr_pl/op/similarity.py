@@ -1,0 +1,35 @@
+"""How alike features are: what tells a healthy run from a collapsing one.
+
+Legend: B videos, K queue rows, D projection.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vclr_pl.op.precision import unit_norm
+
+
+@torch.no_grad()
+def contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> dict[str, Tensor]:
+    """Mean cosine of positives, of other videos in the batch and of the queue, and top-1 within the batch in percent.
+
+    A positive similarity no higher than that of the batch's other videos is the collapse alarm: the loss can still look
+    good then, because the stale queue alone looks different.
+    """
+    between_BB = query_BD.detach() @ key_BD.t()
+    own_B = between_BB.diagonal()
+    others = max(len(own_B) * (len(own_B) - 1), 1)
+    return {
+        "positive_similarity": own_B.mean(),
+        "batch_similarity": (between_BB.sum() - own_B.sum()) / others,
+        "queue_similarity": query_BD.detach().mean(0) @ queue_KD.mean(0),
+        "batch_accuracy": 100.0 * (between_BB.argmax(1) == torch.arange(len(own_B), device=own_B.device)).float().mean(),
+    }
+
+
+@torch.no_grad()
+def feature_spread(features_BF: Tensor) -> Tensor:
+    """Root of the summed variance of unit-norm features over the batch: 0 when all are one vector, near 1 when spread."""
+    return unit_norm(features_BF.detach()).var(0, unbiased=False).sum().sqrt()

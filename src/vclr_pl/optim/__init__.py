@@ -1,0 +1,1 @@
+"""Learning rate, its schedule, and the optimizer."""

@@ -1,0 +1,34 @@
+"""SGD whose learning rate grows with the global batch (linear scaling rule, Goyal et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+class LinearScaledSGD:
+    """Makes the optimizer once the global batch is known: lr x global batch / reference batch.
+
+    Args:
+        lr: learning rate at the reference batch.
+        reference_batch_size: videos of all devices and accumulated batches together at which `lr` holds.
+        momentum, weight_decay: as of `torch.optim.SGD`.
+    """
+
+    def __init__(self, *, lr: float, reference_batch_size: int, momentum: float, weight_decay: float) -> None:
+        self.lr, self.reference_batch_size, self.momentum, self.weight_decay = lr, reference_batch_size, momentum, weight_decay
+
+    def scaled_lr(self, *, global_batch_size: int) -> float:
+        return self.lr * global_batch_size / self.reference_batch_size
+
+    def build(self, *, parameters: Iterable[nn.Parameter], global_batch_size: int) -> torch.optim.Optimizer:
+        """The optimizer over `parameters`, updated as one list (`foreach`)."""
+        return torch.optim.SGD(
+            parameters,
+            lr=self.scaled_lr(global_batch_size=global_batch_size),
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            foreach=True,
+        )

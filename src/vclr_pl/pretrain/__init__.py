@@ -1,0 +1,1 @@
+"""Pretraining: where data, encoders and objective meet."""

@@ -1,0 +1,201 @@
+"""VCLR pretraining as a LightningModule (Kuang et al. 2021, arXiv 2108.02722).
+
+Legend: B videos a device, S segments, F backbone features, D projection, K queue rows, W ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.encoder.momentum_encoder import MomentumEncoder
+from vclr_pl.encoder.negative_queue import NegativeQueue
+from vclr_pl.encoder.runtime import EncoderRuntime
+from vclr_pl.encoder.video_encoder import VideoEncoder
+from vclr_pl.objective.weighted_sum import WeightedSum
+from vclr_pl.op.batch_shuffle import permutation_of
+from vclr_pl.op.collective import gather_stacked, world_size
+from vclr_pl.op.precision import unit_norm
+from vclr_pl.op.segment_consensus import segment_consensus
+from vclr_pl.op.similarity import feature_spread
+from vclr_pl.optim.linear_scaling import LinearScaledSGD
+from vclr_pl.optim.warmup_cosine import WarmupCosine
+from vclr_pl.pretrain.training_length import TrainingLength, training_length
+from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
+from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews
+
+
+class VCLRModule(lightning.LightningModule):
+    """The published step: encode keys, encode queries, sum the terms; after backward, enqueue; after the update, follow.
+
+    Args:
+        backbone: `[N, *view]` to `[N, F]`, with `feature_dim`.
+        head: makes a projection head from `feature_dim`; one is made for each head that the objective reads.
+        objective: the weighted terms.
+        encoding: how views are grouped into passes.
+        momentum_encoder: makes the momentum encoder from the query encoder.
+        queue: makes a queue from `dim`, by the name of its head; queues that no term reads are not made.
+        optimizer, schedule: learning rate, its scaling and its course.
+        runtime: memory layout and compilation.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Any,
+        head: Callable[..., nn.Module],
+        objective: WeightedSum,
+        encoding: ViewEncoding,
+        momentum_encoder: Callable[[VideoEncoder], MomentumEncoder],
+        queue: Mapping[str, Callable[..., NegativeQueue]],
+        optimizer: LinearScaledSGD,
+        schedule: WarmupCosine,
+        runtime: EncoderRuntime,
+    ) -> None:
+        super().__init__()
+        self.objective, self.encoding, self.runtime = objective, encoding, runtime
+        self.optimizer, self.schedule = optimizer, schedule
+        heads = {name: head(feature_dim=backbone.feature_dim) for name in objective.heads}
+        self.encoder = VideoEncoder(backbone=backbone, heads=heads)
+        self.momentum_encoder = momentum_encoder(self.encoder)
+        self.queues = nn.ModuleDict({name: queue[name](dim=self.encoder.heads[name].dim) for name in objective.queues})
+        self.awaiting_enqueue: dict[str, Tensor] = {}
+        self.awaiting_video_index: Tensor | None = None
+        for encoder in (self.encoder, self.momentum_encoder.encoder):
+            runtime.apply(encoder)
+
+    def features(self, frames: Tensor) -> Tensor:
+        """Normalized frames `[N, *view]` to the query encoder's pooled features `[N, F]`: what evaluation uses."""
+        pooled: Tensor = self.encoder(self.runtime.prepare(frames))
+        return pooled
+
+    def training_step(self, batch: SegmentViews) -> Tensor:
+        keys = self.project_keys(self.encode_keys(batch))
+        queries = self.encode_queries(batch)
+        outcome: ObjectiveTerms = self.objective(self.contrasts(self.project_queries(queries), keys, batch))
+        self.await_enqueue(keys, batch)
+        self.log_step(outcome, queries, len(batch))
+        return outcome.total
+
+    def on_after_backward(self) -> None:
+        self.enqueue()
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        self.momentum_encoder.update(self.encoder)
+
+    @torch.no_grad()
+    def encode_keys(self, batch: SegmentViews) -> PooledKeys:
+        """Pooled features of the key views, by the momentum encoder with its batch norms in training mode."""
+        return self.encoding.keys(lambda frames: self.momentum_encoder(self.runtime.prepare(frames)), batch, self.draw_permutation())
+
+    def encode_queries(self, batch: SegmentViews) -> PooledQueries:
+        """Pooled features of anchor and query tuple, by the query encoder."""
+        return self.encoding.queries(lambda frames: self.encoder(self.runtime.prepare(frames)), batch)
+
+    def project_queries(self, pooled: PooledQueries) -> dict[str, Tensor]:
+        """What each head says of the queries: `[B, D]`, for the order head `[B, S, D]` not yet scaled."""
+        return _project(self.encoder, frames=pooled.anchor, in_tuple=pooled.tuple)
+
+    @torch.no_grad()
+    def project_keys(self, pooled: PooledKeys) -> dict[str, Tensor]:
+        """What each head says of the keys: `[S, B, D]`, for the segment head `[B, D]`, for the order head `[B, S, D]`."""
+        return _project(self.momentum_encoder.encoder, frames=pooled.frames, in_tuple=pooled.tuple)
+
+    def contrasts(self, queries: Mapping[str, Tensor], keys: Mapping[str, Tensor], batch: SegmentViews) -> Projections:
+        """Pair queries and keys of each head, with the queue as it was before this step."""
+        by_head = {}
+        for name in queries:
+            queue = self.queue_of(name)
+            rows = None if queue is None else queue.rows
+            own_video = None if queue is None else queue.own_video(batch.video_index)
+            by_head[name] = Contrast(query=queries[name], key=keys[name], queue=rows, own_video=own_video)
+        return Projections(by_head=by_head, order_label=batch.order_label)
+
+    @torch.no_grad()
+    def await_enqueue(self, keys: Mapping[str, Tensor], batch: SegmentViews) -> None:
+        """Gather all ranks' keys; the queues take them after backward, which still reads the old rows."""
+        for name in self.queues:
+            keys_VBD = keys[name] if keys[name].dim() == 3 else keys[name].unsqueeze(0)
+            self.awaiting_enqueue[name] = gather_stacked(keys_VBD).transpose(0, 1).flatten(0, 2)  # view, then rank, then video
+        self.awaiting_video_index = gather_stacked(batch.video_index).flatten()
+
+    def enqueue(self) -> None:
+        """Move the awaited keys into the queues; equal on all ranks."""
+        for name, keys_ND in self.awaiting_enqueue.items():
+            queue, video_index = self.queue_of(name), self.awaiting_video_index
+            assert queue is not None
+            assert video_index is not None
+            queue.enqueue(keys_ND, video_index.repeat(len(keys_ND) // len(video_index)))
+        self.awaiting_enqueue.clear()
+
+    def queue_of(self, head: str) -> NegativeQueue | None:
+        """The queue that the head's term contrasts with, if any."""
+        return cast(NegativeQueue, self.queues[head]) if head in self.queues else None
+
+    def draw_permutation(self) -> Callable[[int], Tensor]:
+        """The shuffles of this batch: from the number of the batch alone, hence equal on all ranks and after a resume."""
+        draws = iter(range(self.batches_seen() * 16, (self.batches_seen() + 1) * 16))
+        return lambda rows: permutation_of(size=rows * world_size(), draw=next(draws))
+
+    def batches_seen(self) -> int:
+        return self.trainer.fit_loop.epoch_loop.total_batch_idx if self._trainer is not None else 0
+
+    def log_step(self, outcome: ObjectiveTerms, queries: PooledQueries, batch_size: int) -> None:
+        """Losses and what the terms show of the run; the logger reads them at its own interval."""
+        if self._trainer is None:
+            return
+        scalars: dict[str, Any] = {"train/loss": outcome.total.detach(), "train/feature_spread": feature_spread(queries.anchor)}
+        for name, output in outcome.terms.items():
+            scalars[f"train/loss_{name}"] = output.loss.detach()
+            scalars.update({f"train/{name}_{metric}": value for metric, value in output.metrics.items()})
+        scalars["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log_dict(scalars, batch_size=batch_size)
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit":
+            self.length = training_length(self.trainer)
+            self.check_queues(self.length)
+
+    def check_queues(self, length: TrainingLength) -> None:
+        """Refuse a queue that one step would overwrite whole.
+
+        Raises:
+            InputError: when a queue is not longer than the keys of one step on all ranks.
+        """
+        for name in self.queues:
+            keys = length.batch_size * length.world_size * (1 if name == "segment" else self.trainer.datamodule.segments)  # type: ignore[attr-defined]
+            queue = self.queue_of(name)
+            if queue is not None and queue.length <= keys:
+                raise InputError(
+                    expected=f"a queue longer than the {keys} keys that one step puts in",
+                    got=f"queue.{name}.length={queue.length}",
+                    remedy=f"Set queue.{name}.length to a few times {keys}, or lower loader.batch_size.",
+                )
+
+    def configure_optimizers(self) -> Any:
+        parameters = [*self.encoder.parameters(), *self.objective.parameters()]
+        optimizer = self.optimizer.build(parameters=parameters, global_batch_size=self.length.global_batch_size)
+        base_lr = optimizer.param_groups[0]["lr"]
+        lr_at = partial(
+            self.schedule.lr_at, base_lr=base_lr, steps_per_epoch=self.length.steps_per_epoch, total_steps=self.length.total_steps
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_at(step=step) / base_lr)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _project(encoder: VideoEncoder, *, frames: Tensor, in_tuple: Tensor) -> dict[str, Tensor]:
+    projections = {}
+    for name in encoder.heads:
+        if name == "order":
+            projections[name] = encoder.project(name, in_tuple)
+        elif name == "segment":
+            projections[name] = unit_norm(encoder.project(name, segment_consensus(in_tuple)))
+        else:
+            projections[name] = unit_norm(encoder.project(name, frames))
+    return projections

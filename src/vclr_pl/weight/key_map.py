@@ -1,0 +1,123 @@
+"""Weights go by name: what a file's keys are called here, and what was matched, missing and unused.
+
+Everything inside the package speaks the names of `VCLRModule`: `encoder.backbone.*`, `encoder.heads.<head>.*` and
+`objective.terms.temporal_order.classifier.*`. Each format is a list of prefixes that stand for these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.types import InputError
+
+BACKBONE = "encoder.backbone."
+CLASSIFIER = "objective.terms.temporal_order.classifier."
+HEADS = ("inter", "intra", "order", "segment")
+
+Prefixes = Sequence[tuple[str, str]]  # (theirs, ours), the most specific first; ("", BACKBONE) takes what is left
+
+
+def head_prefix(head: str) -> str:
+    return f"encoder.heads.{head}."
+
+
+@dataclass(frozen=True)
+class KeyReport:
+    """Names of this package's parameters and buffers: loaded, not in the file, and in the file but with no place here."""
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def __str__(self) -> str:
+        listed = [f"{len(self.matched)} matched"]
+        for title, names in (("missing", self.missing), ("unused", self.unused)):
+            shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+            listed.append(f"{len(names)} {title}" + (f" ({shown})" if names else ""))
+        return "weights: " + "; ".join(listed)
+
+
+class WeightSource(Protocol):
+    """A file of weights in some format."""
+
+    path: str
+
+    def read(self) -> dict[str, Tensor]:
+        """Tensors by this package's names."""
+        ...
+
+    def load_into(self, module: nn.Module) -> KeyReport:
+        """Copy what fits into `module` (a `VCLRModule`) and say what did not."""
+        ...
+
+
+def renamed(tensors: Mapping[str, Tensor], prefixes: Prefixes) -> dict[str, Tensor]:
+    """Tensors with the first matching prefix replaced; keys that match none keep their name."""
+    result = {}
+    for key, tensor in tensors.items():
+        theirs, ours = next(((theirs, ours) for theirs, ours in prefixes if key.startswith(theirs)), ("", ""))
+        result[ours + key.removeprefix(theirs)] = tensor
+    return result
+
+
+def reversed_prefixes(prefixes: Prefixes) -> Prefixes:
+    return [(ours, theirs) for theirs, ours in prefixes]
+
+
+def load_by_name(module: nn.Module, tensors: Mapping[str, Tensor], *, path: str) -> KeyReport:
+    """Copy `tensors` (this package's names) into `module` where name and shape agree.
+
+    Raises:
+        InputError: when the backbone is not complete, or a tensor of the same name has another shape.
+    """
+    own = {name: value for name, value in module.state_dict().items() if name.startswith(("encoder.", CLASSIFIER))}
+    matched = [name for name in own if name in tensors]
+    missing = [name for name in own if name not in tensors]
+    _refuse_incomplete_backbone(own, missing, path=path)
+    for name in matched:
+        if own[name].shape != tensors[name].shape:
+            raise InputError(
+                expected=f"{name} of shape {tuple(own[name].shape)}",
+                got=f"{tuple(tensors[name].shape)} in {path}",
+                remedy="Choose the backbone and head sizes that the file was trained with (backbone=..., head.dim=...).",
+            )
+    with torch.no_grad():
+        for name in matched:
+            own[name].copy_(tensors[name])
+    return KeyReport(matched=tuple(matched), missing=tuple(missing), unused=tuple(name for name in tensors if name not in own))
+
+
+def _refuse_incomplete_backbone(own: Mapping[str, Tensor], missing: Sequence[str], *, path: str) -> None:
+    backbone = [name for name in own if name.startswith(BACKBONE)]
+    absent = [name for name in missing if name.startswith(BACKBONE) and not name.endswith("num_batches_tracked")]
+    if absent:
+        raise InputError(
+            expected=f"all {len(backbone)} backbone tensors in {path}",
+            got=f"{len(absent)} of them missing, the first {absent[0]}",
+            remedy="Choose the backbone that the file holds (backbone=...), or another weight format (weight=...).",
+        )
+
+
+def read_safely(path: str, *, allowed: Sequence[type] = ()) -> Any:
+    """A `.pth` without executing anything from it: tensors, containers, and the classes in `allowed`.
+
+    Raises:
+        InputError: when the file is absent, is no torch file, or holds other classes (which are never run).
+    """
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(expected="a file of weights", got=f"no file at {path}", remedy="Check weight.path.") from None
+    except Exception as error:  # torch raises several kinds for a file that is none of its own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            expected=f"a torch file of tensors at {path}",
+            got=f"one that cannot be read safely ({reason})",
+            remedy="Nothing of it was run. Save plain state dicts, or convert it where you trust it.",
+        ) from error
