@@ -1,0 +1,65 @@
+# `make demo` and `make test` need Python 3.11, 3.12 or 3.13 and nothing else: each makes .venv by itself and repeats in seconds.
+# Another interpreter: make demo PYTHON=/path/to/python3.12     Other settings: make demo OVERRIDES="seed=1"
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# An interpreter counts only if it runs: the shim of a version manager may stand on the path and lead nowhere.
+FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do $$name $(FITS) >/dev/null 2>&1 && echo $$name && break; done)
+WORKERS ?= 2
+OVERRIDES ?=
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types unit format wheel clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.package ## render the demo's videos, pretrain on them, print the table
+	$(BIN)/python -m vclr_pl.train experiment=demo $(OVERRIDES)
+
+test: lint types unit ## all that a change has to pass: ruff, mypy, pytest
+
+lint: $(VENV)/.development ## ruff's rules and its format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.development ## mypy, strict, on src/
+	@$(BIN)/mypy
+
+unit: $(VENV)/.development ## pytest alone; a part: make unit TESTS=tests/unit/op
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+
+format: $(VENV)/.development ## let ruff repair and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+wheel: $(VENV)/.development ## dist/*.whl, with conf/ inside
+	@$(BIN)/python -m build --wheel --outdir dist .
+
+clean: ## remove the environment and what the tools left; runs/ and data/ stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(if $(PYTHON),:,echo "No Python 3.11, 3.12 or 3.13 runs here. Install one, or name it: make demo PYTHON=/path/to/python3.12" >&2; exit 1)
+	@$(PYTHON) $(FITS) || { echo "$(PYTHON) says: $$($(PYTHON) --version 2>&1 | head -n 1). Python 3.11, 3.12 or 3.13 is needed: make demo PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make environments with pip: its modules venv and ensurepip are missing." >&2; \
+	  echo "On Debian and Ubuntu they are the package $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])');" \
+	       "or name another interpreter: make demo PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.package: pyproject.toml | $(BIN)/python
+	@echo "Installing vclr-pl and PyTorch into $(VENV): some minutes and 6 GB the first time."
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.development: pyproject.toml | $(BIN)/python
+	@echo "Installing vclr-pl, PyTorch and the development tools into $(VENV): some minutes and 6 GB the first time."
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.package
