@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-
 from tests.process_pair import ProcessPair
 
 FOOTAGE_VARIABLE = "VCLR_REAL_FOOTAGE"
