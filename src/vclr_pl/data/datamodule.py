@@ -1,0 +1,195 @@
+"""The data of a run, for Lightning: batches of the task, photometry on the device, and whole videos for evaluation.
+
+Legend: B videos, V views, C channels, T frames, H W pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pytorch_lightning as lightning
+from torch.utils.data import DataLoader
+
+from vclr_pl.data.broken_account import BrokenAccount
+from vclr_pl.data.clip_sampler import SegmentClipSampler
+from vclr_pl.data.decoding.protocol import VideoDecoder
+from vclr_pl.data.epoch_sampler import EpochSampler
+from vclr_pl.data.manifest import Manifest, VideoSplits
+from vclr_pl.data.resumable_loader import ResumableLoader
+from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.data.transform.photometric import Photometric
+from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset
+from vclr_pl.data.view_assembly import Geometry, collate_video_frames
+from vclr_pl.op.collective import rank, world_size
+from vclr_pl.types import BrokenVideo, InputError, SegmentViews, VideoFrames
+
+SplitName = Literal["train", "test"]
+STEPS_BETWEEN_AGREEMENTS = 64  # ranks that wait for one another at every step would cost the accelerator time
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaderOptions:
+    """How batches are made.
+
+    batch_size: videos a step on each device. evaluation_batch_size: whole videos a batch. workers: processes for each device, 0 for
+    none, None for the cores at hand shared among the devices, at most 8. prefetch_batches: ready in advance, for each worker.
+    max_broken_fraction: of the training videos; past it the run ends.
+    """
+
+    batch_size: int
+    evaluation_batch_size: int
+    workers: int | None
+    max_broken_fraction: float
+    prefetch_batches: int = 2
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch_size", 1), ("evaluation_batch_size", 1), ("workers", 0), ("prefetch_batches", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(
+                    expected=f"loader.{name} of at least {least}", got=str(value), remedy=f"Set loader.{name}={least} or more."
+                )
+        if not 0 <= self.max_broken_fraction <= 1:
+            raise InputError(
+                expected="loader.max_broken_fraction between 0 and 1",
+                got=str(self.max_broken_fraction),
+                remedy="Set loader.max_broken_fraction=0.1.",
+            )
+
+    def worker_count(self, *, ranks: int) -> int:
+        return min(8, len(os.sched_getaffinity(0)) // ranks) if self.workers is None else self.workers
+
+
+class VideoDataModule(lightning.LightningDataModule):
+    """Joins videos, sampling, decoding and transforms.
+
+    Args:
+        splits: VideoSplits, or what a user of pytorchvideo holds: a LabeledVideoDataset, LabeledVideoPaths, or a list of (path, label).
+        seed: of the order of videos and of every sample.
+    """
+
+    def __init__(
+        self,
+        *,
+        splits: VideoSplits | object,
+        sampling: SegmentClipSampler,
+        decoding: VideoDecoder,
+        transform: Geometry,
+        photometric: Photometric,
+        evaluation_view: EvaluationView,
+        loader: LoaderOptions,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self._splits = splits if isinstance(splits, VideoSplits) else VideoSplits(train=Manifest.from_source(splits))
+        self.sampling, self.decoding, self.transform, self.photometric = sampling, decoding, transform, photometric
+        self.evaluation_view, self.loader, self.seed = evaluation_view, loader, seed
+        self._account = BrokenAccount(videos=len(self._splits.train), max_broken_fraction=loader.max_broken_fraction)
+        self._steps = 0
+        # The number of workers is an option, and 0 is a choice.
+        warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")
+
+    @property
+    def labeled(self) -> bool:
+        return self._splits.train.labeled
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._splits.train.class_names
+
+    @property
+    def has_test(self) -> bool:
+        return self._splits.test is not None
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Of this rank, which are those of every rank. Raises InputError where a batch is larger than the data."""
+        return self._sampler().batches
+
+    @property
+    def broken_videos(self) -> tuple[BrokenVideo, ...]:
+        """Training videos found broken so far; after an epoch's last batch, on all ranks."""
+        return self._account.videos
+
+    def manifest(self, split: SplitName) -> Manifest:
+        manifest = self._splits.train if split == "train" else self._splits.test
+        if manifest is None:
+            raise InputError(
+                expected="a test split", got="data without one", remedy="Evaluate on the training videos, or choose data with a test list."
+            )
+        return manifest
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Batches of SegmentViews, uint8, of this rank's share."""
+        dataset = SegmentVideoDataset(
+            manifest=self._splits.train,
+            decoder=self.decoding,
+            sampling=self.sampling,
+            transform=self.transform,
+            photometric=self.photometric,
+            seed=self.seed,
+        )
+        return ResumableLoader(
+            dataset=dataset,
+            sampler=self._sampler(),
+            workers=self._worker_count(),
+            prefetch_batches=self.loader.prefetch_batches,
+            pin_memory=self._on_cuda(),
+        )
+
+    def evaluation_dataloader(self, split: SplitName) -> Iterable[VideoFrames]:
+        """This rank's share of whole videos, uint8; over all ranks each video exactly once. Broken ones are rows without valid frames."""
+        manifest = self.manifest(split)
+        return DataLoader(
+            EvaluationVideoDataset(manifest=manifest, decoder=self.decoding, view=self.evaluation_view),
+            sampler=range(self._rank(), len(manifest), self._ranks()),
+            batch_size=self.loader.evaluation_batch_size,
+            num_workers=self._worker_count(),
+            pin_memory=self._on_cuda(),
+            collate_fn=collate_video_frames,
+        )
+
+    def prepare(self, batch: VideoFrames) -> VideoFrames:
+        """The batch with frames as floats, normalized, on the device they are on."""
+        return replace(batch, frames=self.evaluation_view.normalize(batch.frames))
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Counts broken videos; ranks compare notes every 64 steps and at an epoch's end, and stop together if they are too many."""
+        del dataloader_idx
+        if isinstance(batch, SegmentViews) and self.trainer is not None and self.trainer.training:
+            self._account.observe(batch.broken)
+            self._steps += 1
+            last = self._steps % max(1, int(self.trainer.num_training_batches)) == 0
+            if self._ranks() == 1 or last or self._steps % STEPS_BETWEEN_AGREEMENTS == 0:
+                self._account.agree()
+        return batch
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Color, blur, flip and normalization of all views of the batch at once, on the device."""
+        del dataloader_idx
+        if not isinstance(batch, SegmentViews):
+            return batch
+        views = self.photometric.apply(batch.views.flatten(0, 1), batch.photometry.flatten(0, 1))
+        return replace(batch, views=views.unflatten(0, batch.views.shape[:2]))
+
+    def _sampler(self) -> EpochSampler:
+        return EpochSampler(
+            videos=len(self._splits.train), batch_size=self.loader.batch_size, rank=self._rank(), ranks=self._ranks(), seed=self.seed
+        )
+
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer is not None else rank()
+
+    def _ranks(self) -> int:
+        return self.trainer.world_size if self.trainer is not None else world_size()
+
+    def _worker_count(self) -> int:
+        local_ranks = self.trainer.num_devices if self.trainer is not None else self._ranks()
+        return self.loader.worker_count(ranks=local_ranks)
+
+    def _on_cuda(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

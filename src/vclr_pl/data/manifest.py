@@ -1,0 +1,165 @@
+"""The list of videos, packed: a million paths are a few numpy arrays, which forked workers share and never copy.
+
+Legend: N videos.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pytorchvideo.data.clip_sampling import ClipSampler
+from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
+from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
+
+from vclr_pl.types import InputError
+
+NO_LABEL = -1
+
+
+class Manifest(LabeledVideoPaths):  # type: ignore[misc]
+    """Paths, labels and class names of N videos. A pytorchvideo `LabeledVideoPaths`: `manifest[i]` is `(path, {"label": int})`.
+
+    A path is kept as the bytes of the file system, relative to `root` where it lies below it. About 70 bytes a video. Build one
+    with `ManifestBuilder`, `Manifest.from_pairs` or `Manifest.from_source`.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        text: npt.NDArray[np.uint8],
+        ends: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int32],
+        class_names: tuple[str, ...],
+    ) -> None:
+        self.root, self.class_names = root, class_names
+        self._text, self._ends, self._labels = text, ends, labels
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[tuple[str, object]], *, root: str = "", class_names: tuple[str, ...] = ()) -> Manifest:
+        """From `(path, label)`; a label is an integer, a class name, None, or pytorchvideo's `{"label": ...}`.
+
+        Class names are numbered alphabetically.
+        """
+        builder = ManifestBuilder(root=root)
+        for path, label in pairs:
+            builder.add(path, label.get("label") if isinstance(label, Mapping) else label)
+        return builder.finish(class_names=class_names)
+
+    @classmethod
+    def from_source(cls, source: object) -> Manifest:
+        """From what a user of pytorchvideo holds: a `LabeledVideoDataset`, a `LabeledVideoPaths`, or a list of `(path, label)`.
+
+        Of a dataset only the videos are taken: its clip sampler, sampler and transform give way to ours.
+        """
+        if isinstance(source, LabeledVideoDataset):
+            source = source._labeled_videos  # pytorchvideo has no public name for it
+        if isinstance(source, Manifest):
+            return source
+        if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+            raise InputError(
+                expected="a Manifest, a pytorchvideo LabeledVideoDataset or LabeledVideoPaths, or a list of (path, label)",
+                got=f"a {type(source).__name__}",
+                remedy="Pass one of these as `splits`, or as its `train` and `test`.",
+            )
+        return cls.from_pairs(source[index] for index in range(len(source)))
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[str, dict[str, int]]:
+        return self.path(index), {"label": self.label(index)}
+
+    def path(self, index: int) -> str:
+        start = int(self._ends[index - 1]) if index else 0
+        return os.path.join(self.root, os.fsdecode(self._text[start : int(self._ends[index])].tobytes()))  # noqa: PTH118 (a Path costs ten times as much)
+
+    def label(self, index: int) -> int:
+        """The class number, -1 where there is none."""
+        return int(self._labels[index])
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]:
+        """`[N]`, -1 where there is none."""
+        return self._labels
+
+    @property
+    def labeled(self) -> bool:
+        """Whether every video has a label."""
+        return bool(len(self)) and bool((self._labels != NO_LABEL).all())
+
+    @property
+    def size_bytes(self) -> int:
+        return self._text.nbytes + self._ends.nbytes + self._labels.nbytes
+
+    def labeled_video_dataset(self, *, clip_sampler: ClipSampler) -> LabeledVideoDataset:
+        """The same videos as a stock pytorchvideo dataset, video only."""
+        return LabeledVideoDataset(self, clip_sampler, decode_audio=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # As tensors, so that spawned workers are handed shared memory and not a copy each.
+        arrays = {name: torch.from_numpy(value) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return {**vars(self), **arrays}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({name: value.numpy() if isinstance(value, torch.Tensor) else value for name, value in state.items()})
+
+
+class ManifestBuilder:
+    """Collects videos into packed bytes as they are found, so that no list of a million Python strings ever stands."""
+
+    def __init__(self, *, root: str) -> None:
+        self._root = root
+        self._prefix = os.path.join(root, "") if root else ""  # noqa: PTH118
+        self._text, self._ends, self._labels = bytearray(), array("q"), array("i")
+        self._class_numbers: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def add(self, path: str | os.PathLike[str], label: object = None) -> None:
+        """`label`: an integer, a class name, or None."""
+        text = os.fspath(path)
+        self._text += os.fsencode(text.removeprefix(self._prefix) if self._prefix else text)
+        self._ends.append(len(self._text))
+        self._labels.append(self._number(label))
+
+    def _number(self, label: object) -> int:
+        if label is None or label == "":
+            return NO_LABEL
+        if isinstance(label, str):
+            return self._class_numbers.setdefault(label, len(self._class_numbers))
+        return int(label)  # type: ignore[call-overload,no-any-return]
+
+    def finish(self, *, class_names: tuple[str, ...] = ()) -> Manifest:
+        """`class_names` fixes the numbers of class names; without it they are numbered alphabetically."""
+        labels = np.frombuffer(self._labels.tobytes(), np.int32).copy()
+        if self._class_numbers:
+            class_names = class_names or tuple(sorted(self._class_numbers))
+            number_of = {name: number for number, name in enumerate(class_names)}
+            final = np.asarray([number_of[name] for name in self._class_numbers], np.int32)
+            known = labels != NO_LABEL
+            labels[known] = final[labels[known]]
+        return Manifest(
+            root=self._root,
+            text=np.frombuffer(bytes(self._text), np.uint8),
+            ends=np.frombuffer(self._ends.tobytes(), np.int64),
+            labels=labels,
+            class_names=class_names,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSplits:
+    """What a data set's layout yields. `absent` counts the listed videos that are not on disk, where a layout tolerates them."""
+
+    train: Manifest
+    test: Manifest | None = None
+    absent: int = 0

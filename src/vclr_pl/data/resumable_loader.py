@@ -1,0 +1,86 @@
+"""A DataLoader that knows its place in the epoch: saved, it goes on there without decoding again what was passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from vclr_pl.data.epoch_sampler import EpochSampler
+from vclr_pl.data.view_assembly import NoReadableVideo, collate_segment_views
+from vclr_pl.types import InputError, SegmentViews
+
+
+class ResumableLoader(DataLoader[Any]):
+    """Batches of SegmentViews. `state_dict` and `load_state_dict` are what Lightning looks for.
+
+    The place is counted in batches handed out, so what workers hold in advance does not count. Nothing is read before the first
+    batch is asked for: Lightning makes an iterator before it sets the epoch.
+    """
+
+    def __init__(self, *, dataset: Dataset[Any], sampler: EpochSampler, workers: int, prefetch_batches: int, pin_memory: bool) -> None:
+        self.position = 0  # batches handed out in this epoch
+        self._restored_epoch: int | None = None
+        super().__init__(
+            dataset,
+            sampler=sampler,
+            batch_size=sampler.batch_size,
+            drop_last=True,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=prefetch_batches if workers else None,
+            pin_memory=pin_memory,
+            collate_fn=collate_segment_views,
+        )
+
+    @property
+    def epoch_sampler(self) -> EpochSampler:
+        assert isinstance(self.sampler, EpochSampler)
+        return self.sampler
+
+    def __iter__(self) -> Iterator[SegmentViews]:  # type: ignore[override]
+        return self._batches()
+
+    def _batches(self) -> Iterator[SegmentViews]:
+        goes_on = self._restored_epoch == self.epoch_sampler.epoch and self.position < len(self)
+        self._restored_epoch = None
+        self.position = self.position if goes_on else 0
+        self.epoch_sampler.first_batch = self.position
+        for batch in super().__iter__():
+            if isinstance(batch, NoReadableVideo):
+                raise _nothing_readable(batch)
+            self.position += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        sampler = self.epoch_sampler
+        return {
+            "epoch": sampler.epoch,
+            "position": self.position,
+            "global_batch_size": sampler.batch_size * sampler.num_replicas,
+            "videos": len(self.dataset),  # type: ignore[arg-type]
+            "seed": sampler.seed,
+        }
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Raises InputError inside an epoch that other options would order otherwise."""
+        present = self.state_dict()
+        differing = [name for name in ("global_batch_size", "videos", "seed") if state[name] != present[name]]
+        if differing and 0 < state["position"] < len(self):
+            raise InputError(
+                expected="a run resumed inside an epoch to keep " + ", ".join(f"{name}={state[name]}" for name in differing),
+                got=", ".join(f"{name}={present[name]}" for name in differing),
+                remedy="Set loader.batch_size, the number of processes, data and seed as they were.",
+            )
+        self.epoch_sampler.set_epoch(state["epoch"])
+        self.position, self._restored_epoch = state["position"], state["epoch"]
+
+
+def _nothing_readable(batch: NoReadableVideo) -> InputError:
+    first = batch.broken[0]
+    return InputError(
+        expected="readable videos",
+        got=f"{len(batch.broken)} broken ones in a row, the first is '{first.path}': {first.reason}",
+        remedy="Set data.root=DIR to other videos, or replace the broken ones.",
+    )

@@ -1,0 +1,1 @@
+"""Official layouts of data sets on disk, each to its official splits."""

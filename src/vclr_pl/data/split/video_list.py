@@ -1,0 +1,84 @@
+"""Any list of videos: CSV with a header `path,label`, or plain lines of paths."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from vclr_pl.data.manifest import NO_LABEL, Manifest, VideoSplits
+from vclr_pl.data.split.listed_video import list_lines, listed_manifest
+from vclr_pl.data.split.video_scan import data_folder
+from vclr_pl.types import InputError
+
+
+def video_list(
+    *, path: str | Path, test_path: str | Path | None = None, root: str | Path | None = None, allow_outside_root: bool = False
+) -> VideoSplits:
+    """The videos that lists name.
+
+    Args:
+        path, test_path: the lists. With a first line `path,label` (or `path`) a list is CSV: quotes are understood, and of an unquoted
+            path with commas only the last field is the label. Else every line is a path, blanks and all. A label is a number, a
+            class name, or empty.
+        root: paths of the lists start here; None for the folder of the first list.
+
+    Raises:
+        InputError: a missing list or folder, a video outside `root` or not on disk, names and numbers mixed as labels.
+    """
+    paths = {"train": _list_file(path, key="data.path")}
+    if test_path is not None:
+        paths["test"] = _list_file(test_path, key="data.test_path")
+    folder = data_folder(paths["train"].parent if root is None else root)
+    class_names = _class_names(list(paths.values()))
+
+    def manifest(path: Path) -> Manifest:
+        entries = ((entry, _number(label, class_names=class_names)) for entry, label in _entries(path))
+        return listed_manifest(entries, root=folder, source=path.name, allow_outside_root=allow_outside_root, class_names=class_names)
+
+    splits = {name: manifest(path) for name, path in paths.items()}
+    return VideoSplits(train=splits["train"], test=splits.get("test"))
+
+
+def _list_file(path: str | Path, *, key: str) -> Path:
+    found = Path(path).expanduser()
+    if not found.is_file():
+        raise InputError(expected=f"{key} to be a list of videos", got=f"'{found}', which is no file", remedy=f"Set {key}=FILE.")
+    return found
+
+
+def _entries(path: Path) -> Iterator[tuple[str, str]]:
+    """`(path, label)` of each line; the label is empty where there is none."""
+    lines = iter(list_lines(path))
+    first = next(lines, None)
+    if first is None:
+        return
+    header = [field.strip().lower() for field in first.split(",")]
+    if header not in (["path"], ["path", "label"]):
+        yield first, ""
+        yield from ((line, "") for line in lines)
+        return
+    labeled = len(header) == 2
+    for fields in csv.reader(lines):
+        if labeled and len(fields) < 2:
+            raise InputError(
+                expected="path,label", got=f"'{','.join(fields)}' in '{path}'", remedy="Add a comma, and a label if it has one."
+            )
+        yield (",".join(fields[:-1]), fields[-1].strip()) if labeled else (",".join(fields), "")
+
+
+def _class_names(paths: list[Path]) -> tuple[str, ...]:
+    """Names over all lists, alphabetically; none where the labels are numbers."""
+    labels = {label for path in paths for _, label in _entries(path)} - {""}
+    names = {label for label in labels if not label.isdigit()}
+    if names and names != labels:
+        raise InputError(
+            expected="labels that are all numbers or all names",
+            got=f"'{min(names)}' and '{min(labels - names)}'",
+            remedy=f"Correct the labels in {', '.join(path.name for path in paths)}.",
+        )
+    return tuple(sorted(names))
+
+
+def _number(label: str, *, class_names: tuple[str, ...]) -> object:
+    return NO_LABEL if not label else (label if class_names else int(label))

@@ -1,0 +1,128 @@
+"""Videos by index: map-style, of exact length, over any list that pytorchvideo understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from vclr_pl.data.clip_sampler import SegmentClipSampler
+from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReadError
+from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.segment_sampling import VideoTooShortError
+from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.data.view_assembly import (
+    EvaluationSample,
+    Geometry,
+    NoReadableVideo,
+    SegmentSample,
+    assemble_views,
+    draw_segments,
+    with_broken,
+)
+from vclr_pl.types import BrokenVideo
+
+MOST_REPLACEMENTS = 64  # with a third of the videos broken, 64 in a row are less likely than a disk failure
+
+
+class PhotometryDraw(Protocol):
+    """As much of `transform.photometric` as a worker needs."""
+
+    def draw(self, views: int, generator: np.random.Generator) -> Tensor: ...
+
+
+def random_generator(*, seed: int, epoch: int, video: int, attempt: int, purpose: int) -> np.random.Generator:
+    """The stream of one purpose of one sample: the same in any worker, on any rank, whatever was drawn before."""
+    return np.random.default_rng(np.random.SeedSequence((seed, epoch, video, attempt, purpose)))
+
+
+class SegmentVideoDataset(Dataset[SegmentSample | NoReadableVideo]):
+    """One sample of the task for each key `(epoch, video index)`, a function of them and the seed alone.
+
+    A broken or too short video is replaced: by the first readable one of a sequence drawn from (seed, epoch, video), without
+    repetition, at most 64 long. The sample carries what it replaces. A worker remembers broken videos and does not open them
+    again; that changes no sample, for a file that could not be read is taken to stay so.
+    """
+
+    def __init__(
+        self,
+        *,
+        manifest: Manifest,
+        decoder: VideoDecoder,
+        sampling: SegmentClipSampler,
+        transform: Geometry,
+        photometric: PhotometryDraw,
+        seed: int,
+    ) -> None:
+        self.manifest, self.decoder, self.sampling = manifest, decoder, sampling
+        self.transform, self.photometric, self.seed = transform, photometric, seed
+        self._broken: dict[int, BrokenVideo] = {}
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    def __getitem__(self, key: tuple[int, int]) -> SegmentSample | NoReadableVideo:
+        epoch, index = key
+        broken: list[BrokenVideo] = []
+        for attempt, candidate in enumerate(self._candidates(epoch=epoch, index=index)):
+            sample = self._read(epoch=epoch, drawn_for=index, candidate=candidate, attempt=attempt)
+            if isinstance(sample, SegmentSample):
+                return with_broken(sample, broken)
+            broken.append(sample)
+        return NoReadableVideo(tuple(broken))
+
+    def _candidates(self, *, epoch: int, index: int) -> Iterator[int]:
+        yield index
+        generator = random_generator(seed=self.seed, epoch=epoch, video=index, attempt=0, purpose=3)
+        draws = generator.choice(len(self), min(len(self), MOST_REPLACEMENTS), replace=False)
+        yield from (int(candidate) for candidate in draws if candidate != index)
+
+    def _read(self, *, epoch: int, drawn_for: int, candidate: int, attempt: int) -> SegmentSample | BrokenVideo:
+        if candidate in self._broken:
+            return self._broken[candidate]
+        path = self.manifest.path(candidate)
+        moments, crops, colors = (
+            random_generator(seed=self.seed, epoch=epoch, video=drawn_for, attempt=attempt, purpose=purpose) for purpose in range(3)
+        )
+        try:
+            with self.decoder.open(path) as reader:
+                draw = draw_segments(frame_count=reader.frame_count, sampling=self.sampling, generator=moments)
+                views = assemble_views(reader=reader, draw=draw, transform=self.transform, generator=crops)
+        except (VideoReadError, VideoTooShortError) as error:
+            return self._broken.setdefault(candidate, broken_video(path, error))
+        return SegmentSample(
+            views=views,
+            photometry=torch.as_tensor(self.photometric.draw(len(views), colors)),
+            anchor_segment=draw.anchor_segment,
+            order=draw.order,
+            video_index=candidate,
+        )
+
+
+class EvaluationVideoDataset(Dataset[EvaluationSample]):
+    """The evaluation frames of each video; a broken video is a sample without frames."""
+
+    def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, view: EvaluationView) -> None:
+        self.manifest, self.decoder, self.view = manifest, decoder, view
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    def __getitem__(self, index: int) -> EvaluationSample:
+        path, label = self.manifest.path(index), self.manifest.label(index)
+        try:
+            with self.decoder.open(path) as reader:
+                frames = self.view.geometry(reader.frames(self.view.indices(reader.frame_count)))
+        except VideoReadError as error:
+            return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken_video(path, error),))
+        return EvaluationSample(frames=frames, label=label, video_index=index)
+
+
+def broken_video(path: str, error: VideoReadError | VideoTooShortError) -> BrokenVideo:
+    if isinstance(error, VideoTooShortError):
+        return BrokenVideo(path=path, backend="", reason=str(error))
+    return BrokenVideo(path=path, backend=error.backend, reason=error.reason)
