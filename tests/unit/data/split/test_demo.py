@@ -28,9 +28,9 @@ def test_it_renders_and_reads_both_lists(tmp_path: Path) -> None:
     assert list(splits.train.labels) == [label for label in range(10) for _ in range(2)]
     assert list(splits.test.labels) == list(range(10))
     assert list(splits.train.class_names)[:2] == ["BarsDiscRing", "BarsDiscSquare"]
-    names = [Path(path).name for path in splits.test.paths]
+    names = [Path(splits.test.path(index)).name for index in range(10)]
     assert names[:2] == ["v_BarsDiscRing_g01_c01.mp4", "v_BarsDiscSquare_g01_c01.mp4"]
-    assert all(Path(path).is_file() for path in (*splits.train.paths, *splits.test.paths))
+    assert all(Path(split.path(index)).is_file() for split in (splits.train, splits.test) for index in range(len(split)))
 
 
 @pytest.mark.parametrize(

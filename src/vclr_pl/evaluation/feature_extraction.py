@@ -1,0 +1,119 @@
+"""One feature a video: the average of its frames' pooled features.
+
+Legend: B videos of a batch, T frames, M valid frames of a batch, N videos of all ranks, F features; `*view` a frame or a clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.op.collective import gather_objects
+from vclr_pl.types import BrokenVideo, FeatureTable, InputError, VideoFrames
+
+AUTOCAST_DTYPE = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass
+class _Rows:
+    """What one rank has found."""
+
+    features: list[Tensor] = field(default_factory=list)  # [rows, F] each
+    label: list[Tensor] = field(default_factory=list)
+    video_index: list[Tensor] = field(default_factory=list)
+    broken: list[BrokenVideo] = field(default_factory=list)
+
+
+def extract_features(
+    *,
+    encoder: Callable[[Tensor], Tensor],
+    batches: Iterable[VideoFrames],
+    prepare: Callable[[VideoFrames], VideoFrames],
+    path: Callable[[int], str],
+    class_names: Sequence[str],
+    device: torch.device | str,
+    precision: str,
+    frames_per_pass: int,
+) -> FeatureTable:
+    """The table of all ranks' videos, the same on every rank, in order of the manifest, each video once.
+
+    Args:
+        encoder: frames `[M, *view]` to pooled features `[M, F]`; a network or a method of one, which is in evaluation mode meanwhile.
+        batches: this rank's share of the videos.
+        prepare: normalizes a batch that is on the device.
+        path: of a video by its index.
+        class_names: by label.
+        precision: `32-true`, `bf16-mixed` or `16-mixed`, of the network; averages are float32.
+        frames_per_pass: largest M of one call of the encoder.
+
+    Raises:
+        InputError: an unknown precision.
+    """
+    if precision not in AUTOCAST_DTYPE:
+        raise InputError(expected=f"precision to be one of {', '.join(AUTOCAST_DTYPE)}", got=precision, remedy="Set one of these.")
+    rows = _Rows()
+    dtype, kind = AUTOCAST_DTYPE[precision], torch.device(device).type
+    with torch.no_grad(), evaluation_mode(encoder), torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
+        for batch in batches:
+            _add_batch(rows, prepare(batch.to(device)), encoder, path, frames_per_pass)
+    return _merge(gather_objects(rows), path, class_names)
+
+
+@contextmanager
+def evaluation_mode(encoder: object) -> Iterator[None]:
+    """Batch norms and dropout of the network, or of the network whose method this is, in evaluation mode; afterwards each as it was."""
+    network = getattr(encoder, "__self__", encoder)
+    parts = list(network.modules()) if isinstance(network, nn.Module) else []
+    training = [part.training for part in parts]
+    try:
+        for part in parts:
+            part.training = False
+        yield
+    finally:
+        for part, was_training in zip(parts, training, strict=True):
+            part.training = was_training
+
+
+def _add_batch(
+    rows: _Rows, batch: VideoFrames, encoder: Callable[[Tensor], Tensor], path: Callable[[int], str], frames_per_pass: int
+) -> None:
+    frames_M = batch.frames[batch.valid]
+    valid_frames_B = batch.valid.sum(dim=1).cpu()
+    readable_B = valid_frames_B > 0
+    rows.broken.extend(batch.broken)
+    named = {video.path for video in batch.broken}
+    for index in batch.video_index.cpu()[~readable_B].tolist():
+        if path(index) not in named:
+            rows.broken.append(BrokenVideo(path=path(index), backend="", reason="no frame could be read"))
+    if not len(frames_M):
+        return
+    pooled_MF = torch.cat([encoder(part).float() for part in frames_M.split(frames_per_pass)])
+    per_video = pooled_MF.cpu().split(valid_frames_B[readable_B].tolist())
+    rows.features.append(torch.stack([pooled_TF.mean(dim=0) for pooled_TF in per_video]))
+    rows.label.append(batch.label.cpu()[readable_B])
+    rows.video_index.append(batch.video_index.cpu()[readable_B])
+
+
+def _merge(ranks: list[_Rows], path: Callable[[int], str], class_names: Sequence[str]) -> FeatureTable:
+    features = [part for rows in ranks for part in rows.features]
+    features_NF = torch.cat(features) if features else torch.empty(0, 0)
+    label_N, video_index_N = (
+        torch.cat([torch.empty(0, dtype=torch.long), *(part for rows in ranks for part in getattr(rows, name))])
+        for name in ("label", "video_index")
+    )
+    # the first row of each video, in order of the manifest: a padding sampler repeats some
+    order_N = torch.argsort(video_index_N, stable=True)
+    sorted_N = video_index_N[order_N]
+    first_N = order_N[torch.cat((torch.ones(1, dtype=torch.bool), sorted_N[1:] != sorted_N[:-1]))[: len(sorted_N)]]
+    return FeatureTable(
+        features=features_NF[first_N],
+        label=label_N[first_N],
+        video_index=video_index_N[first_N],
+        path=tuple(path(index) for index in video_index_N[first_N].tolist()),
+        class_names=tuple(class_names),
+        broken=tuple({video.path: video for rows in ranks for video in rows.broken}.values()),
+    )

@@ -1,0 +1,86 @@
+"""Against a full sort in plain Python; ties, blocks, and memory."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from vclr_pl.evaluation import neighbor_search
+from vclr_pl.evaluation.neighbor_search import nearest_neighbors
+
+
+def sorted_by_hand(gallery: Tensor, query: Tensor, neighbors: int, *, leave_one_out: bool = False) -> list[list[int]]:
+    """All cosines with math.fsum, all sorted: nearest first, then lower row first."""
+
+    def cosine(a: list[float], b: list[float]) -> float:
+        length = math.sqrt(math.fsum(x * x for x in a)) * math.sqrt(math.fsum(y * y for y in b))
+        return math.fsum(x * y for x, y in zip(a, b, strict=True)) / length if length else 0.0
+
+    found = []
+    for asking, one in enumerate(query.tolist()):
+        rows = [row for row in range(len(gallery)) if not (leave_one_out and row == asking)]
+        cosines = {row: round(cosine(gallery[row].tolist(), one), 10) for row in rows}
+        found.append(sorted(rows, key=lambda row: (-cosines[row], row))[:neighbors])
+    return found
+
+
+def small_blocks(monkeypatch: pytest.MonkeyPatch, *, query_rows: int, gallery_rows: int) -> None:
+    monkeypatch.setattr(neighbor_search, "QUERY_ROWS_PER_BLOCK", query_rows)
+    monkeypatch.setattr(neighbor_search, "GALLERY_ROWS_PER_BLOCK", gallery_rows)
+
+
+@pytest.mark.parametrize(("query_rows", "gallery_rows"), [(512, 16384), (1, 1), (4, 7), (3, 30), (9, 31)])
+@pytest.mark.parametrize("neighbors", [1, 5, 30, 100])
+def test_equals_a_full_sort_whatever_the_blocks(
+    monkeypatch: pytest.MonkeyPatch, query_rows: int, gallery_rows: int, neighbors: int
+) -> None:
+    small_blocks(monkeypatch, query_rows=query_rows, gallery_rows=gallery_rows)
+    generator = torch.Generator().manual_seed(0)
+    gallery, query = torch.randn(30, 6, generator=generator), torch.randn(9, 6, generator=generator) * 100
+    found = nearest_neighbors(gallery_GF=gallery, query_QF=query, neighbors=neighbors)
+    assert found.index.tolist() == sorted_by_hand(gallery, query, neighbors)
+
+
+@pytest.mark.parametrize("gallery_rows", [16384, 1, 7, 16])
+def test_equally_near_rows_stand_in_order_of_the_gallery(monkeypatch: pytest.MonkeyPatch, gallery_rows: int) -> None:
+    small_blocks(monkeypatch, query_rows=512, gallery_rows=gallery_rows)
+    generator = torch.Generator().manual_seed(1)
+    kinds = torch.randn(3, 515, generator=generator)
+    gallery = kinds[torch.arange(50) % 3] * torch.logspace(-3, 3, 50)[:, None].log2().round().exp2()  # lengths that do not round
+    found = nearest_neighbors(gallery_GF=gallery, query_QF=kinds[1:2], neighbors=20)
+    assert found.index.tolist() == sorted_by_hand(gallery, kinds[1:2], 20)
+    assert found.index[0, :17].tolist() == list(range(1, 50, 3))
+
+
+def test_each_row_asks_the_others_and_may_find_its_copy() -> None:
+    gallery = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    found = nearest_neighbors(gallery_GF=gallery, query_QF=None, neighbors=10)
+    assert found.index.tolist() == [[1, 3, 2], [0, 3, 2], [3, 0, 1], [0, 1, 2]]
+
+
+@pytest.mark.parametrize(("query_rows", "gallery_rows"), [(512, 16384), (2, 3)])
+def test_leaving_one_out_equals_a_full_sort(monkeypatch: pytest.MonkeyPatch, query_rows: int, gallery_rows: int) -> None:
+    small_blocks(monkeypatch, query_rows=query_rows, gallery_rows=gallery_rows)
+    gallery = torch.randn(11, 4, generator=torch.Generator().manual_seed(2))
+    found = nearest_neighbors(gallery_GF=gallery, query_QF=None, neighbors=4)
+    assert found.index.tolist() == sorted_by_hand(gallery, gallery, 4, leave_one_out=True)
+
+
+def test_similarity_is_the_cosine_also_where_negative() -> None:
+    gallery = torch.tensor([[2.0, 0.0], [-3.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    found = nearest_neighbors(gallery_GF=gallery, query_QF=torch.tensor([[5.0, 0.0]]), neighbors=4)
+    assert found.index.tolist() == [[0, 2, 3, 1]]
+    torch.testing.assert_close(found.similarity, torch.tensor([[1.0, 0.5**0.5, 0.0, -1.0]]).double(), atol=1e-7, rtol=0)
+
+
+def test_no_matrix_of_all_queries_by_all_gallery_rows_stands_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_blocks(monkeypatch, query_rows=8, gallery_rows=16)
+    largest = []
+    topk = Tensor.topk
+    monkeypatch.setattr(Tensor, "topk", lambda self, *args, **kwargs: largest.append(self.numel()) or topk(self, *args, **kwargs))
+    features = torch.randn(100, 3, generator=torch.Generator().manual_seed(3))
+    nearest_neighbors(gallery_GF=features, query_QF=features, neighbors=2)
+    assert max(largest) <= 8 * (16 + 2)
