@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vclr_pl.encoder.video_encoder import VideoEncoder
+from vclr_pl.op.moving_average import follow
 
 
 class MomentumEncoder(torch.nn.Module):
@@ -38,13 +39,10 @@ class MomentumEncoder(torch.nn.Module):
         else:
             _reset_batch_norms(self.encoder)
 
-    @torch.no_grad()
     def update(self, encoder: VideoEncoder) -> None:
         """One moving-average step, over all parameters at once and in place."""
-        own: list[Tensor] = list(self.encoder.parameters())
-        other: list[Tensor] = [parameter.detach() for parameter in encoder.parameters()]
-        torch._foreach_mul_(own, self.momentum)
-        torch._foreach_add_(own, other, alpha=1.0 - self.momentum)
+        other = [parameter.detach() for parameter in encoder.parameters()]
+        follow(list(self.encoder.parameters()), other, momentum=self.momentum)
 
     def forward(self, frames: Tensor) -> Tensor:
         """`[N, *view]` to pooled features `[N, F]`."""
