@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+
+from vclr_pl.backbone.resnet2d import resnet
+from vclr_pl.types import InputError
+
+
+@torch.no_grad()
+def test_features_are_what_torchvisions_classifier_reads() -> None:
+    network, whole = resnet(name="resnet18").eval(), torchvision.models.resnet18().eval()
+    whole.load_state_dict(network.state_dict(), strict=False)
+    seen: list[torch.Tensor] = []
+    whole.fc.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
+    frames = torch.randn(2, 3, 32, 32)
+    whole(frames)
+    assert network.feature_dim == 512
+    torch.testing.assert_close(network(frames), seen[0])
+
+
+def test_resnet50_with_four_heads_has_the_published_size() -> None:
+    """41.35 M parameters, 17.84 M of them heads, the order classifier included."""
+    backbone = sum(parameter.numel() for parameter in resnet(name="resnet50").parameters())
+    heads = 4 * (2048 * 2048 + 2048 + 2048 * 128 + 128) + 768 * 4 + 4
+    assert (round(heads / 1e6, 2), round((backbone + heads) / 1e6, 2)) == (17.84, 41.35)
+
+
+def test_a_wrong_name_is_refused_with_the_right_ones() -> None:
+    with pytest.raises(InputError, match=r"resnet18, resnet34.*resnet5O"):
+        resnet(name="resnet5O")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from vclr_pl.encoder.negative_queue import NegativeQueue
+
+
+def keys(*values: float) -> torch.Tensor:
+    return torch.tensor(values).unsqueeze(1).expand(-1, 2)
+
+
+def test_rows_are_followed_through_the_wrap() -> None:
+    queue = NegativeQueue(length=5, dim=2, initialization="unit", mask_own_video=True)
+    queue.enqueue(keys(1, 2, 3), torch.tensor([10, 20, 30]))
+    assert (queue.rows[:3, 0].tolist(), int(queue.pointer), queue.video_index.tolist()) == ([1, 2, 3], 3, [10, 20, 30, -1, -1])
+    queue.enqueue(keys(4, 5, 6), torch.tensor([40, 50, 60]))
+    assert (queue.rows[:, 0].tolist(), int(queue.pointer), queue.video_index.tolist()) == ([6, 2, 3, 4, 5], 1, [60, 20, 30, 40, 50])
+
+
+def test_contents_and_pointer_are_part_of_a_checkpoint() -> None:
+    queue = NegativeQueue(length=5, dim=2, initialization="release", mask_own_video=False)
+    queue.enqueue(keys(1, 2, 3), torch.arange(3))
+    other = NegativeQueue(length=5, dim=2, initialization="release", mask_own_video=False)
+    other.load_state_dict(queue.state_dict())
+    assert sorted(queue.state_dict()) == ["pointer", "rows"]
+    assert torch.equal(other.rows, queue.rows)
+    assert int(other.pointer) == 3
+
+
+def test_enqueue_writes_in_place() -> None:
+    queue = NegativeQueue(length=4, dim=2, initialization="release", mask_own_video=False)
+    address = queue.rows.data_ptr()
+    queue.enqueue(keys(1, 2), torch.arange(2))
+    assert queue.rows.data_ptr() == address
+
+
+def test_initial_rows_have_the_length_that_their_name_says() -> None:
+    torch.manual_seed(0)
+    release = NegativeQueue(length=4000, dim=128, initialization="release", mask_own_video=False).rows
+    unit = NegativeQueue(length=100, dim=128, initialization="unit", mask_own_video=False).rows
+    bound = math.sqrt(3 / 128)
+    assert release.abs().max() <= bound
+    assert release.abs().max() > 0.999 * bound
+    assert release.square().sum(1).mean().item() == pytest.approx(1.0, abs=0.01)
+    torch.testing.assert_close(unit.norm(dim=1), torch.ones(100))
+
+
+def test_own_videos_are_marked_only_where_ids_are_kept() -> None:
+    queue = NegativeQueue(length=3, dim=2, initialization="unit", mask_own_video=True)
+    queue.enqueue(keys(1, 2), torch.tensor([7, 8]))
+    marked = queue.own_video(torch.tensor([8, 9]))
+    assert marked is not None
+    assert marked.tolist() == [[False, True, False], [False, False, False]]
+    assert NegativeQueue(length=3, dim=2, initialization="unit", mask_own_video=False).own_video(torch.tensor([8])) is None
+
+
+def test_another_initialization_is_refused() -> None:
+    with pytest.raises(ValueError, match="initialization"):
+        NegativeQueue(length=3, dim=2, initialization="zeros", mask_own_video=False)  # type: ignore[arg-type]
