@@ -1,0 +1,72 @@
+"""A whole module of small parts, and batches for it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+
+from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.encoder.momentum_encoder import MomentumEncoder
+from vclr_pl.encoder.negative_queue import NegativeQueue
+from vclr_pl.encoder.projection_head import ProjectionHead
+from vclr_pl.encoder.runtime import EncoderRuntime
+from vclr_pl.objective.inter_frame import InterFrame
+from vclr_pl.objective.intra_frame import IntraFrame
+from vclr_pl.objective.segment_contrast import SegmentContrast
+from vclr_pl.objective.temporal_order import TemporalOrder
+from vclr_pl.objective.weighted_sum import WeightedSum
+from vclr_pl.optim.linear_scaling import LinearScaledSGD
+from vclr_pl.optim.warmup_cosine import WarmupCosine
+from vclr_pl.pretrain.vclr_module import VCLRModule
+from vclr_pl.pretrain.view_encoding import SeparateEncoding, ViewEncoding
+from vclr_pl.types import SegmentViews
+
+DIM = 4
+
+
+def terms(segments: int = 3) -> dict[str, Any]:
+    return {
+        "inter_frame": InterFrame(weight=1.0, temperature=0.1),
+        "intra_frame": IntraFrame(weight=1.0, temperature=0.1),
+        "temporal_order": TemporalOrder(weight=1.0, segments=segments, dim=DIM, normalize_over="segment"),
+        "segment_contrast": SegmentContrast(weight=1.0, temperature=0.1),
+    }
+
+
+def small_module(
+    *,
+    encoding: ViewEncoding | None = None,
+    segments: int = 3,
+    keep: tuple[str, ...] = (),
+    queue_length: int = 32,
+    mask_own_video: bool = False,
+) -> VCLRModule:
+    torch.manual_seed(0)
+    queue = partial(NegativeQueue, length=queue_length, initialization="unit", mask_own_video=mask_own_video)
+    return VCLRModule(
+        backbone=SmallResNet(widths=[4, 8], stem_stride=2),
+        head=partial(ProjectionHead, dim=DIM),
+        objective=WeightedSum(terms={name: term for name, term in terms(segments).items() if not keep or name in keep}),
+        encoding=encoding or SeparateEncoding(),
+        momentum_encoder=partial(MomentumEncoder, momentum=0.5, copy_buffers=True),
+        queue={"inter": queue, "segment": queue},
+        optimizer=LinearScaledSGD(lr=0.1, reference_batch_size=256, momentum=0.9, weight_decay=1e-4),
+        schedule=WarmupCosine(warmup_epochs=0, warmup_multiplier=100, minimum_lr=0.0),
+        runtime=EncoderRuntime(channels_last=False, compile=False),
+    )
+
+
+def small_batch(*, videos: int = 4, segments: int = 3, seed: int = 1, pixels: int = 16) -> SegmentViews:
+    generator = torch.Generator().manual_seed(seed)
+    orders = torch.stack([torch.randperm(segments, generator=generator) for _ in range(2 * videos)])
+    return SegmentViews(
+        views=torch.randn(videos, 2 * segments + 1, 3, pixels, pixels, generator=generator),
+        photometry=torch.zeros(videos, 2 * segments + 1, 0),
+        anchor_segment=(segments - 1) * torch.randint(2, (videos,), generator=generator),
+        query_order=orders[:videos],
+        key_order=orders[videos:],
+        order_label=torch.randint(4, (videos,), generator=generator),
+        video_index=torch.arange(videos),
+    )
