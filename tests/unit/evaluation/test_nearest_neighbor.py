@@ -64,10 +64,16 @@ def test_temperature_decides_between_one_near_and_two_far() -> None:
     assert NearestNeighbor(neighbors=3, temperature=0.30).predict(gallery=gallery, query=query).tolist() == [1]
 
 
-def test_equal_votes_go_to_the_lower_class_and_a_low_temperature_does_not_overflow() -> None:
+def test_equal_votes_go_to_the_lower_class() -> None:
     gallery = table(torch.tensor([[0.6, 0.8], [0.6, -0.8]]), [4, 2])
     query = table(torch.tensor([[1.0, 0.0]]), [2])
-    assert NearestNeighbor(neighbors=2, temperature=1e-4).predict(gallery=gallery, query=query).tolist() == [2]
+    assert NearestNeighbor(neighbors=2, temperature=0.07).predict(gallery=gallery, query=query).tolist() == [2]
+
+
+def test_a_low_temperature_does_not_overflow() -> None:
+    gallery = table(torch.tensor([[0.8, 0.6], [0.6, -0.8]]), [4, 2])
+    query = table(torch.tensor([[1.0, 0.0]]), [2])
+    assert NearestNeighbor(neighbors=2, temperature=1e-4).predict(gallery=gallery, query=query).tolist() == [4]
 
 
 @pytest.mark.parametrize(("neighbors", "temperature"), [(0, 0.07), (5, 0.0), (5, -1.0)])
