@@ -99,7 +99,7 @@ HMDB51_CLASSES = ("brush_hair", "wave")
 
 
 def make_hmdb51(root: Path, *, video_folder: str = "hmdb51_org") -> Path:
-    """Two classes of four XVID videos, with the odd characters of the real names; of each class, split n tests video n and leaves out the last."""
+    """Two classes of four XVID videos, names as odd as the real ones; of each class split n tests video n, and leaves out the last."""
     for name in HMDB51_CLASSES:
         files = [f"A#_Clip;_{number}(x)_{name}_u_nm_np1_ba_goo_{number}.avi" for number in range(4)]
         copies(root / video_folder / name / file for file in files)
@@ -121,7 +121,9 @@ def make_kinetics400(root: Path, *, class_folders: bool = True, suffix: str = ".
             for label in KINETICS_CLASSES
             for number in range(rows)
         ]
-        write_csv(root / f"{part}.csv", header=("label", "youtube_id", "time_start", "time_end", "split"), rows=[(*row, part) for row in table])
+        write_csv(
+            root / f"{part}.csv", header=("label", "youtube_id", "time_start", "time_end", "split"), rows=[(*row, part) for row in table]
+        )
         present = [row for row in table if not (part == "train" and row[2] == 20)]
         folders = [root / part / label if class_folders else root / part for label, *_ in present]
         copies(folder / f"{name}_{start:06d}_{end:06d}{suffix}" for folder, (_, name, start, end) in zip(folders, present, strict=True))

@@ -145,7 +145,7 @@ class VideoDataModule(lightning.LightningDataModule):
         """This rank's share of whole videos, uint8; over all ranks each video exactly once. Broken ones are rows without valid frames."""
         manifest = self.manifest(split)
         return DataLoader(
-            EvaluationVideoDataset(manifest=manifest, decoder=self.decoding, view=self.evaluation_view),
+            EvaluationVideoDataset(manifest=manifest, decoder=self.decoding, view=self.evaluation_view, sampling=self.sampling),
             sampler=range(self._rank(), len(manifest), self._ranks()),
             batch_size=self.loader.evaluation_batch_size,
             num_workers=self._worker_count(),
@@ -155,7 +155,9 @@ class VideoDataModule(lightning.LightningDataModule):
 
     def prepare(self, batch: VideoFrames) -> VideoFrames:
         """The batch with frames as floats, normalized, on the device they are on."""
-        return replace(batch, frames=self.evaluation_view.normalize(batch.frames))
+        frames = batch.frames if self.sampling.frames_per_clip == 1 else batch.frames.transpose(2, 3)  # channels before H and W
+        normalized = self.evaluation_view.normalize(frames)
+        return replace(batch, frames=normalized if self.sampling.frames_per_clip == 1 else normalized.transpose(2, 3))
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Counts broken videos; ranks compare notes every 64 steps and at an epoch's end, and stop together if they are too many."""

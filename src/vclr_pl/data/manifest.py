@@ -140,7 +140,7 @@ class ManifestBuilder:
 
     def finish(self, *, class_names: tuple[str, ...] = ()) -> Manifest:
         """`class_names` fixes the numbers of class names; without it they are numbered alphabetically."""
-        labels = np.frombuffer(self._labels.tobytes(), np.int32).copy()
+        labels = np.frombuffer(self._labels, np.int32)  # the arrays keep the buffers, nothing is copied
         if self._class_numbers:
             class_names = class_names or tuple(sorted(self._class_numbers))
             number_of = {name: number for number, name in enumerate(class_names)}
@@ -149,8 +149,8 @@ class ManifestBuilder:
             labels[known] = final[labels[known]]
         return Manifest(
             root=self._root,
-            text=np.frombuffer(bytes(self._text), np.uint8),
-            ends=np.frombuffer(self._ends.tobytes(), np.int64),
+            text=np.frombuffer(self._text, np.uint8),
+            ends=np.frombuffer(self._ends, np.int64),
             labels=labels,
             class_names=class_names,
         )

@@ -5,6 +5,7 @@ Legend: S segments, T frames of a clip.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,3 +72,14 @@ def draw_segment_frames(
         for start, clips in zip(generator.choice(starts, 2, replace=False), (keys, queries), strict=True):
             clips.append(clip_at(start=first + int(start), bounds=(first, end), frames_per_clip=frames_per_clip, stride=stride))
     return SegmentFrames(key=np.stack(keys), query=np.stack(queries))
+
+
+def clips_around(*, centers: Sequence[int], frame_count: int, frames_per_clip: int, frame_stride: int) -> FrameIndices:
+    """`[N, T]` frame indices of the clips whose middles are nearest to `centers` and that lie inside the video.
+
+    A video shorter than a clip lowers the stride until it fits; one of fewer than T frames holds its last.
+    """
+    stride = 1 if frames_per_clip == 1 else max(1, min(frame_stride, (frame_count - 1) // (frames_per_clip - 1)))
+    span = (frames_per_clip - 1) * stride + 1
+    starts = [max(0, min(center - span // 2, frame_count - span)) for center in centers]
+    return np.stack([clip_at(start=start, bounds=(0, frame_count), frames_per_clip=frames_per_clip, stride=stride) for start in starts])

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
-from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReadError
+from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader, VideoReadError
 from vclr_pl.data.manifest import Manifest
-from vclr_pl.data.segment_sampling import VideoTooShortError
+from vclr_pl.data.segment_sampling import VideoTooShortError, clips_around
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.view_assembly import (
     EvaluationSample,
@@ -104,10 +104,13 @@ class SegmentVideoDataset(Dataset[SegmentSample | NoReadableVideo]):
 
 
 class EvaluationVideoDataset(Dataset[EvaluationSample]):
-    """The evaluation frames of each video; a broken video is a sample without frames."""
+    """The evaluation frames of each video, or clips around them where the networks are trained on clips.
 
-    def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, view: EvaluationView) -> None:
-        self.manifest, self.decoder, self.view = manifest, decoder, view
+    A broken video is a sample without frames.
+    """
+
+    def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, view: EvaluationView, sampling: SegmentClipSampler) -> None:
+        self.manifest, self.decoder, self.view, self.sampling = manifest, decoder, view, sampling
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -116,10 +119,25 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         path, label = self.manifest.path(index), self.manifest.label(index)
         try:
             with self.decoder.open(path) as reader:
-                frames = self.view.geometry(reader.frames(self.view.indices(reader.frame_count)))
+                frames = self._frames(reader)
         except VideoReadError as error:
             return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken_video(path, error),))
         return EvaluationSample(frames=frames, label=label, video_index=index)
+
+    def _frames(self, reader: VideoReader) -> Tensor:
+        """`[T, C, H, W]`, or for clips `[T, C, t, H, W]`."""
+        centers = self.view.indices(reader.frame_count)
+        if self.sampling.frames_per_clip == 1:
+            return self.view.geometry(reader.frames(centers))
+        clips = clips_around(
+            centers=centers,
+            frame_count=reader.frame_count,
+            frames_per_clip=self.sampling.frames_per_clip,
+            frame_stride=self.sampling.frame_stride,
+        )
+        wanted, place_of = np.unique(clips, return_inverse=True)
+        frames = self.view.geometry(reader.frames(wanted.tolist()))
+        return frames[torch.from_numpy(place_of.reshape(clips.shape))].transpose(1, 2)
 
 
 def broken_video(path: str, error: VideoReadError | VideoTooShortError) -> BrokenVideo:
