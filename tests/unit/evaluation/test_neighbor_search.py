@@ -72,7 +72,7 @@ def test_similarity_is_the_cosine_also_where_negative() -> None:
     gallery = torch.tensor([[2.0, 0.0], [-3.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     found = nearest_neighbors(gallery_GF=gallery, query_QF=torch.tensor([[5.0, 0.0]]), neighbors=4)
     assert found.index.tolist() == [[0, 2, 3, 1]]
-    torch.testing.assert_close(found.similarity, torch.tensor([[1.0, 0.5**0.5, 0.0, -1.0]]).double(), atol=6e-11, rtol=0)
+    torch.testing.assert_close(found.similarity, torch.tensor([[1.0, 0.5**0.5, 0.0, -1.0]], dtype=torch.float64), atol=6e-11, rtol=0)
 
 
 def test_no_matrix_of_all_queries_by_all_gallery_rows_stands_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
