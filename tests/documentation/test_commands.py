@@ -1,0 +1,96 @@
+"""What README and docs tell a reader to type exists and composes."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from tests.documentation.documented_commands import DOCUMENTS, ROOT, Command, command_of_comment, commands, overrides
+
+from vclr_pl.config_path import config_folder
+
+EVERY_COMMAND = [command for path in DOCUMENTS for command in commands(path.read_text(), document=path.name)]
+OURS = [command for command in EVERY_COMMAND if command.program != "make"]
+HEADS = [
+    command
+    for path in sorted((ROOT / "conf").rglob("*.yaml"))
+    for command in commands(f"`{command_of_comment(path.read_text())}`", document=path.relative_to(ROOT).as_posix())
+]
+EVERY_OVERRIDE = sorted({override for path in DOCUMENTS for override in overrides(path.read_text())})
+
+
+def jobs(arguments: tuple[str, ...]) -> Iterator[list[str]]:
+    """The override lists of a command: one, or with `-m` one for each choice of the sweep."""
+    flags = {"--cfg", "job"} if "--cfg" in arguments else set()
+    words = [word for word in arguments if not word.startswith("-") and word not in flags]
+    if "-m" not in arguments and "--multirun" not in arguments:
+        yield words
+        return
+    parsed = OverridesParser.create().parse_overrides(words)
+    choices = [
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()] if override.is_sweep_override() else [word]
+        for override, word in zip(parsed, words, strict=True)
+    ]
+    for choice in itertools.product(*choices):
+        yield list(choice)
+
+
+def companions(override: str) -> list[str]:
+    """What an override stands with in the documentation: an option of a choice comes with the choice."""
+    group, _, _ = override.partition(".path=")
+    return ["weight=moco_v2", override] if group == "weight" else [override]
+
+
+def check_composes(program: str, words: list[str]) -> None:
+    with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
+        compose(config_name=program, overrides=words, return_hydra_config=True)
+
+
+@pytest.mark.parametrize("command", [*OURS, *HEADS], ids=str)
+def test_a_command_composes(command: Command):
+    assert (ROOT / "src" / "vclr_pl" / f"{command.program}.py").is_file()
+    for words in jobs(command.arguments):
+        if command.program != "__main__":
+            check_composes(command.program, words)
+
+
+@pytest.mark.parametrize("command", [command for command in EVERY_COMMAND if command.program == "make"], ids=str)
+def test_a_make_target_exists(command: Command):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {word for word in command.arguments if "=" not in word} <= targets
+
+
+@pytest.mark.parametrize("override", EVERY_OVERRIDE)
+def test_an_override_composes(override: str):
+    """With one of the experiments at least: some options are of one kind of data."""
+    refused = []
+    for experiment in ("ucf101", "folder"):
+        try:
+            check_composes("train", [f"experiment={experiment}", "data.root=DIR", *companions(override)])
+        except HydraException as error:
+            refused.append(error)
+    assert len(refused) < 2, refused
+
+
+def test_the_documents_do_hold_commands():
+    """An extraction that finds nothing would pass everything above."""
+    assert len(OURS) >= 10
+    assert {command.document for command in OURS} >= {"README.md", "data.md", "reproducing.md"}
+    assert {"demo", "test"} <= {word for command in EVERY_COMMAND if command.program == "make" for word in command.arguments}
+    assert len(EVERY_OVERRIDE) >= 10
+    assert len(HEADS) >= 6
+
+
+def test_commands_are_extracted():
+    text = "Try `make demo` or:\n\n```bash\npython -m vclr_pl.train -m seed=0,1 \\\n    name=x  # both\nls\n```\nand `seed=1`, `a b`.\n"
+    assert commands(text, document="x.md") == [
+        Command("x.md", 4, "train", ("-m", "seed=0,1", "name=x")),
+        Command("x.md", 0, "make", ("demo",)),
+    ]
+    assert overrides(text) == ["seed=1"]
+    assert list(jobs(("-m", "seed=0,1", "name=x"))) == [["seed=0", "name=x"], ["seed=1", "name=x"]]
