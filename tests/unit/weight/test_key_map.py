@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.unit.pretrain.built import small_module
+
+from vclr_pl.types import InputError
+from vclr_pl.weight.key_map import load_by_name, renamed, reversed_prefixes
+
+
+def test_the_first_prefix_that_matches_wins_and_the_way_back_is_the_inverse() -> None:
+    prefixes = [("fc_order_classifier.", "classifier."), ("fc_order.", "heads.order."), ("", "backbone.")]
+    names = ["fc_order.0.weight", "fc_order_classifier.bias", "conv1.weight"]
+    there = renamed({name: torch.tensor(float(place)) for place, name in enumerate(names)}, prefixes)
+    assert list(there) == ["heads.order.0.weight", "classifier.bias", "backbone.conv1.weight"]
+    assert list(renamed(there, reversed_prefixes(prefixes))) == names
+
+
+def test_another_shape_is_refused_with_both_shapes() -> None:
+    module = small_module()
+    tensors = {name: value.clone() for name, value in module.state_dict().items()}
+    tensors["encoder.heads.inter.2.weight"] = torch.zeros(9, 8)
+    with pytest.raises(InputError, match=r"encoder\.heads\.inter\.2\.weight of shape \(4, 8\); got \(9, 8\)"):
+        load_by_name(module, tensors, path="some.pth")
