@@ -1,0 +1,15 @@
+"""`python -m vclr_pl` lists the commands."""
+
+from __future__ import annotations
+
+COMMANDS = {"python -m vclr_pl.train": "pretrain a video encoder and evaluate it (--help shows every option)"}
+
+
+def main() -> None:
+    width = max(map(len, COMMANDS))
+    for command, purpose in COMMANDS.items():
+        print(f"{command:{width}}  {purpose}")
+
+
+if __name__ == "__main__":
+    main()

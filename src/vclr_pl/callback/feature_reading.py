@@ -1,0 +1,47 @@
+"""Feature tables of a run's own data, read with a network while the trainer holds the devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from vclr_pl.evaluation.feature_extraction import extract_features
+from vclr_pl.types import FeatureTable
+
+Measure = Callable[..., dict[str, float]]
+
+
+def read_features(*, trainer: Any, encoder: Callable[[Tensor], Tensor], split: str, precision: str, frames_per_pass: int) -> FeatureTable:
+    """The table of `split` (`train` or `test`), the same on every rank. All ranks call it together."""
+    data = trainer.datamodule
+    return extract_features(
+        encoder=encoder,
+        batches=data.evaluation_dataloader(split),
+        prepare=data.prepare,
+        path=data.manifest(split).path,
+        class_names=data.class_names,
+        device=trainer.strategy.root_device,
+        precision=precision,
+        frames_per_pass=frames_per_pass,
+    )
+
+
+def measure_encoder(
+    *, trainer: Any, encoder: Callable[[Tensor], Tensor], measures: Mapping[str, Measure], precision: str, frames_per_pass: int
+) -> dict[str, float]:
+    """Every measure with the training videos as gallery and the test videos as queries, by name, in percent.
+
+    Data without a test list is its own query, each video left out of the gallery in its turn.
+    """
+    splits = ["train", "test"] if trainer.datamodule.has_test else ["train"]
+    tables = [
+        read_features(trainer=trainer, encoder=encoder, split=split, precision=precision, frames_per_pass=frames_per_pass)
+        for split in splits
+    ]
+    query = tables[1] if len(tables) == 2 else None
+    results: dict[str, float] = {}
+    for measure in measures.values():
+        results.update(measure(gallery=tables[0], query=query))
+    return results

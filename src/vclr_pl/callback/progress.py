@@ -1,0 +1,108 @@
+"""The run at a glance: a bar with losses and speed in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as lightning
+import rich
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+LOSS = "train/loss"
+
+
+class RunProgress(lightning.Callback):
+    """Shows epoch, steps, the total loss and its terms, learning rate, videos per second, share of time waiting for data, time left
+    and the number of broken videos. Of several processes the first one speaks.
+
+    Args:
+        every_n_steps: reading a number from a GPU waits for it, so it is done this seldom.
+        lines_without_terminal: lines of a whole run where the output is no terminal.
+    """
+
+    def __init__(self, *, every_n_steps: int, lines_without_terminal: int) -> None:
+        self.every_n_steps, self.lines_without_terminal = every_n_steps, lines_without_terminal
+        self.console = rich.get_console()
+        self.live: Live | None = None
+        self.figures = Text()
+        self.first_step = 0
+        self.started_seconds = 0.0
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self.console
+        )
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self.first_step, self.started_seconds = trainer.global_step, time.perf_counter()
+        if not (trainer.is_global_zero and self.console.is_terminal):
+            return
+        self.bar.add_task("epoch", total=total_steps(trainer), completed=trainer.global_step)
+        self.live = Live(Group(self.bar, self.figures), console=self.console, refresh_per_second=4, transient=True)
+        self.live.start()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        del pl_module, outputs, batch, batch_idx
+        if not trainer.is_global_zero:
+            return
+        step, total = trainer.global_step, total_steps(trainer)
+        if self.live is not None:
+            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            self.bar.update(self.bar.task_ids[0], completed=step, description=epoch)
+            if step % self.every_n_steps == 0 or step == self.first_step + 1:
+                self.figures.plain = figures_line(trainer)
+        elif is_due(step=step, total=total, lines=self.lines_without_terminal, first=self.first_step + 1):
+            left = (time.perf_counter() - self.started_seconds) / max(1, step - self.first_step) * (total - step)
+            self.console.print(f"step {step}/{total}  {figures_line(trainer)}  left {clock(left)}", soft_wrap=True, highlight=False)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self._stop()
+
+    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+
+def total_steps(trainer: Any) -> int:
+    """Optimizer steps of the whole run."""
+    steps = int(trainer.num_training_batches) * int(trainer.max_epochs or 1) // int(trainer.accumulate_grad_batches)
+    return steps if trainer.max_steps in (None, -1) else min(steps, int(trainer.max_steps))
+
+
+def is_due(*, step: int, total: int, lines: int, first: int) -> bool:
+    """Whether a line is written after `step` of `total`: after the first, the last, and evenly between."""
+    return step in (first, total) or step % max(1, total // max(1, lines)) == 0
+
+
+def figures_line(trainer: Any) -> str:
+    """The newest figures as words, terms in the objective's order."""
+    values: Mapping[str, Any] = trainer.callback_metrics
+    prefix = f"{LOSS}_"
+    parts = [f"loss {float(values[LOSS]):.3f}"] if LOSS in values else []
+    parts += [f"{name.removeprefix(prefix)} {float(value):.3f}" for name, value in values.items() if name.startswith(prefix)]
+    for name, shown, pattern in (
+        ("train/lr", "lr", "{:.2e}"),
+        ("train/videos_per_second", "videos/s", "{:.0f}"),
+        ("train/data_wait_percent", "waiting for data", "{:.0f}%"),
+        ("val/knn_top1", "kNN", "{:.1f}"),
+    ):
+        if name in values:
+            parts.append(f"{shown} {pattern.format(float(values[name]))}")
+    broken = len(getattr(trainer.datamodule, "broken_videos", ()))
+    return "  ".join([*parts, f"broken {broken}"])
+
+
+def clock(seconds: float) -> str:
+    """`1:02:03` or `2:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

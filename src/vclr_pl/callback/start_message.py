@@ -1,0 +1,54 @@
+"""What to expect of a run, said before it starts: its length, and why the loss rises at first."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import pytorch_lightning as lightning
+
+logger = logging.getLogger(__name__)
+
+
+class StartMessage(lightning.Callback):
+    """One line on the data and length of the run, one on the loss; a warning for each queue that holds more keys than the data gives."""
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        module: Any = pl_module
+        videos = len(data.manifest("train"))
+        logger.info(
+            "pretraining on %d videos, %d steps an epoch, %d steps in all, %d videos a step",
+            videos,
+            module.length.steps_per_epoch,
+            module.length.total_steps,
+            module.length.global_batch_size,
+        )
+        keys_per_video = {name: 1 if name == "segment" else data.segments for name in module.queues}
+        lengths = {name: module.queue_of(name).length for name in module.queues}
+        if lengths:
+            logger.info("%s", expectation(lengths, keys_per_video, batch=module.length.batch_size * module.length.world_size))
+        for name, length in lengths.items():
+            if length > keys_per_video[name] * videos:
+                logger.warning("%s", excess(name, length=length, keys_per_epoch=keys_per_video[name] * videos))
+
+
+def expectation(lengths: dict[str, int], keys_per_video: dict[str, int], *, batch: int) -> str:
+    """The line on the loss: queues by name with their lengths K, and how long each fills."""
+    parts = [
+        f"{math.log(1 + length):.2f} for queue.{name} (K={length}, full after {math.ceil(length / (keys_per_video[name] * batch))} steps)"
+        for name, length in lengths.items()
+    ]
+    return f"expect: while a queue fills, its loss rises toward log(1 + K): {', '.join(parts)}; that is normal, it falls slowly afterwards"
+
+
+def excess(name: str, *, length: int, keys_per_epoch: int) -> str:
+    """The warning on a queue that is longer than the data."""
+    return (
+        f"queue.{name}.length={length} exceeds the {keys_per_epoch} keys of the data: "
+        f"it holds {length / keys_per_epoch:.1f} stale ones of each, "
+        f"the anchor's own among the negatives; set queue.{name}.length lower, or queue.{name}.mask_own_video=true"
+    )

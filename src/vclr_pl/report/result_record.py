@@ -1,0 +1,33 @@
+"""results.json: the numbers of a run, the same network's at random initialization, and where they come from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """Metrics in percent by name. `baseline` is empty where it was not evaluated, both where the data has no labels."""
+
+    name: str
+    metrics: dict[str, float]
+    baseline: dict[str, float]
+    provenance: dict[str, Any]
+    timings_seconds: dict[str, float]
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def write_record(record: ResultRecord, path: Path) -> None:
+    """Write JSON, replacing the file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".json.tmp")
+    draft.write_text(json.dumps(asdict(record), indent=2) + "\n")
+    draft.replace(path)
+
+
+def read_record(path: Path) -> ResultRecord:
+    """The inverse of `write_record`."""
+    return ResultRecord(**json.loads(path.read_text()))

@@ -1,0 +1,28 @@
+"""The W&B logger, which goes offline by itself where there is no API key."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import wandb
+from pytorch_lightning.loggers import WandbLogger
+
+logger = logging.getLogger(__name__)
+
+
+def wandb_logger(*, project: str, name: str, save_dir: str) -> WandbLogger:
+    """A logger that writes below `save_dir`; without an API key (`wandb login`, WANDB_API_KEY) it keeps the run there."""
+    offline = not is_online()
+    if offline:
+        logger.warning(
+            "W&B has no API key: the run stays offline; later: `wandb login`, then `wandb sync %s/wandb/offline-run-*`", save_dir
+        )
+    Path(save_dir).mkdir(parents=True, exist_ok=True)
+    return WandbLogger(project=project, name=name, save_dir=save_dir, offline=offline, log_model=False)
+
+
+def is_online() -> bool:
+    """An API key is known, and W&B was not told to stay offline."""
+    return os.environ.get("WANDB_MODE", "online") == "online" and bool(wandb.api.api_key)

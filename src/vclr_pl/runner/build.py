@@ -1,0 +1,67 @@
+"""From a composed config to the objects of a run: seed first, then one constructor call a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vclr_pl.runner.machine import refuse_absent_gpu
+
+CONFIG_FILE = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What pretraining is made of. `weight` is None where a run starts from random weights."""
+
+    module: Any
+    datamodule: Any
+    trainer: lightning.Trainer
+    evaluation: Any
+    weight: Any
+    folder: Path
+
+
+def build(config: DictConfig) -> Training:
+    """Instantiate every node of a training config.
+
+    The network is made right after seeding and before anything else draws, so that its random initialization, the baseline of
+    every result, depends on the seed and the network alone.
+
+    Raises:
+        InputError: when a GPU is asked for that is not there, and whatever the constructors find wrong.
+    """
+    refuse_absent_gpu(accelerator=config.trainer.accelerator)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    module = instantiate(config.module)
+    datamodule = instantiate(config.datamodule)
+    evaluation = instantiate(config.evaluation)
+    callbacks = [instantiate(node) for node in config.callback.values() if node is not None]
+    loggers = [instantiate(node) for node in (config.logger or {}).values() if node is not None]
+    trainer = instantiate(config.trainer, callbacks=[*callbacks, evaluation], logger=loggers or False)
+    return Training(
+        module=module,
+        datamodule=datamodule,
+        trainer=trainer,
+        evaluation=evaluation,
+        weight=instantiate(config.get("weight")),
+        folder=Path(config.paths.run),
+    )
+
+
+def write_config(config: DictConfig, folder: Path) -> None:
+    """The config as it was run, every interpolation resolved, beside the results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG_FILE).write_text(OmegaConf.to_yaml(config, resolve=True))
+
+
+def log_config(config: DictConfig, trainer: lightning.Trainer) -> None:
+    """Give the config to every logger that keeps one; the CSV logger would only copy config.yaml."""
+    for logger in trainer.loggers:
+        if not isinstance(logger, lightning.loggers.CSVLogger):
+            logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+"""The processes of one job: Lightning starts them by repeating the command, and leaves its marks in this process.
+
+Lightning repeats `sys.argv` and appends the run folder. In a sweep that command would be the whole sweep, so a job shows its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+import torch.distributed
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+LAUNCH_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")
+
+
+@contextlib.contextmanager
+def own_processes() -> Iterator[None]:
+    """Around one job: children get this job's command and folder; afterwards no process group or launch mark is left."""
+    marks = {name: os.environ.get(name) for name in LAUNCH_VARIABLES}
+    command = sys.argv
+    if is_sweep():
+        sys.argv = job_command(command, list(HydraConfig.get().overrides.task))
+        hydra_config = HydraConfig.instance().cfg
+        assert hydra_config is not None
+        OmegaConf.update(hydra_config, "hydra.run.dir", HydraConfig.get().runtime.output_dir)
+    try:
+        yield
+    finally:
+        sys.argv = command
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        for name, value in marks.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def is_sweep() -> bool:
+    """Is this job one of a sweep?"""
+    return bool(HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def job_command(command: list[str], overrides: list[str]) -> list[str]:
+    """The sweep's command with this job's overrides in place of the sweep's, and without `--multirun`."""
+    swept = set(get_args_parser().parse_args(command[1:]).overrides)
+    kept = [part for part in command[1:] if part not in swept and part not in ("-m", "--multirun")]
+    hydra_overrides = [part for part in command[1:] if part in swept and part.lstrip("+~").startswith("hydra")]
+    return [command[0], *kept, *hydra_overrides, *overrides]

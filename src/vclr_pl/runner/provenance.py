@@ -1,0 +1,74 @@
+"""Where a number comes from: config, code, versions, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+PACKAGES = ("vclr-pl", "torch", "torchvision", "pytorch-lightning", "pytorchvideo", "torchcodec", "av", "hydra-core", "scikit-learn")
+# What changes where files lie and what is shown, not what is computed.
+WITHOUT_SCIENCE = ("paths", "callback", "logger", "resume", "debug", "name", "module", "datamodule")
+PLACES = ("root", "lists", "default_root_dir")
+
+
+def provenance(config: DictConfig) -> dict[str, Any]:
+    """JSON-ready: config hash, seed, commit (None outside a checkout), versions, hardware."""
+    return {
+        "config_hash": config_hash(config),
+        "seed": config.seed,
+        "commit": commit(Path(__file__).parent),
+        "versions": {"python": platform.python_version(), **versions()},
+        "hardware": hardware(),
+    }
+
+
+def config_hash(config: DictConfig) -> str:
+    """Twelve hexadecimal digits that are equal for equal science: folders, callbacks and loggers do not count."""
+    content: Any = OmegaConf.to_container(config, resolve=True)
+    science = {key: value for key, value in content.items() if key not in WITHOUT_SCIENCE}
+    for group in ("data", "trainer"):
+        science[group] = {key: value for key, value in science[group].items() if key not in PLACES}
+    canonical = json.dumps(science, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what computes; absent packages are left out."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit(folder: Path) -> str | None:
+    """The checkout's commit, with `+changes` where files differ from it; None where there is no git or no checkout."""
+    described = _git(folder, "rev-parse", "HEAD")
+    is_ours = _git(folder, "ls-files", "--error-unmatch", str(Path(__file__)))
+    if described is None or is_ours is None:
+        return None
+    return described + ("+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+
+
+def hardware() -> dict[str, Any]:
+    """GPU names where there are any, the processor, and the threads that torch uses."""
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return {"gpus": gpus, "processor": platform.machine(), "system": platform.system(), "threads": torch.get_num_threads()}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

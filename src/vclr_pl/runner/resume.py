@@ -1,0 +1,89 @@
+"""Which checkpoint `resume=` means, and whether it is one of this run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vclr_pl.types import InputError
+
+LAST = "last"
+LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
+
+
+def checkpoint_path(resume: str | None, *, experiment_folder: Path) -> Path | None:
+    """The file behind `resume`: a checkpoint, a run folder's last one, or, for `last`, the newest run's of the experiment.
+
+    Raises:
+        InputError: when there is no such file.
+    """
+    if resume is None:
+        return None
+    if resume == LAST:
+        return _newest(experiment_folder)
+    path = Path(resume)
+    if path.is_dir():
+        path = path / LAST_CHECKPOINT if (path / LAST_CHECKPOINT).is_file() else path / LAST_CHECKPOINT.name
+    if not path.is_file():
+        raise InputError(
+            expected="a checkpoint or a run folder with checkpoints/last.ckpt", got=f"resume={resume}", remedy="Correct the path."
+        )
+    return path.absolute()
+
+
+def refuse_foreign_checkpoint(path: Path, *, parameter_names: Collection[str], epochs: int) -> None:
+    """Open a checkpoint before Lightning does and see that it continues this network's pretraining.
+
+    Args:
+        path: the file.
+        parameter_names: keys of the module's state.
+        epochs: `trainer.max_epochs`.
+
+    Raises:
+        InputError: when it is no Lightning checkpoint, is of another network or objective, or its run was over.
+    """
+    checkpoint = _read(path)
+    stored = set(checkpoint["state_dict"])
+    wanted = set(parameter_names)
+    if stored != wanted:
+        odd = sorted(wanted - stored) or sorted(stored - wanted)
+        raise InputError(
+            expected=f"a checkpoint of this network ({len(wanted)} tensors)",
+            got=f"{path} with {len(stored)} tensors, {len(wanted & stored)} of them the same (differs: {odd[0]})",
+            remedy="Give the backbone, head and objective it was trained with, or load its weights with weight=...",
+        )
+    if 0 < epochs <= checkpoint.get("epoch", -1) + 1:
+        raise InputError(
+            expected=f"a checkpoint of fewer than trainer.max_epochs={epochs} epochs",
+            got=f"{path} after {checkpoint['epoch'] + 1}",
+            remedy="That run is over: raise trainer.max_epochs to train longer.",
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(expected="a checkpoint that torch reads", got=f"{path} ({cause})", remedy="Give a last.ckpt of a run.") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "optimizer_states", "loops"} <= set(checkpoint):
+        raise InputError(
+            expected="a checkpoint of a run, with optimizer and loops",
+            got=f"{path} without them",
+            remedy="To start from weights alone use weight=moco_v2 or weight=vclr_release with weight.path=FILE.",
+        )
+    return checkpoint
+
+
+def _newest(experiment_folder: Path) -> Path:
+    found = [path for depth in ("*", "*/*") for path in experiment_folder.glob(f"{depth}/{LAST_CHECKPOINT}")]
+    if not found:
+        raise InputError(
+            expected=f"a run with {LAST_CHECKPOINT} in {experiment_folder}",
+            got="none",
+            remedy="Start one without resume, or give its path.",
+        )
+    return max(found, key=lambda path: path.stat().st_mtime).absolute()

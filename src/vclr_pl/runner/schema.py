@@ -1,0 +1,160 @@
+"""Which keys a config may have, so that a misspelt one is refused wherever it was written, in an experiment too.
+
+A node with `_target_` may have the parameters of what it calls. Any other node may have the keys that the shipped files
+(experiments aside) give it, and children that are calls themselves. Hydra alone lets unknown keys of overlays pass.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from vclr_pl.config_path import config_folder
+from vclr_pl.runner.suggestion import did_you_mean
+from vclr_pl.types import InputError
+
+HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
+OVERLAYS = ("experiment", "debug", "hydra")
+ASSEMBLIES = ("module", "datamodule")  # made of other groups, which are checked first and under their own names
+SCALARS: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
+
+
+def refuse_unknown_keys(config: DictConfig) -> None:
+    """Compare every key of a composed config with what may stand there.
+
+    Raises:
+        InputError: at the first unknown key, with the nearest known ones; at a value of the wrong plain type; at a key
+            that still has to be given (`???`).
+    """
+    for key in sorted(OmegaConf.missing_keys(config)):
+        raise InputError(expected=f"a value for {key}", got="none", remedy=f"Add {key}={_placeholder(key)} to the command.")
+    _check_node(OmegaConf.to_container(config, resolve=True), path=())
+
+
+def _placeholder(key: str) -> str:
+    name = key.rsplit(".", 1)[-1]
+    return {"root": "DIR", "path": "FILE", "train": "FILE"}.get(name, "VALUE")
+
+
+def group_names() -> list[str]:
+    """The groups of conf/, nested ones with a slash."""
+    folder = config_folder()
+    return sorted({file.parent.relative_to(folder).as_posix() for file in folder.rglob("*.yaml")} - {"."})
+
+
+def option_names(config: DictConfig) -> list[str]:
+    """Every key of a composed config that a user may set, dotted, in order; Hydra's own keys aside."""
+    return list(_dotted(OmegaConf.to_container(config, resolve=False), ""))
+
+
+def _dotted(node: Any, prefix: str) -> Iterator[str]:
+    for key, value in node.items() if isinstance(node, dict) else ():
+        if key in HYDRA_KEYS:
+            continue
+        if isinstance(value, dict) and value:
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _check_node(node: Any, *, path: tuple[str, ...]) -> None:
+    if isinstance(node, list):
+        for place, child in enumerate(node):
+            _check_node(child, path=(*path, str(place)))
+    if not isinstance(node, dict):
+        return
+    if "_target_" in node:
+        _check_call(node, path=path)
+    else:
+        _check_container(node, path=path)
+    for key in sorted(node, key=lambda name: not path and name in ASSEMBLIES):
+        _check_node(node[key], path=(*path, str(key)))
+
+
+def _check_container(node: dict[str, Any], *, path: tuple[str, ...]) -> None:
+    known = _vocabulary().get(path, frozenset())
+    if not known and path and not any(isinstance(child, dict) and "_target_" in child for child in node.values()):
+        return  # a plain mapping given to a constructor
+    for key, child in node.items():
+        is_call = isinstance(child, dict) and "_target_" in child
+        if key not in known and not is_call:
+            siblings = known | {name for name, value in node.items() if isinstance(value, dict) and "_target_" in value}
+            _refuse(path, key, sorted(siblings))
+
+
+def _check_call(node: dict[str, Any], *, path: tuple[str, ...]) -> None:
+    parameters = _parameters(node["_target_"], ".".join(path))
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for key, value in node.items():
+        if key in HYDRA_KEYS:
+            continue
+        if key not in parameters:
+            _refuse(path, key, sorted(parameters))
+        _check_scalar(value, annotation=parameters[key].annotation, key=".".join((*path, key)))
+
+
+def _check_scalar(value: Any, *, annotation: Any, key: str) -> None:
+    spelled = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    choices = [part.strip() for part in spelled.split("|")]
+    plain = [choice for choice in choices if choice != "None"]
+    if not all(choice in SCALARS for choice in plain):
+        return
+    if value is None and ("None" in choices or not plain):
+        return
+    allowed = tuple(kind for choice in plain for kind in SCALARS[choice])
+    is_stray_bool = isinstance(value, bool) and bool not in allowed
+    if not isinstance(value, allowed) or is_stray_bool:
+        raise InputError(expected=f"{key} of type {' or '.join(choices)}", got=repr(value), remedy="Correct the value.")
+
+
+def _refuse(path: tuple[str, ...], key: str, known: list[str]) -> None:
+    prefix = "".join(f"{part}." for part in path)
+    raise InputError(
+        expected=f"known keys under {'.'.join(path)}" if path else "known keys",
+        got=f"{prefix}{key}",
+        remedy=did_you_mean(f"{prefix}{key}", [f"{prefix}{name}" for name in known]),
+    )
+
+
+@functools.cache
+def _parameters(target: str, key: str) -> dict[str, inspect.Parameter]:
+    try:
+        called = get_object(target)
+    except Exception as error:
+        cause = " ".join(str(error).split())
+        raise InputError(expected=f"something to call at {key}._target_", got=target, remedy=f"It cannot be imported: {cause}") from error
+    return {name: parameter for name, parameter in inspect.signature(called).parameters.items() if name != "self"}
+
+
+@functools.cache
+def _vocabulary() -> dict[tuple[str, ...], frozenset[str]]:
+    """Keys of every node that is no call, by path, as the shipped files give them."""
+    known: dict[tuple[str, ...], set[str]] = {}
+    folder = config_folder()
+    for file in sorted(folder.rglob("*.yaml")):
+        group = file.relative_to(folder).parent.parts
+        if group and group[0] in OVERLAYS:
+            continue
+        content = OmegaConf.load(file)
+        if isinstance(content, DictConfig):
+            _collect(content, path=group, known=known)
+    known.setdefault((), set()).update(name.split("/")[0] for name in group_names())
+    known[()] -= {"hydra", "experiment"}
+    return {path: frozenset(names) for path, names in known.items()}
+
+
+def _collect(node: DictConfig, *, path: tuple[str, ...], known: dict[tuple[str, ...], set[str]]) -> None:
+    content: Any = OmegaConf.to_container(node, resolve=False)
+    names = [name for name in content if not (name in ("defaults", "hydra") and isinstance(content[name], dict | list))]
+    if "_target_" not in content:
+        known.setdefault(path, set()).update(names)
+    for name in names:
+        child = node._get_node(name)
+        if isinstance(child, DictConfig) and not child._is_interpolation() and not child._is_none() and not child._is_missing():
+            _collect(child, path=(*path, name), known=known)

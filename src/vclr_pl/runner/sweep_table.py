@@ -1,0 +1,43 @@
+"""One table of all runs of a sweep, as a Hydra callback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from vclr_pl.report.result_record import ResultRecord, read_record
+from vclr_pl.report.result_table import sweep_markdown, sweep_table
+
+TABLE_FILE = "sweep_table.md"
+RESULTS_FILE = "results.json"
+
+
+class SweepTable(Callback):  # type: ignore[misc]
+    """Collects every job's results.json; writes sweep_table.md after each job, so that a broken sweep keeps it; prints it at the end."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, ResultRecord | None]] = []
+        self.folder: Path | None = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        self.folder = Path(config.hydra.sweep.dir)
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        if self.folder is None:
+            return
+        results = Path(config.hydra.runtime.output_dir) / RESULTS_FILE
+        is_done = job_return.status == JobStatus.COMPLETED and results.is_file()
+        name = ", ".join(job_return.overrides or []) or "default"
+        self.rows.append((name, read_record(results) if is_done else None))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / TABLE_FILE).write_text(sweep_markdown(self.rows))
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ARG002
+        if self.folder is not None and self.rows:
+            rich.get_console().print(sweep_table(self.rows))
+            rich.get_console().print(f"{self.folder / TABLE_FILE}", soft_wrap=True, highlight=False)
