@@ -106,6 +106,15 @@ class VideoDataModule(lightning.LightningDataModule):
         return self._splits.test is not None
 
     @property
+    def batch_size(self) -> int:
+        """Videos a step on each device."""
+        return self.loader.batch_size
+
+    @property
+    def segments(self) -> int:
+        return self.sampling.segments
+
+    @property
     def batches_per_epoch(self) -> int:
         """Of this rank, which are those of every rank. Raises InputError where a batch is larger than the data."""
         return self._sampler().batches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ class ResumableLoader(DataLoader[Any]):
 
     def __init__(self, *, dataset: Dataset[Any], sampler: EpochSampler, workers: int, prefetch_batches: int, pin_memory: bool) -> None:
         self.position = 0  # batches handed out in this epoch
+        self.waiting_seconds = 0.0  # time in which a batch was asked for and not there yet
         self._restored_epoch: int | None = None
         super().__init__(
             dataset,
@@ -47,11 +49,18 @@ class ResumableLoader(DataLoader[Any]):
         self._restored_epoch = None
         self.position = self.position if goes_on else 0
         self.epoch_sampler.first_batch = self.position
-        for batch in super().__iter__():
+        batches = super().__iter__()
+        while (batch := self._awaited(batches)) is not None:
             if isinstance(batch, NoReadableVideo):
                 raise _nothing_readable(batch)
             self.position += 1
             yield batch
+
+    def _awaited(self, batches: Iterator[Any]) -> Any:
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        self.waiting_seconds += time.perf_counter() - asked
+        return batch
 
     def state_dict(self) -> dict[str, int]:
         sampler = self.epoch_sampler
@@ -78,9 +87,9 @@ class ResumableLoader(DataLoader[Any]):
 
 
 def _nothing_readable(batch: NoReadableVideo) -> InputError:
-    first = batch.broken[0]
+    first, distinct = batch.broken[0], {video.path for video in batch.broken}
     return InputError(
         expected="readable videos",
-        got=f"{len(batch.broken)} broken ones in a row, the first is '{first.path}': {first.reason}",
+        got=f"{len(distinct)} broken ones and none to replace them, the first is '{first.path}': {first.reason}",
         remedy="Set data.root=DIR to other videos, or replace the broken ones.",
     )
