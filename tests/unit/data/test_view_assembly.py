@@ -36,7 +36,7 @@ def draw_of(key, query, anchor_segment):
 
 def views_of(tmp_path, draw, *, seed=0):
     path = write_video(tmp_path / "1.mp4", frames=24)
-    transform = ContrastiveTransform(size_pixels=16, scale=(0.2, 1.0))
+    transform = ContrastiveTransform(size_pixels=16, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3))
     with PyavDecoder(threads=1, short_side_pixels=None).open(path) as reader:
         return assemble_views(reader=reader, draw=draw, transform=transform, generator=np.random.default_rng(seed))
 
@@ -67,7 +67,7 @@ def test_every_view_has_its_own_crop(tmp_path):
         def frames(self, indices):
             return torch.arange(0, 256, 4, dtype=torch.uint8).expand(len(indices), 3, 48, 64)
 
-    transform = ContrastiveTransform(size_pixels=16, scale=(0.2, 1.0))
+    transform = ContrastiveTransform(size_pixels=16, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3))
     draw = draw_of([[0], [8], [16]], [[1], [9], [17]], 0)
     views, again = (assemble_views(reader=Ramp(), draw=draw, transform=transform, generator=np.random.default_rng(3)) for _ in range(2))
     assert torch.equal(views, again)

@@ -1,0 +1,137 @@
+"""The place inside an epoch: kept, restored, and nothing decoded again."""
+
+from __future__ import annotations
+
+import pytest
+from tests.video_fixture import copies, write_broken
+from torch.utils.data import Dataset
+
+from vclr_pl.data.clip_sampler import SegmentClipSampler
+from vclr_pl.data.decoding.pyav import PyavDecoder
+from vclr_pl.data.epoch_sampler import EpochSampler
+from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.resumable_loader import ResumableLoader
+from vclr_pl.data.transform.contrastive import ContrastiveTransform
+from vclr_pl.data.video_dataset import SegmentVideoDataset
+from vclr_pl.types import InputError
+
+
+class NoPhotometry:
+    def draw(self, views, generator):
+        return generator.random((views, 2), dtype="float32")
+
+
+class Recorder(Dataset):
+    """A dataset and the keys it was asked for (in this process)."""
+
+    def __init__(self, inner):
+        self.inner, self.keys = inner, []
+
+    def __len__(self):
+        return len(self.inner)
+
+    def __getitem__(self, key):
+        self.keys.append(key)
+        return self.inner[key]
+
+
+def loader_of(paths, *, batch_size=2, workers=0, seed=0):
+    dataset = SegmentVideoDataset(
+        manifest=Manifest.from_pairs([(str(path), 0) for path in paths]),
+        decoder=PyavDecoder(threads=1, short_side_pixels=None),
+        sampling=SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1),
+        transform=ContrastiveTransform(size_pixels=8, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),
+        photometric=NoPhotometry(),
+        seed=seed,
+    )
+    sampler = EpochSampler(videos=len(paths), batch_size=batch_size, rank=0, ranks=1, seed=seed)
+    return ResumableLoader(dataset=Recorder(dataset), sampler=sampler, workers=workers, prefetch_batches=2, pin_memory=False)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return copies(tmp_path / f"{number}.avi" for number in range(9))
+
+
+def indices(batches):
+    return [batch.video_index.tolist() for batch in batches]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_it_goes_on_where_it_was(paths, workers):
+    whole = loader_of(paths, workers=workers)
+    whole.sampler.set_epoch(3)
+    expected = list(whole)
+    first = loader_of(paths, workers=workers)
+    first.sampler.set_epoch(3)
+    batches = iter(first)
+    for _ in range(3):
+        next(batches)
+    state = first.state_dict()
+    assert (state["epoch"], state["position"]) == (3, 3)
+    second = loader_of(paths, workers=workers)
+    second.load_state_dict(state)
+    assert second.state_dict() == state
+    (rest,) = list(second)
+    assert rest.video_index.tolist() == expected[3].video_index.tolist()
+    assert rest.views.equal(expected[3].views)
+    assert len(second) == 4
+    if not workers:
+        assert [index for _, index in second.dataset.keys] == rest.video_index.tolist()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_do_not_depend_on_workers_and_epochs_differ(paths, workers):
+    one, other = loader_of(paths), loader_of(paths, workers=workers)
+    seen = []
+    for epoch in (0, 1):
+        for loader in (one, other):
+            loader.sampler.set_epoch(epoch)
+        pairs = list(zip(one, other, strict=True))
+        assert all(mine.views.equal(theirs.views) and mine.photometry.equal(theirs.photometry) for mine, theirs in pairs)
+        seen.append(indices(mine for mine, _ in pairs))
+    assert seen[0] != seen[1]
+
+
+def test_a_finished_or_another_epoch_starts_anew(paths):
+    loader = loader_of(paths)
+    everything = indices(loader)
+    finished = loader.state_dict()
+    assert finished["position"] == 4
+    for state, epoch in [(finished, 0), (finished | {"position": 2}, 1)]:
+        loader.load_state_dict(state)
+        loader.sampler.set_epoch(epoch)
+        assert len(list(loader)) == 4
+    loader.sampler.set_epoch(0)
+    assert indices(loader) == everything
+
+
+def test_nothing_is_read_before_the_first_batch_is_asked_for(paths):
+    """Lightning makes an iterator, and only then tells the epoch."""
+    loader = loader_of(paths)
+    batches = iter(loader)
+    loader.sampler.set_epoch(5)
+    next(batches)
+    assert {epoch for epoch, _ in loader.dataset.keys} == {5}
+
+
+def test_an_epoch_left_early_does_not_move_the_next(paths):
+    loader = loader_of(paths, workers=1)
+    expected = indices(loader)
+    next(iter(loader))
+    assert loader.state_dict()["position"] == 1
+    assert indices(loader) == expected
+
+
+def test_other_options_inside_an_epoch_are_told(paths):
+    state = loader_of(paths).state_dict() | {"position": 2}
+    with pytest.raises(InputError, match=r"to keep global_batch_size=2; got global_batch_size=3\. Set loader\.batch_size"):
+        loader_of(paths, batch_size=3).load_state_dict(state)
+    loader_of(paths, batch_size=3).load_state_dict(state | {"position": 0})
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nothing_readable_is_told_in_the_main_process(tmp_path, workers):
+    loader = loader_of([write_broken(tmp_path / f"{number}.mp4") for number in range(3)], workers=workers)
+    with pytest.raises(InputError, match=r"readable videos; got 3 broken ones and none to replace them, the first is '.*\.mp4': "):
+        next(iter(loader))
