@@ -1,0 +1,46 @@
+"""The policy `auto`: torchcodec where FFmpeg's libraries load, else PyAV; a folder is read as pictures."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from os import PathLike
+from pathlib import Path
+
+from vclr_pl.data.decoding.frame_folder import FrameFolderDecoder
+from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader
+from vclr_pl.data.decoding.pyav import PyavDecoder
+
+
+@functools.cache
+def torchcodec_loads() -> bool:
+    """Whether torchcodec finds FFmpeg's shared libraries. Asked once a process, without a word on the terminal."""
+    try:
+        importlib.import_module("torchcodec.decoders")
+    except (ImportError, RuntimeError, OSError):
+        return False
+    return True
+
+
+class AutoDecoder:
+    """Chooses a backend by what the machine has. `threads` and `short_side_pixels` as in the backends."""
+
+    def __init__(self, *, threads: int, short_side_pixels: int | None) -> None:
+        self.threads, self.short_side_pixels = threads, short_side_pixels
+
+    @property
+    def backend(self) -> str:
+        return "torchcodec" if torchcodec_loads() else "pyav"
+
+    def open(self, path: str | PathLike[str]) -> VideoReader:
+        if Path(path).is_dir():
+            return FrameFolderDecoder(short_side_pixels=self.short_side_pixels).open(path)
+        return self._video_decoder().open(path)
+
+    def _video_decoder(self) -> VideoDecoder:
+        if not torchcodec_loads():
+            return PyavDecoder(threads=self.threads, short_side_pixels=self.short_side_pixels)
+        # Imported here because the module fails to import where FFmpeg is absent.
+        from vclr_pl.data.decoding.torchcodec import TorchcodecDecoder
+
+        return TorchcodecDecoder(threads=self.threads, short_side_pixels=self.short_side_pixels)

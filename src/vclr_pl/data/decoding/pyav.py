@@ -1,0 +1,173 @@
+"""Frames by index with PyAV, which brings its own FFmpeg: works on a machine that has none.
+
+Packets are scanned first, without decoding: a few milliseconds that give the exact number of frames, their presentation times and the
+keyframes. Then only what lies between a wanted frame and the last keyframe before it is decoded.
+
+Legend: T frames asked for, C channels, H W pixels.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vclr_pl.data.decoding.protocol import ClosingReader, VideoReadError, existing_file, require_indices, scaled_size
+
+BACKEND = "pyav"
+
+
+class PyavDecoder:
+    """Opens videos with PyAV. `threads` is per open video; `short_side_pixels` resizes (bilinear) while the color is converted."""
+
+    def __init__(self, *, threads: int, short_side_pixels: int | None) -> None:
+        self.threads, self.short_side_pixels = threads, short_side_pixels
+
+    def open(self, path: str | PathLike[str]) -> PyavReader:
+        return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
+
+
+@dataclass(frozen=True)
+class PacketScan:
+    """What the packets say. `times` are sorted presentation times, empty where they do not identify a frame."""
+
+    frame_count: int
+    times: list[int]
+    keyframes: list[int]  # indices of the frames at which decoding can start
+    keyframe_seek_times: list[int]  # decoding time of each, which is what containers index
+
+
+class PyavReader(ClosingReader):
+    """One video, open. Raises VideoReadError naming the file, `pyav` and FFmpeg's cause."""
+
+    def __init__(self, path: str | PathLike[str], *, threads: int, short_side_pixels: int | None) -> None:
+        self.path, self._file = fspath(path), existing_file(path, backend=BACKEND)
+        self._threads, self._short_side_pixels = threads, short_side_pixels
+        self._container: av.container.InputContainer | None = None
+        try:
+            self._restart()
+            self._scan = self._scan_packets()
+            if self._scan.frame_count == 0:
+                raise VideoReadError(self.path, BACKEND, "no frames")
+            if not self._scan.times:
+                self._restart()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            self.close()
+            raise self._failure(error) from error
+        except VideoReadError:
+            self.close()
+            raise
+        self._fresh = not self._scan.times  # a scanned container stands at its end and must be sought before it is read
+
+    @property
+    def frame_count(self) -> int:
+        return self._scan.frame_count
+
+    def frames(self, indices: Sequence[int]) -> Tensor:
+        wanted = require_indices(indices, frame_count=self.frame_count, path=self.path)
+        try:
+            pixels = {index: self._frame(index) for index in sorted(set(wanted))}
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self._failure(error) from error
+        frames_THWC = np.stack([pixels[index] for index in wanted])
+        return torch.from_numpy(frames_THWC).permute(0, 3, 1, 2)
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _failure(self, error: Exception) -> VideoReadError:
+        return VideoReadError(self.path, BACKEND, str(getattr(error, "strerror", None) or error))
+
+    def _restart(self) -> None:
+        """Opens the file anew: the one way back to the start that every container offers."""
+        self.close()
+        self._container = av.open(self._file)
+        self._stream = self._container.streams.best("video")
+        if self._stream is None:
+            raise VideoReadError(self.path, BACKEND, "no video stream")
+        self._stream.thread_count = self._threads
+        self._stream.thread_type = "AUTO" if self._threads > 1 else "NONE"
+        self._decoded = self._decode()
+        self._position = -1  # index of the frame decoded last
+        self._last: av.VideoFrame | None = None
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        assert self._container is not None, "the video is closed"
+        return iter(self._container.decode(self._stream))
+
+    def _scan_packets(self) -> PacketScan:
+        assert self._container is not None, "the video is closed"
+        packets = [
+            (packet.pts, packet.dts, packet.is_keyframe)
+            for packet in self._container.demux(self._stream)
+            if packet.size and not packet.is_discard  # an edit list hides frames by marking their packets
+        ]
+        times = sorted(pts for pts, _, _ in packets if pts is not None)
+        in_order = all(pts == dts for pts, dts, _ in packets)
+        container = self._container.format.name
+        # AVI stores no presentation times and transport streams cannot be sought exactly: frames are then counted from the start.
+        sought_exactly = "mp4" in container or "matroska" in container or (container == "avi" and in_order)
+        identified = sought_exactly and len(set(times)) == len(packets)
+        if not identified:
+            return PacketScan(len(packets), [], [], [])
+        starts = sorted((bisect.bisect_left(times, pts), pts if dts is None else dts) for pts, dts, is_keyframe in packets if is_keyframe)
+        return PacketScan(len(packets), times, [index for index, _ in starts], [time for _, time in starts])
+
+    def _frame(self, index: int) -> NDArray[np.uint8]:
+        if index != self._position:
+            self._move_to(index)
+        assert self._last is not None
+        return self._rgb(self._last)
+
+    def _move_to(self, index: int) -> None:
+        start = bisect.bisect_right(self._scan.keyframes, index) - 1  # the last keyframe at or before the wanted frame
+        behind = index < self._position or (start >= 0 and self._scan.keyframes[start] > self._position)
+        if self._scan.times and start >= 0 and (behind or not self._fresh):
+            self._seek(start)
+        elif index < self._position or not self._fresh:
+            self._restart()
+        self._fresh = True
+        while self._position < index:
+            self._read()
+        if self._position != index:
+            raise VideoReadError(self.path, BACKEND, f"frame {index} of {self.frame_count} does not decode")
+
+    def _seek(self, keyframe: int) -> None:
+        assert self._container is not None, "the video is closed"
+        # A container may land elsewhere (no index, odd edit lists): step back keyframe by keyframe, at last from the file's start.
+        for earlier in range(keyframe, max(keyframe - 2, -1), -1):
+            self._container.seek(self._scan.keyframe_seek_times[earlier], stream=self._stream, backward=True, any_frame=False)
+            self._decoded, self._position, self._last = self._decode(), -1, None
+            self._read()
+            if self._position <= self._scan.keyframes[keyframe]:
+                return
+        self._restart()
+
+    def _read(self) -> None:
+        frame = next(self._decoded, None)
+        if frame is None:
+            raise VideoReadError(self.path, BACKEND, f"only {self._position + 1} of {self.frame_count} frames decode")
+        self._position, self._last = self._index(frame), frame
+
+    def _index(self, frame: av.VideoFrame) -> int:
+        if not self._scan.times or frame.pts is None:
+            return self._position + 1
+        return bisect.bisect_left(self._scan.times, frame.pts)
+
+    def _rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """`[H, W, C]`, turned as the file says."""
+        height, width = scaled_size(height=frame.height, width=frame.width, short_side_pixels=self._short_side_pixels)
+        if frame.format.components[0].bits > 8:
+            # FFmpeg's versions go from 10 bits to RGB differently, by 2.7 of 255; by this way they agree within 0.6.
+            frame = frame.reformat(format="yuv422p", interpolation="BICUBIC")
+        pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BILINEAR")
+        return np.rot90(pixels, k=round(frame.rotation / 90) % 4) if abs(frame.rotation) in (90, 180, 270) else pixels

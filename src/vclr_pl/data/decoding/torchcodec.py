@@ -1,0 +1,114 @@
+"""Frames by index with torchcodec, on the FFmpeg libraries of the machine.
+
+torchcodec finds frame i by its presentation time, exactly (`seek_mode="exact"` scans the packets once). That time is stored in MP4 and
+Matroska. It is not in AVI with B-frames, and seeking is inexact in transport and program streams: there torchcodec gives a neighbor or
+an error, so those files are read with PyAV.
+
+Legend: T frames asked for, C channels, H W pixels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchcodec.decoders import VideoDecoder
+from torchcodec.transforms import Resize
+
+from vclr_pl.data.decoding.protocol import ClosingReader, VideoReader, VideoReadError, existing_file, require_indices, scaled_size
+from vclr_pl.data.decoding.pyav import PyavReader
+
+BACKEND = "torchcodec"
+
+
+class TorchcodecDecoder:
+    """Opens videos with torchcodec. `threads` is per open video; `short_side_pixels` resizes (bilinear) inside the decoder."""
+
+    def __init__(self, *, threads: int, short_side_pixels: int | None) -> None:
+        self.threads, self.short_side_pixels = threads, short_side_pixels
+
+    def open(self, path: str | PathLike[str]) -> VideoReader:
+        file = existing_file(path, backend=BACKEND)
+        container = container_of(file)
+        if container is None:
+            return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
+        return TorchcodecReader(path, container=container, threads=self.threads, short_side_pixels=self.short_side_pixels)
+
+
+def container_of(file: str) -> str | None:
+    """`mp4`, `matroska` or `avi` by the file's first bytes; None for every other container."""
+    with Path(file).open("rb") as stream:
+        head = stream.read(12)
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return "matroska"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "avi"
+    return "mp4" if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp") else None
+
+
+class TorchcodecReader(ClosingReader):
+    """One video, open. Raises VideoReadError naming the file, `torchcodec` and its cause."""
+
+    def __init__(self, path: str | PathLike[str], *, container: str, threads: int, short_side_pixels: int | None) -> None:
+        self.path, self._file, self._container = fspath(path), existing_file(path, backend=BACKEND), container
+        self._threads, self._short_side_pixels = threads, short_side_pixels
+        self._counted: PyavReader | None = None  # takes over where presentation times turn out to be missing
+        try:
+            transforms = None if short_side_pixels is None else [self._resize(short_side_pixels)]
+            self._decoder = VideoDecoder(self._file, num_ffmpeg_threads=threads, seek_mode="exact", transforms=transforms)
+        except (RuntimeError, ValueError, AssertionError) as error:
+            raise self._failure(error) from error
+        if self.frame_count == 0:
+            raise VideoReadError(self.path, BACKEND, "no frames")
+
+    @property
+    def frame_count(self) -> int:
+        return int(self._decoder.metadata.num_frames)
+
+    def frames(self, indices: Sequence[int]) -> Tensor:
+        wanted = require_indices(indices, frame_count=self.frame_count, path=self.path)
+        if self._counted is not None:
+            return self._counted.frames(wanted)
+        try:
+            batch = self._decoder.get_frames_at(wanted)
+        except (RuntimeError, ValueError, IndexError) as error:
+            if self._container == "avi":
+                return self._take_over().frames(wanted)
+            raise self._failure(error) from error
+        if self._container == "avi" and not self._in_order(wanted, batch.pts_seconds):
+            return self._take_over().frames(wanted)
+        frames_TCHW: Tensor = batch.data
+        return frames_TCHW
+
+    def close(self) -> None:
+        if self._counted is not None:
+            self._counted.close()
+
+    def _resize(self, short_side_pixels: int) -> Resize:
+        metadata = VideoDecoder(self._file, num_ffmpeg_threads=self._threads, seek_mode="approximate").metadata
+        return Resize(scaled_size(height=metadata.height, width=metadata.width, short_side_pixels=short_side_pixels))
+
+    def _in_order(self, indices: Sequence[int], pts_seconds: Tensor) -> bool:
+        """AVI ticks once a frame, so without B-frames frame i is shown at tick i."""
+        ticks = pts_seconds * float(self._decoder.metadata.average_fps)
+        return bool(torch.allclose(ticks, torch.tensor(indices, dtype=ticks.dtype), rtol=0, atol=0.25))
+
+    def _take_over(self) -> PyavReader:
+        self._counted = PyavReader(self.path, threads=self._threads, short_side_pixels=self._short_side_pixels)
+        return self._counted
+
+    def _failure(self, error: Exception) -> VideoReadError:
+        return VideoReadError(self.path, BACKEND, readable_reason(str(error), file=self._file))
+
+
+def readable_reason(message: str, *, file: str) -> str:
+    """torchcodec's message without the C++ place that raised it, and in one line."""
+    if "best video stream is unknown" in message:
+        return "no video stream"
+    first_line = message.strip().splitlines()[0] if message.strip() else "unknown error"
+    place_removed = re.sub(r"^.*?\.(?:cpp|h):\d+,\s*", "", first_line)
+    return place_removed.replace(file, "").strip(" :.") or first_line

@@ -1,0 +1,49 @@
+"""What the evaluation sees of a video: frames spread over all of it, center crop, normalized.
+
+Legend: B videos, T frames, C channels, H W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from vclr_pl.data.decoding.protocol import scaled_size
+
+
+class EvaluationView:
+    """The published protocol: `frames` of the video at round(linspace(1, n, frames)), all if it has fewer; center crop of `crop_pixels`.
+
+    `short_side_pixels` resizes before the crop; None crops from the stored size, as the release does (it expects 340 x 256). Frames
+    smaller than the crop are padded with black, as torchvision's center crop does.
+    """
+
+    def __init__(
+        self, *, frames: int, crop_pixels: int, short_side_pixels: int | None, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        self.frames, self.crop_pixels, self.short_side_pixels = frames, crop_pixels, short_side_pixels
+        self.mean, self.std = tuple(mean), tuple(std)
+
+    def indices(self, frame_count: int) -> list[int]:
+        """0-based, ascending; `frames` of them, or all if there are fewer."""
+        if frame_count <= self.frames:
+            return list(range(frame_count))
+        return [int(place) - 1 for place in np.round(np.linspace(1, frame_count, self.frames))]
+
+    def geometry(self, frames: Tensor) -> Tensor:
+        """uint8 `[T, C, H, W]` to uint8 `[T, C, crop_pixels, crop_pixels]`."""
+        if self.short_side_pixels is not None:
+            size = scaled_size(height=frames.shape[-2], width=frames.shape[-1], short_side_pixels=self.short_side_pixels)
+            frames = functional.resize(frames, list(size), antialias=True)
+        cropped: Tensor = functional.center_crop(frames, [self.crop_pixels, self.crop_pixels])
+        return cropped
+
+    def normalize(self, frames: Tensor) -> Tensor:
+        """uint8 `[..., C, H, W]` to float32, (value / 255 - mean) / std, on the frames' device."""
+        mean = torch.tensor(self.mean, dtype=torch.float32).to(frames.device, non_blocking=True)
+        std = torch.tensor(self.std, dtype=torch.float32).to(frames.device, non_blocking=True)
+        return (frames.float() / 255 - mean[:, None, None]) / std[:, None, None]
