@@ -17,6 +17,10 @@ def limit(file: str, usual: int, *, measure: str, function: str | None = None) -
     return next((exception["limit"] for exception in fitting if exception.get("function") == function), usual)
 
 
+def oversized(sizes: dict[str, int], *, file: str, measure: str) -> dict[str, int]:
+    return {name: size for name, size in sizes.items() if size > limit(file, SIZES[measure], measure=measure, function=name)}
+
+
 @pytest.mark.parametrize("source", source_files(), ids=str)
 def test_files_and_entry_points_are_short(source):
     usual = SIZES["entry_point_lines"] if source.is_entry_point else SIZES["file_lines"]
@@ -25,19 +29,15 @@ def test_files_and_entry_points_are_short(source):
 
 @pytest.mark.parametrize("source", source_files(), ids=str)
 def test_functions_are_short(source):
-    usual = SIZES["function_code_lines"]
     sizes = {name: code_lines(function, source.text) for name, function in functions(source)}
-    assert {
-        name: size for name, size in sizes.items() if size > limit(str(source), usual, measure="function_code_lines", function=name)
-    } == {}
+    assert oversized(sizes, file=str(source), measure="function_code_lines") == {}
 
 
 @pytest.mark.parametrize("source", source_files(), ids=str)
 def test_functions_take_few_parameters(source):
     """A constructor that a config node fills names each of its parts; house.toml lists those with more than the usual number."""
-    usual = SIZES["parameters"]
     counts = {name: len(parameters(function)) for name, function in functions(source)}
-    assert {name: count for name, count in counts.items() if count > limit(str(source), usual, measure="parameters", function=name)} == {}
+    assert oversized(counts, file=str(source), measure="parameters") == {}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
