@@ -41,6 +41,7 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
     ) -> None:
         self.root, self.class_names = root, class_names
         self._text, self._ends, self._labels = text, ends, labels
+        self._shared: dict[str, torch.Tensor] = {}
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, object]], *, root: str = "", class_names: tuple[str, ...] = ()) -> Manifest:
@@ -104,12 +105,18 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         return LabeledVideoDataset(self, clip_sampler, decode_audio=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        # As tensors, so that spawned workers are handed shared memory and not a copy each.
-        arrays = {name: torch.from_numpy(value) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        return {**vars(self), **arrays}
+        # As shared memory, moved there once, so that spawned workers are not handed a copy each. The tensors stay: a descriptor that is
+        # closed while a worker's arguments are still being pickled would be given away again.
+        if not self._shared:
+            self._shared = {
+                name: torch.from_numpy(value).share_memory_() for name, value in vars(self).items() if isinstance(value, np.ndarray)
+            }
+            vars(self).update({name: tensor.numpy() for name, tensor in self._shared.items()})
+        return {name: value for name, value in vars(self).items() if name not in self._shared}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({name: value.numpy() if isinstance(value, torch.Tensor) else value for name, value in state.items()})
+        vars(self).update(state)
+        vars(self).update({name: tensor.numpy() for name, tensor in self._shared.items()})
 
 
 class ManifestBuilder:
