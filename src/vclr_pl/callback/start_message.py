@@ -12,13 +12,18 @@ logger = logging.getLogger(__name__)
 
 
 class StartMessage(lightning.Callback):
-    """One line on the data and length of the run, one on the loss; a warning for each queue that holds more keys than the data gives."""
+    """One line on the data and length of the run, one on the loss; a warning for each queue that holds more keys than the data gives.
+
+    A run shorter than the logging interval is logged at every step, so that its metrics.csv is not empty.
+    """
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         module: Any = pl_module
+        if module.length.total_steps < trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
+        if not trainer.is_global_zero:
+            return
         videos = len(data.manifest("train"))
         logger.info(
             "pretraining on %d videos, %d steps an epoch, %d steps in all, %d videos a step",

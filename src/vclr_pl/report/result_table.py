@@ -9,17 +9,19 @@ from rich.table import Table
 from vclr_pl.report.result_record import ResultRecord
 
 WORDS = {"knn": "kNN", "linear": "linear probe", "retrieval": "retrieval"}
+SHORT_WORDS = {"knn": "kNN", "linear": "linear", "retrieval": ""}
 Row = tuple[str, ResultRecord | None]
 
 
-def metric_title(name: str) -> str:
-    """`retrieval_r1` to `retrieval R@1`, `knn_top1` to `kNN top-1`, `linear_top1` to `linear probe top-1`."""
+def metric_title(name: str, *, short: bool = False) -> str:
+    """`retrieval_r1` to `retrieval R@1` or `R@1`, `knn_top1` to `kNN top-1`, `linear_top1` to `linear probe top-1` or `linear top-1`."""
     measure, _, figure = name.partition("_")
     if figure[:1] == "r" and figure[1:].isdigit():
         figure = f"R@{figure[1:]}"
     elif figure.startswith("top") and figure[3:].isdigit():
         figure = f"top-{figure[3:]}"
-    return f"{WORDS.get(measure, measure)} {figure}".strip().replace("_", " ")
+    words = SHORT_WORDS if short else WORDS
+    return f"{words.get(measure, measure)} {figure}".strip().replace("_", " ")
 
 
 def result_table(record: ResultRecord) -> Table:
@@ -38,9 +40,9 @@ def sweep_table(rows: Sequence[Row]) -> Table:
     """One line a run: what was overridden and its metrics; a run without results shows dashes."""
     names = _metric_names(rows)
     table = Table(title="sweep", title_justify="left")
-    table.add_column("run", overflow="fold")
+    table.add_column("run", overflow="fold", min_width=30)
     for name in names:
-        table.add_column(metric_title(name), justify="right")
+        table.add_column(metric_title(name, short=True), justify="right")
     for cells in _cells(rows, names):
         table.add_row(*cells)
     return table

@@ -14,7 +14,7 @@ import torch.distributed
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import read_write
 
 LAUNCH_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")
 
@@ -28,7 +28,8 @@ def own_processes() -> Iterator[None]:
         sys.argv = job_command(command, list(HydraConfig.get().overrides.task))
         hydra_config = HydraConfig.instance().cfg
         assert hydra_config is not None
-        OmegaConf.update(hydra_config, "hydra.run.dir", HydraConfig.get().runtime.output_dir)
+        with read_write(hydra_config.hydra.run):
+            hydra_config.hydra.run.dir = HydraConfig.get().runtime.output_dir
     try:
         yield
     finally:

@@ -18,6 +18,8 @@ SILENCED = (
     (r".*_transforms_video.*deprecated", "pytorchvideo imports torchvision's video module"),
     (r"The video decoding and encoding capabilities of torchvision are deprecated", "pytorchvideo imports torchvision's video module"),
     (r".*GPU available but not used", "trainer=cpu was asked for"),
+    (r"The dirpath has changed from", "a resumed run writes into a folder of its own"),
+    (r"`broadcast_buffers` is deprecated", "the oldest torch that works here knows no other spelling"),
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", "Lightning against a newer torch"),
 )
 LOGGERS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ class SweepTable(Callback):  # type: ignore[misc]
     """Collects every job's results.json; writes sweep_table.md after each job, so that a broken sweep keeps it; prints it at the end."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[str, ResultRecord | None]] = []
+        self.jobs: list[tuple[list[str], ResultRecord | None]] = []
         self.folder: Path | None = None
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
@@ -32,12 +33,17 @@ class SweepTable(Callback):  # type: ignore[misc]
             return
         results = Path(config.hydra.runtime.output_dir) / RESULTS_FILE
         is_done = job_return.status == JobStatus.COMPLETED and results.is_file()
-        name = ", ".join(job_return.overrides or []) or "default"
-        self.rows.append((name, read_record(results) if is_done else None))
+        self.jobs.append((list(job_return.overrides or []), read_record(results) if is_done else None))
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / TABLE_FILE).write_text(sweep_markdown(self.rows))
+        (self.folder / TABLE_FILE).write_text(sweep_markdown(named_rows(self.jobs)))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ARG002
-        if self.folder is not None and self.rows:
-            rich.get_console().print(sweep_table(self.rows))
+        if self.folder is not None and self.jobs:
+            rich.get_console().print(sweep_table(named_rows(self.jobs)))
             rich.get_console().print(f"{self.folder / TABLE_FILE}", soft_wrap=True, highlight=False)
+
+
+def named_rows(jobs: Sequence[tuple[list[str], ResultRecord | None]]) -> list[tuple[str, ResultRecord | None]]:
+    """Rows named by the overrides in which the jobs differ; by all of them where there is one job."""
+    shared = set.intersection(*(set(overrides) for overrides, _ in jobs)) if len(jobs) > 1 else set()
+    return [(", ".join(part for part in overrides if part not in shared) or "default", record) for overrides, record in jobs]
