@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image, read_file
 from torchvision.transforms.v2 import functional
 
 from vclr_pl.data.decoding.protocol import ClosingReader, VideoReadError, require_indices, scaled_size
@@ -54,14 +55,15 @@ class FrameFolderReader(ClosingReader):
         sizes = {tuple(picture.shape) for picture in pictures.values()}
         if len(sizes) > 1:
             raise VideoReadError(self.path, BACKEND, f"pictures of different sizes: {sorted(sizes)}")
-        frames_TCHW = torch.stack([pictures[index] for index in wanted])
-        return frames_TCHW.contiguous(memory_format=torch.channels_last)
+        return torch.stack([pictures[index] for index in wanted]).contiguous(memory_format=torch.channels_last)
 
     def _picture(self, file: Path) -> Tensor:
         try:
-            picture: Tensor = decode_image(read_file(str(file)), mode=ImageReadMode.RGB, apply_exif_orientation=True)
-        except (RuntimeError, ValueError) as error:
+            with Image.open(file) as stored:
+                pixels_HWC = np.array(ImageOps.exif_transpose(stored).convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:  # SyntaxError is Pillow's word for a broken PNG
             raise VideoReadError(self.path, BACKEND, f"{file.name}: {str(error).splitlines()[0]}") from error
+        picture = torch.from_numpy(pixels_HWC).permute(2, 0, 1)
         if self._short_side_pixels is None:
             return picture
         size = scaled_size(height=picture.shape[1], width=picture.shape[2], short_side_pixels=self._short_side_pixels)

@@ -36,7 +36,10 @@ class TorchcodecDecoder:
         container = container_of(file)
         if container is None:
             return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
-        return TorchcodecReader(path, container=container, threads=self.threads, short_side_pixels=self.short_side_pixels)
+        reader = TorchcodecReader(path, container=container, threads=self.threads, short_side_pixels=self.short_side_pixels)
+        if container == "avi" and not reader.avi_in_order:
+            return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
+        return reader
 
 
 def container_of(file: str) -> str | None:
@@ -68,6 +71,12 @@ class TorchcodecReader(ClosingReader):
     @property
     def frame_count(self) -> int:
         return int(self._decoder.metadata.num_frames)
+
+    @property
+    def avi_in_order(self) -> bool:
+        """Whether an AVI's frames are stored in the order shown. B-frames delay the decoder, so that the first frame's time is not 0."""
+        metadata = self._decoder.metadata
+        return metadata.codec in ("mpeg4", "mjpeg") and metadata.begin_stream_seconds_from_content == 0
 
     def frames(self, indices: Sequence[int]) -> Tensor:
         wanted = require_indices(indices, frame_count=self.frame_count, path=self.path)

@@ -1,0 +1,59 @@
+import importlib
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from tests.unit.data.decoding.numbered_video import numbered_picture, numbers_shown, write_numbered_video
+
+from vclr_pl.data.decoding import auto
+from vclr_pl.data.decoding.auto import AutoDecoder
+from vclr_pl.data.decoding.pyav import PyavReader
+
+DECODER = AutoDecoder(threads=1, short_side_pixels=None)
+
+
+@pytest.mark.usefixtures("torchcodec_works")
+def test_torchcodec_where_ffmpeg_loads(tmp_path):
+    from vclr_pl.data.decoding.torchcodec import TorchcodecReader
+
+    assert DECODER.backend == "torchcodec"
+    with DECODER.open(write_numbered_video(tmp_path / "v.mp4", frames=12)) as reader:
+        assert isinstance(reader, TorchcodecReader)
+        assert numbers_shown(reader.frames([11, 4])) == [11, 4]
+
+
+def test_pyav_where_it_does_not(tmp_path, monkeypatch):
+    def fails(name):
+        raise RuntimeError(f"Could not load libtorchcodec for {name}")
+
+    monkeypatch.setattr(importlib, "import_module", fails)
+    auto.torchcodec_loads.cache_clear()
+    try:
+        assert DECODER.backend == "pyav"
+        with DECODER.open(write_numbered_video(tmp_path / "v.mp4", frames=12)) as reader:
+            assert isinstance(reader, PyavReader)
+            assert numbers_shown(reader.frames([11, 4])) == [11, 4]
+    finally:
+        auto.torchcodec_loads.cache_clear()
+
+
+def test_a_folder_is_read_as_pictures(tmp_path):
+    for number in range(3):
+        Image.fromarray(numbered_picture(number)).save(tmp_path / f"img_{number:05d}.jpg")
+    with DECODER.open(tmp_path) as reader:
+        assert numbers_shown(reader.frames([2, 1])) == [2, 1]
+
+
+def test_choosing_and_failing_say_nothing_on_the_terminal(tmp_path):
+    (tmp_path / "text.mp4").write_text("no video at all")
+    program = (
+        "from vclr_pl.data.decoding.auto import AutoDecoder\n"
+        "from vclr_pl.data.decoding.protocol import VideoReadError\n"
+        "try:\n"
+        f"    AutoDecoder(threads=1, short_side_pixels=None).open({str(tmp_path / 'text.mp4')!r})\n"
+        "except VideoReadError:\n"
+        "    pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
