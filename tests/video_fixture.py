@@ -6,6 +6,7 @@ Frame i is one gray of level 8 i (+ 4), which survives any codec: `frame_numbers
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Iterable
 from fractions import Fraction
@@ -137,3 +138,41 @@ def write_csv(path: Path, *, header: Iterable[str], rows: Iterable[Iterable[obje
         writer.writerow(header)
         writer.writerows(rows)
     return path
+
+
+SSV2_LABELS = {"Moving something up": "1", "Holding something": "0"}
+
+
+def make_ssv2(root: Path, *, later_release: bool = False) -> Path:
+    """Two templates, three training and two validation videos in VP9; the first release's file names, or the later one's."""
+    prefix = root / "labels" / "" if later_release else root / "something-something-v2-"
+    templates = ["Moving [something] up", "Holding [something]"]
+    parts = {"train": ["101", "102", "103"], "validation": ["201", "202"]}
+    for part, identities in parts.items():
+        videos = [
+            {"id": identity, "label": "moving a cup up", "template": templates[number % 2]} for number, identity in enumerate(identities)
+        ]
+        write_lines(Path(f"{prefix}{'/' if later_release else ''}{part}.json"), [json.dumps(videos)])
+    write_lines(Path(f"{prefix}{'/' if later_release else ''}labels.json"), [json.dumps(SSV2_LABELS)])
+    copies(root / "20bn-something-something-v2" / f"{identity}.webm" for identities in parts.values() for identity in identities)
+    return root
+
+
+def make_activitynet(root: Path) -> Path:
+    """Three training and one validation video of 24 frames, said to last 12 seconds; the third is not on disk. Mp4 and mkv."""
+
+    def entry(subset: str, *segments: tuple[float, float, str]) -> dict[str, object]:
+        annotations = [{"segment": [start, end], "label": label} for start, end, label in segments]
+        return {"duration": 12.0, "subset": subset, "resolution": "64x48", "url": "", "annotations": annotations}
+
+    database = {
+        "--aa_1": entry("training", (0.0, 6.0, "Zumba"), (6.0, 13.0, "Archery")),
+        "bb2": entry("training", (3.0, 9.0, "Archery")),
+        "cc3": entry("training", (0.0, 6.0, "Zumba")),
+        "dd4": entry("validation", (6.0, 12.0, "Zumba")),
+        "ee5": entry("testing"),
+    }
+    write_lines(root / "activity_net.v1-3.min.json", [json.dumps({"version": "VERSION 1.3", "database": database, "taxonomy": []})])
+    copies((root / "v1-3/train_val" / name for name in ("v_--aa_1.mp4", "v_dd4.mp4", "v_ee5.mp4")), frames=24)
+    copies([root / "v1-3/train_val/v_bb2.mkv"], frames=24)
+    return root

@@ -37,10 +37,11 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         text: npt.NDArray[np.uint8],
         ends: npt.NDArray[np.int64],
         labels: npt.NDArray[np.int32],
+        spans: npt.NDArray[np.float64] | None,
         class_names: tuple[str, ...],
     ) -> None:
         self.root, self.class_names = root, class_names
-        self._text, self._ends, self._labels = text, ends, labels
+        self._text, self._ends, self._labels, self._spans = text, ends, labels, spans
         self._shared: dict[str, torch.Tensor] = {}
 
     @classmethod
@@ -86,6 +87,13 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         """The class number, -1 where there is none."""
         return int(self._labels[index])
 
+    def span(self, index: int) -> tuple[float, float]:
+        """Where in its file the video begins and ends, as fractions of the file's frames; (0, 1) for a whole file."""
+        if self._spans is None:
+            return 0.0, 1.0
+        begin, end = self._spans[2 * index : 2 * index + 2]
+        return float(begin), float(end)
+
     @property
     def labels(self) -> npt.NDArray[np.int32]:
         """`[N]`, -1 where there is none."""
@@ -98,7 +106,7 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
 
     @property
     def size_bytes(self) -> int:
-        return self._text.nbytes + self._ends.nbytes + self._labels.nbytes
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
 
     def labeled_video_dataset(self, *, clip_sampler: ClipSampler) -> LabeledVideoDataset:
         """The same videos as a stock pytorchvideo dataset, video only."""
@@ -111,12 +119,12 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
             self._shared = {
                 name: torch.from_numpy(value).share_memory_() for name, value in vars(self).items() if isinstance(value, np.ndarray)
             }
-            vars(self).update({name: tensor.numpy() for name, tensor in self._shared.items()})
+            self.__dict__.update({name: tensor.numpy() for name, tensor in self._shared.items()})
         return {name: value for name, value in vars(self).items() if name not in self._shared}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        vars(self).update({name: tensor.numpy() for name, tensor in self._shared.items()})
+        self.__dict__.update(state)
+        self.__dict__.update({name: tensor.numpy() for name, tensor in self._shared.items()})
 
 
 class ManifestBuilder:
@@ -125,18 +133,20 @@ class ManifestBuilder:
     def __init__(self, *, root: str) -> None:
         self._root = root
         self._prefix = os.path.join(root, "") if root else ""  # noqa: PTH118
-        self._text, self._ends, self._labels = bytearray(), array("q"), array("i")
+        self._text, self._ends, self._labels, self._spans = bytearray(), array("q"), array("i"), array("d")
         self._class_numbers: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._ends)
 
-    def add(self, path: str | os.PathLike[str], label: object = None) -> None:
-        """`label`: an integer, a class name, or None."""
+    def add(self, path: str | os.PathLike[str], label: object = None, *, span: tuple[float, float] | None = None) -> None:
+        """`label`: an integer, a class name, or None. `span`: as of `Manifest.span`, given for all videos or for none."""
         text = os.fspath(path)
         self._text += os.fsencode(text.removeprefix(self._prefix) if self._prefix else text)
         self._ends.append(len(self._text))
         self._labels.append(self._number(label))
+        if span is not None:
+            self._spans.extend(span)
 
     def _number(self, label: object) -> int:
         if label is None or label == "":
@@ -159,6 +169,7 @@ class ManifestBuilder:
             text=np.frombuffer(self._text, np.uint8),
             ends=np.frombuffer(self._ends, np.int64),
             labels=labels,
+            spans=np.frombuffer(self._spans, np.float64) if self._spans else None,
             class_names=class_names,
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from vclr_pl.data.segment_sampling import VideoTooShortError, clips_around
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.view_assembly import (
     EvaluationSample,
+    FrameSource,
     Geometry,
     NoReadableVideo,
     SegmentSample,
@@ -89,7 +91,8 @@ class SegmentVideoDataset(Dataset[SegmentSample | NoReadableVideo]):
             random_generator(seed=self.seed, epoch=epoch, video=drawn_for, attempt=attempt, purpose=purpose) for purpose in range(3)
         )
         try:
-            with self.decoder.open(path) as reader:
+            with self.decoder.open(path) as file:
+                reader = within(file, span=self.manifest.span(candidate))
                 draw = draw_segments(frame_count=reader.frame_count, sampling=self.sampling, generator=moments)
                 views = assemble_views(reader=reader, draw=draw, transform=self.transform, generator=crops)
         except (VideoReadError, VideoTooShortError) as error:
@@ -118,13 +121,13 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
     def __getitem__(self, index: int) -> EvaluationSample:
         path, label = self.manifest.path(index), self.manifest.label(index)
         try:
-            with self.decoder.open(path) as reader:
-                frames = self._frames(reader)
+            with self.decoder.open(path) as file:
+                frames = self._frames(within(file, span=self.manifest.span(index)))
         except VideoReadError as error:
             return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken_video(path, error),))
         return EvaluationSample(frames=frames, label=label, video_index=index)
 
-    def _frames(self, reader: VideoReader) -> Tensor:
+    def _frames(self, reader: FrameSource) -> Tensor:
         """`[T, C, H, W]`, or for clips `[T, C, t, H, W]`."""
         centers = self.view.indices(reader.frame_count)
         if self.sampling.frames_per_clip == 1:
@@ -138,6 +141,25 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         wanted, place_of = np.unique(clips, return_inverse=True)
         frames = self.view.geometry(reader.frames(wanted.tolist()))
         return frames[torch.from_numpy(place_of.reshape(clips.shape))].transpose(1, 2)
+
+
+class _Span:
+    """Part of an open video, its frames counted from the part's first."""
+
+    def __init__(self, reader: FrameSource, *, first: int, end: int) -> None:
+        self._reader, self._first, self.frame_count = reader, first, end - first
+
+    def frames(self, indices: Sequence[int]) -> Tensor:
+        return self._reader.frames([self._first + index for index in indices])
+
+
+def within(reader: VideoReader, *, span: tuple[float, float]) -> FrameSource:
+    """The frames of `span`, fractions of the video; every frame that it touches, and never fewer than one."""
+    if span == (0.0, 1.0):
+        return reader
+    first, end = (round(fraction * reader.frame_count, 6) for fraction in span)  # 0.8 of 30 frames ends at 24, not a hair later
+    first, end = min(int(first), reader.frame_count - 1), min(math.ceil(end), reader.frame_count)
+    return _Span(reader, first=first, end=max(end, first + 1))
 
 
 def broken_video(path: str, error: VideoReadError | VideoTooShortError) -> BrokenVideo:

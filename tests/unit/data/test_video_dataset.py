@@ -8,11 +8,11 @@ from tests.video_fixture import copies, frame_numbers, write_broken, write_video
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.decoding.pyav import PyavDecoder
-from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.manifest import Manifest, ManifestBuilder
 from vclr_pl.data.transform.contrastive import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.transform.photometric import Photometric
-from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset
+from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, within
 from vclr_pl.data.view_assembly import NoReadableVideo, SegmentSample
 
 PHOTOMETRIC = Photometric(
@@ -156,6 +156,27 @@ def test_evaluation_clips(tmp_path):
     assert sample.frames.shape == (5, 3, 3, 32, 32)
     numbers = [frame_numbers(clip.transpose(0, 1)) for clip in sample.frames]
     assert numbers == [[0, 2, 4], [3, 5, 7], [8, 10, 12], [13, 15, 17], [16, 18, 20]]
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"), [((0.25, 0.75), (5, 15)), ((0.26, 0.74), (5, 15)), ((0.97, 1.0), (19, 20)), ((1.0, 1.0), (19, 20))]
+)
+def test_a_span_is_read_as_a_video_of_its_own(tmp_path, span, expected):
+    """Part of a file of 20 frames: its first frame and its end."""
+    path = write_video(tmp_path / "1.mp4", frames=20)
+    with CountingDecoder().open(path) as reader:
+        part = within(reader, span=span)
+        assert frame_numbers(part.frames(range(part.frame_count))) == list(range(*expected))
+
+
+def test_samples_stay_inside_the_span(tmp_path):
+    dataset = segments([write_video(tmp_path / "1.mp4", frames=30)])
+    builder = ManifestBuilder(root="")
+    builder.add(tmp_path / "1.mp4", 0, span=(0.4, 0.8))
+    dataset.manifest = builder.finish()
+    assert {number for epoch in range(30) for number in frame_numbers(dataset[epoch, 0].views)} == set(range(12, 24))
+    whole = EvaluationVideoDataset(manifest=dataset.manifest, decoder=dataset.decoder, view=VIEW, sampling=dataset.sampling)
+    assert frame_numbers(whole[0].frames) == [12, 15, 17, 20, 23]
 
 
 def test_a_broken_video_in_evaluation_has_no_frames(tmp_path):

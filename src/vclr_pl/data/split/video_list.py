@@ -12,24 +12,22 @@ from vclr_pl.data.split.video_scan import data_folder
 from vclr_pl.types import InputError
 
 
-def video_list(
-    *, path: str | Path, test_path: str | Path | None = None, root: str | Path | None = None, allow_outside_root: bool = False
-) -> VideoSplits:
+def video_list(*, root: str | Path, train: str | Path, test: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
     """The videos that lists name.
 
     Args:
-        path, test_path: the lists. With a first line `path,label` (or `path`) a list is CSV: quotes are understood, and of an unquoted
+        root: paths of the lists start here.
+        train, test: the lists. With a first line `path,label` (or `path`) a list is CSV: quotes are understood, and of an unquoted
             path with commas only the last field is the label. Else every line is a path, blanks and all. A label is a number, a
             class name, or empty.
-        root: paths of the lists start here; None for the folder of the first list.
 
     Raises:
         InputError: a missing list or folder, a video outside `root` or not on disk, names and numbers mixed as labels.
     """
-    paths = {"train": _list_file(path, key="data.path")}
-    if test_path is not None:
-        paths["test"] = _list_file(test_path, key="data.test_path")
-    folder = data_folder(paths["train"].parent if root is None else root)
+    folder = data_folder(root)
+    paths = {"train": _list_file(train, key="data.train")}
+    if test is not None:
+        paths["test"] = _list_file(test, key="data.test")
     class_names = _class_names(list(paths.values()))
 
     def manifest(path: Path) -> Manifest:

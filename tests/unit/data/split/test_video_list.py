@@ -22,17 +22,17 @@ def contents(manifest, root):
 
 
 def test_plain_lines(root):
-    splits = video_list(path=write_lines(root / "list.txt", NAMES))
+    splits = video_list(root=root, train=write_lines(root / "list.txt", NAMES))
     assert contents(splits.train, root) == [(name, -1) for name in NAMES]
     assert splits.test is None
 
 
 def test_csv_with_quotes_and_without(root):
     lines = ["path,label", "a b.mp4,run", '"comma, dot.v2.mp4",sit', "ünïcode/日本.mp4, run", "-dash.mp4,"]
-    splits = video_list(path=write_lines(root / "list.csv", lines))
+    splits = video_list(root=root, train=write_lines(root / "list.csv", lines))
     assert contents(splits.train, root) == [(NAMES[0], 0), (NAMES[1], 1), (NAMES[2], 0), (NAMES[3], -1)]
     assert splits.train.class_names == ("run", "sit")
-    unquoted = video_list(path=write_lines(root / "list.csv", ["Path,Label", "comma, dot.v2.mp4,7", "a b.mp4,0"]))
+    unquoted = video_list(root=root, train=write_lines(root / "list.csv", ["Path,Label", "comma, dot.v2.mp4,7", "a b.mp4,0"]))
     assert contents(unquoted.train, root) == [(NAMES[1], 7), (NAMES[0], 0)]
     assert unquoted.train.class_names == ()
 
@@ -41,7 +41,7 @@ def test_a_test_list_shares_the_class_numbers(root, tmp_path_factory):
     lists = tmp_path_factory.mktemp("lists")
     train = write_lines(lists / "train.csv", ["path,label", "a b.mp4,run"])
     test = write_lines(lists / "test.csv", ["path,label", "-dash.mp4,jump"])
-    splits = video_list(path=train, test_path=test, root=root)
+    splits = video_list(root=root, train=train, test=test)
     assert (splits.train.labels.tolist(), splits.test.labels.tolist()) == ([1], [0])
     assert splits.train.class_names == splits.test.class_names == ("jump", "run")
 
@@ -51,18 +51,18 @@ def test_no_file_outside_the_root(root, tmp_path_factory):
     (video,) = copies([outside / "x.mp4"])
     path = write_lines(root / "list.txt", [str(video)])
     with pytest.raises(InputError, match=r"list\.txt to name videos inside .*; got '.*x\.mp4'\. .*data\.allow_outside_root=true"):
-        video_list(path=path)
-    assert video_list(path=path, allow_outside_root=True).train.path(0) == str(video)
+        video_list(root=root, train=path)
+    assert video_list(root=root, train=path, allow_outside_root=True).train.path(0) == str(video)
 
 
 def test_what_is_wrong_is_told(root):
-    with pytest.raises(InputError, match=r"data\.path to be a list of videos; got '.*', which is no file"):
-        video_list(path=root / "absent.csv")
+    with pytest.raises(InputError, match=r"data\.train to be a list of videos; got '.*', which is no file"):
+        video_list(root=root, train=root / "absent.csv")
     with pytest.raises(InputError, match="labels that are all numbers or all names; got 'run' and '3'"):
-        video_list(path=write_lines(root / "list.csv", ["path,label", "a b.mp4,run", "-dash.mp4,3"]))
+        video_list(root=root, train=write_lines(root / "list.csv", ["path,label", "a b.mp4,run", "-dash.mp4,3"]))
     with pytest.raises(InputError, match=r"path,label; got 'a b\.mp4'"):
-        video_list(path=write_lines(root / "list.csv", ["path,label", "a b.mp4"]))
+        video_list(root=root, train=write_lines(root / "list.csv", ["path,label", "a b.mp4"]))
     with pytest.raises(InputError, match="got an empty list"):
-        video_list(path=write_lines(root / "list.csv", ["path,label"]))
+        video_list(root=root, train=write_lines(root / "list.csv", ["path,label"]))
     with pytest.raises(InputError, match="got an empty list"):
-        video_list(path=write_lines(root / "list.csv", []))
+        video_list(root=root, train=write_lines(root / "list.csv", []))
