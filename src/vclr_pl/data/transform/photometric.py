@@ -20,6 +20,10 @@ PARAMETERS = 8
 ORDERS = tuple(itertools.permutations((BRIGHTNESS, CONTRAST, SATURATION, HUE)))  # column ORDER is a place in this list
 _SLOTS = 3  # blends before the hue is turned, and as many after
 _NOTHING = (1.0, 0.0, 0.0)
+# On a CPU the calls cost more than their work where pictures are small: at 48 pixels 0.10 ms a view together against 0.28 one by one,
+# at 64 pixels the same.
+_SMALL_PICTURE_PIXELS = 56 * 56
+_SMALL_PICTURES_AT_ONCE = 64  # as fit in the cache
 
 
 class Photometric:

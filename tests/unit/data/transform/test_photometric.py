@@ -161,3 +161,8 @@ def test_factor_bounds_are_torchvisions():
     theirs = v2.ColorJitter(brightness=1.5, contrast=0.4, saturation=0.4, hue=0.1)
     drawn = strong.draw(5_000, np.random.default_rng(0))[:, BRIGHTNESS]
     assert (float(drawn.min()), float(drawn.max())) == pytest.approx(theirs.brightness, abs=0.002)
+
+
+def test_many_small_views_on_a_cpu_are_those_of_one_by_one():
+    views, parameters = pictures(150, height=33, width=50), PHOTOMETRIC.draw(150, np.random.default_rng(4))
+    torch.testing.assert_close(PHOTOMETRIC.apply(views, parameters), PHOTOMETRIC._apply_one_by_one(views, parameters), atol=1e-4, rtol=0)
