@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-COMMANDS = {"python -m vclr_pl.train": "pretrain a video encoder and evaluate it (--help shows every option)"}
+COMMANDS = {
+    "python -m vclr_pl.train": "pretrain a video encoder and evaluate it (--help shows every option)",
+    "python -m vclr_pl.convert": "weights from one form into another, by name",
+}
 
 
 def main() -> None:

@@ -185,7 +185,7 @@ class VCLRModule(lightning.LightningModule):
         lr_at = partial(
             self.schedule.lr_at, base_lr=base_lr, steps_per_epoch=self.length.steps_per_epoch, total_steps=self.length.total_steps
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_at(step=step) / base_lr)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_at(step=step) / base_lr if base_lr else 0.0)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 

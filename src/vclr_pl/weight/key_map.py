@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -56,6 +57,11 @@ class WeightSource(Protocol):
         ...
 
 
+def own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of the tensors that bear a name of this package: query encoder, heads, order classifier."""
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(("encoder.", CLASSIFIER))}
+
+
 def renamed(tensors: Mapping[str, Tensor], prefixes: Prefixes) -> dict[str, Tensor]:
     """Tensors with the first matching prefix replaced; keys that match none keep their name."""
     result = {}
@@ -75,7 +81,7 @@ def load_by_name(module: nn.Module, tensors: Mapping[str, Tensor], *, path: str)
     Raises:
         InputError: when the backbone is not complete, or a tensor of the same name has another shape.
     """
-    own = {name: value for name, value in module.state_dict().items() if name.startswith(("encoder.", CLASSIFIER))}
+    own = own_names(module.state_dict())
     matched = [name for name in own if name in tensors]
     missing = [name for name in own if name not in tensors]
     _refuse_incomplete_backbone(own, missing, path=path)
@@ -121,3 +127,10 @@ def read_safely(path: str, *, allowed: Sequence[type] = ()) -> Any:
             got=f"one that cannot be read safely ({reason})",
             remedy="Nothing of it was run. Save plain state dicts, or convert it where you trust it.",
         ) from error
+
+
+def save_atomically(content: Any, path: str) -> None:
+    """Write a torch file beside `path` and move it there, so that no half of one is ever found under its name."""
+    unfinished = f"{path}.unfinished"
+    torch.save(content, unfinished)
+    Path(unfinished).replace(path)

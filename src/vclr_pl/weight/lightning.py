@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from vclr_pl.types import InputError
-from vclr_pl.weight.key_map import BACKBONE, CLASSIFIER, KeyReport, load_by_name, read_safely
+from vclr_pl.weight.key_map import BACKBONE, KeyReport, load_by_name, own_names, read_safely, save_atomically
 
 
 class LightningCheckpoint:
@@ -29,7 +28,7 @@ class LightningCheckpoint:
         """
         content = read_safely(self.path)
         state: Mapping[str, Tensor] = content.get("state_dict", {}) if isinstance(content, dict) else {}
-        tensors = {key: tensor for key, tensor in state.items() if key.startswith(("encoder.", CLASSIFIER))}
+        tensors = own_names(state)
         if not any(key.startswith(BACKBONE) for key in tensors):
             raise InputError(
                 expected="a checkpoint of vclr_pl's pretraining",
@@ -42,6 +41,8 @@ class LightningCheckpoint:
         """Copy into a `VCLRModule`'s query encoder and order classifier; see `key_map.load_by_name`."""
         return load_by_name(module, self.read(), path=self.path)
 
-    def write(self, tensors: Mapping[str, Tensor]) -> None:
-        """Save tensors of this package's names as a checkpoint that `read` understands (weights only, no optimizer)."""
-        torch.save({"state_dict": dict(tensors)}, self.path)
+    def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Save as a checkpoint that `read` understands (weights only, nothing to resume from); the names saved."""
+        saved = own_names(tensors)
+        save_atomically({"state_dict": saved}, self.path)
+        return tuple(saved)

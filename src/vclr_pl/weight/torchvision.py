@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
-from vclr_pl.weight.key_map import BACKBONE, KeyReport, load_by_name, read_safely
+from vclr_pl.weight.key_map import BACKBONE, KeyReport, load_by_name, read_safely, save_atomically
 
 CLASSIFIER = "fc."
 
@@ -31,7 +30,8 @@ class Torchvision:
         """Copy into a `VCLRModule`'s backbone; heads stay as they are. See `key_map.load_by_name`."""
         return load_by_name(module, self.read(), path=self.path)
 
-    def write(self, tensors: Mapping[str, Tensor]) -> None:
-        """Save the backbone among `tensors` under torchvision's names; load it with `strict=False`, as it has no classifier."""
-        backbone = {key.removeprefix(BACKBONE): tensor for key, tensor in tensors.items() if key.startswith(BACKBONE)}
-        torch.save(backbone, self.path)
+    def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Save the backbone under torchvision's names, without a classifier (load it with `strict=False`); the names saved."""
+        saved = {name: tensor for name, tensor in tensors.items() if name.startswith(BACKBONE)}
+        save_atomically({name.removeprefix(BACKBONE): tensor for name, tensor in saved.items()}, self.path)
+        return tuple(saved)

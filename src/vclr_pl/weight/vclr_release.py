@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from vclr_pl.types import InputError
@@ -16,9 +15,11 @@ from vclr_pl.weight.key_map import (
     Prefixes,
     head_prefix,
     load_by_name,
+    own_names,
     read_safely,
     renamed,
     reversed_prefixes,
+    save_atomically,
 )
 
 WRAPPER = "module."  # DistributedDataParallel's prefix, which made the release's own warm start load nothing
@@ -61,10 +62,12 @@ class VclrRelease:
         """Copy into a `VCLRModule`'s query encoder and order classifier; see `key_map.load_by_name`."""
         return load_by_name(module, self.read(), path=self.path)
 
-    def write(self, tensors: Mapping[str, Tensor]) -> None:
-        """Save tensors of this package's names in the published form, with an empty Namespace under `opt`."""
-        published = renamed(tensors, reversed_prefixes(PREFIXES))
-        torch.save({"model": {WRAPPER + key: tensor for key, tensor in published.items()}, "opt": argparse.Namespace()}, self.path)
+    def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Save tensors of this package's names in the published form, with an empty Namespace under `opt`; the names saved."""
+        saved = own_names(tensors)
+        published = renamed(saved, reversed_prefixes(PREFIXES))
+        save_atomically({"model": {WRAPPER + key: tensor for key, tensor in published.items()}, "opt": argparse.Namespace()}, self.path)
+        return tuple(saved)
 
 
 def _keys(content: object) -> str:

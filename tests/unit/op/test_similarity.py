@@ -29,3 +29,10 @@ def test_spread_is_zero_for_one_direction_and_one_for_opposite_ones() -> None:
 def test_a_single_video_has_no_other() -> None:
     one = torch.tensor([[1.0, 0.0]])
     assert contrast_metrics(query_BD=one, key_BD=one, queue_KD=one)["batch_similarity"].item() == 0.0
+
+
+def test_a_long_queue_is_sampled_evenly() -> None:
+    queue = torch.zeros(3 * 4096, 2)
+    queue[::3, 0] = 1.0  # every third row, and only these, are like the query
+    query = torch.tensor([[1.0, 0.0]])
+    assert contrast_metrics(query_BD=query, key_BD=query, queue_KD=queue)["queue_similarity"].item() == 1.0

@@ -1,0 +1,277 @@
+"""The published training step against the default one: same machine, same inputs, interleaved.
+
+    python benchmarks/training_step.py                       # resnet18 at 64 pixels, resnet50 at 112, as many rounds as fit
+    python benchmarks/training_step.py --case resnet18:64:32 --rounds 5
+
+Each variant adds one change to the one before it; the first is the release's step, the last is what the experiments use.
+One round times one step of every variant; the median over rounds is reported, and ratios are taken within rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import statistics
+import time
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.backbone.resnet2d import resnet
+from vclr_pl.encoder.momentum_encoder import MomentumEncoder
+from vclr_pl.encoder.negative_queue import NegativeQueue
+from vclr_pl.encoder.projection_head import ProjectionHead
+from vclr_pl.encoder.runtime import EncoderRuntime
+from vclr_pl.objective.inter_frame import InterFrame
+from vclr_pl.objective.intra_frame import IntraFrame
+from vclr_pl.objective.segment_contrast import SegmentContrast
+from vclr_pl.objective.temporal_order import TemporalOrder
+from vclr_pl.objective.weighted_sum import WeightedSum
+from vclr_pl.op.info_nce import top1_accuracy
+from vclr_pl.optim.linear_scaling import LinearScaledSGD
+from vclr_pl.optim.warmup_cosine import WarmupCosine
+from vclr_pl.pretrain.vclr_module import VCLRModule
+from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding
+from vclr_pl.types import Projections, SegmentViews, TermOutput
+
+DIM, SEGMENTS, TEMPERATURE = 128, 3, 0.1
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, its input and its batch."""
+
+    backbone: str
+    pixels: int
+    batch: int
+    queue: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a step does differently from the release."""
+
+    name: str
+    lean_queue: bool = False
+    lean_update: bool = False
+    shared: bool = False
+    channels_last: bool = False
+    low_precision: bool = False
+
+
+def variants() -> list[Variant]:
+    """From the release to the default, one change at a time."""
+    steps = [Variant(name="published")]
+    changes = [
+        ("queue neither cloned nor repeated", {"lean_queue": True}),
+        ("updates over whole lists", {"lean_update": True}),
+        ("each image encoded once", {"shared": True}),
+        ("channels last", {"channels_last": True}),
+        ("bf16 autocast", {"low_precision": True}),
+    ]
+    for name, change in changes:
+        steps.append(replace(steps[-1], name=name, **change))
+    return steps
+
+
+class RepeatedRows(nn.Module):
+    """The release's way to a contrast: the queue cloned, the positives' rows stacked, one cross-entropy over all of it."""
+
+    def __init__(self, term: Any) -> None:
+        super().__init__()
+        self.term, self.weight, self.head, self.queue = term, term.weight, term.head, term.queue
+
+    def forward(self, projections: Projections) -> TermOutput:
+        contrast = projections.by_head[self.head]
+        assert contrast.queue is not None
+        queue = contrast.queue.clone()
+        keys = contrast.key if contrast.key.dim() == 3 else contrast.key.unsqueeze(0)
+        rows = [
+            torch.cat([(contrast.query * key).sum(1, keepdim=True), contrast.query @ queue.t()], dim=1) / self.term.temperature
+            for key in keys
+        ]
+        logits = torch.cat(rows)
+        loss = nn.functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
+        with torch.no_grad():
+            accuracy = top1_accuracy(self.term.logits(contrast))
+        return TermOutput(loss=loss, metrics={"accuracy": accuracy})
+
+
+class Step:
+    """One whole training step: keys, queries, terms, backward, SGD, momentum encoder, queues."""
+
+    def __init__(self, case: Case, variant: Variant, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.variant, self.device = variant, device
+        self.module = _module(case, variant).to(device).train()
+        self.parameters = [*self.module.encoder.parameters(), *self.module.objective.parameters()]
+        self.optimizer = torch.optim.SGD(self.parameters, lr=0.03, momentum=0.9, weight_decay=1e-4, foreach=variant.lean_update)
+
+    def __call__(self, batch: SegmentViews) -> float:
+        """Run one step; seconds."""
+        _wait(self.device)
+        started = time.perf_counter()
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.variant.low_precision):
+            total = self.module.training_step(batch)
+        self.optimizer.zero_grad()
+        total.backward()
+        self.module.on_after_backward()
+        self.optimizer.step()
+        self._follow()
+        _wait(self.device)
+        return time.perf_counter() - started
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        if self.variant.lean_update:
+            self.module.momentum_encoder.update(self.module.encoder)
+            return
+        pairs = zip(self.module.momentum_encoder.encoder.parameters(), self.module.encoder.parameters(), strict=True)
+        for own, other in pairs:
+            own.mul_(0.999).add_(other.detach(), alpha=0.001)
+
+
+def _module(case: Case, variant: Variant) -> VCLRModule:
+    def wrapped(term: Any) -> nn.Module:
+        return term if variant.lean_queue else RepeatedRows(term)
+
+    terms = {
+        "inter_frame": wrapped(InterFrame(weight=1.0, temperature=TEMPERATURE)),
+        "intra_frame": IntraFrame(weight=1.0, temperature=TEMPERATURE),
+        "temporal_order": TemporalOrder(weight=1.0, segments=SEGMENTS, dim=DIM, normalize_over="segment"),
+        "segment_contrast": wrapped(SegmentContrast(weight=1.0, temperature=TEMPERATURE)),
+    }
+    queue = partial(NegativeQueue, length=case.queue, initialization="release", mask_own_video=False)
+    return VCLRModule(
+        backbone=resnet(name=case.backbone),
+        head=partial(ProjectionHead, dim=DIM),
+        objective=WeightedSum(terms=terms),
+        encoding=SharedEncoding() if variant.shared else SeparateEncoding(),
+        momentum_encoder=partial(MomentumEncoder, momentum=0.999, copy_buffers=False),
+        queue={"inter": queue, "segment": queue},
+        optimizer=LinearScaledSGD(lr=0.1, reference_batch_size=256, momentum=0.9, weight_decay=1e-4),
+        schedule=WarmupCosine(warmup_epochs=0, warmup_multiplier=100, minimum_lr=0.0),
+        runtime=EncoderRuntime(channels_last=variant.channels_last, compile=False),
+    )
+
+
+def _batch(case: Case, device: torch.device) -> SegmentViews:
+    generator = torch.Generator().manual_seed(1)
+    order = torch.tensor([[0, 1, 2], [1, 2, 0]]).repeat(case.batch // 2 + 1, 1)[: case.batch]
+    views: Tensor = torch.randn(case.batch, 2 * SEGMENTS + 1, 3, case.pixels, case.pixels, generator=generator)
+    return SegmentViews(
+        views=views,
+        photometry=torch.zeros(case.batch, 2 * SEGMENTS + 1, 0),
+        anchor_segment=2 * torch.randint(2, (case.batch,), generator=generator),
+        query_order=order,
+        key_order=order.flip(0),
+        order_label=torch.randint(4, (case.batch,), generator=generator),
+        video_index=torch.arange(case.batch),
+    ).to(device)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def measure(case: Case, *, rounds: int, device: torch.device) -> list[dict[str, Any]]:
+    """Median seconds and the ratio to the published step, taken within rounds, of every variant."""
+    batch = _batch(case, device)
+    steps = {variant.name: Step(case, variant, device) for variant in variants()}
+    for step in steps.values():
+        step(batch)
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            seconds[name].append(step(batch))
+    published = seconds["published"]
+    return [
+        {
+            "variant": name,
+            "seconds": statistics.median(own),
+            "samples_per_second": case.batch / statistics.median(own),
+            "times_published": statistics.median(first / second for first, second in zip(published, own, strict=True)),
+        }
+        for name, own in seconds.items()
+    ]
+
+
+def _peak_of_process(case: Case, variant: Variant, answers: Any) -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    step, batch = Step(case, variant, device), _batch(case, device)
+    for _ in range(2):
+        step(batch)
+    answers.put(torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else _resident_peak_mib())
+
+
+def _resident_peak_mib() -> float:
+    """Of this process alone: `ru_maxrss` would count what it inherited when it was spawned."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def peak_memory(case: Case, variant: Variant) -> float:
+    """MiB at the peak of two steps in a process of their own: resident on the CPU, allocated on a GPU."""
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=_peak_of_process, args=(case, variant, answers))
+    process.start()
+    peak = float(answers.get())
+    process.join()
+    return peak
+
+
+def queue_share(case: Case, *, rounds: int, device: torch.device) -> float:
+    """Share of the default step that the two queues take: its time with K rows less that with as few as are allowed."""
+    few = replace(case, queue=SEGMENTS * case.batch + 1)
+    batch, variant = _batch(case, device), variants()[-1]
+    long, short = Step(case, variant, device), Step(few, variant, device)
+    ratios = []
+    for place in range(rounds + 1):
+        with_queue, without = long(batch), short(batch)
+        if place:
+            ratios.append(1.0 - without / with_queue)
+    return statistics.median(ratios)
+
+
+def _parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", action="append", help="BACKBONE:PIXELS:BATCH, repeatable")
+    parser.add_argument("--queue", type=int, default=131072)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--output", type=Path)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = _parsed()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    defaults = ["resnet18:64:32", "resnet50:112:8"] + (["resnet50:224:32"] if device.type == "cuda" else [])
+    machine = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
+    record: dict[str, Any] = {"machine": machine, "threads": torch.get_num_threads(), "torch": torch.__version__, "cases": []}
+    for text in options.case or defaults:
+        backbone, pixels, batch = text.split(":")
+        case = Case(backbone=backbone, pixels=int(pixels), batch=int(batch), queue=options.queue)
+        rows = measure(case, rounds=options.rounds, device=device)
+        for row, variant in zip(rows, variants(), strict=True):
+            row["peak_mib"] = peak_memory(case, variant)
+            print(
+                f"{text:18} {row['variant']:36} {row['samples_per_second']:9.2f} samples/s "
+                f"{row['times_published']:6.2f}x {row['peak_mib']:8.0f} MiB"
+            )
+        share = queue_share(case, rounds=options.rounds, device=device)
+        print(f"{text:18} the queues' share of the default step: {100 * share:.1f}%")
+        record["cases"].append({"case": asdict(case), "variants": rows, "queue_share": share})
+    if options.output:
+        options.output.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""`python -m vclr_pl.convert` from one form into another, and there and back around a step of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.unit.weight.published_file import published_tensors, resnet_module, write_moco, write_release
+
+from vclr_pl.convert import convert
+from vclr_pl.runner.run import run
+from vclr_pl.weight.lightning import LightningCheckpoint
+
+
+def command(*arguments: str) -> int:
+    return run(convert, config_name="convert", arguments=arguments)
+
+
+def test_a_published_file_becomes_a_checkpoint_a_backbone_and_itself_again(tmp_path: Path) -> None:
+    tensors = published_tensors(resnet_module())
+    write_release(tmp_path / "vclr.pth", tensors)
+    assert command("from=vclr_release", f"input={tmp_path}/vclr.pth", "to=lightning", f"output={tmp_path}/new/vclr.ckpt") == 0
+    assert command("from=lightning", f"input={tmp_path}/new/vclr.ckpt", "to=vclr_release", f"output={tmp_path}/again.pth") == 0
+    assert command("from=lightning", f"input={tmp_path}/new/vclr.ckpt", "to=torchvision", f"output={tmp_path}/backbone.pth") == 0
+    again = torch.load(tmp_path / "again.pth", weights_only=False)["model"]
+    assert list(again) == [f"module.{name}" for name in tensors]
+    assert all(torch.equal(again[f"module.{name}"], tensor) for name, tensor in tensors.items())
+    backbone = torch.load(tmp_path / "backbone.pth", weights_only=True)
+    assert list(backbone) == [name for name in tensors if not name.startswith("fc_")]
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_a_published_file_trains_a_step_and_goes_back_unchanged_where_it_should_be(tmp_path: Path) -> None:
+    """A step at learning rate 0: parameters stay to the bit, batch norms have counted the step's passes."""
+    from tests.unit.pretrain.built import small_batch
+
+    module = resnet_module()
+    tensors = published_tensors(module)
+    write_release(tmp_path / "vclr.pth", tensors)
+    assert command("from=vclr_release", f"input={tmp_path}/vclr.pth", "to=lightning", f"output={tmp_path}/vclr.ckpt") == 0
+    LightningCheckpoint(path=f"{tmp_path}/vclr.ckpt").load_into(module)
+    optimizer = torch.optim.SGD([*module.encoder.parameters(), *module.objective.parameters()], lr=0.0)
+    module.training_step(small_batch(pixels=32)).backward()
+    optimizer.step()
+    torch.save({"state_dict": module.state_dict()}, tmp_path / "last.ckpt")
+    assert command("from=lightning", f"input={tmp_path}/last.ckpt", "to=vclr_release", f"output={tmp_path}/trained.pth") == 0
+    trained = torch.load(tmp_path / "trained.pth", weights_only=False)["model"]
+    assert list(trained) == [f"module.{name}" for name in tensors]
+    changed = {name.rsplit(".", 1)[-1] for name, tensor in tensors.items() if not torch.equal(trained[f"module.{name}"], tensor)}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("from=vclr", "to=lightning"), r"from= one of vclr_release, moco_v2, torchvision, lightning; got from=vclr\."),
+        (("from=moco_v2", "to=moco_v2"), r"to= one of vclr_release, torchvision, lightning; got to=moco_v2\."),
+        (("from=torchvision", "to=lightning"), r"cannot be read safely"),
+        (("from=lightning", "to=torchvision"), r"checkpoint of vclr_pl's pretraining"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import re
+
+    path = tmp_path / "input.pth"
+    if "from=torchvision" in arguments:
+        path.write_text("no checkpoint")
+    else:
+        write_moco(path, published_tensors(resnet_module()))
+    assert command(*arguments, f"input={path}", f"output={tmp_path}/output.pth") == 2
+    error = capsys.readouterr().err
+    assert re.search(told, error), error
+    assert not (tmp_path / "output.pth").exists()
