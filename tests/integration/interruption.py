@@ -13,6 +13,6 @@ class Interruption(lightning.Callback):
     def __init__(self, *, epoch: int) -> None:
         self.epoch = epoch
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.current_epoch == self.epoch:
             raise KeyboardInterrupt

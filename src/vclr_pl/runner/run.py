@@ -43,7 +43,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
     def job(config: DictConfig) -> None:
         try:
             with _environment(TRACEBACK_SWITCH, wants_traceback), own_processes():
-                refuse_unknown_keys(config)
+                refuse_unknown_keys(config, config_name=config_name)
                 task(config)
         except Exception as error:
             # In a sweep Hydra goes on with the next job and tells at the end; a single run would get Hydra's lines beside ours.

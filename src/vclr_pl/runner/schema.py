@@ -21,11 +21,15 @@ from vclr_pl.types import InputError
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 OVERLAYS = ("experiment", "debug", "hydra")
 ASSEMBLIES = ("module", "datamodule")  # made of other groups, which are checked first and under their own names
+Vocabulary = dict[tuple[str, ...], frozenset[str]]
 SCALARS: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
 
-def refuse_unknown_keys(config: DictConfig) -> None:
+def refuse_unknown_keys(config: DictConfig, *, config_name: str) -> None:
     """Compare every key of a composed config with what may stand there.
+
+    Args:
+        config: as composed from `conf/<config_name>.yaml`.
 
     Raises:
         InputError: at the first unknown key, with the nearest known ones; at a value of the wrong plain type; at a key
@@ -33,7 +37,7 @@ def refuse_unknown_keys(config: DictConfig) -> None:
     """
     for key in sorted(OmegaConf.missing_keys(config)):
         raise InputError(expected=f"a value for {key}", got="none", remedy=f"Add {key}={_placeholder(key)} to the command.")
-    _check_node(OmegaConf.to_container(config, resolve=True), path=())
+    _check_node(OmegaConf.to_container(config, resolve=True), path=(), known=_vocabulary(config_name))
 
 
 def _placeholder(key: str) -> str:
@@ -62,22 +66,21 @@ def _dotted(node: Any, prefix: str) -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-def _check_node(node: Any, *, path: tuple[str, ...]) -> None:
+def _check_node(node: Any, *, path: tuple[str, ...], known: Vocabulary) -> None:
     if isinstance(node, list):
         for place, child in enumerate(node):
-            _check_node(child, path=(*path, str(place)))
+            _check_node(child, path=(*path, str(place)), known=known)
     if not isinstance(node, dict):
         return
     if "_target_" in node:
         _check_call(node, path=path)
     else:
-        _check_container(node, path=path)
+        _check_container(node, path=path, known=known.get(path, frozenset()))
     for key in sorted(node, key=lambda name: not path and name in ASSEMBLIES):
-        _check_node(node[key], path=(*path, str(key)))
+        _check_node(node[key], path=(*path, str(key)), known=known)
 
 
-def _check_container(node: dict[str, Any], *, path: tuple[str, ...]) -> None:
-    known = _vocabulary().get(path, frozenset())
+def _check_container(node: dict[str, Any], *, path: tuple[str, ...], known: frozenset[str]) -> None:
     if not known and path and not any(isinstance(child, dict) and "_target_" in child for child in node.values()):
         return  # a plain mapping given to a constructor
     for key, child in node.items():
@@ -133,19 +136,20 @@ def _parameters(target: str, key: str) -> dict[str, inspect.Parameter]:
 
 
 @functools.cache
-def _vocabulary() -> dict[tuple[str, ...], frozenset[str]]:
-    """Keys of every node that is no call, by path, as the shipped files give them."""
+def _vocabulary(config_name: str) -> Vocabulary:
+    """Keys of every node that is no call, by path, as the entry point's file and the files of its groups give them."""
     known: dict[tuple[str, ...], set[str]] = {}
     folder = config_folder()
-    for file in sorted(folder.rglob("*.yaml")):
-        group = file.relative_to(folder).parent.parts
-        if group and group[0] in OVERLAYS:
-            continue
+    entry = OmegaConf.load(folder / f"{config_name}.yaml")
+    assert isinstance(entry, DictConfig)
+    _collect(entry, path=(), known=known)
+    groups = {str(group) for default in entry.get("defaults", []) if isinstance(default, DictConfig) for group in default}
+    groups = {group for group in groups if group not in OVERLAYS and not group.startswith("override ")}
+    known[()] |= groups
+    for file in sorted(file for group in groups for file in (folder / group).rglob("*.yaml")):
         content = OmegaConf.load(file)
-        if isinstance(content, DictConfig):
-            _collect(content, path=group, known=known)
-    known.setdefault((), set()).update(name.split("/")[0] for name in group_names())
-    known[()] -= {"hydra", "experiment"}
+        assert isinstance(content, DictConfig)
+        _collect(content, path=file.relative_to(folder).parent.parts, known=known)
     return {path: frozenset(names) for path, names in known.items()}
 
 

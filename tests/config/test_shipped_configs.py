@@ -1,0 +1,193 @@
+"""Every shipped config is found, composed and instantiated; the options are those of the frozen list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vclr_pl.config_path import config_folder
+from vclr_pl.runner.machine import register_resolvers
+from vclr_pl.runner.quiet import silence_third_parties
+from vclr_pl.runner.schema import group_names, option_names, refuse_unknown_keys
+
+CONF = config_folder()
+FROZEN = Path(__file__).with_name("options.txt")
+CHOICES = sorted(
+    path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml") if path.parent != CONF and "hydra" not in path.parts
+)
+NESTED = [choice for choice in CHOICES if choice.count("/") == 2]
+EXPERIMENTS = [choice for choice in CHOICES if choice.startswith("experiment/")]
+PUBLISHED = {
+    "module.backbone.name": "resnet50",
+    "head.dim": 128,
+    "sampling.segments": 3,
+    "sampling.frames_per_clip": 1,
+    "objective.terms.inter_frame.temperature": 0.1,
+    "objective.terms.intra_frame.temperature": 0.1,
+    "objective.terms.segment_contrast.temperature": 0.1,
+    "objective.terms.inter_frame.weight": 1.0,
+    "objective.terms.intra_frame.weight": 1.0,
+    "objective.terms.segment_contrast.weight": 1.0,
+    "objective.terms.temporal_order.weight": 1.0,
+    "objective.terms.temporal_order.normalize_over": "segment",
+    "encoding._target_": "vclr_pl.pretrain.view_encoding.SeparateEncoding",
+    "queue.inter.length": 131072,
+    "queue.segment.length": 131072,
+    "queue.inter.initialization": "release",
+    "queue.inter.mask_own_video": False,
+    "momentum_encoder.momentum": 0.999,
+    "optimizer.lr": 0.1,
+    "optimizer.reference_batch_size": 256,
+    "optimizer.momentum": 0.9,
+    "optimizer.weight_decay": 1e-4,
+    "trainer.max_epochs": 400,
+    "trainer.precision": "32-true",
+    "schedule.warmup_epochs": 5,
+    "schedule.warmup_multiplier": 100,
+    "schedule.minimum_lr": 1e-6,
+    "loader.batch_size": 32,
+    "transform.size_pixels": 224,
+    "transform.scale": [0.2, 1.0],
+    "photometric.brightness": 0.4,
+    "photometric.contrast": 0.4,
+    "photometric.saturation": 0.4,
+    "photometric.hue": 0.1,
+    "photometric.jitter_probability": 0.8,
+    "photometric.gray_probability": 0.2,
+    "photometric.blur_sigma_pixels": [0.1, 2.0],
+    "photometric.blur_probability": 0.5,
+    "photometric.flip_probability": 0.5,
+    "photometric.mean": [0.485, 0.456, 0.406],
+    "photometric.std": [0.229, 0.224, 0.225],
+    "evaluation_view.frames": 30,
+    "evaluation_view.crop_pixels": 224,
+    "evaluation_view.short_side_pixels": None,
+    "evaluation.measures.linear_probe.regularization_c": 1.0,
+    "evaluation.measures.retrieval.ranks": [1, 5, 10, 20, 50],
+}
+SLIGHT = ["queue.inter.length=256", "queue.segment.length=256", "data.root=here"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra_reads_conf() -> Iterator[None]:
+    register_resolvers()
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    silence_third_parties()
+
+
+def composed(*overrides: str) -> DictConfig:
+    return compose("train", overrides=["paths.run=run", *overrides])
+
+
+def overrides_of(choice: str) -> list[str]:
+    """What selects one file of conf/ on the command line, and what it needs on a machine without GPU and data."""
+    group, _, name = choice.rpartition("/")
+    needs = {
+        "weight": ["weight.path=weights.pth"],
+        "data/video_list": ["data.train=list.csv"],
+        "trainer/gpu": ["trainer.accelerator=cpu"],
+        "trainer/ddp": ["trainer.accelerator=cpu", "trainer.devices=2"],
+    }
+    return [f"{group}={name}", *needs.get(group, []), *needs.get(choice, []), *SLIGHT]
+
+
+def test_the_count_of_shipped_files():
+    assert len(CHOICES) == 61
+    assert len(EXPERIMENTS) == 7
+    assert [choice.rpartition("/")[2] for choice in NESTED] == ["inter_frame", "intra_frame", "segment_contrast", "temporal_order"]
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.relative_to(CONF).as_posix())
+def test_a_file_says_first_what_it_is(path):
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("# @package")]
+    assert lines[0].startswith("# ")
+    group = path.relative_to(CONF).parts
+    if len(group) == 2 and group[0] not in ("experiment", "hydra"):
+        assert lines[0].startswith(f"# {group[0]}={path.stem}")
+    if group[0] == "experiment":
+        assert lines[0].startswith("# python -m vclr_pl.train")
+
+
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice not in NESTED])
+def test_it_composes_and_instantiates(choice, tmp_path):
+    """Everything but the videos: the data nodes read a disk, and are tried on one in tests/unit/data/split."""
+    group = choice.split("/")[0]
+    config = composed(*overrides_of(choice), f"paths.run={tmp_path}")
+    refuse_unknown_keys(config, config_name="train")
+    module = instantiate(config.module)
+    assert {"inter", "segment"} >= set(module.queues)
+    for name in ("sampling", "decoding", "transform", "photometric", "evaluation_view", "loader", "evaluation"):
+        assert instantiate(config[name]) is not None
+    callbacks = [instantiate(node) for node in config.callback.values()]
+    loggers = [instantiate(node) for node in config.logger.values()]
+    trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
+    assert trainer.max_epochs == (1 if choice == "debug/one_batch" else config.trainer.max_epochs)
+    if group == "weight":
+        assert callable(instantiate(config.weight).load_into)
+
+
+@pytest.mark.parametrize("experiment", ["ucf101", "hmdb51", "kinetics400", "ssv2", "activitynet", "folder"])
+def test_the_published_figures_are_the_defaults(experiment):
+    config = composed(f"experiment={experiment}", "data.root=here")
+    found = {key: OmegaConf.select(config, key) for key in PUBLISHED}
+    assert {key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in found.items()} == PUBLISHED
+    assert list(config.objective.terms) == ["inter_frame", "intra_frame", "segment_contrast", "temporal_order"]
+    assert config.name == experiment
+
+
+def test_the_network_has_the_published_size():
+    """41.35 M parameters, 17.84 M of them heads; the order classifier maps 768 to 4."""
+    module = instantiate(composed("experiment=ucf101", *SLIGHT).module)
+    encoder = sum(parameter.numel() for parameter in module.encoder.parameters())
+    heads = sum(parameter.numel() for parameter in module.encoder.heads.parameters())
+    classifier = sum(parameter.numel() for parameter in module.objective.parameters())
+    heads, encoder = heads + classifier, encoder + classifier
+    assert (round(heads / 1e6, 2), round(encoder / 1e6, 2)) == (17.84, 41.35)
+    assert module.objective.terms["temporal_order"].classifier.weight.shape == (4, 768)
+
+
+@pytest.mark.parametrize(
+    ("objective", "terms", "queues"),
+    [
+        ("vclr", ["inter_frame", "intra_frame", "segment_contrast", "temporal_order"], {"inter", "segment"}),
+        ("seco", ["inter_frame", "intra_frame", "temporal_order"], {"inter"}),
+        ("inter_only", ["inter_frame"], {"inter"}),
+        ("segment_only", ["segment_contrast"], {"segment"}),
+    ],
+)
+def test_an_objective_brings_its_own_queues(objective, terms, queues):
+    config = composed(f"objective={objective}")
+    assert list(config.objective.terms) == terms
+    assert set(instantiate(config.module).queues) == queues
+
+
+def test_the_demo_is_the_default():
+    config = composed()
+    assert (config.name, config.backbone._target_) == ("demo", "vclr_pl.backbone.small_resnet.SmallResNet")
+    assert config.optimizer.lr * config.loader.batch_size / config.optimizer.reference_batch_size == pytest.approx(0.02)
+    assert config.schedule.warmup_epochs == pytest.approx(0.1 * config.trainer.max_epochs)
+
+
+def test_the_command_line_wins_over_the_experiment():
+    config = composed("experiment=ucf101", "backbone=resnet18", "loader.batch_size=4")
+    assert (config.backbone.name, config.loader.batch_size, config.name) == ("resnet18", 4, "ucf101")
+
+
+def test_the_options_are_frozen():
+    """Adding, renaming or removing an option is a decision: VCLR_FREEZE=1 in the environment writes the list anew."""
+    options = sorted({name for experiment in ("demo", "ucf101", "folder") for name in option_names(composed(f"experiment={experiment}"))})
+    found = [f"group {name}" for name in group_names() if not name.startswith("hydra")] + options
+    if os.environ.get("VCLR_FREEZE"):
+        FROZEN.write_text("\n".join(found) + "\n")
+    assert found == FROZEN.read_text().splitlines()
