@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from vclr_pl.encoder.video_encoder import VideoEncoder
+from vclr_pl.types import InputError
 
 
 class EncoderRuntime:
@@ -13,13 +14,19 @@ class EncoderRuntime:
     Args:
         channels_last: keep convolution weights, and with them all activations, channels last.
         compile: compile the backbones with `torch.compile`; parameter names do not change.
+        threads: of this process on the CPU, None for torch's own choice, a thread a core. Threads that wait for one another
+            on cores that loading workers hold can cost a small network many times its work.
     """
 
-    def __init__(self, *, channels_last: bool, compile: bool) -> None:
-        self.channels_last, self.compile = channels_last, compile
+    def __init__(self, *, channels_last: bool, compile: bool, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise InputError(expected="runtime.threads of at least 1", got=str(threads), remedy="Set runtime.threads=1, or null.")
+        self.channels_last, self.compile, self.threads = channels_last, compile, threads
 
     def apply(self, encoder: VideoEncoder) -> None:
-        """Convert parameters in place, and compile in place."""
+        """Convert parameters in place, and compile in place; set the threads."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
         if self.channels_last:
             for layer in encoder.modules():
                 if isinstance(layer, torch.nn.Conv2d):

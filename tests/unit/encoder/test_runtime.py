@@ -9,6 +9,7 @@ from vclr_pl.backbone.clip_network import clip_network
 from vclr_pl.backbone.small_resnet import SmallResNet
 from vclr_pl.encoder.runtime import EncoderRuntime
 from vclr_pl.encoder.video_encoder import VideoEncoder
+from vclr_pl.types import InputError
 
 
 def small() -> VideoEncoder:
@@ -42,3 +43,19 @@ def test_a_compiled_backbone_gives_the_same_features_under_the_same_names() -> N
     EncoderRuntime(channels_last=False, compile=True).apply(encoder)
     assert list(encoder.state_dict()) == list(plain.state_dict())
     torch.testing.assert_close(encoder(frames), plain(frames), rtol=1e-4, atol=1e-5)
+
+
+def test_threads_are_set_where_asked_and_left_where_not() -> None:
+    before = torch.get_num_threads()
+    try:
+        EncoderRuntime(channels_last=False, compile=False, threads=3).apply(small())
+        assert torch.get_num_threads() == 3
+        EncoderRuntime(channels_last=False, compile=False, threads=None).apply(small())
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_no_thread_at_all_is_refused() -> None:
+    with pytest.raises(InputError, match=r"runtime.threads of at least 1; got 0"):
+        EncoderRuntime(channels_last=False, compile=False, threads=0)
