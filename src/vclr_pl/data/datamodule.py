@@ -174,8 +174,7 @@ class VideoDataModule(lightning.LightningDataModule):
         if isinstance(batch, SegmentViews) and self.trainer is not None and self.trainer.training:
             self._account.observe(batch.broken)
             self._steps += 1
-            last = self._steps % max(1, int(self.trainer.num_training_batches)) == 0
-            if self._ranks() == 1 or last or self._steps % STEPS_BETWEEN_AGREEMENTS == 0:
+            if self._ranks() == 1 or self.trainer.is_last_batch or self._steps % STEPS_BETWEEN_AGREEMENTS == 0:
                 self._account.agree()
         return batch
 

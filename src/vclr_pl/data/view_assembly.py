@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.frame_order import FrameOrder, draw_frame_order
@@ -109,7 +110,7 @@ def collate_segment_views(samples: list[SegmentSample | NoReadableVideo]) -> Seg
     if len(readable) < len(samples):
         return NoReadableVideo(broken)
     return SegmentViews(
-        views=torch.stack([sample.views for sample in readable]),
+        views=default_collate([sample.views for sample in readable]),  # in a worker it stacks into shared memory, which saves a copy
         photometry=torch.stack([sample.photometry for sample in readable]),
         anchor_segment=torch.tensor([sample.anchor_segment for sample in readable]),
         query_order=torch.from_numpy(np.stack([sample.order.query for sample in readable])),
