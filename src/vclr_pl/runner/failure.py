@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -34,6 +34,8 @@ def one_line(error: BaseException, *, known_keys: KnownKeys) -> str | None:
         return str(error)
     if isinstance(error, MissingConfigException):
         return _missing_option_line(error)
+    if isinstance(error, OverrideParseException):
+        return f"expected key=value, with quotes around special characters; got {error.override}. {_flat(error.message)}"
     if isinstance(error, HydraException):
         return _composition_line(error, known_keys=known_keys)
     if isinstance(error, OmegaConfBaseException | MisconfigurationException):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from vclr_pl.types import InputError
 HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 OVERLAYS = ("experiment", "debug", "hydra")
 ASSEMBLIES = ("module", "datamodule")  # made of other groups, which are checked first and under their own names
+MISSING = "???"
 Vocabulary = dict[tuple[str, ...], frozenset[str]]
 SCALARS: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
@@ -35,9 +37,9 @@ def refuse_unknown_keys(config: DictConfig, *, config_name: str) -> None:
         InputError: at the first unknown key, with the nearest known ones; at a value of the wrong plain type; at a key
             that still has to be given (`???`).
     """
+    _check_node(OmegaConf.to_container(config, resolve=True), path=(), known=_vocabulary(config_name))
     for key in sorted(OmegaConf.missing_keys(config)):
         raise InputError(expected=f"a value for {key}", got="none", remedy=f"Add {key}={_placeholder(key)} to the command.")
-    _check_node(OmegaConf.to_container(config, resolve=True), path=(), known=_vocabulary(config_name))
 
 
 def _placeholder(key: str) -> str:
@@ -103,17 +105,22 @@ def _check_call(node: dict[str, Any], *, path: tuple[str, ...]) -> None:
 
 
 def _check_scalar(value: Any, *, annotation: Any, key: str) -> None:
-    spelled = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    choices = [part.strip() for part in spelled.split("|")]
+    choices = _choices(annotation)
     plain = [choice for choice in choices if choice != "None"]
-    if not all(choice in SCALARS for choice in plain):
-        return
-    if value is None and ("None" in choices or not plain):
+    if value == MISSING or not plain or not all(choice in SCALARS for choice in plain) or (value is None and "None" in choices):
         return
     allowed = tuple(kind for choice in plain for kind in SCALARS[choice])
     is_stray_bool = isinstance(value, bool) and bool not in allowed
     if not isinstance(value, allowed) or is_stray_bool:
         raise InputError(expected=f"{key} of type {' or '.join(choices)}", got=repr(value), remedy="Correct the value.")
+
+
+def _choices(annotation: Any) -> list[str]:
+    """Names of the types that an annotation allows: `int | None`, as text or as an object, to `int`, `None`."""
+    if isinstance(annotation, str):
+        return [part.strip() for part in annotation.split("|")]
+    parts = typing.get_args(annotation) or (annotation,)
+    return ["None" if part is type(None) else getattr(part, "__name__", str(part)) for part in parts]
 
 
 def _refuse(path: tuple[str, ...], key: str, known: list[str]) -> None:
