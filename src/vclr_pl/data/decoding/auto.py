@@ -23,24 +23,26 @@ def torchcodec_loads() -> bool:
 
 
 class AutoDecoder:
-    """Chooses a backend by what the machine has. `threads` and `short_side_pixels` as in the backends."""
+    """Chooses a backend by what the machine has, when it is made. `threads` and `short_side_pixels` as in the backends."""
 
     def __init__(self, *, threads: int, short_side_pixels: int | None) -> None:
         self.threads, self.short_side_pixels = threads, short_side_pixels
+        self._videos = _video_decoder(threads=threads, short_side_pixels=short_side_pixels)
 
     @property
     def backend(self) -> str:
-        return "torchcodec" if torchcodec_loads() else "pyav"
+        return self._videos.backend
 
     def open(self, path: str | PathLike[str]) -> VideoReader:
         if Path(path).is_dir():
             return FrameFolderDecoder(short_side_pixels=self.short_side_pixels).open(path)
-        return self._video_decoder().open(path)
+        return self._videos.open(path)
 
-    def _video_decoder(self) -> VideoDecoder:
-        if not torchcodec_loads():
-            return PyavDecoder(threads=self.threads, short_side_pixels=self.short_side_pixels)
-        # Imported here because the module fails to import where FFmpeg is absent.
-        from vclr_pl.data.decoding.torchcodec import TorchcodecDecoder
 
-        return TorchcodecDecoder(threads=self.threads, short_side_pixels=self.short_side_pixels)
+def _video_decoder(*, threads: int, short_side_pixels: int | None) -> VideoDecoder:
+    if not torchcodec_loads():
+        return PyavDecoder(threads=threads, short_side_pixels=short_side_pixels)
+    # Imported here because the module fails to import where FFmpeg is absent.
+    from vclr_pl.data.decoding.torchcodec import TorchcodecDecoder
+
+    return TorchcodecDecoder(threads=threads, short_side_pixels=short_side_pixels)

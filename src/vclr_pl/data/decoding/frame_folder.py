@@ -25,6 +25,8 @@ _PICTURE = re.compile(r"(?:img_|image_|frame_|)(\d+)\.(?:jpe?g|png)", re.IGNOREC
 class FrameFolderDecoder:
     """Opens folders of pictures. Their number in the name is their order; gaps and any first number are allowed."""
 
+    backend = BACKEND
+
     def __init__(self, *, short_side_pixels: int | None) -> None:
         self.short_side_pixels = short_side_pixels
 

@@ -49,6 +49,10 @@ class VideoReader(Protocol):
 class VideoDecoder(Protocol):
     """Opens videos. Holds options only, so it can be copied into workers."""
 
+    @property
+    def backend(self) -> str:
+        """Its name in errors."""
+
     def open(self, path: str | PathLike[str]) -> VideoReader:
         """Raises VideoReadError where the file is absent, empty, holds no video or no frames."""
 

@@ -27,6 +27,8 @@ BACKEND = "pyav"
 class PyavDecoder:
     """Opens videos with PyAV. `threads` is per open video; `short_side_pixels` resizes (bilinear) while the color is converted."""
 
+    backend = BACKEND
+
     def __init__(self, *, threads: int, short_side_pixels: int | None) -> None:
         self.threads, self.short_side_pixels = threads, short_side_pixels
 

@@ -28,6 +28,8 @@ BACKEND = "torchcodec"
 class TorchcodecDecoder:
     """Opens videos with torchcodec. `threads` is per open video; `short_side_pixels` resizes (bilinear) inside the decoder."""
 
+    backend = BACKEND
+
     def __init__(self, *, threads: int, short_side_pixels: int | None) -> None:
         self.threads, self.short_side_pixels = threads, short_side_pixels
 

@@ -30,12 +30,13 @@ def test_pyav_where_it_does_not(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib, "import_module", fails)
     auto.torchcodec_loads.cache_clear()
     try:
-        assert DECODER.backend == "pyav"
-        with DECODER.open(write_numbered_video(tmp_path / "v.mp4", frames=12)) as reader:
-            assert isinstance(reader, PyavReader)
-            assert numbers_shown(reader.frames([11, 4])) == [11, 4]
+        decoder = AutoDecoder(threads=1, short_side_pixels=None)
     finally:
         auto.torchcodec_loads.cache_clear()
+    assert decoder.backend == "pyav"
+    with decoder.open(write_numbered_video(tmp_path / "v.mp4", frames=12)) as reader:
+        assert isinstance(reader, PyavReader)
+        assert numbers_shown(reader.frames([11, 4])) == [11, 4]
 
 
 def test_a_folder_is_read_as_pictures(tmp_path):

@@ -1,0 +1,228 @@
+"""A forked child that opens videos and reads frames when asked, and the memory that both sides share.
+
+Legend: T frames asked for, C channels, H W pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import mmap
+import multiprocessing
+import os
+import signal
+import stat
+import tempfile
+import time
+import warnings
+import weakref
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader, VideoReadError
+
+_FIRST_BYTES = 1 << 22  # grows to what the largest answer needs
+_PATIENCE_SECONDS = 1.0  # for a child to end by itself
+
+
+class ChildEndedError(Exception):
+    """The child crashed or was ended because it did not answer in time; the text says which."""
+
+
+class ChildProcess:
+    """The parent's side. `timeout_seconds` bounds each answer."""
+
+    def __init__(self, decoder: VideoDecoder, *, timeout_seconds: float) -> None:
+        self._timeout_seconds, self._owner = timeout_seconds, os.getpid()
+        self._memory = SharedMemory()
+        self._connection, theirs = multiprocessing.Pipe()
+        with warnings.catch_warnings():
+            # Python 3.12 warns that locks held by other threads stay locked in the child. It takes none: it decodes and copies.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._process = os.fork()
+        if self._process == 0:
+            _live(_Service(decoder, theirs, self._memory, timeout_seconds=timeout_seconds))
+        theirs.close()
+        self._alive = True
+        self._finalizer = weakref.finalize(self, _end, self._process, self._connection, self._owner)
+
+    def is_ours_and_alive(self) -> bool:
+        return self._alive and self._owner == os.getpid()
+
+    def ask(self, request: str, key: int, argument: Any) -> Any:
+        """The decoder's count for "open", frames uint8 `[T, C, H, W]` for "frames". Raises what it raises, and ChildEndedError."""
+        outcome, answer = self._exchange((request, key, argument))
+        if outcome == "error":
+            raise answer
+        return self._memory.read(answer) if request == "frames" else answer
+
+    def tell(self, request: str, key: int) -> None:
+        """Without an answer; a child that is dead by now is found out by the next question."""
+        with contextlib.suppress(ConnectionError):
+            self._connection.send((request, key, None))
+
+    def _exchange(self, message: tuple[str, int, Any]) -> Any:
+        try:
+            self._connection.send(message)
+            if self._connection.poll(self._timeout_seconds):
+                return self._connection.recv()
+        except (EOFError, ConnectionError) as error:
+            raise ChildEndedError(f"the decoder crashed ({_cause_of_death(self._end())})") from error
+        except BaseException:
+            self._end()  # interrupted: its answer must not be taken for the next question's
+            raise
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process, signal.SIGKILL)
+        self._end()
+        raise ChildEndedError(f"no answer within {self._timeout_seconds:g} s (decode_timeout_seconds)")
+
+    def _end(self) -> int:
+        self._alive = False
+        self._finalizer.detach()
+        return _end(self._process, self._connection, self._owner)
+
+
+def _end(process: int, connection: Connection, owner: int) -> int:
+    """Ends the child and gives its wait status. A process that inherited the object through a fork leaves the child alone."""
+    if os.getpid() != owner:
+        return 0
+    connection.close()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with contextlib.suppress(ChildProcessError, ProcessLookupError):
+        # One that crashed has already ended, or is about to; one that waits ends with the pipe; one that hangs is killed.
+        while time.monotonic() < deadline:
+            finished, status = os.waitpid(process, os.WNOHANG)
+            if finished:
+                return status
+            time.sleep(0.001)
+        os.kill(process, signal.SIGKILL)
+        return os.waitpid(process, 0)[1]
+    return 0
+
+
+def _cause_of_death(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    return f"exit status {os.WEXITSTATUS(status)}"
+
+
+class SharedMemory:
+    """Bytes that parent and child both see: a file without a name, mapped by each at the size it has."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self._descriptor = os.memfd_create("frames")
+        else:
+            with tempfile.TemporaryFile() as file:
+                self._descriptor = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self._descriptor)
+        os.ftruncate(self._descriptor, _FIRST_BYTES)
+        self._bytes = mmap.mmap(self._descriptor, _FIRST_BYTES)
+
+    def write(self, frames_TCHW: Tensor) -> tuple[int, ...]:
+        """In the child: copies the frames, gives their shape [T, H, W, C]."""
+        frames_THWC = frames_TCHW.permute(0, 2, 3, 1).numpy()
+        self._map(frames_THWC.nbytes)
+        target = np.frombuffer(self._bytes, dtype=np.uint8, count=frames_THWC.nbytes)
+        np.copyto(target.reshape(frames_THWC.shape), frames_THWC)
+        return tuple(frames_THWC.shape)
+
+    def read(self, shape_THWC: tuple[int, ...]) -> Tensor:
+        """In the parent: a copy, `[T, C, H, W]`."""
+        count = int(np.prod(shape_THWC))
+        self._map(count)
+        frames_THWC = np.frombuffer(self._bytes, dtype=np.uint8, count=count).reshape(shape_THWC).copy()
+        return torch.from_numpy(frames_THWC).permute(0, 3, 1, 2)
+
+    def _map(self, size: int) -> None:
+        if size > len(self._bytes):
+            if os.fstat(self._descriptor).st_size < size:
+                os.ftruncate(self._descriptor, size)
+            self._bytes = mmap.mmap(self._descriptor, size)
+
+
+class _Service:
+    """The child's side."""
+
+    def __init__(self, decoder: VideoDecoder, connection: Connection, memory: SharedMemory, *, timeout_seconds: float) -> None:
+        self._decoder, self._connection, self._memory, self._timeout_seconds = decoder, connection, memory, timeout_seconds
+        self._readers: dict[int, VideoReader] = {}
+
+    @property
+    def descriptor(self) -> int:
+        return self._connection.fileno()
+
+    def run(self) -> None:
+        """Until the parent's end of the pipe closes, which raises EOFError."""
+        while True:
+            request, key, argument = self._connection.recv()
+            if request == "close":
+                if key in self._readers:
+                    self._readers.pop(key).close()
+                continue
+            # The parent may be gone by then: the kernel ends a child that hangs, with nobody's help.
+            signal.setitimer(signal.ITIMER_REAL, self._timeout_seconds + _PATIENCE_SECONDS)
+            answer = self._answer(request, key, argument)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._connection.send(answer)
+
+    def _answer(self, request: str, key: int, argument: Any) -> tuple[str, Any]:
+        try:
+            if request == "open":
+                self._readers[key] = self._decoder.open(argument)
+                return "done", self._readers[key].frame_count
+            return "done", self._memory.write(self._readers[key].frames(argument))
+        except (VideoReadError, IndexError) as error:
+            return "error", error
+        except Exception as error:  # whatever else it is, it is this video's, and the child lives on
+            path = str(getattr(self._readers.get(key), "path", argument))
+            return "error", VideoReadError(path, self._decoder.backend, f"{type(error).__name__}: {error}")
+
+
+def _live(service: _Service) -> None:
+    """Ends the process, and never returns into the parent's code."""
+    try:
+        _leave_the_parents_ways()
+        _leave_the_parents_pipes(own=service.descriptor)
+        service.run()
+    except (EOFError, ConnectionError):
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _leave_the_parents_ways() -> None:
+    """No handlers, no core file, no words on the terminal: the parent tells what became of the child."""
+    for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGABRT", "SIGILL", "SIGTERM", "SIGCHLD", "SIGALRM"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    faulthandler.disable()
+    _leave_no_core_file()
+    silence = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+
+
+def _leave_no_core_file() -> None:
+    import resource  # absent on Windows, where nothing forks and this is never reached
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _leave_the_parents_pipes(*, own: int) -> None:
+    """A pipe is closed when its last holder closes it: neither a sibling's end nor a loader's shall wait for this process.
+
+    The numbers stay taken, by /dev/null, because objects that were inherited still hold them and may close them later.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
+        if descriptor > 2 and descriptor not in (own, nothing):
+            with contextlib.suppress(OSError):
+                kind = os.fstat(descriptor).st_mode
+                if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
+                    os.dup2(nothing, descriptor)

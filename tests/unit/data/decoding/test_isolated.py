@@ -1,0 +1,156 @@
+import ctypes
+import gc
+import os
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tests.unit.data.decoding.numbered_video import numbers_shown, write_numbered_video
+from torch.utils.data import DataLoader
+
+from vclr_pl.data.decoding.isolated import IsolatedDecoder
+from vclr_pl.data.decoding.protocol import VideoReadError
+from vclr_pl.data.decoding.pyav import PyavDecoder
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+class SpitefulDecoder(PyavDecoder):
+    """PyAV, but files of certain names do what a broken decoder does: real crashes and a real hang."""
+
+    def open(self, path):
+        if "crash" in Path(path).name:
+            ctypes.string_at(0)
+        if "hang" in Path(path).name:
+            ctypes.CDLL(None).sleep(60)  # in C: no Python signal handler would run
+        if "bug" in Path(path).name:
+            raise RuntimeError("a bug of the decoder")
+        return super().open(path)
+
+
+def isolated(*, decode_timeout_seconds=20.0):
+    return IsolatedDecoder(decoder=SpitefulDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=decode_timeout_seconds)
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_numbered_video(tmp_path / "good.mp4", frames=40)
+
+
+def test_frames_are_those_of_the_decoder_inside(video):
+    wanted = [39, 0, 7, 7]
+    with isolated().open(video) as reader, PyavDecoder(threads=1, short_side_pixels=None).open(video) as inside:
+        frames, expected = reader.frames(wanted), inside.frames(wanted)
+        assert reader.frame_count == inside.frame_count
+    assert torch.equal(frames, expected)
+    assert frames.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_answer_larger_than_the_shared_memory_makes_it_grow(tmp_path):
+    video = write_numbered_video(tmp_path / "v.mp4", frames=40)
+    decoder = IsolatedDecoder(decoder=PyavDecoder(threads=1, short_side_pixels=480), decode_timeout_seconds=20)
+    with decoder.open(video) as reader:
+        for wanted in ([3, 4, 5, 6, 39], list(range(12)), [1]):  # 4.6, 11 and 1 MB
+            assert numbers_shown(reader.frames(wanted)) == wanted
+
+
+def test_a_crash_costs_that_video_and_says_the_signal(tmp_path, video):
+    decoder = isolated()
+    (tmp_path / "crash.mp4").write_bytes(b"x")
+    for _ in range(2):
+        with pytest.raises(VideoReadError, match=r"crashed \(SIGSEGV\)") as refused:
+            decoder.open(tmp_path / "crash.mp4")
+        assert (refused.value.path, refused.value.backend) == (str(tmp_path / "crash.mp4"), "pyav")
+        with decoder.open(video) as reader:
+            assert numbers_shown(reader.frames([5])) == [5]
+
+
+def test_a_hang_in_c_costs_the_timeout_and_no_more(tmp_path, video):
+    decoder = isolated(decode_timeout_seconds=0.3)
+    (tmp_path / "hang.mp4").write_bytes(b"x")
+    begin = time.monotonic()
+    with pytest.raises(VideoReadError, match=r"no answer within 0\.3 s \(decode_timeout_seconds\)"):
+        decoder.open(tmp_path / "hang.mp4")
+    assert time.monotonic() - begin < 5
+    assert isolated().open(video).frame_count == 40
+
+
+def test_a_reader_outlives_the_crash_of_another_video(tmp_path, video):
+    decoder = isolated()
+    (tmp_path / "crash.mp4").write_bytes(b"x")
+    with decoder.open(video) as reader:
+        with pytest.raises(VideoReadError):
+            decoder.open(tmp_path / "crash.mp4")
+        assert numbers_shown(reader.frames([9, 2])) == [9, 2]
+
+
+def test_errors_of_the_decoder_come_through(tmp_path, video):
+    decoder = isolated()
+    (tmp_path / "bug.mp4").write_bytes(b"x")
+    with pytest.raises(VideoReadError, match="RuntimeError: a bug of the decoder"):
+        decoder.open(tmp_path / "bug.mp4")
+    with pytest.raises(VideoReadError, match="no such file"):
+        decoder.open(tmp_path / "absent.mp4")
+    with decoder.open(video) as reader, pytest.raises(IndexError, match="holds 0 to 39"):
+        reader.frames([40])
+
+
+class Videos(torch.utils.data.Dataset):
+    def __init__(self, paths, decoder):
+        self.paths, self.decoder = paths, decoder
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, place):
+        try:
+            with self.decoder.open(self.paths[place]) as reader:
+                return numbers_shown(reader.frames([place]))[0]
+        except VideoReadError:
+            return -1
+
+
+def test_a_loaders_workers_survive_crashes_and_hangs_and_leave_no_process(tmp_path, video):
+    decoder = isolated(decode_timeout_seconds=0.5)
+    paths = [video] * 12
+    for place, name in ((2, "crash.mp4"), (5, "hang.mp4"), (8, "crash.mp4")):
+        paths[place] = tmp_path / name
+        paths[place].write_bytes(b"x")
+    assert decoder.open(video).frame_count == 40  # the main process has a child already; workers must not talk to it
+    read = [int(number) for number in DataLoader(Videos(paths, decoder), batch_size=None, num_workers=2)]
+    assert read == [0, 1, -1, 3, 4, -1, 6, 7, -1, 9, 10, 11]
+    del decoder
+    gc.collect()  # earlier tests' errors hold on to theirs
+    assert _wait_until(lambda: not _children_in_this_group())
+
+
+def test_a_copy_has_its_own_child(video):
+    decoder = isolated()
+    decoder.open(video)
+    copy = pickle.loads(pickle.dumps(decoder))
+    assert copy.open(video).frame_count == 40
+    assert copy.child() is not decoder.child()
+
+
+def _wait_until(condition, *, seconds=10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(condition())
+
+
+def _children_in_this_group() -> list[int]:
+    """Forked decoders that still run: children of this process with its own command line."""
+    own, found = Path("/proc/self/cmdline"), []
+    if not own.exists():
+        return []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields, command = status.read_text().rsplit(")", 1)[1].split(), (status.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid() and fields[0] != "Z" and command == own.read_bytes():
+            found.append(int(status.parent.name))
+    return found
