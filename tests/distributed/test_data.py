@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import Counter
 
 import pytest
+import pytorch_lightning as lightning
+import torch
+import torch.distributed as dist
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from tests.video_fixture import copies, write_broken, write_video
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
@@ -14,9 +19,10 @@ from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.transform.contrastive import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.transform.photometric import Photometric
+from vclr_pl.types import InputError
 
 
-def datamodule(paths, *, batch_size, workers):
+def datamodule(paths, *, batch_size, workers, max_broken_fraction=1.0):
     return VideoDataModule(
         splits=[(path, number) for number, path in enumerate(paths)],
         sampling=SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1),
@@ -36,7 +42,7 @@ def datamodule(paths, *, batch_size, workers):
             std=(1, 1, 1),
         ),
         evaluation_view=EvaluationView(frames=4, crop_pixels=8, short_side_pixels=None, mean=(0, 0, 0), std=(1, 1, 1)),
-        loader=LoaderOptions(batch_size=batch_size, evaluation_batch_size=2, workers=workers, max_broken_fraction=1.0),
+        loader=LoaderOptions(batch_size=batch_size, evaluation_batch_size=2, workers=workers, max_broken_fraction=max_broken_fraction),
         seed=0,
     )
 
@@ -109,3 +115,80 @@ def test_evaluation_reads_each_video_once_over_the_ranks(two_processes, paths, t
     ranks = two_processes(evaluated, paths)
     assert [len(share) for share in ranks] == [7, 7]
     assert sorted(ranks[0] + ranks[1]) == [(index, index < 13) for index in range(14)]
+
+
+class PairEnvironment(LightningEnvironment):
+    """The test's own gloo group as Lightning's cluster."""
+
+    creates_processes_externally = True
+
+    def world_size(self):
+        return dist.get_world_size()
+
+    def global_rank(self):
+        return dist.get_rank()
+
+    def local_rank(self):
+        return dist.get_rank()
+
+
+class Watcher(lightning.LightningModule):
+    """Trains one weight, and keeps which videos it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen = []
+
+    def training_step(self, batch, batch_idx):
+        self.seen.append((self.current_epoch, batch_idx, batch.video_index.tolist()))
+        return self.weight * batch.views.mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def run_under_ddp(paths, folder, max_broken_fraction):
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)  # as in pyproject.toml
+    data = datamodule(paths, batch_size=2, workers=0, max_broken_fraction=max_broken_fraction)
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        devices=2,
+        strategy="ddp",
+        plugins=[PairEnvironment()],
+        max_epochs=2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+    watcher = Watcher()
+    try:
+        trainer.fit(watcher, datamodule=data)
+    except InputError as error:
+        return watcher.seen, sorted(video.path for video in data.broken_videos), str(error)
+    return watcher.seen, sorted(video.path for video in data.broken_videos), ""
+
+
+def test_a_third_broken_under_lightning(two_processes, tmp_path):
+    """Both ranks take every step and end with the same list."""
+    good = [str(path) for path in copies(tmp_path / f"{number}.mp4" for number in range(8))]
+    lost = [str(write_broken(tmp_path / f"broken{number}.mp4")) for number in range(4)]
+    answers = two_processes(run_under_ddp, [*good, *lost], str(tmp_path), 0.5)
+    for seen, broken, error in answers:
+        assert [(epoch, number) for epoch, number, _ in seen] == [(epoch, number) for epoch in (0, 1) for number in range(3)]
+        assert broken == lost
+        assert not error
+    assert all(index < 8 for seen, *_ in answers for *_, batch in seen for index in batch)
+
+
+def test_too_many_broken_stop_both_ranks_at_the_same_step(two_processes, tmp_path):
+    good = [str(path) for path in copies(tmp_path / f"{number}.mp4" for number in range(8))]
+    lost = [str(write_broken(tmp_path / f"broken{number}.mp4")) for number in range(4)]
+    answers = two_processes(run_under_ddp, [*good, *lost], str(tmp_path), 0.1)
+    (first, *_), (second, *_) = answers
+    assert len(first) == len(second) == 2  # the third and last step of the first epoch is where they compare notes
+    assert "at most 10% of 12 videos broken" in answers[0][2]
+    assert answers[0][1:] == answers[1][1:]
