@@ -13,6 +13,7 @@ import os
 import signal
 import stat
 import tempfile
+import threading
 import time
 import warnings
 import weakref
@@ -27,6 +28,7 @@ from torch import Tensor
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader, VideoReadError
 
 _FIRST_BYTES = 1 << 22  # grows to what the largest answer needs
+_FORKING = threading.Lock()  # `catch_warnings` changes what all threads share
 _PATIENCE_SECONDS = 1.0  # for a child to end by itself
 
 
@@ -41,7 +43,7 @@ class ChildProcess:
         self._timeout_seconds, self._owner = timeout_seconds, os.getpid()
         self._memory = SharedMemory()
         self._connection, theirs = multiprocessing.Pipe()
-        with warnings.catch_warnings():
+        with _FORKING, warnings.catch_warnings():
             # Python 3.12 warns that locks held by other threads stay locked in the child. It takes none: it decodes and copies.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process = os.fork()

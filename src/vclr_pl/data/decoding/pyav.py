@@ -132,7 +132,7 @@ class PyavReader(ClosingReader):
 
     def _move_to(self, index: int) -> None:
         start = bisect.bisect_right(self._scan.keyframes, index) - 1  # the last keyframe at or before the wanted frame
-        behind = index < self._position or (start >= 0 and self._scan.keyframes[start] > self._position)
+        behind = index < self._position or (start >= 0 and self._scan.keyframes[start] > self._position + 1)
         if self._scan.times and start >= 0 and (behind or not self._fresh):
             self._seek(start)
         elif index < self._position or not self._fresh:

@@ -122,4 +122,4 @@ def readable_reason(message: str, *, file: str) -> str:
         return "no video stream"
     first_line = message.strip().splitlines()[0] if message.strip() else "unknown error"
     place_removed = re.sub(r"^.*?\.(?:cpp|h):\d+,\s*", "", first_line)
-    return place_removed.replace(file, "").strip(" :.") or first_line
+    return " ".join(place_removed.replace(file, "").split()).strip(" :.") or first_line

@@ -1,0 +1,108 @@
+import ctypes
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.data.decoding.numbered_video import write_numbered_video
+
+from vclr_pl.data.decoding.auto import AutoDecoder
+from vclr_pl.data.decoding.pyav import PyavDecoder
+from vclr_pl.data.readability import check_readability
+
+
+class SpitefulDecoder(PyavDecoder):
+    """PyAV, but crashes or hangs, truly, on files of these names."""
+
+    def open(self, path):
+        if Path(path).name == "crash.mp4":
+            ctypes.string_at(0)
+        if Path(path).name == "hang.mp4":
+            ctypes.CDLL(None).sleep(60)
+        return super().open(path)
+
+
+def checked(paths, decoder, **options):
+    rows = check_readability(
+        paths=[str(path) for path in paths], decoder=decoder, **{"processes": 2, "decode_timeout_seconds": 20, **options}
+    )
+    return {Path(row.path).name: row for row in rows}
+
+
+def test_every_file_gets_a_row_whatever_its_decoder_does(tmp_path):
+    good = [write_numbered_video(tmp_path / f"{frames}.mp4", frames=frames) for frames in (1, 30, 61)]
+    spiteful = [tmp_path / name for name in ("crash.mp4", "hang.mp4", "text.mp4")]
+    for path in spiteful:
+        path.write_text("no video at all")
+    decoder = SpitefulDecoder(threads=1, short_side_pixels=None)
+    rows = checked([*good, *spiteful, tmp_path / "absent.mp4"], decoder, decode_timeout_seconds=0.7)
+    assert {name: (row.status, row.frames) for name, row in rows.items()} == {
+        "1.mp4": ("readable", 1),
+        "30.mp4": ("readable", 30),
+        "61.mp4": ("readable", 61),
+        "crash.mp4": ("broken", 0),
+        "hang.mp4": ("broken", 0),
+        "text.mp4": ("broken", 0),
+        "absent.mp4": ("broken", 0),
+    }
+    assert rows["crash.mp4"].reason == "the decoder crashed (SIGSEGV)"
+    assert rows["hang.mp4"].reason == "no answer within 0.7 s (decode_timeout_seconds)"
+    assert rows["absent.mp4"].reason == "no such file"
+    assert rows["30.mp4"].reason == ""
+
+
+def test_a_file_that_goes_bad_in_the_middle_is_broken_and_says_where(tmp_path):
+    path = write_numbered_video(tmp_path / "v.mp4", frames=60, b_frames=0)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"mdat") + 4 + (content.index(b"moov") - content.index(b"mdat")) // 2
+    content[start : start + 400] = b"\xff" * 400
+    path.write_bytes(bytes(content))
+    row = checked([path], PyavDecoder(threads=1, short_side_pixels=None))["v.mp4"]
+    assert row.status == "broken"
+    assert 10 <= row.frames < 50
+
+
+def test_a_reader_that_stops_early_stops_the_work(tmp_path):
+    path = str(write_numbered_video(tmp_path / "v.mp4", frames=5))
+    asked = []
+
+    def endless():
+        while True:
+            asked.append(path)
+            yield path
+
+    rows = check_readability(
+        paths=endless(), decoder=PyavDecoder(threads=1, short_side_pixels=None), processes=2, decode_timeout_seconds=20
+    )
+    next(rows)
+    rows.close()
+    count = len(asked)
+    time.sleep(0.1)
+    assert len(asked) == count
+
+
+def test_counts_are_ffprobes_on_real_footage(real_footage):
+    """Where ffprobe counts every frame without an error line, the count is the same; elsewhere the file is not called readable in vain."""
+    if shutil.which("ffprobe") is None:
+        pytest.skip("no ffprobe program on the path")
+    folder = real_footage / "nasty" if (real_footage / "nasty").is_dir() else real_footage
+    paths = sorted(path for path in folder.iterdir() if path.is_file())[:40]
+    rows = checked(paths, AutoDecoder(threads=1, short_side_pixels=None))
+    for path in paths:
+        counted = _ffprobe_count(path)
+        row = rows[path.name]
+        if counted is not None:
+            assert (row.status, row.frames) == ("readable", counted), path
+        elif row.status == "broken":
+            assert row.reason
+
+
+def _ffprobe_count(path) -> int | None:
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "json"]
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=120, check=False)
+    streams = json.loads(done.stdout or "{}").get("streams", [])
+    if done.returncode or done.stderr.strip() or not streams:
+        return None
+    return int(streams[0]["nb_read_frames"])
