@@ -35,7 +35,7 @@ class BrokenVideoList(lightning.Callback):
             return
         logger.warning("%d broken video(s) were replaced by others, listed in %s:", len(broken), self.path)
         for video in broken[:LISTED]:
-            logger.warning("  %s (%s: %s)", video.path, video.backend, video.reason)
+            logger.warning("  %s (%s)", video.path, f"{video.backend}: {video.reason}" if video.backend else video.reason)
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         self._write(trainer)

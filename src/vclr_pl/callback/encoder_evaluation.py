@@ -61,11 +61,15 @@ class EncoderEvaluation(lightning.Callback):
 
     def _measure(self, trainer: lightning.Trainer, encoder: Any, *, name: str) -> dict[str, float]:
         started = time.perf_counter()
-        results = measure_encoder(
+        measured = measure_encoder(
             trainer=trainer, encoder=encoder, measures=self.measures, precision=self.precision, frames_per_pass=self.frames_per_pass
         )
         self.timings_seconds[name] = round(time.perf_counter() - started, 2)
-        return results
+        if measured.broken and name == "evaluation":
+            logger.warning(
+                "%d broken video(s) were left out of the evaluation, the first is %s", len(measured.broken), measured.broken[0].path
+            )
+        return measured.percent
 
     def _applies(self, trainer: Any) -> bool:
         return self.enabled and trainer.datamodule.labeled and not trainer.fast_dev_run

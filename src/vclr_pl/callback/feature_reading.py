@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from vclr_pl.evaluation.feature_extraction import extract_features
-from vclr_pl.types import FeatureTable
+from vclr_pl.types import BrokenVideo, FeatureTable
 
 Measure = Callable[..., dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures by name, and the videos that had to be left out."""
+
+    percent: dict[str, float]
+    broken: tuple[BrokenVideo, ...]
 
 
 def read_features(*, trainer: Any, encoder: Callable[[Tensor], Tensor], split: str, precision: str, frames_per_pass: int) -> FeatureTable:
@@ -30,8 +39,8 @@ def read_features(*, trainer: Any, encoder: Callable[[Tensor], Tensor], split: s
 
 def measure_encoder(
     *, trainer: Any, encoder: Callable[[Tensor], Tensor], measures: Mapping[str, Measure], precision: str, frames_per_pass: int
-) -> dict[str, float]:
-    """Every measure with the training videos as gallery and the test videos as queries, by name, in percent.
+) -> Measured:
+    """Every measure with the training videos as gallery and the test videos as queries.
 
     Data without a test list is its own query, each video left out of the gallery in its turn.
     """
@@ -41,7 +50,7 @@ def measure_encoder(
         for split in splits
     ]
     query = tables[1] if len(tables) == 2 else None
-    results: dict[str, float] = {}
+    percent: dict[str, float] = {}
     for measure in measures.values():
-        results.update(measure(gallery=tables[0], query=query))
-    return results
+        percent.update(measure(gallery=tables[0], query=query))
+    return Measured(percent=percent, broken=tuple(video for table in tables for video in table.broken))

@@ -26,14 +26,14 @@ class KnnMonitor(lightning.Callback):
         if not self._is_due(trainer):
             return
         features: Any = pl_module.features
-        results = measure_encoder(
+        measured = measure_encoder(
             trainer=trainer,
             encoder=features,
             measures={"knn": self.measure},
             precision=self.precision,
             frames_per_pass=self.frames_per_pass,
         )
-        pl_module.log_dict({f"val/{name}": value for name, value in results.items()}, rank_zero_only=True)
+        pl_module.log_dict({f"val/{name}": value for name, value in measured.percent.items()}, rank_zero_only=True)
 
     def _is_due(self, trainer: Any) -> bool:
         epoch = trainer.current_epoch + 1

@@ -1,0 +1,39 @@
+"""Two processes on the CPU, as a user starts them: one run folder, one voice, the whole data, and an end when one of them fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.test_train import SMALL
+
+TWO = ["trainer=ddp_cpu", "trainer.max_epochs=1", "loader.batch_size=2", "trainer.precision=32-true"]
+
+
+def command(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "HYDRA_FULL_ERROR": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    small = [part for part in SMALL if not part.startswith(("trainer=", "trainer.max_epochs", "loader.batch_size"))]
+    arguments = [sys.executable, "-m", "vclr_pl.train", *small, *TWO, f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}", *more]
+    return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_two_processes_are_one_run(tmp_path):
+    done = command(tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    (run,) = (tmp_path / "runs" / "demo").iterdir()
+    results = json.loads((run / "results.json").read_text())
+    assert results["training"] == {"epochs": 1, "steps": 5, "processes": 2}
+    assert set(results["metrics"]) == set(results["baseline"])
+    assert done.stdout.count("pretraining on 20 videos, 5 steps an epoch, 5 steps in all, 4 videos a step") == 1
+    assert done.stdout.count("demo, seed 0") == 1
+
+
+def test_bad_input_that_only_the_processes_find_ends_both(tmp_path):
+    """The queue's length is checked when the number of processes is known, which is after the second one has started."""
+    done = command(tmp_path, "queue.inter.length=12")
+    assert done.returncode == 2, done.stderr
+    assert "error: expected a queue longer than the 12 keys" in done.stderr
+    assert "Traceback" not in done.stderr

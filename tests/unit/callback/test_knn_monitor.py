@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+from tests.unit.callback.labeled_data import data
+from tests.unit.callback.stage import Logged, trainer
+
+from vclr_pl.callback.knn_monitor import KnnMonitor
+from vclr_pl.evaluation.nearest_neighbor import NearestNeighbor
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_read"),
+    [
+        ({"current_epoch": 1}, True),
+        ({"current_epoch": 0}, False),
+        ({"current_epoch": 5, "max_epochs": 6}, False),  # the evaluation follows
+        ({"current_epoch": 1, "fast_dev_run": True}, False),
+        ({"current_epoch": 1, "datamodule": data(labeled=False)}, False),
+    ],
+)
+def test_it_reads_every_n_epochs_where_there_are_labels(changes, is_read):
+    monitor = KnnMonitor(measure=NearestNeighbor(neighbors=2, temperature=0.1), every_n_epochs=2, precision="32-true", frames_per_pass=4)
+    module = Logged()
+    monitor.on_train_epoch_end(trainer(**({"max_epochs": 9, "datamodule": data()} | changes)), module)
+    assert module.values == ({"val/knn_top1": 100.0} if is_read else {})

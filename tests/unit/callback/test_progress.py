@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from rich.console import Console
+from tests.unit.callback.stage import trainer
+
+from vclr_pl.callback.progress import RunProgress, clock, figures_line, is_due, total_steps
+
+METRICS = {
+    "train/loss": 3.0,
+    "train/loss_inter_frame": 2.0,
+    "train/loss_temporal_order": 1.0,
+    "train/lr": 0.02,
+    "train/videos_per_second": 380.4,
+    "train/data_wait_percent": 12.0,
+    "train/feature_spread": 0.5,
+}
+
+
+def running(**changes):
+    metrics = {name: torch.tensor(value) for name, value in METRICS.items()}
+    return trainer(callback_metrics=metrics, datamodule=SimpleNamespace(broken_videos=(1, 2)), **changes)
+
+
+def test_the_line_has_total_terms_rate_speed_wait_and_broken():
+    assert figures_line(running()) == (
+        "loss 3.000  inter_frame 2.000  temporal_order 1.000  lr 2.00e-02  videos/s 380  waiting for data 12%  broken 2"
+    )
+
+
+@pytest.mark.parametrize(("changes", "steps"), [({}, 10), ({"accumulate_grad_batches": 2}, 5), ({"max_steps": 3}, 3)])
+def test_the_length_of_the_run(changes, steps):
+    assert total_steps(running(**changes)) == steps
+
+
+def test_lines_come_seldom():
+    assert [step for step in range(1, 101) if is_due(step=step, total=100, lines=4, first=1)] == [1, 25, 50, 75, 100]
+
+
+def test_time_left():
+    assert [clock(seconds) for seconds in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
+
+
+@pytest.mark.parametrize("rank_zero", [True, False])
+def test_without_a_terminal_it_prints_lines(rank_zero, capsys):
+    progress = RunProgress(every_n_steps=1, lines_without_terminal=2)
+    stage = running(is_global_zero=rank_zero)
+    progress.on_train_start(stage, None)
+    for step in range(1, 11):
+        stage.global_step = step
+        progress.on_train_batch_end(stage, None, None, None, 0)
+    progress.on_train_end(stage, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == (["1/10", "5/10", "10/10"] if rank_zero else [])
+
+
+def test_in_a_terminal_it_draws_a_bar_and_takes_it_away():
+    progress = RunProgress(every_n_steps=1, lines_without_terminal=2)
+    progress.console = progress.bar.live.console = Console(force_terminal=True, width=100, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    stage = running()
+    progress.on_train_start(stage, None)
+    assert progress.live is not None
+    stage.global_step = 4
+    progress.on_train_batch_end(stage, None, None, None, 0)
+    assert (progress.bar.tasks[0].completed, progress.bar.tasks[0].total, progress.bar.tasks[0].description) == (4, 10, "epoch 1/2")
+    assert progress.figures.plain == figures_line(stage)
+    progress.on_exception(stage, None, KeyboardInterrupt())
+    assert progress.live is None
+    progress.console.file.close()

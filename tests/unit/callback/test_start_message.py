@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+from tests.unit.callback.stage import trainer
+
+from vclr_pl.callback.start_message import StartMessage, excess, expectation
+
+
+def stage(*, videos, first=True, steps=100):
+    queues = {"inter": SimpleNamespace(length=768), "segment": SimpleNamespace(length=256)}
+    length = SimpleNamespace(steps_per_epoch=5, total_steps=steps, global_batch_size=32, batch_size=32, world_size=1)
+    module = SimpleNamespace(queues=queues, queue_of=queues.get, length=length)
+    data = SimpleNamespace(manifest=lambda split: range(videos), segments=3)
+    return trainer(datamodule=data, is_global_zero=first), module
+
+
+def test_it_says_what_to_expect_of_the_loss(caplog):
+    with caplog.at_level(logging.INFO):
+        StartMessage().on_fit_start(*stage(videos=400))
+    assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
+    assert "pretraining on 400 videos, 5 steps an epoch, 100 steps in all, 32 videos a step" in caplog.text
+    assert "6.65 for queue.inter (K=768, full after 8 steps)" in caplog.text
+    assert "5.55 for queue.segment (K=256, full after 8 steps)" in caplog.text
+
+
+def test_it_warns_of_a_queue_that_exceeds_the_data(caplog):
+    with caplog.at_level(logging.WARNING):
+        StartMessage().on_fit_start(*stage(videos=255))
+    assert [record.getMessage() for record in caplog.records] == [
+        excess("inter", length=768, keys_per_epoch=765),
+        excess("segment", length=256, keys_per_epoch=255),
+    ]
+
+
+def test_the_other_processes_are_silent(caplog):
+    StartMessage().on_fit_start(*stage(videos=255, first=False))
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(("steps", "interval"), [(9, 1), (10, 10)])
+def test_a_short_run_is_logged_at_every_step(steps, interval):
+    run, module = stage(videos=400, steps=steps)
+    StartMessage().on_fit_start(run, module)
+    assert run.log_every_n_steps == interval
+
+
+def test_published_figures_in_closed_form():
+    """131,072 keys of 9,537 videos: 13.7 stale ones of each; log(131,073) = 11.78."""
+    assert "13.7 stale ones of each" in excess("segment", length=131072, keys_per_epoch=9537)
+    assert "11.78 for queue.segment (K=131072, full after 512 steps)" in expectation({"segment": 131072}, {"segment": 1}, batch=256)

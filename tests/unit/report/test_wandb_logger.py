@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import wandb
+
+from vclr_pl.report import wandb_logger as room
+
+
+@pytest.mark.parametrize(("mode", "key", "online"), [(None, "k", True), (None, None, False), ("offline", "k", False), ("disabled", "k", False)])
+def test_it_is_online_with_a_key_and_leave(mode, key, online, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE", raising=False) if mode is None else monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setattr(wandb, "api", SimpleNamespace(api_key=key))  # the client keeps the first key that it finds in a process
+    assert room.is_online() is online
+
+
+def test_without_a_key_it_says_how_to_sync(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(room, "is_online", lambda: False)
+    with caplog.at_level(logging.WARNING):
+        logger = room.wandb_logger(project="vclr_pl", name="demo", save_dir=str(tmp_path / "run"))
+    assert "wandb sync" in caplog.text
+    assert logger._offline
+    assert wandb.run is None

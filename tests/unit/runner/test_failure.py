@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from hydra.errors import ConfigCompositionException, HydraException, InstantiationException, MissingConfigException, OverrideParseException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from vclr_pl.runner.failure import one_line
+from vclr_pl.types import InputError
+
+BAD = InputError(expected="a", got="b", remedy="Do c.")
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (BAD, "expected a; got b. Do c."),
+        (caused(InstantiationException("Error in call\nfull_key: data"), BAD), "expected a; got b. Do c."),
+        (caused(InstantiationException("Error in call\nfull_key: data"), ValueError("no\nsuch")), "data: no such"),
+        (caused(InstantiationException("Error in call\nfull_key: data"), ZeroDivisionError()), None),
+        (
+            MissingConfigException("", missing_cfg_file="objective/sceo", options=["vclr", "seco"]),
+            "expected one of vclr, seco for objective; got objective=sceo. Did you mean seco?",
+        ),
+        (
+            ConfigCompositionException("Could not override 'loader.batchsize'.\nTo append ..."),
+            "expected a known key or group; got loader.batchsize. Did you mean loader.batch_size?",
+        ),
+        (HydraException("some\nother"), "some other"),
+        (OverrideParseException("a=[", "no viable"), "expected key=value, with quotes around special characters; got a=[. no viable"),
+        (MisconfigurationException("two\nlines"), "two lines"),
+        (RuntimeError(f"Caught InputError in worker\nvclr_pl.types.InputError: {BAD}\n"), "expected a; got b. Do c."),
+        (RuntimeError("a defect of ours"), None),
+        (KeyError("a defect of ours"), None),
+    ],
+)
+def test_bad_input_has_a_line_and_a_defect_has_none(error, line):
+    assert one_line(error, known_keys=lambda key: ["loader.batch_size", "seed"]) == line

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from vclr_pl.runner.resume import checkpoint_path, refuse_foreign_checkpoint
+from vclr_pl.types import InputError
+
+NAMES = ("a", "b")
+
+
+def written(path: Path, *, content: object = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, path)
+    return path
+
+
+def state(*names: str, epoch: int = 1) -> dict[str, object]:
+    return {"state_dict": {name: torch.zeros(1) for name in names}, "optimizer_states": [], "loops": {}, "epoch": epoch}
+
+
+def test_a_file_a_run_folder_and_its_checkpoints_mean_the_same(tmp_path):
+    file = written(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    for resume in (file, file.parent, file.parent.parent):
+        assert checkpoint_path(str(resume), experiment_folder=tmp_path) == file
+    assert checkpoint_path(None, experiment_folder=tmp_path) is None
+
+
+def test_last_is_the_newest_run_sweeps_included(tmp_path):
+    files = [written(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("sweep_1/0", "2030-01-01", "2030-01-02")]
+    for age, file in enumerate(files):
+        os.utime(file, (1000 - age, 1000 - age))
+    assert checkpoint_path("last", experiment_folder=tmp_path) == files[0]
+
+
+def test_absent_ones_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"resume=.*nowhere"):
+        checkpoint_path(str(tmp_path / "nowhere"), experiment_folder=tmp_path)
+    with pytest.raises(InputError, match="Start one without resume"):
+        checkpoint_path("last", experiment_folder=tmp_path)
+
+
+def test_a_checkpoint_of_this_run_passes(tmp_path):
+    refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content=state("a", "b")), parameter_names=NAMES, epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([1, 2], "with optimizer and loops"),
+        ({"state_dict": {}}, "weight=moco_v2"),
+        (state("a"), r"1 tensors, 1 of them the same \(differs: b\)"),
+        (state("a", "b", "c"), r"differs: c"),
+        (state("a", "b", epoch=2), "That run is over"),
+    ],
+)
+def test_others_are_refused(content, told, tmp_path):
+    with pytest.raises(InputError, match=told):
+        refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content=content), parameter_names=NAMES, epochs=3)
+
+
+def test_what_torch_cannot_read_is_refused(tmp_path):
+    (tmp_path / "notes.ckpt").write_text("no checkpoint")
+    with pytest.raises(InputError, match="that torch reads"):
+        refuse_foreign_checkpoint(tmp_path / "notes.ckpt", parameter_names=NAMES, epochs=3)

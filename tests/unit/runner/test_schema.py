@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from vclr_pl.runner.schema import group_names, option_names, refuse_unknown_keys
+from vclr_pl.types import InputError
+
+QUEUE = {"_target_": "vclr_pl.encoder.negative_queue.NegativeQueue", "_partial_": True, "length": 8}
+
+
+def refuse(content):
+    refuse_unknown_keys(OmegaConf.create(content), config_name="train")
+
+
+def test_known_keys_pass():
+    refuse({"seed": 0, "queue": {"inter": QUEUE, "mine": QUEUE}, "name": "a", "loader": "${name}"})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"sede": 0}, "got sede. Did you mean seed"),
+        ({"queue": {"inter": QUEUE, "intr": {"length": 4}}}, "got queue.intr. Did you mean queue.inter"),
+        ({"queue": {"inter": {**QUEUE, "lenght": 4}}}, "got queue.inter.lenght. Did you mean queue.inter.length"),
+        ({"queue": {"inter": {**QUEUE, "length": "long"}}}, "expected queue.inter.length of type int; got 'long'"),
+        ({"queue": {"inter": {**QUEUE, "length": None}}}, "expected queue.inter.length of type int; got None"),
+        ({"queue": {"inter": {**QUEUE, "length": True}}}, "got True"),
+        ({"queue": {"inter": {**QUEUE, "length": "???"}}}, "expected a value for queue.inter.length"),
+        ({"trainer": {"_target_": "pytorch_lightning.Trainer", "max_epochs": "ten"}}, "trainer.max_epochs of type int or None"),
+        ({"logger": {"csv": {"_target_": "vclr_pl.no_such.thing"}}}, "got vclr_pl.no_such.thing. It cannot be imported"),
+        ({"form": {}}, "got form"),
+    ],
+)
+def test_what_does_not_fit_is_refused(content, told):
+    with pytest.raises(InputError) as refused:
+        refuse(content)
+    assert told in str(refused.value)
+
+
+def test_a_group_is_told_by_its_own_name():
+    """`module.queue` is the same node as `queue`; the user wrote the latter."""
+    with pytest.raises(InputError, match=r"got queue\.inter\.lenght"):
+        refuse({"module": {"queue": "${queue}"}, "queue": {"inter": {**QUEUE, "lenght": 4}}})
+
+
+def test_options_are_the_leaves():
+    config = OmegaConf.create({"a": {"_target_": "x", "b": 1, "c": {"_partial_": True, "d": "${a.b}"}}, "e": {}, "f": [1]})
+    assert option_names(config) == ["a.b", "a.c.d", "e", "f"]
+
+
+def test_groups_are_the_folders():
+    assert {"backbone", "objective", "objective/term", "trainer", "experiment"} <= set(group_names())
