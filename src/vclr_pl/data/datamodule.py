@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pytorch_lightning as lightning
+import torch
 from torch.utils.data import DataLoader
 
 from vclr_pl.data.broken_account import BrokenAccount
@@ -61,7 +62,8 @@ class LoaderOptions:
             )
 
     def worker_count(self, *, ranks: int) -> int:
-        return min(8, len(os.sched_getaffinity(0)) // ranks) if self.workers is None else self.workers
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
+        return min(8, cores // ranks) if self.workers is None else self.workers
 
 
 class VideoDataModule(lightning.LightningDataModule):
@@ -160,6 +162,7 @@ class VideoDataModule(lightning.LightningDataModule):
             num_workers=self._worker_count(),
             pin_memory=self._on_cuda(),
             collate_fn=collate_video_frames,
+            generator=torch.Generator(),  # its own, so that evaluating draws nothing from the run's
         )
 
     def prepare(self, batch: VideoFrames) -> VideoFrames:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from vclr_pl.data.epoch_sampler import EpochSampler
@@ -34,6 +35,7 @@ class ResumableLoader(DataLoader[Any]):
             prefetch_factor=prefetch_batches if workers else None,
             pin_memory=pin_memory,
             collate_fn=collate_segment_views,
+            generator=torch.Generator(),  # its own: every sample has its seed, and the run's generator is for the run
         )
 
     @property

@@ -30,6 +30,8 @@ from vclr_pl.types import BrokenVideo
 
 MOST_REPLACEMENTS = 64  # with a third of the videos broken, 64 in a row are less likely than a disk failure
 
+UNREADABLE = (VideoReadError, VideoTooShortError, OSError)  # a disk or a network share fails with OSError
+
 
 class PhotometryDraw(Protocol):
     """As much of `transform.photometric` as a worker needs."""
@@ -95,8 +97,8 @@ class SegmentVideoDataset(Dataset[SegmentSample | NoReadableVideo]):
                 reader = within(file, span=self.manifest.span(candidate))
                 draw = draw_segments(frame_count=reader.frame_count, sampling=self.sampling, generator=moments)
                 views = assemble_views(reader=reader, draw=draw, transform=self.transform, generator=crops)
-        except (VideoReadError, VideoTooShortError) as error:
-            return self._broken.setdefault(candidate, broken_video(path, error))
+        except UNREADABLE as error:
+            return self._broken.setdefault(candidate, broken_video(path, error, backend=self.decoder.backend))
         return SegmentSample(
             views=views,
             photometry=torch.as_tensor(self.photometric.draw(len(views), colors)),
@@ -123,8 +125,10 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         try:
             with self.decoder.open(path) as file:
                 frames = self._frames(within(file, span=self.manifest.span(index)))
-        except VideoReadError as error:
-            return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken_video(path, error),))
+        except UNREADABLE as error:
+            return EvaluationSample(
+                frames=None, label=label, video_index=index, broken=(broken_video(path, error, backend=self.decoder.backend),)
+            )
         return EvaluationSample(frames=frames, label=label, video_index=index)
 
     def _frames(self, reader: FrameSource) -> Tensor:
@@ -162,7 +166,10 @@ def within(reader: VideoReader, *, span: tuple[float, float]) -> FrameSource:
     return _Span(reader, first=first, end=max(end, first + 1))
 
 
-def broken_video(path: str, error: VideoReadError | VideoTooShortError) -> BrokenVideo:
-    if isinstance(error, VideoTooShortError):
-        return BrokenVideo(path=path, backend="", reason=str(error))
-    return BrokenVideo(path=path, backend=error.backend, reason=error.reason)
+def broken_video(path: str, error: Exception, *, backend: str) -> BrokenVideo:
+    """`backend` is the one that tried, where the error does not name it."""
+    if isinstance(error, VideoReadError):
+        return BrokenVideo(path=path, backend=error.backend, reason=error.reason)
+    if isinstance(error, OSError):
+        return BrokenVideo(path=path, backend=backend, reason=f"{type(error).__name__}: {error.strerror or error}")
+    return BrokenVideo(path=path, backend=backend, reason=str(error))

@@ -94,6 +94,8 @@ def test_a_run_sees_every_video_once_an_epoch_as_floats(tmp_path, splits, worker
         views.shape == (2, 7, 3, 16, 16) and views.dtype == torch.float32 and 0 <= views.min() <= views.max() <= 1
         for views in watcher.views
     )
+    segments = [[number // 4 for number in frame_numbers(sample * 255)[:6]] for batch in watcher.views for sample in batch]
+    assert segments == [[0, 1, 2, 0, 1, 2]] * 16  # of 12 frames, in values of [0, 1]
     assert data.broken_videos == ()
 
 
@@ -195,6 +197,15 @@ def test_loader_options_out_of_range_are_told(option, value):
     options = {"batch_size": 1, "evaluation_batch_size": 1, "workers": 0, "prefetch_batches": 1, "max_broken_fraction": 0.1}
     with pytest.raises(InputError, match=rf"loader\.{option}"):
         LoaderOptions(**(options | {option: value}))
+
+
+def test_batches_leave_the_global_generator_alone(splits):
+    """What a run draws after its data must not depend on how often it asked for a batch, or resumed."""
+    data = datamodule(splits)
+    state = torch.get_rng_state()
+    list(data.train_dataloader())
+    list(data.evaluation_dataloader("train"))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_workers_of_none_are_the_cores_at_hand():

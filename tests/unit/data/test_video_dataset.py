@@ -115,7 +115,7 @@ def test_a_broken_video_is_replaced_the_same_way_on_every_run(mixed):
 
 def test_a_short_video_says_what_it_lacks(mixed):
     (lost, *_) = segments(mixed)[0, 4].broken
-    assert lost.path == str(mixed[4])
+    assert (lost.path, lost.backend) == (str(mixed[4]), "pyav")
     assert lost.reason == "5 frames, but 3 segments of two distinct frames each need 6"
 
 
@@ -124,6 +124,16 @@ def test_a_broken_video_is_not_opened_twice(mixed):
     for epoch in range(5):
         assert str(mixed[3]) in [video.path for video in dataset[epoch, 3].broken]
     assert dataset.decoder.opened.count(str(mixed[3])) == 1
+
+
+def test_an_error_of_the_file_system_is_a_broken_video_too(tmp_path):
+    """A name longer than any file system takes: the operating system objects, not the decoder."""
+    paths = [write_video(tmp_path / "1.mp4", frames=30), tmp_path / ("x" * 300 + ".mp4")]
+    (lost,) = segments(paths)[0, 1].broken
+    assert (lost.backend, lost.reason) == ("pyav", "OSError: File name too long")
+    sample = evaluation(paths)[1]
+    assert sample.frames is None
+    assert sample.broken == (lost,)
 
 
 def test_nothing_readable(tmp_path):
