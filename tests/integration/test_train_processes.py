@@ -16,7 +16,16 @@ TWO = ["trainer=ddp_cpu", "trainer.max_epochs=1", "loader.batch_size=2", "traine
 def command(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HYDRA_FULL_ERROR": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     small = [part for part in SMALL if not part.startswith(("trainer=", "trainer.max_epochs", "loader.batch_size"))]
-    arguments = [sys.executable, "-m", "vclr_pl.train", *small, *TWO, f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}", *more]
+    arguments = [
+        sys.executable,
+        "-m",
+        "vclr_pl.train",
+        *small,
+        *TWO,
+        f"paths.data={folder / 'data'}",
+        f"paths.runs={folder / 'runs'}",
+        *more,
+    ]
     return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 

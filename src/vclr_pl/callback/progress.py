@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -74,7 +75,7 @@ class RunProgress(lightning.Callback):
 
 def total_steps(trainer: Any) -> int:
     """Optimizer steps of the whole run."""
-    steps = int(trainer.num_training_batches) * int(trainer.max_epochs or 1) // int(trainer.accumulate_grad_batches)
+    steps = math.ceil(int(trainer.num_training_batches) / int(trainer.accumulate_grad_batches)) * int(trainer.max_epochs or 1)
     return steps if trainer.max_steps in (None, -1) else min(steps, int(trainer.max_steps))
 
 

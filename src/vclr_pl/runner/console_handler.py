@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 
 import rich
+
+from vclr_pl.runner.process_launch import process_rank
 
 
 class ConsoleHandler(logging.Handler):
     """One log record, one line. Of several processes only the first one speaks, unless something went wrong."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if os.environ.get("LOCAL_RANK", "0") != "0" and record.levelno < logging.ERROR:
+        if process_rank() != 0 and record.levelno < logging.ERROR:
             return
         style = "yellow" if record.levelno >= logging.WARNING else None
         rich.get_console().print(self.format(record), style=style, soft_wrap=True, markup=False, highlight=False)

@@ -42,6 +42,13 @@ def own_processes() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def process_rank() -> int:
+    """This process's place among all, by what torchrun, Lightning or SLURM has set; 0 for a process alone."""
+    if os.environ.get("NODE_RANK", "0") != "0" and "RANK" not in os.environ:
+        return int(os.environ["NODE_RANK"])
+    return int(next((os.environ[name] for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if os.environ.get(name)), "0"))
+
+
 def is_sweep() -> bool:
     """Is this job one of a sweep?"""
     return bool(HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN)

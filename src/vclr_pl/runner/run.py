@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.machine import register_resolvers
-from vclr_pl.runner.process_launch import is_sweep, own_processes
+from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
 from vclr_pl.runner.schema import option_names, refuse_unknown_keys
 
@@ -86,8 +86,8 @@ def _known_keys(config_name: str, command: Sequence[str], key: str) -> list[str]
 
 
 def _rank_prefix() -> str:
-    rank = os.environ.get("LOCAL_RANK", "0")
-    return "" if rank == "0" else f"[rank {rank}] "
+    rank = process_rank()
+    return f"[rank {rank}] " if rank else ""
 
 
 @contextlib.contextmanager

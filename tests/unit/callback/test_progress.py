@@ -31,7 +31,7 @@ def test_the_line_has_total_terms_rate_speed_wait_and_broken():
     )
 
 
-@pytest.mark.parametrize(("changes", "steps"), [({}, 10), ({"accumulate_grad_batches": 2}, 5), ({"max_steps": 3}, 3)])
+@pytest.mark.parametrize(("changes", "steps"), [({}, 10), ({"accumulate_grad_batches": 2}, 6), ({"max_steps": 3}, 3)])
 def test_the_length_of_the_run(changes, steps):
     assert total_steps(running(**changes)) == steps
 

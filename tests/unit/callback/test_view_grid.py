@@ -53,5 +53,7 @@ def test_it_is_saved_and_logged_once(tmp_path):
 
 
 def test_the_other_processes_draw_nothing(tmp_path):
-    ViewGrid(path=str(tmp_path / "views.png"), videos=1, mean=MEAN, std=STD).on_train_batch_start(trainer(is_global_zero=False), None, batch(), 0)
+    ViewGrid(path=str(tmp_path / "views.png"), videos=1, mean=MEAN, std=STD).on_train_batch_start(
+        trainer(is_global_zero=False), None, batch(), 0
+    )
     assert list(tmp_path.iterdir()) == []

@@ -41,7 +41,12 @@ def test_a_run_stands_beside_its_baseline():
 
 
 def test_a_sweep_names_each_random_network_once():
-    rows = [("objective=vclr", record(60.0)), ("objective=seco", record(50.0)), ("seed=1", record(55.0, baseline=21.0, seed=1)), ("x", None)]
+    rows = [
+        ("objective=vclr", record(60.0)),
+        ("objective=seco", record(50.0)),
+        ("seed=1", record(55.0, baseline=21.0, seed=1)),
+        ("x", None),
+    ]
     assert sweep_markdown(rows).splitlines()[2:] == [
         "| random init, seed 0 | 20.0 |",
         "| random init, seed 1 | 21.0 |",

@@ -9,7 +9,9 @@ import wandb
 from vclr_pl.report import wandb_logger as room
 
 
-@pytest.mark.parametrize(("mode", "key", "online"), [(None, "k", True), (None, None, False), ("offline", "k", False), ("disabled", "k", False)])
+@pytest.mark.parametrize(
+    ("mode", "key", "online"), [(None, "k", True), (None, None, False), ("offline", "k", False), ("disabled", "k", False)]
+)
 def test_it_is_online_with_a_key_and_leave(mode, key, online, monkeypatch):
     monkeypatch.delenv("WANDB_MODE", raising=False) if mode is None else monkeypatch.setenv("WANDB_MODE", mode)
     monkeypatch.setattr(wandb, "api", SimpleNamespace(api_key=key))  # the client keeps the first key that it finds in a process

@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import sys
 
-from vclr_pl.runner.process_launch import is_sweep, job_command, own_processes
+import pytest
+
+from vclr_pl.runner.process_launch import LAUNCH_VARIABLES, is_sweep, job_command, own_processes, process_rank
 
 
 def test_no_launch_mark_is_left(monkeypatch):
@@ -28,3 +30,21 @@ def test_a_job_of_a_sweep_repeats_itself_alone():
         "objective=seco",
         "seed=2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "rank"),
+    [
+        ({}, 0),
+        ({"LOCAL_RANK": "1"}, 1),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "1"}, 1),  # the first process of the second machine is not the first of all
+        ({"LOCAL_RANK": "0", "RANK": "4"}, 4),
+        ({"SLURM_PROCID": "3"}, 3),
+    ],
+)
+def test_the_rank_is_found_however_processes_were_started(variables, rank, monkeypatch):
+    for name in (*LAUNCH_VARIABLES, "RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert process_rank() == rank

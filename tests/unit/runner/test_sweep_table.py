@@ -20,7 +20,9 @@ def test_every_job_has_its_row_also_before_the_end(tmp_path, capsys):
     table = SweepTable()
     table.on_multirun_start(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
     write_record(RECORD, tmp_path / "0" / "results.json")
-    for number, (overrides, status) in enumerate([(["objective=vclr", "a=1"], JobStatus.COMPLETED), (["objective=seco", "a=1"], JobStatus.FAILED)]):
+    for number, (overrides, status) in enumerate(
+        [(["objective=vclr", "a=1"], JobStatus.COMPLETED), (["objective=seco", "a=1"], JobStatus.FAILED)]
+    ):
         config, returned = job(tmp_path, number, *overrides, status=status)
         table.on_job_end(config, returned)
     assert (tmp_path / "sweep_table.md").read_text().splitlines() == [

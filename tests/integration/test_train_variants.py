@@ -1,0 +1,80 @@
+"""The main job in its other forms: a sweep, a trial batch, an ablation, data without labels, W&B offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.integration.test_train import SMALL
+
+from vclr_pl.runner.run import run
+from vclr_pl.train import train
+
+SHORT = [*SMALL, "trainer.max_epochs=1", "trainer.limit_train_batches=2"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("variants") / "data"
+
+
+def ends_well(data: Path, folder: Path, *more: str) -> None:
+    arguments = [*more, *SHORT, f"paths.data={data}", f"paths.runs={folder}", f"hydra.run.dir={folder}/run"]
+    assert run(train, config_name="train", arguments=arguments) == 0
+
+
+def test_a_sweep_ends_with_one_table(data, tmp_path, capsys):
+    ends_well(
+        data, tmp_path, "-m", "objective=vclr,segment_only", f"hydra.sweep.dir={tmp_path}/sweep", "callback.knn_monitor.every_n_epochs=0"
+    )
+    lines = (tmp_path / "sweep" / "sweep_table.md").read_text().splitlines()
+    assert [line.split("|")[1].strip() for line in lines] == [
+        "run",
+        "---",
+        "random init, seed 0",
+        "objective=vclr",
+        "objective=segment_only",
+    ]
+    shown = capsys.readouterr().out
+    assert shown.rindex("sweep") > shown.rindex("run folder")
+    losses = [(tmp_path / "sweep" / str(job) / "metrics.csv").read_text().splitlines()[0] for job in (0, 1)]
+    assert ["train/loss_inter_frame" in header for header in losses] == [True, False]
+
+
+def test_one_batch_keeps_nothing(data, tmp_path):
+    ends_well(data, tmp_path, "debug=one_batch")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["training"]["steps"] == 1
+
+
+def test_a_term_and_a_monitor_can_be_taken_away(data, tmp_path):
+    ends_well(data, tmp_path, "~objective.terms.temporal_order", "~callback.view_grid", "evaluation.enabled=false", "encoding=shared")
+    header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0]
+    assert "train/loss_segment_contrast" in header
+    assert "temporal_order" not in header
+    assert not (tmp_path / "run" / "views.png").exists()
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"] == {}
+
+
+def test_videos_without_labels_train(data, tmp_path, capsys):
+    ends_well(data, tmp_path / "first", "evaluation.enabled=false")
+    (videos,) = (path for path in data.rglob("UCF-101") if path.is_dir())
+    arguments = ["experiment=folder", f"data.root={videos}", "data.class_folders=false", "backbone=small_resnet"]
+    arguments += [part for part in SHORT if not part.startswith("data.")]
+    assert run(train, config_name="train", arguments=[*arguments, f"paths.runs={tmp_path}", f"hydra.run.dir={tmp_path}/run"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("no labels") == 1
+    assert "random init" not in shown.split("no labels")[0].rsplit("pretraining", 1)[1]
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"] == {}
+
+
+def test_wandb_goes_offline_without_a_key(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    ends_well(data, tmp_path, "logger=wandb", "evaluation.enabled=false")
+    assert "wandb sync" in capsys.readouterr().out
+    (kept,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
+    assert list(kept.glob("*.wandb"))
+    assert list(kept.rglob("media/images/*.png"))
+    assert (tmp_path / "run" / "metrics.csv").exists()
