@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # An interpreter counts only if it runs: the shim of a version manager may stand on the path and lead nowhere.
 FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do $$name $(FITS) >/dev/null 2>&1 && echo $$name && break; done)
