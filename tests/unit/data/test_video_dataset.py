@@ -169,7 +169,8 @@ def test_evaluation_clips(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("span", "expected"), [((0.25, 0.75), (5, 15)), ((0.26, 0.74), (5, 15)), ((0.97, 1.0), (19, 20)), ((1.0, 1.0), (19, 20))]
+    ("span", "expected"),
+    [((0.25, 0.75), (5, 15)), ((0.26, 0.74), (5, 15)), ((0.97, 1.0), (19, 20)), ((1.0, 1.0), (19, 20)), ((0.5, 0.5), (10, 11))],
 )
 def test_a_span_is_read_as_a_video_of_its_own(tmp_path, span, expected):
     """Part of a file of 20 frames: its first frame and its end."""
