@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.util
 import pickle
 import sys
 import tempfile
+import tomllib
 import traceback
 import warnings
 from collections.abc import Callable
@@ -80,7 +82,7 @@ class ProcessPair:
 
 def _serve(rank: int, rendezvous: str, pipe: Connection) -> None:
     torch.set_num_threads(1)
-    warnings.simplefilter("error")
+    _filter_warnings()
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=WORLD_SIZE)
     try:
         while True:
@@ -97,6 +99,14 @@ def _serve(rank: int, rendezvous: str, pipe: Connection) -> None:
             pipe.send(answer)
     finally:
         dist.destroy_process_group()
+
+
+def _filter_warnings() -> None:
+    """As pyproject.toml has pytest do it: `action:message:category`."""
+    options = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    for line in options["filterwarnings"]:
+        action, message, category = (*line.split(":"), "", "")[:3]
+        warnings.filterwarnings(action, message=message, category=getattr(builtins, category or "Warning"))
 
 
 def _load(name: str, file: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import pytest
@@ -24,6 +25,17 @@ def _fail_on_rank_one() -> int:
     if dist.get_rank() == 1:
         raise ValueError("rank one objects")
     return dist.get_world_size()
+
+
+def _warn(message: str, category: type[Warning]) -> int:
+    warnings.warn(message, category, stacklevel=1)
+    return dist.get_rank()
+
+
+def test_warnings_are_errors_but_for_those_of_pyproject(two_processes):
+    assert two_processes(_warn, "`isinstance(treespec, LeafSpec)` is deprecated", FutureWarning) == [0, 1]
+    with pytest.raises(RuntimeError, match="of our own"):
+        two_processes(_warn, "of our own", UserWarning)
 
 
 def test_both_ranks_answer_in_order(two_processes):
