@@ -5,6 +5,7 @@ Legend: T frames asked for, C = 3 channels (RGB), H W pixels.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -75,15 +76,17 @@ def existing_file(path: str | PathLike[str], *, backend: str) -> str:
 
     Raises VideoReadError where the file is absent, a folder, or empty.
     """
-    absolute = str(Path(fspath(path)).absolute())
-    file = Path(absolute)
-    if not file.exists():
-        raise VideoReadError(fspath(path), backend, "no such file")
-    if not file.is_file():
+    file = Path(path).absolute()
+    try:
+        status = file.stat()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError | NotADirectoryError) else str(error.strerror)
+        raise VideoReadError(fspath(path), backend, reason) from error
+    if not stat.S_ISREG(status.st_mode):
         raise VideoReadError(fspath(path), backend, "not a file")
-    if file.stat().st_size == 0:
+    if status.st_size == 0:
         raise VideoReadError(fspath(path), backend, "the file is empty (0 bytes)")
-    return absolute
+    return str(file)
 
 
 def require_indices(indices: Sequence[int], *, frame_count: int, path: str) -> list[int]:

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from torchcodec.decoders import VideoDecoder
 from torchcodec.transforms import Resize
@@ -35,7 +34,10 @@ class TorchcodecDecoder:
 
     def open(self, path: str | PathLike[str]) -> VideoReader:
         file = existing_file(path, backend=BACKEND)
-        container = container_of(file)
+        try:
+            container = container_of(file)
+        except OSError as error:
+            raise VideoReadError(fspath(path), BACKEND, str(error.strerror or error)) from error
         if container is None:
             return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
         reader = TorchcodecReader(path, container=container, threads=self.threads, short_side_pixels=self.short_side_pixels)
@@ -67,12 +69,13 @@ class TorchcodecReader(ClosingReader):
             self._decoder = VideoDecoder(self._file, num_ffmpeg_threads=threads, seek_mode="exact", transforms=transforms)
         except (RuntimeError, ValueError, AssertionError) as error:
             raise self._failure(error) from error
-        if self.frame_count == 0:
+        self._frame_count = int(self._decoder.metadata.num_frames)
+        if self._frame_count == 0:
             raise VideoReadError(self.path, BACKEND, "no frames")
 
     @property
     def frame_count(self) -> int:
-        return int(self._decoder.metadata.num_frames)
+        return self._frame_count
 
     @property
     def avi_in_order(self) -> bool:
@@ -96,6 +99,7 @@ class TorchcodecReader(ClosingReader):
         return frames_TCHW
 
     def close(self) -> None:
+        self.__dict__.pop("_decoder", None)  # torchcodec closes the file when its decoder goes
         if self._counted is not None:
             self._counted.close()
 
@@ -105,8 +109,8 @@ class TorchcodecReader(ClosingReader):
 
     def _in_order(self, indices: Sequence[int], pts_seconds: Tensor) -> bool:
         """AVI ticks once a frame, so without B-frames frame i is shown at tick i."""
-        ticks = pts_seconds * float(self._decoder.metadata.average_fps)
-        return bool(torch.allclose(ticks, torch.tensor(indices, dtype=ticks.dtype), rtol=0, atol=0.25))
+        rate = float(self._decoder.metadata.average_fps)
+        return all(abs(seconds * rate - index) < 0.25 for seconds, index in zip(pts_seconds.tolist(), indices, strict=True))
 
     def _take_over(self) -> PyavReader:
         self._counted = PyavReader(self.path, threads=self._threads, short_side_pixels=self._short_side_pixels)

@@ -11,10 +11,12 @@ Legend: N views, C channels, H W pixels, L a side's length, K = 2 reach + 1 taps
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 TRUNCATION = 3.0  # standard deviations; 0.3% of the Gaussian lies beyond
 _BLOCK = 32  # rows of a block: the fastest of 16, 32, 64 at 224 pixels
@@ -35,10 +37,15 @@ def blur_matrix(sigma_N: Tensor, *, length: int, reach: int) -> Tensor:
     offset_K = torch.arange(-reach, reach + 1, device=sigma_N.device)
     weight_NK = torch.exp(-0.5 * (offset_K / sigma_N.clamp_min(1e-3)[:, None]) ** 2)
     weight_NK = weight_NK / weight_NK.sum(dim=1, keepdim=True)
-    source_LK = (torch.arange(length, device=sigma_N.device)[:, None] + offset_K).abs()
+    return (weight_NK @ _places(length, reach, sigma_N.device)).view(-1, length, length)
+
+
+@functools.lru_cache(maxsize=8)
+def _places(length: int, reach: int, device: torch.device) -> Tensor:
+    """`[K, L L]`: 1 where output i reads input j with tap k. A product with it has one result in any order of summation."""
+    source_LK = (torch.arange(length)[:, None] + torch.arange(-reach, reach + 1)).abs()
     source_LK = (length - 1) - ((length - 1) - source_LK).abs()
-    matrix = torch.zeros(len(sigma_N), length, length, dtype=weight_NK.dtype, device=sigma_N.device)
-    return matrix.scatter_add_(2, source_LK.expand(len(sigma_N), -1, -1), weight_NK[:, None].expand(-1, length, -1))
+    return functional.one_hot(source_LK, length).permute(1, 0, 2).reshape(2 * reach + 1, -1).float().to(device)
 
 
 def blur_batch(pictures_NCHW: Tensor, sigma_N: Tensor, *, reach: int) -> Tensor:

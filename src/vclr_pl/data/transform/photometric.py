@@ -5,6 +5,7 @@ Legend: V views of a sample, N views of a batch, C = 3 channels, T frames of a c
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -87,7 +88,7 @@ class Photometric:
         """On a CPU a view stays in the cache from its first operation to its last, and what it does not need is left out."""
         prepared = torch.empty(views_NCHW.shape, dtype=torch.float32)
         slots = blend_slots(parameters_NP).tolist()
-        mean, std = torch.tensor(self.mean)[:, None, None], torch.tensor(self.std)[:, None, None]
+        mean, std = (_column(values, prepared.device) for values in (self.mean, self.std))
         for view, row, blends, target in zip(views_NCHW, parameters_NP.tolist(), slots, prepared, strict=True):
             picture = view[None].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)
             self._jitter_one(picture, blends, hue=row[HUE])
@@ -118,7 +119,7 @@ class Photometric:
         pictures = torch.where(columns[:, GRAY] > 0, gray(pictures), pictures)
         pictures = blur_batch(pictures, parameters_NP[:, BLUR_SIGMA], reach=self._reach)
         pictures = torch.where(columns[:, FLIP] > 0, pictures.flip(-1), pictures)
-        mean, std = (pictures.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+        mean, std = (_column(values, pictures.device) for values in (self.mean, self.std))
         return pictures.sub_(mean).div_(std)
 
 
@@ -128,7 +129,6 @@ def blend_slots(parameters_NP: Tensor) -> Tensor:
     The hue is turned once for all views; each of the other operations stands before or after it in its view's own order, and the
     places left over do nothing. That is torchvision's random order without a branch a view.
     """
-    device = parameters_NP.device
     brightness, contrast, saturation = (parameters_NP[:, column] for column in (BRIGHTNESS, CONTRAST, SATURATION))
     nil, one = torch.zeros_like(brightness), torch.ones_like(brightness)
     coefficients_NO3 = torch.stack(
@@ -140,11 +140,17 @@ def blend_slots(parameters_NP: Tensor) -> Tensor:
         ],
         dim=1,
     )
-    operation_N6 = _operation_of_slot().to(device, non_blocking=True)[parameters_NP[:, ORDER].long()]
+    operation_N6 = _operation_of_slot(parameters_NP.device)[parameters_NP[:, ORDER].long()]
     return coefficients_NO3.gather(1, operation_N6[:, :, None].expand(-1, -1, 3))
 
 
-def _operation_of_slot() -> Tensor:
+@functools.lru_cache(maxsize=8)  # copied once to each device: a copy waits for it
+def _column(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device)[:, None, None]
+
+
+@functools.lru_cache(maxsize=8)
+def _operation_of_slot(device: torch.device) -> Tensor:
     """`[24, 6]` long: which of brightness 0, contrast 1, saturation 2, nothing 3 stands in each slot, for each order."""
     table = torch.full((len(ORDERS), 2 * _SLOTS), 3)
     for row, order in enumerate(ORDERS):
@@ -152,4 +158,4 @@ def _operation_of_slot() -> Tensor:
         for place, operation in enumerate(order):
             if operation != HUE:
                 table[row, place if place < turned else place - turned - 1 + _SLOTS] = operation
-    return table
+    return table.to(device)

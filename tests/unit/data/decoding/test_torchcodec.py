@@ -1,4 +1,5 @@
 import wave
+from pathlib import Path
 
 import pytest
 import torch
@@ -53,6 +54,19 @@ def test_frames_are_uint8_rgb_with_rows_of_pixels_underneath(tmp_path, decoder):
         frames = reader.frames([1, 5])
     assert (frames.dtype, tuple(frames.shape)) == (torch.uint8, (2, 3, 48, 64))
     assert frames.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc here")
+def test_a_closed_reader_holds_no_file(tmp_path, decoder):
+    path = write_numbered_video(tmp_path / "v.mp4", frames=6)
+    with decoder.open(path) as reader:
+        reader.frames([1])
+        assert _open_descriptors(path) == 1
+    assert _open_descriptors(path) == 0
+
+
+def _open_descriptors(path) -> int:
+    return sum(descriptor.exists() and descriptor.resolve() == path.resolve() for descriptor in Path("/proc/self/fd").iterdir())
 
 
 def test_variable_frame_rate_counts_frames_not_seconds(tmp_path, decoder):
