@@ -81,8 +81,12 @@ class Photometric:
             prepared: Tensor = flat.unflatten(0, (-1, frames)).transpose(1, 2)
             return prepared.contiguous()
         with torch.no_grad():
-            apply_here = self._apply_one_by_one if views.device.type == "cpu" else self._apply_together
-            return apply_here(views, parameters)
+            if views.device.type != "cpu":
+                return self._apply_together(views, parameters)
+            if views.shape[-2:].numel() > _SMALL_PICTURE_PIXELS:
+                return self._apply_one_by_one(views, parameters)
+            parts = zip(views.split(_SMALL_PICTURES_AT_ONCE), parameters.split(_SMALL_PICTURES_AT_ONCE), strict=True)
+            return torch.cat([self._apply_together(*part) for part in parts])
 
     def _apply_one_by_one(self, views_NCHW: Tensor, parameters_NP: Tensor) -> Tensor:
         """On a CPU a view stays in the cache from its first operation to its last, and what it does not need is left out."""

@@ -166,3 +166,12 @@ def test_factor_bounds_are_torchvisions():
 def test_many_small_views_on_a_cpu_are_those_of_one_by_one():
     views, parameters = pictures(150, height=33, width=50), PHOTOMETRIC.draw(150, np.random.default_rng(4))
     torch.testing.assert_close(PHOTOMETRIC.apply(views, parameters), PHOTOMETRIC._apply_one_by_one(views, parameters), atol=1e-4, rtol=0)
+
+
+def test_small_pictures_on_a_cpu_go_together_and_large_ones_one_by_one(monkeypatch):
+    went = []
+    monkeypatch.setattr(PHOTOMETRIC, "_apply_one_by_one", lambda views, _: went.append(("one by one", len(views))) or views)
+    monkeypatch.setattr(PHOTOMETRIC, "_apply_together", lambda views, _: went.append(("together", len(views))) or views)
+    for size_pixels in (48, 112):
+        PHOTOMETRIC.apply(pictures(70, height=size_pixels, width=size_pixels), rows(70))
+    assert went == [("together", 64), ("together", 6), ("one by one", 70)]
