@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+import torch
 from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
@@ -40,6 +41,9 @@ def one_line(error: BaseException, *, known_keys: KnownKeys) -> str | None:
         return _composition_line(error, known_keys=known_keys)
     if isinstance(error, OmegaConfBaseException | MisconfigurationException):
         return _flat(str(error))
+    if isinstance(error, torch.OutOfMemoryError):
+        remedy = "Lower loader.batch_size, or set trainer.precision=bf16-mixed."
+        return f"expected a GPU that holds the run; got one that is full. {remedy} ({_flat(str(error))})"
     if isinstance(error, RuntimeError) and (found := FROM_WORKER.search(str(error))):
         return _flat(found.group(1))
     return None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hydra.errors import ConfigCompositionException, HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
@@ -34,6 +35,11 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (OverrideParseException("a=[", "no viable"), "expected key=value, with quotes around special characters; got a=[. no viable"),
         (MisconfigurationException("two\nlines"), "two lines"),
         (RuntimeError(f"Caught InputError in worker\nvclr_pl.types.InputError: {BAD}\n"), "expected a; got b. Do c."),
+        (
+            torch.OutOfMemoryError("Tried to\nallocate"),
+            "expected a GPU that holds the run; got one that is full. Lower loader.batch_size, or set trainer.precision=bf16-mixed. "
+            "(Tried to allocate)",
+        ),
         (RuntimeError("a defect of ours"), None),
         (KeyError("a defect of ours"), None),
     ],

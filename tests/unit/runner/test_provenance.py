@@ -46,5 +46,7 @@ def test_it_is_json_with_versions_and_hardware():
 
 def test_another_repository_is_not_ours(tmp_path: Path):
     """Installed into an environment inside somebody's own checkout, the package must not claim that checkout's commit."""
+    identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    subprocess.run(["git", *identity, "commit", "-q", "--allow-empty", "-m", "theirs"], cwd=tmp_path, check=True)
     assert commit(tmp_path) is None

@@ -19,7 +19,8 @@ def job(folder, number, *overrides, status=JobStatus.COMPLETED):
 def test_every_job_has_its_row_also_before_the_end(tmp_path, capsys):
     table = SweepTable()
     table.on_multirun_start(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
-    write_record(RECORD, tmp_path / "0" / "results.json")
+    for number in ("0", "1"):
+        write_record(RECORD, tmp_path / number / "results.json")  # the second job failed after it had written
     for number, (overrides, status) in enumerate(
         [(["objective=vclr", "a=1"], JobStatus.COMPLETED), (["objective=seco", "a=1"], JobStatus.FAILED)]
     ):
