@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -103,7 +103,7 @@ class VideoFrames:
         return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
 
 
-def _tensors(batch: object) -> dict[str, Tensor]:
+def _tensors(batch: object) -> dict[str, Any]:
     return {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
 
 
