@@ -1,3 +1,4 @@
+import subprocess
 import wave
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def test_variable_frame_rate_counts_frames_not_seconds(tmp_path):
     with DECODER.open(write_numbered_video(tmp_path / "vfr.mp4", frames=40, times=times)) as reader:
         assert reader.frame_count == 40
         assert numbers_shown(reader.frames([0, 9, 10, 11, 25, 39])) == [0, 9, 10, 11, 25, 39]
+
+
+def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path, ffmpeg):
+    whole, cut = write_numbered_video(tmp_path / "whole.mp4", frames=60), tmp_path / "cut.mp4"
+    subprocess.run([ffmpeg, "-v", "error", "-ss", "0.6", "-i", str(whole), "-c", "copy", str(cut)], check=True, timeout=60)
+    with DECODER.open(cut) as reader:
+        assert reader.frame_count == 45
+        assert numbers_shown(reader.frames([0, 44, 20])) == [15, 59, 35]
 
 
 def test_only_what_lies_behind_the_last_keyframe_is_decoded(tmp_path, monkeypatch):
