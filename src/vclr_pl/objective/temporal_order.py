@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vclr_pl.op.precision import at_least_float32, unit_norm
-from vclr_pl.types import Contrast, Projections, TermOutput
+from vclr_pl.types import Contrast, InputError, Projections, TermOutput
 
 CASES = 4
 
@@ -28,6 +28,9 @@ class TemporalOrder(nn.Module):
         dim: D of the order head.
         normalize_over: `segment` scales each of the D features to unit norm over the S places, as the release does (a slip:
             it mixes the frames that are to be told apart); `feature` scales each frame's feature, as was surely meant.
+
+    Raises:
+        InputError: for fewer than 3 segments.
     """
 
     head: ClassVar[str] = "order"
@@ -35,6 +38,12 @@ class TemporalOrder(nn.Module):
 
     def __init__(self, *, weight: float, segments: int, dim: int, normalize_over: Literal["segment", "feature"]) -> None:
         super().__init__()
+        if segments < 3:
+            raise InputError(
+                expected="3 segments or more for the order term, as every order of 2 is the identity or its reversal",
+                got=f"sampling.segments={segments}",
+                remedy="Raise it, or leave the term out: '~objective.terms.temporal_order'.",
+            )
         if normalize_over not in ("segment", "feature"):
             raise ValueError(f"normalize_over is 'segment' or 'feature', not {normalize_over!r}")
         self.weight = weight
