@@ -64,8 +64,8 @@ def blur_one(picture_CHW: Tensor, sigma_pixels: float, *, reach: int) -> Tensor:
     columns = rows if width == height else blur_matrix(sigma_N, length=width, reach=reach)[0]
     between = torch.empty_like(picture_CHW)
     for start, stop, low, high in _blocks(height, reach):
-        for channel in range(channels):
-            torch.mm(rows[start:stop, low:high], picture_CHW[channel, low:high], out=between[channel, start:stop])
+        block = rows[start:stop, low:high].expand(channels, -1, -1)
+        torch.bmm(block, picture_CHW[:, low:high], out=between[:, start:stop])
     blurred = torch.empty(channels * height, width)
     lines = between.view(channels * height, width)
     for start, stop, low, high in _blocks(width, reach):
