@@ -36,8 +36,10 @@ class ReadingProgress(lightning.Callback):
             self.bar.add_task("", total=self._total(trainer))
             self.bar.start()
 
-    def on_predict_batch_end(self, trainer: Any, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        del pl_module, outputs
+    def on_predict_batch_end(
+        self, trainer: Any, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        del pl_module, outputs, dataloader_idx
         if not trainer.is_global_zero:
             return
         total, batches = self._total(trainer), int(sum(trainer.num_predict_batches))

@@ -26,6 +26,12 @@ def percent_correct_by_class(*, correct_N: Tensor, label_N: Tensor, class_names:
     }
 
 
+def within_top(*, scores_QC: Tensor, label_Q: Tensor, classes: int) -> Tensor:
+    """`[Q]` bool: the label is among the `classes` highest scores; of equal scores the lower class stands first."""
+    first = torch.sort(scores_QC, dim=1, descending=True, stable=True).indices[:, :classes]
+    return (first == label_Q[:, None]).any(dim=1)
+
+
 def query_labels(*, gallery: FeatureTable, query: FeatureTable | None) -> Tensor:
     """`[Q]` labels of those who ask: the queries, or without any the gallery itself (leave-one-out).
 

@@ -1,11 +1,15 @@
 """Exact nearest neighbors by cosine, in bounded memory; of equally near ones the first stands first.
 
-Legend: G gallery rows, Q query rows, g q rows of a block, F features, K neighbors.
+Most of the work is done in float32: it finds somewhat more candidates than are asked for, which float64 then ranks. Where float32's
+largest possible error leaves it open whether a row beyond the candidates belongs among them, that query is searched in float64 alone.
+
+Legend: G gallery rows, Q query rows, g q rows of a block, F features, K neighbors, N candidates (K and some more).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +19,9 @@ from torch import Tensor
 COSINE_STEP = 1e-10
 QUERY_ROWS_PER_BLOCK = 512
 GALLERY_ROWS_PER_BLOCK = 16384
+SPARE_CANDIDATES = 16
+VALUES_PER_RANKING = 4_000_000  # 32 MB of float64
+FLOAT32_ROUNDING = 2.0**-24
 EXCLUDED = torch.iinfo(torch.int64).min
 
 
@@ -26,40 +33,110 @@ class Neighbors:
     similarity: Tensor  # [Q, K] float64, cosine
 
 
+class NeighborSearch(Protocol):
+    """What `nearest_neighbors` does, by whatever means."""
+
+    def __call__(self, *, gallery_GF: Tensor, query_QF: Tensor | None, neighbors: int) -> Neighbors: ...
+
+
 def nearest_neighbors(*, gallery_GF: Tensor, query_QF: Tensor | None, neighbors: int) -> Neighbors:
     """The `neighbors` nearest rows of the gallery, or as many as there are.
 
     Without queries each gallery row asks for the nearest of the others (leave-one-out). A row of zeros has cosine 0 to all.
     """
-    leave_one_out = query_QF is None
     asking_QF = gallery_GF if query_QF is None else query_QF
-    found = min(neighbors, len(gallery_GF) - int(leave_one_out))
-    keys = []
-    for start in range(0, len(asking_QF), QUERY_ROWS_PER_BLOCK):
-        block_qF = _unit_float64(asking_QF[start : start + QUERY_ROWS_PER_BLOCK])
-        own_q = torch.arange(start, start + len(block_qF)) if leave_one_out else None
-        keys.append(_largest_keys(gallery_GF, block_qF, found, own_q))
-    key_QK = torch.cat(keys)
+    own_Q = torch.arange(len(gallery_GF)) if query_QF is None else None
+    found = min(neighbors, len(gallery_GF) - int(query_QF is None))
+    if found < 1:
+        return Neighbors(index=torch.empty(len(asking_QF), 0, dtype=torch.long), similarity=torch.empty(len(asking_QF), 0).double())
+    if len(gallery_GF) <= found + SPARE_CANDIDATES or torch.get_float32_matmul_precision() != "highest":
+        key_QK = _keys_in_float64(gallery_GF, asking_QF, found, own_Q)
+    else:
+        key_QK = _keys_by_candidates(gallery_GF, asking_QF, found, own_Q)
     return Neighbors(
         index=len(gallery_GF) - 1 - torch.remainder(key_QK, len(gallery_GF)),
         similarity=torch.div(key_QK, len(gallery_GF), rounding_mode="floor").double() * COSINE_STEP,
     )
 
 
-def _largest_keys(gallery_GF: Tensor, query_qF: Tensor, found: int, own_q: Tensor | None) -> Tensor:
-    """`[q, found]` keys, largest first. A key is one integer, steps of cosine x G + (G - 1 - row): no two are equal."""
-    best_qK = query_qF.new_empty((len(query_qF), 0), dtype=torch.int64)
+def cosine_keys(*, gallery_GF: Tensor, query_qF: Tensor, own_q: Tensor | None) -> Tensor:
+    """`[q, G]` int64: steps of cosine x G + (G - 1 - row), so that no two are equal; EXCLUDED at the row of `own_q`."""
+    unit_qF = _unit(query_qF.double())
+    key_qG = torch.empty(len(query_qF), len(gallery_GF), dtype=torch.int64)
     for start in range(0, len(gallery_GF), GALLERY_ROWS_PER_BLOCK):
-        block_gF = _unit_float64(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK])
-        row_g = torch.arange(start, start + len(block_gF))
-        steps_qg = torch.round(query_qF @ block_gF.T / COSINE_STEP).long()
-        key_qg = steps_qg * len(gallery_GF) + (len(gallery_GF) - 1 - row_g)
-        if own_q is not None:
-            key_qg[own_q[:, None] == row_g] = EXCLUDED
-        candidates = torch.cat((best_qK, key_qg), dim=1)
-        best_qK = candidates.topk(min(found, candidates.shape[1]), dim=1, sorted=True).values
-    return best_qK
+        unit_gF = _unit(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK].double())
+        key_qG[:, start : start + len(unit_gF)] = _keys(unit_qF @ unit_gF.T, start=start, rows=len(gallery_GF))
+    if own_q is not None:
+        key_qG.scatter_(1, own_q[:, None], EXCLUDED)
+    return key_qG
 
 
-def _unit_float64(features: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(features.double(), dim=1)
+def _keys(cosine_qg: Tensor, *, start: int, rows: int) -> Tensor:
+    row_g = torch.arange(start, start + cosine_qg.shape[1])
+    return torch.round(cosine_qg / COSINE_STEP).long() * rows + (rows - 1 - row_g)
+
+
+def _keys_in_float64(gallery_GF: Tensor, asking_QF: Tensor, found: int, own_Q: Tensor | None) -> Tensor:
+    """`[Q, found]` keys, largest first."""
+    best_QK = torch.empty(len(asking_QF), 0, dtype=torch.int64)
+    for start in range(0, len(gallery_GF), GALLERY_ROWS_PER_BLOCK):
+        unit_gF = _unit(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK].double())
+        parts = []
+        for first in range(0, len(asking_QF), QUERY_ROWS_PER_BLOCK):
+            block = slice(first, first + QUERY_ROWS_PER_BLOCK)
+            key_qg = _keys(_unit(asking_QF[block].double()) @ unit_gF.T, start=start, rows=len(gallery_GF))
+            if own_Q is not None:
+                key_qg[own_Q[block, None] == torch.arange(start, start + len(unit_gF))] = EXCLUDED
+            candidates = torch.cat((best_QK[block], key_qg), dim=1)
+            parts.append(candidates.topk(min(found, candidates.shape[1]), dim=1, sorted=True).values)
+        best_QK = torch.cat(parts)
+    return best_QK
+
+
+def _keys_by_candidates(gallery_GF: Tensor, asking_QF: Tensor, found: int, own_Q: Tensor | None) -> Tensor:
+    """`[Q, found]` keys, largest first, the same as `_keys_in_float64`."""
+    cosine_QN, row_QN = _candidates(gallery_GF, asking_QF, found + SPARE_CANDIDATES, own_Q)
+    queries_per_ranking = max(1, VALUES_PER_RANKING // (row_QN.shape[1] * gallery_GF.shape[1]))
+    parts = []
+    for first in range(0, len(asking_QF), queries_per_ranking):
+        block = slice(first, first + queries_per_ranking)
+        row_qN = row_QN[block]
+        unit_qNF = _unit(gallery_GF[row_qN].double())
+        cosine_qN = torch.bmm(unit_qNF, _unit(asking_QF[block].double())[:, :, None])[:, :, 0]
+        key_qN = torch.round(cosine_qN / COSINE_STEP).long() * len(gallery_GF) + (len(gallery_GF) - 1 - row_qN)
+        key_qN[cosine_QN[block] == -torch.inf] = EXCLUDED
+        parts.append(key_qN.topk(found, dim=1, sorted=True).values)
+    key_QK = torch.cat(parts)
+    # what a row that is no candidate may have at most: the least candidate's cosine and the error of both
+    error = (3 * gallery_GF.shape[1] + 16) * FLOAT32_ROUNDING + 2 * COSINE_STEP
+    last_Q = torch.div(key_QK[:, -1], len(gallery_GF), rounding_mode="floor").double() * COSINE_STEP
+    open_Q = last_Q <= cosine_QN.min(dim=1).values.double() + error
+    if bool(open_Q.any()):
+        key_QK[open_Q] = _keys_in_float64(gallery_GF, asking_QF[open_Q], found, None if own_Q is None else own_Q[open_Q])
+    return key_QK
+
+
+def _candidates(gallery_GF: Tensor, asking_QF: Tensor, wanted: int, own_Q: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Cosines `[Q, N]` in float32 and rows `[Q, N]` of the nearest by float32, in no order; minus infinity at a query's own row."""
+    wanted = min(wanted, len(gallery_GF))
+    best_QN, row_QN = torch.empty(len(asking_QF), 0), torch.empty(len(asking_QF), 0, dtype=torch.long)
+    for start in range(0, len(gallery_GF), GALLERY_ROWS_PER_BLOCK):
+        unit_gF = _unit(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK].float())
+        row_g = torch.arange(start, start + len(unit_gF))
+        values, rows = [], []
+        for first in range(0, len(asking_QF), QUERY_ROWS_PER_BLOCK):
+            block = slice(first, first + QUERY_ROWS_PER_BLOCK)
+            cosine_qg = _unit(asking_QF[block].float()) @ unit_gF.T
+            if own_Q is not None:
+                cosine_qg[own_Q[block, None] == row_g] = -torch.inf
+            in_block = cosine_qg.topk(min(wanted, len(unit_gF)), dim=1, sorted=False)
+            cosines = torch.cat((best_QN[block], in_block.values), dim=1)
+            kept = cosines.topk(min(wanted, cosines.shape[1]), dim=1, sorted=False)
+            values.append(kept.values)
+            rows.append(torch.cat((row_QN[block], in_block.indices + start), dim=1).gather(1, kept.indices))
+        best_QN, row_QN = torch.cat(values), torch.cat(rows)
+    return best_QN, row_QN
+
+
+def _unit(features: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(features, dim=-1)

@@ -10,7 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """Metrics in percent by name. `baseline` is empty where it was not evaluated, both where the data has no labels."""
+    """Metrics in percent by name. `baseline` is empty where it was not evaluated, both where the data has no labels.
+
+    `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; a run's own evaluation
+    leaves them empty. `encoder` tells where an evaluated encoder came from.
+    """
 
     name: str
     metrics: dict[str, float]
@@ -18,6 +22,9 @@ class ResultRecord:
     provenance: dict[str, Any]
     timings_seconds: dict[str, float]
     training: dict[str, Any] = field(default_factory=dict)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    by_class: dict[str, dict[str, float]] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
 
 
 def write_record(record: ResultRecord, path: Path) -> None:

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from vclr_pl.report.result_record import ResultRecord
 
-WORDS = {"knn": "kNN", "linear": "linear probe", "retrieval": "retrieval"}
-SHORT_WORDS = {"knn": "kNN", "linear": "linear", "retrieval": ""}
+WORDS = {"knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval"}
+SHORT_WORDS = {"knn": "kNN", "linear": "linear", "logistic": "logistic", "retrieval": ""}
 Row = tuple[str, ResultRecord | None]
 
 
@@ -20,6 +20,10 @@ def metric_title(name: str, *, short: bool = False) -> str:
         figure = f"R@{figure[1:]}"
     elif figure.startswith("top") and figure[3:].isdigit():
         figure = f"top-{figure[3:]}"
+    elif figure == "map":
+        figure = "mAP"
+    elif figure == "mean_class":
+        figure = "mean of classes"
     words = SHORT_WORDS if short else WORDS
     return f"{words.get(measure, measure)} {figure}".strip().replace("_", " ")
 

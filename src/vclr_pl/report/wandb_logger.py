@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
@@ -26,3 +28,12 @@ def wandb_logger(*, project: str, name: str, save_dir: str) -> WandbLogger:
 def is_online() -> bool:
     """An API key is known, and W&B was not told to stay offline."""
     return os.environ.get("WANDB_MODE", "online") == "online" and bool(wandb.api.api_key)
+
+
+def log_evaluation(loggers: Sequence[Any], *, metrics: Mapping[str, float], page: Path | None) -> None:
+    """The figures, and the page as an HTML panel, to each W&B run among the loggers."""
+    for one in loggers:
+        if isinstance(one, WandbLogger):
+            one.experiment.log({f"evaluation/{name}": value for name, value in metrics.items()})
+            if page is not None:
+                one.experiment.log({"evaluation/page": wandb.Html(str(page), inject=False)})

@@ -1,0 +1,155 @@
+"""What a path holds: a run, a checkpoint of ours, an exported backbone, a published VCLR or MoCo v2 file, torchvision's weights."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from vclr_pl.types import InputError
+from vclr_pl.weight.key_map import read_safely
+from vclr_pl.weight.vclr_release import PREFIXES as RELEASE_HEADS
+
+CHECKPOINT = Path("checkpoints") / "last.ckpt"
+EXPORT = "backbone.safetensors"
+WRAPPER = "module."
+REMEDY = "Give a run folder, a checkpoint, backbone.safetensors, a published .pth, or `random`."
+
+
+@dataclass(frozen=True)
+class EncoderFile:
+    """The backbone of a file, and what the file says of it."""
+
+    origin: str  # in words
+    backbone: dict[str, Tensor]  # by the backbone's own names
+    unused: tuple[str, ...] = ()  # names in the file that no backbone has
+    architecture: Mapping[str, Any] | None = None  # `_target_` and arguments, where the file says it
+    view: Mapping[str, Any] = field(default_factory=dict)  # crop_pixels, short_side_pixels, mean, std, as far as they are known
+    clip: Mapping[str, Any] = field(default_factory=dict)  # frames_per_clip, frame_stride, as far as they are known
+
+
+def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
+    """Read `path` without executing anything from it.
+
+    Args:
+        path: a run folder, or a file of one of the forms above.
+        momentum: the momentum encoder in place of the query encoder.
+
+    Raises:
+        InputError: when there is nothing at the path, it is of no known form, or has no momentum encoder.
+    """
+    file = _file_of(Path(path).expanduser())
+    if file.suffix == ".safetensors":
+        found = _read_export(file)
+        if momentum:
+            raise _without_momentum(found.origin, file)
+        return found
+    content = read_safely(str(file), allowed=[Namespace])
+    state = _state(content)
+    if any(name.startswith("encoder.backbone.") for name in state):
+        return _of_own_checkpoint(state, file, momentum=momentum)
+    return _of_published_file(state, file, momentum=momentum)
+
+
+def _file_of(path: Path) -> Path:
+    if path.is_dir():
+        found = next((path / name for name in (CHECKPOINT, EXPORT, CHECKPOINT.name) if (path / name).is_file()), None)
+        if found is None:
+            raise InputError(expected=f"a run folder with {CHECKPOINT} or {EXPORT}", got=str(path), remedy=REMEDY)
+        return found
+    if not path.is_file():
+        raise InputError(expected="an encoder", got=f"encoder={path}, which does not exist", remedy=REMEDY)
+    return path
+
+
+def _state(content: Any) -> dict[str, Tensor]:
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    return {name: value for name, value in content.items() if isinstance(value, Tensor)} if isinstance(content, dict) else {}
+
+
+def _of_own_checkpoint(state: Mapping[str, Tensor], file: Path, *, momentum: bool) -> EncoderFile:
+    prefix = "momentum_encoder.encoder.backbone." if momentum else "encoder.backbone."
+    who = "momentum encoder" if momentum else "query encoder"
+    described = _run_config(file)
+    return EncoderFile(
+        origin=f"{who} of {file}",
+        backbone=_below(state, prefix),
+        unused=tuple(name for name in state if not name.startswith(prefix)),
+        architecture=described.get("backbone"),
+        view=_view_of_run(described),
+        clip={name: value for name, value in described.get("sampling", {}).items() if name in ("frames_per_clip", "frame_stride")},
+    )
+
+
+def _of_published_file(state: Mapping[str, Tensor], file: Path, *, momentum: bool) -> EncoderFile:
+    if any(name.startswith("module.encoder_q.") for name in state):
+        prefix = "module.encoder_k." if momentum else "module.encoder_q."
+        bare = _below(state, prefix)
+        others = tuple(name for name in state if not name.startswith(prefix))
+        return _without_heads(bare, others, origin=f"{'momentum' if momentum else 'query'} encoder of the MoCo v2 checkpoint {file}")
+    if momentum:
+        raise _without_momentum("one encoder", file)
+    bare = {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()}
+    if "conv1.weight" not in bare and "stem.0.weight" not in bare:
+        raise InputError(
+            expected="an encoder", got=f"{file} with {', '.join(list(state)[:3]) or 'no tensors'}", remedy="No known form. " + REMEDY
+        )
+    published = any(name.startswith("fc_inter.") for name in bare)
+    return _without_heads(bare, (), origin=f"{'published VCLR checkpoint' if published else 'backbone'} {file}")
+
+
+def _without_heads(bare: Mapping[str, Tensor], others: tuple[str, ...], *, origin: str) -> EncoderFile:
+    heads = ("fc.", *(theirs for theirs, _ in RELEASE_HEADS if theirs))
+    return EncoderFile(
+        origin=origin,
+        backbone={name: tensor for name, tensor in bare.items() if not name.startswith(heads)},
+        unused=(*(name for name in bare if name.startswith(heads)), *others),
+    )
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def _run_config(checkpoint: Path) -> dict[str, Any]:
+    """The config.yaml of the run that the checkpoint lies in; empty for a checkpoint that stands alone."""
+    for folder in (checkpoint.parent, checkpoint.parent.parent):
+        if (folder / "config.yaml").is_file():
+            content = yaml.safe_load((folder / "config.yaml").read_text())
+            return content if isinstance(content, dict) else {}
+    return {}
+
+
+def _view_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
+    known = config.get("evaluation_view", {})
+    return {name: known[name] for name in ("crop_pixels", "short_side_pixels", "mean", "std") if name in known}
+
+
+def _read_export(file: Path) -> EncoderFile:
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
+            described = {name: json.loads(text) for name, text in (opened.metadata() or {}).items()}
+    except (SafetensorError, ValueError) as error:
+        raise InputError(expected=f"safetensors in {file}", got=str(error), remedy=REMEDY) from error
+    view = {"crop_pixels": described.get("size_pixels"), "mean": described.get("mean"), "std": described.get("std")}
+    return EncoderFile(
+        origin=f"exported backbone {file}",
+        backbone=tensors,
+        architecture=described.get("architecture"),
+        view={name: value for name, value in view.items() if value is not None},
+        clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
+    )
+
+
+def _without_momentum(what: str, file: Path) -> InputError:
+    return InputError(expected="a file with a momentum encoder", got=f"{what} in {file}", remedy="Take momentum=true away.")

@@ -1,0 +1,171 @@
+"""Features of a collection, under any strategy of a Lightning Trainer: streamed to disk, resumable, kept.
+
+Legend: T frames or clips of a video, F features; `*view` a frame or a clip.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from vclr_pl.data.decoding.protocol import VideoDecoder
+from vclr_pl.data.manifest import Manifest
+from vclr_pl.embedding.feature_folder import FeatureFolder
+from vclr_pl.embedding.feature_journal import FeatureJournal, read_journals, remove_journals
+from vclr_pl.embedding.frozen_encoder import FrozenEncoder
+from vclr_pl.embedding.video_reading import ReadingOptions, VideoReading
+from vclr_pl.types import BrokenVideo, VideoFrames
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+class FeatureExtraction(lightning.LightningModule):
+    """A prediction loop: each batch of videos to features, into the journal.
+
+    Each video passes the network alone, so its feature depends neither on its neighbors in a batch nor on what was done before an
+    interruption.
+    """
+
+    def __init__(self, *, reading: VideoReading, journal: FeatureJournal, videos: list[int], frames_per_pass: int) -> None:
+        super().__init__()
+        self.reading, self.journal, self.videos, self.frames_per_pass = reading, journal, videos, frames_per_pass
+        self.encoder = reading.encoder
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        on_gpu = self.trainer.strategy.root_device.type == "cuda"
+        return self.reading.batches(self.videos, rank=self.trainer.global_rank, ranks=self.trainer.world_size, pin_memory=on_gpu)
+
+    def predict_step(self, batch: VideoFrames, batch_idx: int) -> None:
+        del batch_idx
+        counts = batch.valid.sum(dim=1).tolist()
+        index_of = batch.video_index.tolist()
+        readable = [row for row, count in enumerate(counts) if count]
+        features = torch.stack([self._feature(batch.frames[row][batch.valid[row]]) for row in readable]).cpu() if readable else None
+        reason = {video.path: video for video in batch.broken}
+        broken = [self._broken(index_of[row], reason) for row, count in enumerate(counts) if not count]
+        self.journal.write(
+            features={} if features is None else {index_of[row]: feature for row, feature in zip(readable, features, strict=True)},
+            frames={index_of[row]: int(counts[row]) for row in readable},
+            broken=broken,
+        )
+
+    def _feature(self, frames: Tensor) -> Tensor:
+        """uint8 `[T, *view]`, already cropped, to `[F]`."""
+        clips = frames.dim() == 5
+        normalized = self.encoder.view.normalize(frames.transpose(1, 2) if clips else frames)
+        ready = normalized.transpose(1, 2) if clips else normalized
+        return torch.cat([self.encoder.pooled(part) for part in ready.split(self.frames_per_pass)]).mean(dim=0)
+
+    def _broken(self, index: int, reason: Mapping[str, BrokenVideo]) -> tuple[int, BrokenVideo]:
+        path = self.reading.manifest.path(index)
+        return index, reason.get(path, BrokenVideo(path=path, backend="", reason="no frame could be read"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedder:
+    """Gives collections their features.
+
+    Args:
+        decoding: reads the videos.
+        loader: how many at a time.
+        cache: the folder under which features are kept, by encoder, list and protocol.
+        frames_per_pass: frames of a video that the network sees at once.
+    """
+
+    decoding: VideoDecoder
+    loader: ReadingOptions
+    cache: str
+    frames_per_pass: int
+
+    def embed(self, manifest: Manifest, *, encoder: FrozenEncoder, trainer: Any, output: str | None = None) -> FeatureFolder:
+        """The finished features of `manifest`; read nothing where they are kept already. All ranks call it together.
+
+        Args:
+            output: a folder in place of one under `cache`.
+
+        Raises:
+            InputError: `output` holds the features of something else.
+        """
+        description = self.description(manifest, encoder=encoder, precision=str(trainer.precision))
+        key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+        path = Path(output) if output is not None else Path(self.cache) / key
+        folder = FeatureFolder(path=path, manifest=manifest, feature_dim=encoder.feature_dim)
+        folder.begin(description)
+        if folder.complete:
+            logger.info("features of %d videos: kept in %s", len(manifest), folder.path)
+            return folder
+        self._extract(folder, encoder=encoder, trainer=trainer)
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            frames, broken = read_journals(folder)
+            folder.finish(frames=frames, broken=broken)
+            remove_journals(folder)
+            logger.info("features of %d videos (%d broken): %s", len(frames), len(broken), folder.path)
+        trainer.strategy.barrier()
+        return folder
+
+    def _extract(self, folder: FeatureFolder, *, encoder: FrozenEncoder, trainer: Any) -> None:
+        done: set[int] = set().union(*read_journals(folder))
+        videos = [index for index in range(len(folder.manifest)) if index not in done]
+        if done:
+            logger.info("%d of %d videos were done before", len(done), len(folder.manifest))
+        reading = VideoReading(manifest=folder.manifest, encoder=encoder, decoding=self.decoding, options=self.loader)
+        with FeatureJournal(folder=folder, rank=trainer.global_rank) as journal:
+            task = FeatureExtraction(reading=reading, journal=journal, videos=videos, frames_per_pass=self.frames_per_pass)
+            trainer.predict(task, return_predictions=False)
+
+    def description(self, manifest: Manifest, *, encoder: FrozenEncoder, precision: str) -> dict[str, Any]:
+        """All that the features depend on, as JSON."""
+        view = encoder.view
+        return {
+            "format": FORMAT,
+            "encoder": encoder.digest(),
+            "list": list_digest(manifest),
+            "videos": len(manifest),
+            "feature_dim": encoder.feature_dim,
+            "protocol": {
+                "frames": view.frames,
+                "crop_pixels": view.crop_pixels,
+                "short_side_pixels": view.short_side_pixels,
+                "mean": list(view.mean),
+                "std": list(view.std),
+                "frames_per_clip": encoder.frames_per_clip,
+                "frame_stride": encoder.frame_stride,
+                "decoded_short_side_pixels": decoded_short_side(self.decoding),
+                "precision": precision,
+            },
+        }
+
+
+def list_digest(manifest: Manifest) -> str:
+    """Sixteen hexadecimal digits of paths, labels, spans, and the files' sizes and times: another file of the same name counts as new."""
+    found = hashlib.sha256()
+    for index in range(len(manifest)):
+        path = manifest.path(index)
+        try:
+            status = Path(path).stat()
+            told = (status.st_size, status.st_mtime_ns)
+        except OSError:
+            told = (-1, -1)
+        found.update(repr((path, manifest.label(index), manifest.span(index), told)).encode(errors="surrogateescape"))
+    found.update(repr(manifest.class_names).encode())
+    return found.hexdigest()[:16]
+
+
+def decoded_short_side(decoding: VideoDecoder) -> int | None:
+    """To which frames are resized while they are decoded, also behind a decoder that wraps another."""
+    inner = getattr(decoding, "decoder", decoding)
+    side: int | None = getattr(inner, "short_side_pixels", None)
+    return side

@@ -1,0 +1,132 @@
+"""Features of a list of videos on disk: three files that need nothing but NumPy to be read.
+
+`features.npy`, float32 `[N, F]`, memory-mapped; `videos.csv`, one line a video of the list, in its order, with the row of its
+feature; `features.json`, what they were made of. A folder is complete when `videos.csv` is there.
+
+Legend: N videos with a feature, F features.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vclr_pl.data.manifest import Manifest
+from vclr_pl.types import BrokenVideo, FeatureTable, InputError
+
+FEATURES, VIDEOS, DESCRIPTION = "features.npy", "videos.csv", "features.json"
+DRAFT = "features.draft"
+COLUMNS = ("path", "label", "class", "frames", "status", "row")
+OK = "ok"
+ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names are bytes
+
+
+class FeatureFolder:
+    """The features of `manifest` below `path`, finished or begun."""
+
+    def __init__(self, *, path: Path, manifest: Manifest, feature_dim: int) -> None:
+        self.path, self.manifest, self.feature_dim = path, manifest, feature_dim
+
+    @property
+    def complete(self) -> bool:
+        return (self.path / VIDEOS).is_file()
+
+    @property
+    def draft(self) -> Path:
+        """float32 `[videos of the list, F]` without a header, filled as videos are read."""
+        return self.path / DRAFT
+
+    def begin(self, description: Mapping[str, Any]) -> None:
+        """Make the folder, or see that the one that is there holds the same.
+
+        Raises:
+            InputError: features of another encoder, list or protocol are there.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(description, indent=2, sort_keys=True) + "\n"
+        file = self.path / DESCRIPTION
+        if file.is_file() and file.read_text() != text:
+            stored = json.loads(file.read_text())
+            differing = [name for name in description if stored.get(name) != description[name]]
+            raise InputError(
+                expected=f"{self.path} to be empty, or to hold features of the same encoder, videos and protocol",
+                got=f"features of another {', '.join(differing) or 'make'}",
+                remedy="Choose another folder.",
+            )
+        if not file.is_file():
+            write_whole(file, text.encode())
+
+    def finish(self, *, frames: Mapping[int, int], broken: Mapping[int, BrokenVideo]) -> None:
+        """Pack the rows of the readable videos, then tell the videos.
+
+        Args:
+            frames: of each readable video by its place in the list, how many were averaged.
+            broken: the others.
+        """
+        draft = np.memmap(self.draft, np.float32, mode="r", shape=(len(self.manifest), self.feature_dim)) if frames else None
+        unfinished = self.path / f"{FEATURES}.unfinished"
+        shape = (len(frames), self.feature_dim)
+        with unfinished.open("wb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for index in sorted(frames):
+                assert draft is not None
+                file.write(draft[index].tobytes())
+        unfinished.replace(self.path / FEATURES)
+        self._write_videos(frames=frames, broken=broken)
+        self.draft.unlink(missing_ok=True)
+
+    def _write_videos(self, *, frames: Mapping[int, int], broken: Mapping[int, BrokenVideo]) -> None:
+        unfinished = self.path / f"{VIDEOS}.unfinished"
+        row = 0
+        with unfinished.open("w", newline="", **ENCODING) as file:  # type: ignore[call-overload]
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            for index in range(len(self.manifest)):
+                label = self.manifest.label(index)
+                names = self.manifest.class_names
+                told = ["" if label < 0 else label, names[label] if 0 <= label < len(names) else ""]
+                if index in frames:
+                    writer.writerow([self.manifest.path(index), *told, frames[index], OK, row])
+                    row += 1
+                else:
+                    video = broken[index]
+                    writer.writerow([self.manifest.path(index), *told, 0, f"broken: {video.reason} ({video.backend})", ""])
+        unfinished.replace(self.path / VIDEOS)
+
+    def table(self) -> FeatureTable:
+        """The features in memory-mapped pages, and the broken videos."""
+        rows, broken = [], []
+        for index, line in enumerate(self._lines()):
+            if line["status"] == OK:
+                rows.append(index)
+            else:
+                reason, _, backend = line["status"].removeprefix("broken: ").rpartition(" (")
+                broken.append(BrokenVideo(path=line["path"], backend=backend.rstrip(")"), reason=reason))
+        mapped = np.load(self.path / FEATURES, mmap_mode="c" if rows else None)
+        return FeatureTable(
+            features=torch.from_numpy(mapped),
+            label=torch.tensor([self.manifest.label(index) for index in rows], dtype=torch.long),
+            video_index=torch.tensor(rows, dtype=torch.long),
+            path=tuple(self.manifest.path(index) for index in rows),
+            class_names=self.manifest.class_names,
+            broken=tuple(broken),
+        )
+
+    def _lines(self) -> Iterator[dict[str, str]]:
+        with (self.path / VIDEOS).open(newline="", **ENCODING) as file:  # type: ignore[call-overload]
+            yield from csv.DictReader(file)
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write beside `file` and move it there: nobody finds half of it, two ranks may do it at once."""
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(file)

@@ -1,0 +1,82 @@
+"""Which videos are done: a line each, written after its feature. It is what a new start goes on from.
+
+Every rank writes a journal of its own and reads all of them, so an extraction may go on with another number of ranks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from torch import Tensor
+
+from vclr_pl.embedding.feature_folder import FeatureFolder
+from vclr_pl.types import BrokenVideo
+
+PATTERN = "journal_*.jsonl"
+
+
+class FeatureJournal:
+    """Writes features into the folder's draft at their videos' places, and says so; a context manager.
+
+    Args:
+        folder: begun.
+        rank: of this process.
+    """
+
+    def __init__(self, *, folder: FeatureFolder, rank: int) -> None:
+        self.folder = folder
+        self._row_bytes = 4 * folder.feature_dim
+        self._draft = os.open(folder.draft, os.O_RDWR | os.O_CREAT, 0o644)
+        os.ftruncate(self._draft, self._row_bytes * len(folder.manifest))
+        self._path = folder.path / f"journal_{rank:05}.jsonl"
+        _cut_half_line(self._path)
+        self._file = self._path.open("ab")
+
+    def write(self, *, features: Mapping[int, Tensor], frames: Mapping[int, int], broken: Sequence[tuple[int, BrokenVideo]]) -> None:
+        """Features `[F]` float32 on the CPU by video index, the number of frames of each, and the videos without any."""
+        for index, feature in features.items():
+            os.pwrite(self._draft, feature.numpy().astype(np.float32, copy=False).tobytes(), index * self._row_bytes)
+        os.fdatasync(self._draft)  # a line must never stand for a feature that a power cut has taken
+        lines: list[dict[str, Any]] = [{"video": index, "frames": frames[index]} for index in features]
+        lines += [{"video": index, "frames": 0, "backend": video.backend, "reason": video.reason} for index, video in broken]
+        self._file.write("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+        os.close(self._draft)
+
+
+def read_journals(folder: FeatureFolder) -> tuple[dict[int, int], dict[int, BrokenVideo]]:
+    """Number of frames by index of each readable video that is done, and the broken ones, by all ranks of all starts."""
+    frames: dict[int, int] = {}
+    broken: dict[int, BrokenVideo] = {}
+    for path in sorted(folder.path.glob(PATTERN)):
+        for text in path.read_bytes().split(b"\n")[:-1]:  # what follows the last line's end is half a line
+            line = json.loads(text)
+            index = int(line["video"])
+            if line["frames"]:
+                frames[index] = int(line["frames"])
+            else:
+                broken[index] = BrokenVideo(path=folder.manifest.path(index), backend=line["backend"], reason=line["reason"])
+    return frames, broken
+
+
+def remove_journals(folder: FeatureFolder) -> None:
+    for path in folder.path.glob(PATTERN):
+        path.unlink()
+
+
+def _cut_half_line(path: Path) -> None:
+    if path.is_file():
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)

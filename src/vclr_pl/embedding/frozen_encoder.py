@@ -1,0 +1,123 @@
+"""A video encoder for use: frames in, one feature a video out, with the transform that it was trained for.
+
+Legend: B videos, T frames, N frames of all videos, C channels, H W pixels, F features; `*view` a frame `[C, H, W]` or a clip
+`[C, t, H, W]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.embedding.architecture import build_backbone, recognize_architecture
+from vclr_pl.embedding.encoder_file import EncoderFile, read_encoder_file
+from vclr_pl.types import InputError
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+PUBLISHED_VIEW: dict[str, Any] = {"crop_pixels": 224, "short_side_pixels": None, **IMAGENET}
+PUBLISHED_FRAMES = 30
+
+
+class FrozenEncoder(nn.Module):
+    """In evaluation mode, without gradients of its own accord.
+
+    Args:
+        backbone: `[N, *view]` to `[N, F]`, with `feature_dim`.
+        view: which frames of a video, their crop and their normalization.
+        frames_per_clip, frame_stride: of what the network sees at once; 1 and 1 for single frames.
+        origin: where it comes from, in words.
+    """
+
+    def __init__(self, *, backbone: Any, view: EvaluationView, frames_per_clip: int, frame_stride: int, origin: str) -> None:
+        super().__init__()
+        self.backbone: nn.Module = backbone
+        self.feature_dim: int = backbone.feature_dim
+        self.view, self.origin = view, origin
+        self.frames_per_clip, self.frame_stride = frames_per_clip, frame_stride
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
+
+    def transform(self, frames: Tensor) -> Tensor:
+        """uint8 RGB `[..., C, H, W]` of any size to float32, cropped and normalized, `[..., C, crop, crop]`."""
+        flat = frames.reshape(-1, *frames.shape[-3:])
+        ready = self.view.normalize(self.view.geometry(flat))
+        return ready.reshape(*frames.shape[:-2], *ready.shape[-2:])
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Transformed frames `[B, T, C, H, W]` (clips: `[B, T, C, t, H, W]`) to features `[B, F]`: the mean over T, not scaled."""
+        pooled_NF = self.pooled(frames.flatten(0, 1))
+        return pooled_NF.reshape(*frames.shape[:2], -1).mean(dim=1)
+
+    def pooled(self, frames: Tensor) -> Tensor:
+        """Frames or clips `[N, *view]` to float32 `[N, F]`."""
+        if frames.dim() == 4:
+            frames = frames.contiguous(memory_format=torch.channels_last)
+        features: Tensor = self.backbone(frames)
+        return features.float()
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits of the weights and the network's form: equal for equal features of equal frames."""
+        found = hashlib.sha256(repr(self.backbone).encode())
+        for name, tensor in sorted(self.backbone.state_dict().items()):
+            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return found.hexdigest()[:16]
+
+
+def load_encoder(
+    path: str, *, momentum: bool = False, backbone: nn.Module | None = None, view: Mapping[str, Any] | None = None
+) -> FrozenEncoder:
+    """The encoder of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, or torchvision's weights.
+
+    Args:
+        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
+        momentum: the momentum encoder in place of the query encoder.
+        backbone: the network, where the file does not say it or names one that is not of this package.
+        view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std` that differ from what the file says, or, where it says
+            nothing, from the published 30, 224, None and ImageNet's.
+
+    Raises:
+        InputError: an unknown form, or a file that lacks parts of the backbone.
+    """
+    found = EncoderFile(origin="random initialization", backbone={}) if path == "random" else read_encoder_file(path, momentum=momentum)
+    if path == "random" and backbone is None:
+        raise InputError(expected="a network for encoder=random", got="none", remedy="Name one, for instance backbone=resnet50.")
+    network: Any = backbone
+    if network is None:
+        network = build_backbone(found.architecture or recognize_architecture(found.backbone, path=path))
+    told = _copy_weights(found, network, path=path) if path != "random" else ""
+    chosen = {name: value for name, value in (view or {}).items() if value is not None}
+    merged = {"frames": PUBLISHED_FRAMES, **PUBLISHED_VIEW, **found.view, **chosen}
+    return FrozenEncoder(
+        backbone=network,
+        view=EvaluationView(**merged),
+        frames_per_clip=int(found.clip.get("frames_per_clip", 1)),
+        frame_stride=int(found.clip.get("frame_stride", 1)),
+        origin=found.origin + told,
+    )
+
+
+def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
+    """Load what fits and say it; raises InputError where the backbone would not be complete."""
+    own = network.state_dict()
+    missing = [name for name in own if name not in found.backbone and not name.endswith("num_batches_tracked")]
+    wrong = [name for name in own if name in found.backbone and own[name].shape != found.backbone[name].shape]
+    if missing or wrong:
+        first = missing[0] if missing else f"{wrong[0]} of shape {tuple(found.backbone[wrong[0]].shape)}"
+        raise InputError(
+            expected=f"all {len(own)} tensors of the backbone in {path}",
+            got=f"{len(missing)} missing, {len(wrong)} of another shape, the first {first}",
+            remedy="Name the network that the file holds (backbone=...).",
+        )
+    network.load_state_dict({name: found.backbone.get(name, tensor) for name, tensor in own.items()})
+    unused = [*(name for name in found.backbone if name not in own), *found.unused]
+    shown = f" ({', '.join(unused[:3])}{', ...' if len(unused) > 3 else ''})" if unused else ""
+    loaded = sum(name in found.backbone for name in own)
+    return f": {loaded} tensors loaded, {len(own) - loaded} missing, {len(unused)} unused{shown}"

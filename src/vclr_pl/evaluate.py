@@ -1,0 +1,91 @@
+"""`python -m vclr_pl.evaluate`: what an encoder is worth on a collection with labels, and a page to look at it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import rich
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from vclr_pl.evaluation.neighbor_search import nearest_neighbors
+from vclr_pl.evaluation.scoring import Scores, score
+from vclr_pl.report.evaluation_table import evaluation_table, metric_figures
+from vclr_pl.report.page_maker import PageMaker
+from vclr_pl.report.result_record import ResultRecord, write_record
+from vclr_pl.report.wandb_logger import log_evaluation
+from vclr_pl.runner.provenance import provenance
+from vclr_pl.runner.reading import Reading, build_reading
+from vclr_pl.runner.run import run
+from vclr_pl.types import FeatureTable
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate(config: DictConfig) -> None:
+    """Features of both splits, the measures on them, results.json, the table and the page."""
+    started = time.perf_counter()
+    reading = build_reading(config)
+    splits = instantiate(config.data)
+    folders = [reading.embed(manifest) for manifest in (splits.train, splits.test) if manifest is not None]
+    if not reading.speaks:
+        return
+    seconds = {"features": round(time.perf_counter() - started, 2)}
+    gallery, *queries = (folder.table() for folder in folders)
+    query = queries[0] if queries else None
+    found = Scores()
+    if splits.train.labeled:
+        bootstrap = instantiate(config.bootstrap)
+        found = score(measures=instantiate(config.evaluation.measures), gallery=gallery, query=query, bootstrap=bootstrap)
+    else:
+        logger.info("the data has no labels: retrieval, kNN and linear probe stay away")
+    page = write_page(config, reading, splits, found, gallery, query) if config.page is not None else None
+    report(config, reading, found, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
+    log_evaluation(reading.trainer.loggers, metrics=found.metrics, page=page)
+
+
+def write_page(config: DictConfig, reading: Reading, splits: Any, found: Scores, gallery: FeatureTable, query: FeatureTable | None) -> Path:
+    """The page of the test videos' neighbors, or, without a test list, of each training video's."""
+    options = instantiate(config.page)
+    near = nearest_neighbors(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=options.neighbors)
+    maker = PageMaker(
+        options=options,
+        pictures=instantiate(config.preview).pictures,
+        manifests={"gallery": splits.train, "query": splits.test},
+        origin=reading.encoder.origin,
+    )
+    path = reading.folder / "retrieval.html"
+    maker.write_neighbors(path, gallery=gallery, query=query, found=near, figures=metric_figures(found.metrics, found.intervals))
+    logger.info("page: %s", path)
+    return path
+
+
+def report(config: DictConfig, reading: Reading, found: Scores, *, seconds: dict[str, float]) -> None:
+    """Write results.json and print the table."""
+    described: dict[str, Any] = {"origin": reading.encoder.origin, "path": config.encoder, "level_percent": config.bootstrap.level_percent}
+    record = ResultRecord(
+        name=config.name,
+        metrics=found.metrics,
+        baseline={},
+        provenance=provenance(config),
+        timings_seconds=seconds,
+        intervals={name: list(ends) for name, ends in found.intervals.items()},
+        by_class=found.by_class,
+        encoder=described,
+    )
+    write_record(record, reading.folder / "results.json")
+    if record.metrics:
+        rich.get_console().print(evaluation_table(record))
+    logger.info("run folder: %s", reading.folder)
+
+
+def main() -> None:
+    sys.exit(run(evaluate, config_name="evaluate"))
+
+
+if __name__ == "__main__":
+    main()

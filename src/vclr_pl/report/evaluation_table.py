@@ -1,0 +1,32 @@
+"""The figures of one encoder with their intervals, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from vclr_pl.report.result_record import ResultRecord
+from vclr_pl.report.result_table import metric_title
+from vclr_pl.report.retrieval_page import Figure
+
+
+def evaluation_table(record: ResultRecord) -> Table:
+    """Metric, percent, and the interval over resampled queries."""
+    level = record.encoder.get("level_percent", 95)
+    table = Table(title=f"{record.name}: {record.encoder.get('origin', '')}".rstrip(": "), title_justify="left")
+    table.add_column("percent")
+    table.add_column("", justify="right")
+    table.add_column(f"{level:g}% interval", justify="right")
+    for name, value in record.metrics.items():
+        table.add_row(metric_title(name), f"{value:.1f}", interval(record.intervals.get(name)))
+    return table
+
+
+def interval(ends: list[float] | tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}"
+
+
+def metric_figures(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> list[Figure]:
+    """The same for the page."""
+    return [Figure(metric_title(name), f"{value:.1f}%", interval(intervals.get(name))) for name, value in metrics.items()]

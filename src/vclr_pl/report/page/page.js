@@ -1,0 +1,330 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const { videos, rows, classes, judged, pairs, points, recall, confusion } = data;
+  const byId = (id) => document.getElementById(id);
+  const make = (tag, attributes = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name === "text") element.textContent = value;
+      else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
+    }
+    element.append(...children);
+    return element;
+  };
+  const NAME = 0, CLASS = 1, MEDIA = 2, PREVIEW = 3, FRAMES = 4, WIDTH = 5, HEIGHT = 6;
+  const picture = (key) => {
+    const element = key && byId(key);
+    return element ? `data:image/webp;base64,${element.textContent}` : null;
+  };
+  const isRight = (row) => row[1].length > 0 && videos[row[1][0][0]][CLASS] === videos[row[0]][CLASS];
+  const className = (index) => (index < 0 ? "" : classes[index]);
+  const chosen = { class: "", mistake: "", sort: "list", search: "", cell: null };
+
+  // ---- a video: a strip that plays
+  function film(index, { whole, label }) {
+    const video = videos[index];
+    const still = picture(video[MEDIA]);
+    const shown = whole ? video[FRAMES] : 1;
+    const button = make("button", { class: whole ? "film" : "film still", type: "button", "aria-label": label });
+    button.style.aspectRatio = `${Math.max(1, video[WIDTH] * shown)} / ${Math.max(1, video[HEIGHT])}`;
+    if (!still) {
+      button.append(make("span", { class: "gone", text: "no picture" }));
+      button.disabled = true;
+      return button;
+    }
+    const image = make("img", { src: still, alt: "", decoding: "async" });
+    button.append(image);
+    if (video[PREVIEW]) {
+      const sign = make("span", { class: "sign", text: "▶ play" });
+      button.append(sign);
+      button.setAttribute("aria-pressed", "false");
+      button.play = (on) => {
+        if (on === (button.getAttribute("aria-pressed") === "true")) return;
+        button.setAttribute("aria-pressed", String(on));
+        image.src = on ? picture(video[PREVIEW]) : still;
+        sign.textContent = on ? "■ stop" : "▶ play";
+      };
+      button.addEventListener("click", () => button.play(button.getAttribute("aria-pressed") !== "true"));
+    } else {
+      button.tabIndex = -1;
+      button.style.cursor = "default";
+    }
+    return button;
+  }
+
+  function caption(index) {
+    const box = document.createDocumentFragment();
+    box.append(make("p", { class: "name", text: videos[index][NAME] }));
+    if (videos[index][CLASS] >= 0) box.append(make("div", { class: "class", text: className(videos[index][CLASS]) }));
+    return box;
+  }
+
+  function card(row, place) {
+    const [index, similarity] = row[1][place];
+    const verdict = make("div", { class: "verdict" });
+    let kind = "card";
+    if (judged) {
+      const right = videos[index][CLASS] === videos[row[0]][CLASS];
+      kind += right ? " right" : " wrong";
+      verdict.append(make("b", { text: right ? "✓ same class" : "✗ other class" }));
+    } else if (!pairs) {
+      verdict.append(make("span", { text: `${place + 1}.` }));
+    }
+    verdict.append(make("span", { text: similarity.toFixed(pairs ? 4 : 3), title: "cosine similarity, 1 is the same" }));
+    const name = videos[index][NAME];
+    return make("li", { class: kind }, verdict, film(index, { whole: false, label: `Play ${name}` }), caption(index));
+  }
+
+  function drawRow(number) {
+    const row = rows[number];
+    const element = make("article", { class: "row", tabindex: "-1", "data-row": number, "aria-label": videos[row[0]][NAME] });
+    const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "One video" : "Query" }));
+    query.append(film(row[0], { whole: true, label: `Play ${videos[row[0]][NAME]}` }), caption(row[0]));
+    const found = make("ol", { class: "found" }, ...row[1].map((_, place) => card(row, place)));
+    const title = pairs ? "Nearly the same" : "Nearest videos, most similar first";
+    element.append(query, make("div", {}, make("p", { class: "kind", text: title }), found));
+    return element;
+  }
+
+  // ---- which rows, in which order; drawn as they are scrolled to
+  const BATCH = 24;
+  let shown = [], drawn = 0, current = -1, playing = false;
+  const first = (row) => (row[1].length ? row[1][0][1] : -2);
+  function select() {
+    const wanted = chosen.search.toLowerCase();
+    shown = rows.map((_, number) => number).filter((number) => {
+      const row = rows[number], label = videos[row[0]][CLASS];
+      if (chosen.class !== "" && label !== Number(chosen.class)) return false;
+      if (chosen.mistake && isRight(row) !== (chosen.mistake === "right")) return false;
+      if (chosen.cell && !(row[1].length && label === chosen.cell[0] && videos[row[1][0][0]][CLASS] === chosen.cell[1])) return false;
+      return !wanted || videos[row[0]][NAME].toLowerCase().includes(wanted) || (pairs && videos[row[1][0][0]][NAME].toLowerCase().includes(wanted));
+    });
+    if (chosen.sort === "far") shown.sort((a, b) => first(rows[a]) - first(rows[b]) || a - b);
+    if (chosen.sort === "near" && !pairs) shown.sort((a, b) => first(rows[b]) - first(rows[a]) || a - b);
+    if (chosen.sort === "near" && pairs) shown.sort((a, b) => videos[rows[a][0]][NAME].localeCompare(videos[rows[b][0]][NAME]) || a - b);
+    byId("rows").replaceChildren();
+    drawn = 0;
+    current = -1;
+    more();
+    if (!shown.length) byId("rows").append(make("p", { class: "none", text: rows.length ? "No row fits these choices." : "Nothing was found." }));
+    const what = pairs ? "pairs" : "queries";
+    byId("count").textContent = shown.length === rows.length ? `${rows.length} ${what}` : `${shown.length} of ${rows.length} ${what}`;
+    const link = [["class", chosen.class], ["mistake", chosen.mistake], ["sort", chosen.sort]];
+    for (const [id, value] of link) if (byId(id) && byId(id).value !== value) byId(id).value = value;
+  }
+  function more() {
+    const end = Math.min(shown.length, drawn + BATCH);
+    const fresh = shown.slice(drawn, end).map(drawRow);
+    byId("rows").append(...fresh);
+    fresh.forEach((element) => inView.observe(element));
+    drawn = end;
+  }
+  const inView = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      entry.target.visible = entry.isIntersecting;
+      if (playing || !entry.isIntersecting) entry.target.querySelectorAll(".film").forEach((one) => one.play && one.play(playing && entry.isIntersecting));
+    }
+  });
+  new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting) && drawn < shown.length) more();
+  }, { rootMargin: "900px" }).observe(byId("more"));
+
+  function choose(change) {
+    Object.assign(chosen, { cell: null }, change);
+    select();
+  }
+  function goTo() {
+    byId("rows").scrollIntoView({ block: "start" });
+    byId("rows").focus({ preventScroll: true });
+  }
+  for (const id of ["class", "mistake", "sort"]) byId(id)?.addEventListener("change", (event) => choose({ [id]: event.target.value }));
+  byId("search").addEventListener("input", (event) => choose({ search: event.target.value }));
+  byId("play").addEventListener("click", () => {
+    playing = !playing;
+    byId("play").setAttribute("aria-pressed", String(playing));
+    byId("play").textContent = playing ? "Stop playing" : "Play all in view";
+    document.querySelectorAll(".row").forEach((row) => row.querySelectorAll(".film").forEach((one) => one.play && one.play(playing && row.visible)));
+  });
+
+  function step(by) {
+    const next = Math.max(0, Math.min(shown.length - 1, current + by));
+    while (next >= drawn && drawn < shown.length) more();
+    const elements = byId("rows").querySelectorAll(".row");
+    elements[current]?.classList.remove("current");
+    current = next;
+    elements[current]?.classList.add("current");
+    elements[current]?.focus({ preventScroll: true });
+    elements[current]?.scrollIntoView({ block: "nearest" });
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
+    else if (event.key === "/") byId("search").focus();
+    else if (event.key === "m" && judged) choose({ mistake: chosen.mistake === "wrong" ? "" : "wrong" });
+    else if (event.key === "Enter" && event.target.classList.contains("row")) event.target.querySelector(".film")?.click();
+    else return;
+    event.preventDefault();
+  });
+
+  // ---- recall of each class, and the confusion matrix
+  if (judged) {
+    byId("recall").append(...recall.map(([label, right, total]) => {
+      const percent = total ? (100 * right) / total : 0;
+      const fill = make("div", { class: "fill" });
+      fill.style.width = `${percent}%`;
+      return make("button", { class: "recall", type: "button", title: `Show ${className(label)}`, onclick: () => { choose({ class: String(label), mistake: "" }); goTo(); } },
+        make("span", { class: "label", text: className(label) }), make("span", { class: "track" }, fill),
+        make("span", { class: "value", text: `${percent.toFixed(0)}% of ${total}` }));
+    }));
+    const MOST = 40;
+    const wrongs = new Map(recall.map(([label, right, total]) => [label, total - right]));
+    let labels = recall.map(([label]) => label);
+    const all = labels.length;
+    if (all > MOST) labels = labels.sort((a, b) => wrongs.get(b) - wrongs.get(a)).slice(0, MOST);
+    labels.sort((a, b) => a - b);
+    const columns = [...new Set([...labels, ...(all > MOST ? [] : confusion.map(([, predicted]) => predicted))])].sort((a, b) => a - b);
+    const counts = new Map(confusion.map(([label, predicted, count]) => [`${label} ${predicted}`, count]));
+    const table = byId("confusion");
+    table.append(make("thead", {}, make("tr", {}, make("td"), ...columns.map((label) => make("th", { scope: "col" }, make("span", { text: className(label) }))))));
+    table.append(make("tbody", {}, ...labels.map((label) => {
+      const total = recall.find(([other]) => other === label)[2];
+      return make("tr", {}, make("th", { scope: "row", text: className(label) }), ...columns.map((predicted) => {
+        const count = counts.get(`${label} ${predicted}`) || 0;
+        const cell = make("td", { class: label === predicted ? "diagonal" : "" });
+        if (count) {
+          cell.style.background = `color-mix(in srgb, var(--mark) ${Math.round(8 + (55 * count) / total)}%, transparent)`;
+          cell.append(make("button", { type: "button", text: count, "aria-label": `${count} queries of ${className(label)} whose nearest is ${className(predicted)}`,
+            onclick: () => { choose({ class: "", mistake: "", search: "", cell: [label, predicted] }); byId("search").value = ""; goTo(); } }));
+        }
+        return cell;
+      }));
+    })));
+    if (all > MOST) byId("confusion-panel").querySelector(".hint").textContent += ` Of ${all} classes the ${MOST} with the most mistakes are shown.`;
+  }
+
+  // ---- the map
+  const canvas = byId("map");
+  if (canvas) {
+    const COLORS = ["#3f87de", "#dd7430", "#2fa269", "#d05697", "#8d70d8", "#b58d0c", "#179fae", "#cc5046"];
+    const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "drop"];
+    const style = (label) => ({ color: label < 0 ? COLORS[0] : COLORS[label % 8], shape: label < 0 ? "circle" : SHAPES[(label + Math.floor(label / 8)) % 6] });
+    const tip = byId("tip");
+    let places = [], at = -1, only = null;
+    function sign(context, shape, x, y, radius) {
+      context.beginPath();
+      if (shape === "circle") context.arc(x, y, radius, 0, 7);
+      else if (shape === "square") context.rect(x - radius * 0.9, y - radius * 0.9, radius * 1.8, radius * 1.8);
+      else {
+        const corners = {
+          triangle: [[0, -1.2], [1.1, 0.9], [-1.1, 0.9]], drop: [[0, 1.2], [1.1, -0.9], [-1.1, -0.9]], diamond: [[0, -1.3], [1.1, 0], [0, 1.3], [-1.1, 0]],
+          plus: [[-0.4, -1.2], [0.4, -1.2], [0.4, -0.4], [1.2, -0.4], [1.2, 0.4], [0.4, 0.4], [0.4, 1.2], [-0.4, 1.2], [-0.4, 0.4], [-1.2, 0.4], [-1.2, -0.4], [-0.4, -0.4]],
+        }[shape];
+        corners.forEach(([dx, dy], place) => context[place ? "lineTo" : "moveTo"](x + dx * radius, y + dy * radius));
+        context.closePath();
+      }
+    }
+    function draw() {
+      const scale = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
+      canvas.width = width * scale;
+      canvas.height = height * scale;
+      const context = canvas.getContext("2d");
+      context.scale(scale, scale);
+      const ink = getComputedStyle(document.body).color;
+      places = points.map(([x, y]) => [18 + x * (width - 36), 18 + (1 - y) * (height - 36)]);
+      const radius = points.length > 3000 ? 3 : points.length > 600 ? 4 : 5.5;
+      points.forEach(([, , index, isQuery], place) => {
+        const label = videos[index][CLASS], { color, shape } = style(label);
+        context.globalAlpha = only !== null && label !== only ? 0.08 : isQuery ? 0.95 : 0.55;
+        sign(context, shape, ...places[place], radius);
+        context.fillStyle = context.strokeStyle = color;
+        context.lineWidth = 1.5;
+        if (isQuery) context.fill(); else context.stroke();
+      });
+      context.globalAlpha = 1;
+      if (at >= 0) {
+        context.beginPath();
+        context.arc(...places[at], radius + 5, 0, 7);
+        context.strokeStyle = ink;
+        context.lineWidth = 2;
+        context.stroke();
+      }
+    }
+    function show(place) {
+      if (place === at) return;
+      at = place;
+      draw();
+      tip.hidden = at < 0;
+      if (at < 0) return;
+      const [, , index, isQuery] = points[at];
+      const moving = picture(videos[index][PREVIEW]) || picture(videos[index][MEDIA]);
+      const box = make("div", { class: "film still" });
+      box.style.aspectRatio = `${Math.max(1, videos[index][WIDTH])} / ${Math.max(1, videos[index][HEIGHT])}`;
+      if (moving) box.append(make("img", { src: moving, alt: "" }));
+      tip.replaceChildren(box, caption(index), make("div", { class: "class", text: data.roles[isQuery ? 1 : 0] }));
+      const [x, y] = places[at];
+      tip.style.left = `${Math.max(0, Math.min(canvas.clientWidth - 190, x + 14))}px`;
+      tip.style.top = y > canvas.clientHeight / 2 ? "auto" : `${y + 14}px`;
+      tip.style.bottom = y > canvas.clientHeight / 2 ? `${canvas.clientHeight - y + 14}px` : "auto";
+    }
+    function nearest(event) {
+      const box = canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+      let best = -1, least = 28 ** 2;
+      places.forEach(([px, py], place) => {
+        if (only !== null && videos[points[place][2]][CLASS] !== only) return;
+        const distance = (px - x) ** 2 + (py - y) ** 2;
+        if (distance < least) [best, least] = [place, distance];
+      });
+      return best;
+    }
+    function open(place) {
+      const row = place < 0 ? -1 : rows.findIndex(([index]) => index === points[place][2]);
+      if (row < 0) return;
+      byId("search").value = videos[rows[row][0]][NAME];
+      choose({ class: "", mistake: "", search: videos[rows[row][0]][NAME] });
+      goTo();
+    }
+    canvas.addEventListener("pointermove", (event) => show(nearest(event)));
+    canvas.addEventListener("pointerdown", (event) => show(nearest(event)));
+    canvas.addEventListener("pointerleave", () => show(-1));
+    canvas.addEventListener("blur", () => show(-1));
+    canvas.addEventListener("click", (event) => { if (event.detail > 1) open(nearest(event)); });
+    const order = points.map((_, place) => place).sort((a, b) => points[a][0] - points[b][0] || a - b);
+    canvas.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (by) {
+        const now = order.indexOf(at);
+        show(order[(now < 0 ? (by > 0 ? 0 : order.length - 1) : now + by + order.length) % order.length]);
+      } else if (event.key === "Enter") open(at);
+      else if (event.key === "Escape") show(-1);
+      else return;
+      event.preventDefault();
+    });
+    if (judged) {
+      const present = [...new Set(points.map(([, , index]) => videos[index][CLASS]))].filter((label) => label >= 0).sort((a, b) => a - b);
+      byId("legend").append(...present.slice(0, 60).map((label) => {
+        const mark = make("canvas", { width: 32, height: 32, "aria-hidden": "true" });
+        mark.style.width = mark.style.height = "16px";
+        const context = mark.getContext("2d"), { color, shape } = style(label);
+        sign(context, shape, 16, 16, 10);
+        context.fillStyle = color;
+        context.fill();
+        const button = make("button", { type: "button", "aria-pressed": "false", onclick: () => {
+          only = only === label ? null : label;
+          byId("legend").querySelectorAll("button").forEach((other) => other.setAttribute("aria-pressed", String(other === button && only === label)));
+          draw();
+        } }, mark, className(label));
+        return button;
+      }));
+    }
+    new ResizeObserver(draw).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  }
+  select();
+})();

@@ -1,0 +1,159 @@
+"""From feature tables and their neighbors to what the page shows.
+
+Legend: G gallery videos, Q queries, K neighbors, C classes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from vclr_pl.evaluation.near_duplicates import Pairs
+from vclr_pl.evaluation.neighbor_search import Neighbors
+from vclr_pl.report.feature_map import principal_components
+from vclr_pl.report.retrieval_page import MapPoint, PageRow, PageVideo, RetrievalPage, VideoPictures
+from vclr_pl.types import FeatureTable, InputError
+
+Place = tuple[str, int]  # GALLERY or QUERY, and the row of the table
+GALLERY, QUERY = "gallery", "query"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """neighbors: shown of each query. rows: at most; of more queries as many are taken at equal distances. map_points: at most.
+    maximum_megabytes: of pictures."""
+
+    neighbors: int
+    rows: int
+    map_points: int
+    maximum_megabytes: float
+
+    def __post_init__(self) -> None:
+        if min(self.neighbors, self.rows) < 1 or self.map_points < 0:
+            raise InputError(
+                expected="page.neighbors and page.rows of 1 or more, page.map_points of 0 or more",
+                got=f"{self.neighbors}, {self.rows}, {self.map_points}",
+                remedy="Set for instance page.neighbors=6 page.rows=1000.",
+            )
+
+
+@dataclass(frozen=True)
+class ShownRows:
+    """Which videos the page shows, before their pictures are made."""
+
+    rows: tuple[tuple[Place, tuple[tuple[Place, float], ...]], ...]
+    places: tuple[Place, ...]  # all of them, each once, in order of appearance
+
+    def rows_of(self, role: str) -> list[int]:
+        """Rows of that table whose pictures are wanted."""
+        return [row for found, row in self.places if found == role]
+
+
+def shown_neighbors(*, found: Neighbors, leave_one_out: bool, options: PageOptions) -> ShownRows:
+    """The rows of a retrieval. Without queries of their own the gallery's videos ask."""
+    role = GALLERY if leave_one_out else QUERY
+    queries = _spread(len(found.index), options.rows)
+    rows = tuple(
+        ((role, query), tuple((((GALLERY, int(row)), float(similarity))) for row, similarity in _nearest(found, query, options)))
+        for query in queries
+    )
+    return ShownRows(rows=rows, places=_places(rows))
+
+
+def shown_pairs(*, pairs: Pairs, options: PageOptions) -> ShownRows:
+    """The rows of a search for near duplicates: one a pair, the most similar ones."""
+    ends = zip(pairs.rows[: options.rows].tolist(), pairs.similarity[: options.rows].tolist(), strict=True)
+    rows = tuple(((GALLERY, first), (((GALLERY, second), similarity),)) for (first, second), similarity in ends)
+    return ShownRows(rows=rows, places=_places(rows))
+
+
+def page_of(
+    *,
+    page: RetrievalPage,
+    shown: ShownRows,
+    gallery: FeatureTable,
+    query: FeatureTable | None,
+    pictures: Mapping[Place, VideoPictures],
+    options: PageOptions,
+) -> RetrievalPage:
+    """`page` with its videos, rows and map."""
+    tables = {GALLERY: gallery, QUERY: gallery if query is None else query}
+    names, number_of = joined_classes(gallery, tables[QUERY])
+    place_of = {place: number for number, place in enumerate(shown.places)}
+    short = {role: _short_names(table.path) for role, table in tables.items()}
+    videos = [
+        PageVideo(name=short[role][row], class_number=number_of[role][int(tables[role].label[row])], pictures=pictures.get((role, row)))
+        for role, row in shown.places
+    ]
+    rows = [PageRow(place_of[asking], tuple((place_of[place], similarity) for place, similarity in found)) for asking, found in shown.rows]
+    asking = {place_of[place] for place, _ in shown.rows}
+    points, note = _map(shown, tables, asking, options)
+    return replace(page, videos=videos, rows=rows, class_names=names, points=points, map_note=note)
+
+
+def judgments(
+    *, gallery: FeatureTable, query: FeatureTable | None, nearest_Q: Tensor
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """Recall at 1 by class, worst first, and the confusion of each query's class with its nearest video's; empty without labels.
+
+    Returns:
+        (class, right, all) and (class, class of the nearest, count), classes by their number on the page.
+    """
+    asking = gallery if query is None else query
+    if bool((gallery.label < 0).any()) or bool((asking.label < 0).any()) or not len(asking) or not len(gallery):
+        return [], []
+    _, number_of = joined_classes(gallery, asking)
+    counts: dict[tuple[int, int], int] = {}
+    for own, nearest in zip(asking.label.tolist(), gallery.label[nearest_Q].tolist(), strict=True):
+        key = (number_of[QUERY][own], number_of[GALLERY][nearest])
+        counts[key] = counts.get(key, 0) + 1
+    totals: dict[int, int] = {}
+    for (label, _), count in counts.items():
+        totals[label] = totals.get(label, 0) + count
+    recall = [(label, counts.get((label, label), 0), total) for label, total in totals.items()]
+    return sorted(recall, key=lambda entry: (entry[1] / entry[2], entry[0])), [(*key, count) for key, count in sorted(counts.items())]
+
+
+def joined_classes(gallery: FeatureTable, query: FeatureTable) -> tuple[list[str], dict[str, dict[int, int]]]:
+    """Class names of both tables, and by role each label's number among them: classes of one name are one, -1 stays -1."""
+    names: dict[str, int] = {}
+    number_of: dict[str, dict[int, int]] = {}
+    for role, table in ((GALLERY, gallery), (QUERY, query)):
+        labels = sorted({*range(len(table.class_names)), *table.label.tolist()} - {-1})
+        told = {label: table.class_names[label] if label < len(table.class_names) else f"class {label}" for label in labels}
+        number_of[role] = {-1: -1, **{label: names.setdefault(name, len(names)) for label, name in told.items()}}
+    return list(names), number_of
+
+
+def _nearest(found: Neighbors, query: int, options: PageOptions) -> list[tuple[int, float]]:
+    return list(zip(found.index[query, : options.neighbors].tolist(), found.similarity[query, : options.neighbors].tolist(), strict=True))
+
+
+def _places(rows: Sequence[tuple[Place, tuple[tuple[Place, float], ...]]]) -> tuple[Place, ...]:
+    return tuple(dict.fromkeys(place for asking, found in rows for place in (asking, *(near for near, _ in found))))
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """At most `wanted` of `count` rows, at equal distances."""
+    return list(range(count)) if count <= wanted else [place * count // wanted for place in range(wanted)]
+
+
+def _map(shown: ShownRows, tables: Mapping[str, FeatureTable], asking: set[int], options: PageOptions) -> tuple[list[MapPoint], str]:
+    chosen = _spread(len(shown.places), options.map_points)
+    if len(chosen) < 3:
+        return [], ""
+    features = torch.stack([tables[role].features[row] for role, row in (shown.places[number] for number in chosen)])
+    places, share = principal_components(features)
+    points = [MapPoint(x=x, y=y, video=number, is_query=number in asking) for number, (x, y) in zip(chosen, places.tolist(), strict=True)]
+    return points, f"The two main directions (PCA) of {len(points)} videos; they hold {share:.0f}% of what tells them apart."
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """Paths without the folder that all of them share."""
+    folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 (paths may be any bytes; a Path costs ten times as much)
+    shared = os.path.commonpath(folders) if folders and len({os.path.isabs(folder) for folder in folders}) == 1 else ""  # noqa: PTH117
+    return [path.removeprefix(shared).lstrip(os.sep) if shared else path for path in paths]

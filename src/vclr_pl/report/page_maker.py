@@ -1,0 +1,90 @@
+"""Pages from tables: pictures made for the videos that are shown, and no others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vclr_pl.evaluation.near_duplicates import Pairs
+from vclr_pl.evaluation.neighbor_search import Neighbors
+from vclr_pl.report.page_content import PageOptions, Place, ShownRows, judgments, page_of, shown_neighbors, shown_pairs
+from vclr_pl.report.retrieval_page import Figure, RetrievalPage, VideoPictures, write_page
+from vclr_pl.types import FeatureTable
+
+logger = logging.getLogger(__name__)
+
+PictureSource = Callable[[Any, Sequence[int]], Mapping[int, VideoPictures]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageMaker:
+    """Writes pages of one encoder.
+
+    Args:
+        options: how much is shown.
+        pictures: of the videos of a manifest, by index; those that cannot be read are left out.
+        manifests: the lists that the tables were read from, by `gallery` and `query`.
+        origin: of the encoder, in words.
+    """
+
+    options: PageOptions
+    pictures: PictureSource
+    manifests: Mapping[str, Any]
+    origin: str
+
+    def write_neighbors(
+        self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, found: Neighbors, figures: Sequence[Figure] = ()
+    ) -> None:
+        """The page of a retrieval."""
+        shown = shown_neighbors(found=found, leave_one_out=query is None, options=self.options)
+        recall, confusion = judgments(gallery=gallery, query=query, nearest_Q=found.index[:, 0])
+        queries = len(found.index)
+        if query is None:
+            lead = f"Each of {queries} videos, and the most similar of the others."
+        else:
+            lead = f"{queries} quer{'y' if queries == 1 else 'ies'}, each with the most similar of {len(gallery)} gallery videos."
+        if not recall:
+            lead += " No labels on both sides, so nothing is judged right or wrong."
+        if len(shown.rows) < queries:
+            lead += f" {len(shown.rows)} queries at equal distances are shown; the figures are of all."
+        page = RetrievalPage(
+            title="Nearest videos", lead=lead, videos=(), rows=(), figures=figures, recall=recall, confusion=confusion, notes=self._notes()
+        )
+        self._write(path, page, shown, gallery, query)
+
+    def write_pairs(self, path: Path, *, gallery: FeatureTable, pairs: Pairs, minimum_similarity: float) -> None:
+        """The page of near duplicates."""
+        shown = shown_pairs(pairs=pairs, options=self.options)
+        lead = f"{pairs.found} pairs among {len(gallery)} videos have a similarity of {minimum_similarity:g} or more."
+        if len(shown.rows) < pairs.found:
+            lead += f" The {len(shown.rows)} most similar ones are shown."
+        page = RetrievalPage(
+            title="Near duplicates",
+            lead=lead,
+            videos=(),
+            rows=(),
+            notes=self._notes(),
+            pairs=True,
+            roles=("second of a pair", "first of a pair"),
+        )
+        self._write(path, page, shown, gallery, None)
+
+    def _write(self, path: Path, page: RetrievalPage, shown: ShownRows, gallery: FeatureTable, query: FeatureTable | None) -> None:
+        tables = {"gallery": gallery, **({} if query is None else {"query": query})}
+        pictures: dict[Place, VideoPictures] = {}
+        for role, table in tables.items():
+            row_of = {int(table.video_index[row]): row for row in shown.rows_of(role)}
+            made = self.pictures(self.manifests[role], list(row_of))
+            pictures.update({(role, row_of[index]): picture for index, picture in made.items()})
+        content = page_of(page=page, shown=shown, gallery=gallery, query=query, pictures=pictures, options=self.options)
+        write_page(content, path, maximum_megabytes=self.options.maximum_megabytes)
+
+    def _notes(self) -> list[str]:
+        return [
+            f"Encoder: {self.origin}",
+            "A video's feature is the average over its frames; similarity is the cosine of two features, 1 for the same direction.",
+            "A strip shows frames at equal distances, in time's order from left to right.",
+        ]

@@ -1,0 +1,79 @@
+"""`python -m vclr_pl.retrieve`: the nearest videos of a collection, or its near duplicates, as CSV and as a page."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from vclr_pl.evaluation.near_duplicates import near_duplicates
+from vclr_pl.evaluation.neighbor_search import nearest_neighbors
+from vclr_pl.report.neighbor_list import write_neighbors, write_pairs
+from vclr_pl.report.page_maker import PageMaker
+from vclr_pl.runner.reading import Reading, build_reading
+from vclr_pl.runner.run import run
+from vclr_pl.types import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def retrieve(config: DictConfig) -> None:
+    """Features of gallery and queries, then neighbors or duplicates."""
+    reading = build_reading(config)
+    gallery = instantiate(config.gallery).train
+    queries = None if config.query.root is None or config.duplicates else instantiate(config.query).train
+    manifests = {"gallery": gallery, **({} if queries is None else {"query": queries})}
+    folders = {role: reading.embed(manifest) for role, manifest in manifests.items()}
+    if not reading.speaks:
+        return
+    tables = {role: folder.table() for role, folder in folders.items()}
+    for role, table in tables.items():
+        if not len(table) or not bool(torch.isfinite(table.features).all()):
+            raise InputError(
+                expected=f"readable {role} videos and finite features", got=f"{len(table)} features", remedy="Check the files."
+            )
+        for video in table.broken:
+            logger.warning("broken: %s (%s)", video.path, video.reason)
+    maker = PageMaker(
+        options=instantiate(config.page), pictures=instantiate(config.preview).pictures, manifests=manifests, origin=reading.encoder.origin
+    )
+    (duplicates if config.duplicates else neighbors)(config, reading, tables, maker)
+
+
+def neighbors(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker) -> None:
+    gallery, query = tables["gallery"], tables.get("query")
+    search = instantiate(config.search) or nearest_neighbors
+    found = search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=config.neighbors)
+    write_neighbors(reading.folder / "neighbors.csv", gallery=gallery, query=gallery if query is None else query, found=found)
+    maker.write_neighbors(reading.folder / "retrieval.html", gallery=gallery, query=query, found=found)
+    tell(reading.folder, "neighbors.csv", "retrieval.html")
+
+
+def duplicates(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker) -> None:
+    pairs = near_duplicates(
+        features_GF=tables["gallery"].features, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs
+    )
+    logger.info("%d pairs of similarity %g or more", pairs.found, config.minimum_similarity)
+    write_pairs(reading.folder / "duplicates.csv", table=tables["gallery"], pairs=pairs)
+    maker.write_pairs(
+        reading.folder / "duplicates.html", gallery=tables["gallery"], pairs=pairs, minimum_similarity=config.minimum_similarity
+    )
+    tell(reading.folder, "duplicates.csv", "duplicates.html")
+
+
+def tell(folder: Path, *names: str) -> None:
+    for name in names:
+        logger.info("%s", folder / name)
+
+
+def main() -> None:
+    sys.exit(run(retrieve, config_name="retrieve"))
+
+
+if __name__ == "__main__":
+    main()
