@@ -103,9 +103,12 @@ def overrides_of(choice: str) -> list[str]:
 
 
 def test_the_count_of_shipped_files():
-    assert len(CHOICES) == 61
+    assert len(CHOICES) == 72
     assert len(EXPERIMENTS) == 7
-    assert [choice.rpartition("/")[2] for choice in NESTED] == ["inter_frame", "intra_frame", "segment_contrast", "temporal_order"]
+    assert NESTED == [
+        *(f"evaluation/measure/{name}" for name in ("linear_probe", "logistic_probe", "nearest_neighbor", "retrieval")),
+        *(f"objective/term/{name}" for name in ("inter_frame", "intra_frame", "segment_contrast", "temporal_order")),
+    ]
 
 
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.relative_to(CONF).as_posix())
@@ -186,8 +189,10 @@ def test_the_command_line_wins_over_the_experiment():
 
 def test_the_options_are_frozen():
     """Adding, renaming or removing an option is a decision: VCLR_FREEZE=1 in the environment writes the list anew."""
-    options = sorted({name for experiment in ("demo", "ucf101", "folder") for name in option_names(composed(f"experiment={experiment}"))})
-    found = [f"group {name}" for name in group_names() if not name.startswith("hydra")] + options
+    entries = {path.stem: [compose(path.stem)] for path in CONF.glob("*.yaml")}
+    entries["train"] = [composed(f"experiment={experiment}") for experiment in ("demo", "ucf101", "folder")]
+    options = {f"{entry} {name}" for entry, configs in entries.items() for config in configs for name in option_names(config)}
+    found = [f"group {name}" for name in group_names() if not name.startswith("hydra")] + sorted(options)
     if os.environ.get("VCLR_FREEZE"):
         FROZEN.write_text("\n".join(found) + "\n")
     assert found == FROZEN.read_text().splitlines()
