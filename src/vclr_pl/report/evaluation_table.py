@@ -10,6 +10,8 @@ from vclr_pl.report.result_record import ResultRecord
 from vclr_pl.report.result_table import metric_title
 from vclr_pl.report.retrieval_page import Figure
 
+HEADLINES = ("_r1", "_r5", "_map", "_top1")
+
 
 def evaluation_table(record: ResultRecord) -> Table:
     """Metric, percent, and the interval over resampled queries."""
@@ -29,4 +31,7 @@ def interval(ends: list[float] | tuple[float, float] | None) -> str:
 
 def metric_figures(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> list[Figure]:
     """The same for the page."""
-    return [Figure(metric_title(name), f"{value:.1f}%", interval(intervals.get(name))) for name, value in metrics.items()]
+    return [
+        Figure(metric_title(name), f"{value:.1f}%", interval(intervals.get(name)), headline=name.endswith(HEADLINES))
+        for name, value in metrics.items()
+    ]

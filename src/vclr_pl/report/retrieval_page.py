@@ -61,6 +61,7 @@ class Figure:
     name: str
     value: str
     interval: str = ""
+    headline: bool = True  # the others are folded away
 
 
 @dataclass(frozen=True)

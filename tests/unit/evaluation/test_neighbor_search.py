@@ -84,3 +84,22 @@ def test_no_matrix_of_all_queries_by_all_gallery_rows_stands_in_memory(monkeypat
     features = torch.randn(100, 3, generator=torch.Generator().manual_seed(3))
     nearest_neighbors(gallery_GF=features, query_QF=features, neighbors=2)
     assert max(largest) <= 8 * (16 + 2 + neighbor_search.SPARE_CANDIDATES)
+
+
+def test_where_float32_cannot_tell_float64_decides() -> None:
+    """All candidates lie within float32's error of one another, and the true order is told by the last digits."""
+    generator = torch.Generator().manual_seed(4)
+    near = torch.ones(60, 64) + 1e-6 * torch.randn(60, 64, generator=generator)
+    found = nearest_neighbors(gallery_GF=near, query_QF=torch.ones(1, 64), neighbors=3)
+    assert found.index.tolist() == sorted_by_hand(near, torch.ones(1, 64), 3)
+
+
+def test_random_features_with_ties_equal_a_full_sort_in_float64() -> None:
+    generator = torch.Generator().manual_seed(5)
+    gallery = torch.randn(700, 33, generator=generator)
+    gallery[200:500] = gallery[torch.randint(0, 200, (300,), generator=generator)]
+    query = torch.cat((gallery[::50], torch.randn(20, 33, generator=generator)))
+    unit = torch.nn.functional.normalize
+    cosine = (unit(query.double(), dim=1) @ unit(gallery.double(), dim=1).T).div(1e-10).round()
+    expected = torch.sort(cosine, dim=1, descending=True, stable=True).indices[:, :50]
+    assert torch.equal(nearest_neighbors(gallery_GF=gallery, query_QF=query, neighbors=50).index, expected)

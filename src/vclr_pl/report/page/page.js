@@ -26,16 +26,37 @@
   function film(index, { whole, label }) {
     const video = videos[index];
     const still = picture(video[MEDIA]);
-    const shown = whole ? video[FRAMES] : 1;
-    const button = make("button", { class: whole ? "film" : "film still", type: "button", "aria-label": label });
-    button.style.aspectRatio = `${Math.max(1, video[WIDTH] * shown)} / ${Math.max(1, video[HEIGHT])}`;
+    const width = Math.max(1, video[WIDTH]), height = Math.max(1, video[HEIGHT]);
+    const button = make("button", { class: whole ? "film frames" : "film still", type: "button", "aria-label": label });
     if (!still) {
+      button.className = "film";
+      button.style.aspectRatio = `${width} / ${height}`;
       button.append(make("span", { class: "gone", text: "no picture" }));
       button.disabled = true;
       return button;
     }
-    const image = make("img", { src: still, alt: "", decoding: "async" });
-    button.append(image);
+    const image = make("img", { alt: "", decoding: "async" });
+    image.style.aspectRatio = `${width} / ${height}`;
+    const frames = Array.from({ length: whole ? video[FRAMES] : 0 }, (_, place) => {
+      const frame = make("i");
+      frame.style.aspectRatio = image.style.aspectRatio;
+      frame.style.backgroundImage = `url(${still})`;
+      frame.style.backgroundSize = `${100 * video[FRAMES]}% 100%`;
+      frame.style.backgroundPosition = `${video[FRAMES] > 1 ? (100 * place) / (video[FRAMES] - 1) : 0}% 0`;
+      return frame;
+    });
+    const rest = () => {
+      if (whole) button.querySelector("img")?.remove();
+      frames.forEach((frame) => { frame.hidden = false; });
+      if (!whole) image.src = still;
+    };
+    const run = () => {
+      image.src = picture(video[PREVIEW]);
+      frames.forEach((frame) => { frame.hidden = true; });
+      if (whole) button.prepend(image);
+    };
+    button.append(...(whole ? frames : [image]));
+    rest();
     if (video[PREVIEW]) {
       const sign = make("span", { class: "sign", text: "▶ play" });
       button.append(sign);
@@ -43,7 +64,7 @@
       button.play = (on) => {
         if (on === (button.getAttribute("aria-pressed") === "true")) return;
         button.setAttribute("aria-pressed", String(on));
-        image.src = on ? picture(video[PREVIEW]) : still;
+        if (on) run(); else rest();
         sign.textContent = on ? "■ stop" : "▶ play";
       };
       button.addEventListener("click", () => button.play(button.getAttribute("aria-pressed") !== "true"));
@@ -72,7 +93,7 @@
     } else if (!pairs) {
       verdict.append(make("span", { text: `${place + 1}.` }));
     }
-    verdict.append(make("span", { text: similarity.toFixed(pairs ? 4 : 3), title: "cosine similarity, 1 is the same" }));
+    verdict.append(make("span", { text: similarity.toFixed(similarity > 0.99 ? 4 : 3), title: "cosine similarity, 1 is the same" }));
     const name = videos[index][NAME];
     return make("li", { class: kind }, verdict, film(index, { whole: false, label: `Play ${name}` }), caption(index));
   }

@@ -1,0 +1,37 @@
+"""`python -m vclr_pl.report RUNS...`: one table of many results.json, in Markdown or HTML."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs
+from vclr_pl.types import InputError
+
+BAD_INPUT_EXIT_CODE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, or write it to `--output`; 2 where there is no result to read."""
+    parser = argparse.ArgumentParser(prog="python -m vclr_pl.report", description=__doc__)
+    parser.add_argument("runs", nargs="+", help="run folders, results.json files, or folders that hold runs, however deep")
+    parser.add_argument("--output", help="a file; .html makes a page, anything else Markdown; without it Markdown is printed")
+    chosen = parser.parse_args(arguments)
+    try:
+        runs = read_runs(chosen.runs)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT_EXIT_CODE
+    if chosen.output is None:
+        print(comparison_markdown(runs), end="")
+        return 0
+    path = Path(chosen.output)
+    path.write_text(comparison_html(runs) if path.suffix.lower() in (".html", ".htm") else comparison_markdown(runs), encoding="utf-8")
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Many runs side by side: their figures, intervals, and where each encoder came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+
+from vclr_pl.report.result_record import ResultRecord, read_record
+from vclr_pl.report.result_table import metric_title
+from vclr_pl.types import InputError
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A row: its name in the table and its record."""
+
+    name: str
+    record: ResultRecord
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure as text, its interval, and whether it is the best of its column."""
+
+    value: str
+    interval: str = ""
+    best: bool = False
+
+
+def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
+    """The records of run folders, of results.json files, and of all runs below folders, in the order given.
+
+    Raises:
+        InputError: where a path holds no results, or they cannot be read.
+    """
+    files: list[Path] = []
+    for text in paths:
+        path = Path(text).expanduser()
+        found = [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS))
+        if not found:
+            raise InputError(expected=f"a run folder with {RESULTS}", got=text, remedy="Give folders that evaluate or train made.")
+        files += found
+    names = _names(files)
+    return [ComparedRun(name=name, record=_read(file)) for name, file in zip(names, files, strict=True)]
+
+
+def comparison_markdown(runs: Sequence[ComparedRun]) -> str:
+    """A table with a row a run; `40.9 (27.3 to 54.5)` is a figure and its interval, the best of a column is bold."""
+    header, rows = comparison(runs)
+    lines = ["| run | encoder | " + " | ".join(header) + " |", "|---|---|" + "---:|" * len(header)]
+    for name, encoder, cells in rows:
+        shown = [f"**{cell.value}**" if cell.best else cell.value for cell in cells]
+        told = [f"{value} ({cell.interval})" if cell.interval else value for value, cell in zip(shown, cells, strict=True)]
+        lines.append("| " + " | ".join([_escaped(name), _escaped(encoder), *told]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def comparison_html(runs: Sequence[ComparedRun]) -> str:
+    """The same as a page that needs nothing else; names from the disk are shown as text."""
+    header, rows = comparison(runs)
+    folder = resources.files("vclr_pl.report").joinpath("page")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(folder.joinpath("comparison.html.jinja").read_text(encoding="utf-8"))
+    return template.render(header=header, rows=rows)
+
+
+def comparison(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple[str, str, list[Cell]]]]:
+    """Titles of the metrics, and for each run its name, its encoder, and a cell a metric. A training run's baseline is a row of its own."""
+    entries = []
+    for run in runs:
+        if run.record.baseline:
+            entries.append((f"{run.name}, random initialization", "", run.record.baseline, {}))
+        encoder = str(run.record.encoder.get("origin", "")).partition(": ")[0]
+        entries.append((run.name, encoder, run.record.metrics, run.record.intervals))
+    metrics = list(dict.fromkeys(name for _, _, figures, _ in entries for name in figures))
+    best = {name: max(round(figures[name], 1) for _, _, figures, _ in entries if name in figures) for name in metrics}
+    rows = []
+    for name, encoder, figures, intervals in entries:
+        cells = [Cell("-") if metric not in figures else _cell(figures[metric], intervals.get(metric), best[metric]) for metric in metrics]
+        rows.append((name, encoder, cells))
+    return [metric_title(name) for name in metrics], rows
+
+
+def _cell(value: float, interval: list[float] | None, best: float) -> Cell:
+    told = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
+    return Cell(value=f"{value:.1f}", interval=told, best=round(value, 1) == best)
+
+
+def _read(file: Path) -> ResultRecord:
+    try:
+        return read_record(file)
+    except (OSError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(expected=f"results of a run in {file}", got=str(error), remedy="Was it written by this program?") from error
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """The run folders' names, with as many folders above them as it takes to tell them apart."""
+    for depth in range(1, 9):
+        names = ["/".join(file.absolute().parts[-1 - depth : -1]) for file in files]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
