@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
 from vclr_pl import config_path
 from vclr_pl.config_path import config_folder
@@ -22,10 +22,5 @@ def test_the_packaged_copy_comes_first(monkeypatch, tmp_path):
 
 def test_a_broken_installation_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(config_path, "__file__", str(tmp_path / "a" / "b" / "config_path.py"))
-    try:
+    with pytest.raises(FileNotFoundError, match="conf.*install"):
         config_folder()
-    except FileNotFoundError as error:
-        assert str(Path("conf")) in str(error)
-        assert "install" in str(error)
-    else:
-        raise AssertionError("a package without conf/ went unnoticed")
