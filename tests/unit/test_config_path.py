@@ -22,5 +22,5 @@ def test_the_packaged_copy_comes_first(monkeypatch, tmp_path):
 
 def test_a_broken_installation_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(config_path, "__file__", str(tmp_path / "a" / "b" / "config_path.py"))
-    with pytest.raises(FileNotFoundError, match="conf.*install"):
+    with pytest.raises(FileNotFoundError, match=r"conf.*install"):
         config_folder()
