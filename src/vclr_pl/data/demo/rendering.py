@@ -23,7 +23,7 @@ from vclr_pl.data.demo.scene import Appearance, render_scene
 
 VERSION = 1  # of the drawing: raise it whenever a pixel changes
 FRAMES_PER_SECOND = 15
-# Training opens each file 84 times and reads 6 frames here and there: keyframes only, nothing reordered.
+# Training opens each file dozens of times and reads 6 frames here and there: keyframes only, nothing reordered.
 ENCODER_OPTIONS = {"preset": "ultrafast", "tune": "zerolatency", "crf": "18", "g": "1", "x264-params": "log=-1"}
 
 
