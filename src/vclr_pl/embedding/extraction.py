@@ -47,7 +47,7 @@ class FeatureExtraction(lightning.LightningModule):
         on_gpu = self.trainer.strategy.root_device.type == "cuda"
         return self.reading.batches(self.videos, rank=self.trainer.global_rank, ranks=self.trainer.world_size, pin_memory=on_gpu)
 
-    def predict_step(self, batch: VideoFrames, batch_idx: int) -> None:
+    def predict_step(self, batch: VideoFrames, batch_idx: int) -> int:
         del batch_idx
         counts = batch.valid.sum(dim=1).tolist()
         index_of = batch.video_index.tolist()
@@ -60,6 +60,7 @@ class FeatureExtraction(lightning.LightningModule):
             frames={index_of[row]: int(counts[row]) for row in readable},
             broken=broken,
         )
+        return len(batch)  # Lightning takes None for a mistake
 
     def _feature(self, frames: Tensor) -> Tensor:
         """uint8 `[T, *view]`, already cropped, to `[F]`."""

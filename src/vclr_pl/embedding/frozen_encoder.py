@@ -44,6 +44,13 @@ class FrozenEncoder(nn.Module):
                 layer.to(memory_format=torch.channels_last)
         self.eval().requires_grad_(False)
 
+    @property
+    def view_in_words(self) -> str:
+        """Which pixels of which frames it sees."""
+        view = self.view
+        side = "the stored size" if view.short_side_pixels is None else f"a short side of {view.short_side_pixels} pixels"
+        return f"{view.frames} frames a video, center crop of {view.crop_pixels} pixels from {side}"
+
     def transform(self, frames: Tensor) -> Tensor:
         """uint8 RGB `[..., C, H, W]` of any size to float32, cropped and normalized, `[..., C, crop, crop]`."""
         flat = frames.reshape(-1, *frames.shape[-3:])

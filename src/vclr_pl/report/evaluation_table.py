@@ -16,7 +16,7 @@ HEADLINES = ("_r1", "_r5", "_map", "_top1")
 def evaluation_table(record: ResultRecord) -> Table:
     """Metric, percent, and the interval over resampled queries."""
     level = record.encoder.get("level_percent", 95)
-    table = Table(title=f"{record.name}: {record.encoder.get('origin', '')}".rstrip(": "), title_justify="left")
+    table = Table(title=f"{record.name}: {str(record.encoder.get('origin', '')).partition(': ')[0]}".rstrip(": "), title_justify="left")
     table.add_column("percent")
     table.add_column("", justify="right")
     table.add_column(f"{level:g}% interval", justify="right")

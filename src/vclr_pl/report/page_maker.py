@@ -45,9 +45,12 @@ class PageMaker:
         if query is None:
             lead = f"Each of {queries} videos, and the most similar of the others."
         else:
-            lead = f"{queries} quer{'y' if queries == 1 else 'ies'}, each with the most similar of {len(gallery)} gallery videos."
-        if not recall:
-            lead += " No labels on both sides, so nothing is judged right or wrong."
+            who = "One query" if queries == 1 else f"{queries} queries, each"
+            lead = f"{who} with the most similar of {len(gallery)} gallery videos."
+        if recall:
+            lead += " A neighbor of the query's class is right, any other wrong."
+        else:
+            lead += " Without labels on both sides nothing is judged right or wrong."
         if len(shown.rows) < queries:
             lead += f" {len(shown.rows)} queries at equal distances are shown; the figures are of all."
         page = RetrievalPage(

@@ -106,6 +106,7 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
         figures=page.figures,
         notes=[*page.notes, told],
         classes=list(page.class_names),
+        filterable=any(page.videos[row.video].class_number >= 0 for row in page.rows),
         judged=bool(page.recall),
         pairs=page.pairs,
         mapped=bool(page.points),

@@ -53,5 +53,6 @@ def build_reading(config: DictConfig) -> Reading:
     reading = Reading(encoder=encoder, embedder=instantiate(config.embedder), trainer=trainer, folder=Path(config.paths.run))
     if reading.speaks:
         logger.info("encoder: %s", encoder.origin)
+        logger.info("view: %s", encoder.view_in_words)
         write_config(config, reading.folder)
     return reading

@@ -89,7 +89,7 @@
     if (judged) {
       const right = videos[index][CLASS] === videos[row[0]][CLASS];
       kind += right ? " right" : " wrong";
-      verdict.append(make("b", { text: right ? "✓ same class" : "✗ other class" }));
+      verdict.append(make("b", { text: right ? "✓ right" : "✗ wrong", title: right ? "of the query's class" : "of another class" }));
     } else if (!pairs) {
       verdict.append(make("span", { text: `${place + 1}.` }));
     }
@@ -104,7 +104,7 @@
     const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "One video" : "Query" }));
     query.append(film(row[0], { whole: true, label: `Play ${videos[row[0]][NAME]}` }), caption(row[0]));
     const found = make("ol", { class: "found" }, ...row[1].map((_, place) => card(row, place)));
-    const title = pairs ? "Nearly the same" : "Nearest videos, most similar first";
+    const title = pairs ? "Nearly the same" : "Nearest videos, most similar first (1 is the same)";
     element.append(query, make("div", {}, make("p", { class: "kind", text: title }), found));
     return element;
   }
@@ -130,7 +130,7 @@
     current = -1;
     more();
     if (!shown.length) byId("rows").append(make("p", { class: "none", text: rows.length ? "No row fits these choices." : "Nothing was found." }));
-    const what = pairs ? "pairs" : "queries";
+    const one = rows.length === 1, what = pairs ? (one ? "pair" : "pairs") : one ? "query" : "queries";
     byId("count").textContent = shown.length === rows.length ? `${rows.length} ${what}` : `${shown.length} of ${rows.length} ${what}`;
     const link = [["class", chosen.class], ["mistake", chosen.mistake], ["sort", chosen.sort]];
     for (const [id, value] of link) if (byId(id) && byId(id).value !== value) byId(id).value = value;

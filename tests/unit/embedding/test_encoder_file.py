@@ -1,0 +1,76 @@
+"""Every form of a file that an encoder comes in, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.unit.embedding.pretrained_file import ARCHITECTURE, VIEW, small_backbone, write_resnet18, write_run
+
+from vclr_pl.embedding.encoder_file import read_encoder_file
+from vclr_pl.types import InputError
+
+
+@pytest.mark.parametrize("where", [".", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize(("momentum", "seed"), [(False, 0), (True, 1)])
+def test_a_run_or_its_checkpoint(tmp_path: Path, where: str, momentum: bool, seed: int) -> None:
+    found = read_encoder_file(str(write_run(tmp_path / "run") / where), momentum=momentum)
+    expected = small_backbone(seed).state_dict()
+    assert found.backbone.keys() == expected.keys()
+    assert all(torch.equal(found.backbone[name], tensor) for name, tensor in expected.items())
+    assert found.architecture == ARCHITECTURE
+    assert found.view == {name: value for name, value in VIEW.items() if name != "frames"}
+    assert found.clip == {"frames_per_clip": 1, "frame_stride": 1}
+    assert "encoder.heads.inter.0.weight" in found.unused
+    assert ("momentum encoder" if momentum else "query encoder") in found.origin
+
+
+def test_an_exported_backbone(tmp_path: Path) -> None:
+    described = {"architecture": ARCHITECTURE, "size_pixels": 48, "mean": [0.1, 0.2, 0.3], "std": [1, 1, 1], "feature_dim": 8}
+    path = tmp_path / "backbone.safetensors"
+    save_file(small_backbone().state_dict(), path, metadata={name: json.dumps(value) for name, value in described.items()})
+    for given in (path, tmp_path):
+        found = read_encoder_file(str(given), momentum=False)
+        assert (found.architecture, found.view["crop_pixels"], found.view["std"]) == (ARCHITECTURE, 48, [1, 1, 1])
+        assert len(found.backbone) == len(small_backbone().state_dict())
+    with pytest.raises(InputError, match="momentum encoder"):
+        read_encoder_file(str(path), momentum=True)
+
+
+@pytest.mark.parametrize(("form", "words"), [("moco", "MoCo v2"), ("release", "published VCLR"), ("torchvision", "backbone")])
+def test_published_forms(tmp_path: Path, form: str, words: str) -> None:
+    network = write_resnet18(tmp_path / "x.pth", form)
+    found = read_encoder_file(str(tmp_path / "x.pth"), momentum=False)
+    assert found.backbone.keys() == network.state_dict().keys()
+    assert torch.equal(found.backbone["conv1.weight"], network.state_dict()["conv1.weight"])
+    assert words in found.origin
+    assert any(name.startswith("fc") for name in found.unused)
+
+
+def test_the_momentum_encoder_of_moco(tmp_path: Path) -> None:
+    network = write_resnet18(tmp_path / "x.pth", "moco")
+    found = read_encoder_file(str(tmp_path / "x.pth"), momentum=True)
+    assert torch.equal(found.backbone["conv1.weight"], network.state_dict()["conv1.weight"] + 1)
+
+
+def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"layer.weight": torch.zeros(1)}}, tmp_path / "other.pth")
+    (tmp_path / "text.pth").write_text("no weights")
+    (tmp_path / "text.safetensors").write_text("no weights")
+    for name in ("absent", "other.pth", "text.pth", "text.safetensors", "."):
+        with pytest.raises(InputError):
+            read_encoder_file(str(tmp_path / name), momentum=False)
+
+
+def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "executed",)
+
+    torch.save({"state_dict": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(InputError, match="safely"):
+        read_encoder_file(str(tmp_path / "evil.pth"), momentum=False)
+    assert not (tmp_path / "executed").exists()

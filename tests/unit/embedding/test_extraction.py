@@ -1,0 +1,154 @@
+"""Features of real files: exact, once each, in order, kept, and the same after an interruption."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as lightning
+import torch
+from tests.unit.embedding.pretrained_file import small_backbone
+from tests.video_fixture import write_broken, write_video
+
+from vclr_pl.data.decoding.pyav import PyavDecoder
+from vclr_pl.data.manifest import Manifest
+from vclr_pl.embedding.extraction import Embedder, list_digest
+from vclr_pl.embedding.feature_folder import FeatureFolder
+from vclr_pl.embedding.feature_journal import FeatureJournal
+from vclr_pl.embedding.frozen_encoder import FrozenEncoder, load_encoder
+from vclr_pl.embedding.video_reading import ReadingOptions
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    paths = [write_video(tmp_path / "videos" / f"{number}.mp4", frames=3 + number) for number in range(6)]
+    paths.insert(2, write_broken(tmp_path / "videos" / "bad.mp4"))
+    return Manifest.from_pairs([(str(path), number % 2) for number, path in enumerate(paths)], class_names=("even", "odd"))
+
+
+def encoder() -> FrozenEncoder:
+    return load_encoder("random", backbone=small_backbone(), view={"crop_pixels": 32, "frames": 5})
+
+
+def embedder(folder: Path, *, videos_per_batch: int = 2, frames_per_pass: int = 64) -> Embedder:
+    return Embedder(
+        decoding=PyavDecoder(threads=1, short_side_pixels=None),
+        loader=ReadingOptions(videos_per_batch=videos_per_batch, workers=0, prefetch_batches=1),
+        cache=str(folder / "cache"),
+        frames_per_pass=frames_per_pass,
+    )
+
+
+def trainer(folder: Path, **options: Any) -> lightning.Trainer:
+    return lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        use_distributed_sampler=False,
+        **options,
+    )
+
+
+def files(folder: FeatureFolder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.path.iterdir()}
+
+
+def test_features_are_means_over_the_frames_of_each_video(tmp_path: Path, manifest: Manifest) -> None:
+    network = encoder()
+    folder = embedder(tmp_path).embed(manifest, encoder=network, trainer=trainer(tmp_path))
+    table = folder.table()
+    assert table.video_index.tolist() == [0, 1, 3, 4, 5, 6]
+    assert [video.path for video in table.broken] == [manifest.path(2)]
+    for row, index in enumerate(table.video_index.tolist()):
+        with PyavDecoder(threads=1, short_side_pixels=None).open(manifest.path(index)) as reader:
+            frames = reader.frames(network.view.indices(reader.frame_count))
+        expected = network(network.transform(frames)[None])[0]
+        torch.testing.assert_close(table.features[row], expected)
+
+
+class ReadsNothing:
+    """A trainer that may not be asked to read."""
+
+    precision = "32-true"
+
+    def predict(self, *_: Any, **__: Any) -> None:
+        raise AssertionError("nothing is to be read")
+
+
+def test_what_is_kept_is_not_read_again(tmp_path: Path, manifest: Manifest) -> None:
+    first = embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    before = files(first)
+    second = embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=ReadsNothing())
+    assert second.path == first.path
+    assert files(second) == before
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("batches", [0, 1, 3, 6])
+def test_interrupted_and_started_again_it_ends_with_the_same_files(
+    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch, batches: int
+) -> None:
+    whole = embedder(tmp_path / "whole").embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    written: list[int] = []
+    write = FeatureJournal.write
+
+    def write_some(self: FeatureJournal, **what: Any) -> None:
+        if len(written) == batches:
+            self._file.write(b'{"video": 6, "fra')
+            raise StoppedError
+        write(self, **what)
+        written.append(1)
+
+    monkeypatch.setattr(FeatureJournal, "write", write_some)
+    with pytest.raises(StoppedError):
+        embedder(tmp_path / "again", videos_per_batch=1).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    monkeypatch.undo()
+    resumed = embedder(tmp_path / "again", videos_per_batch=3).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    assert files(resumed) == files(whole)
+    assert sorted(files(whole)) == ["features.json", "features.npy", "videos.csv"]
+
+
+def test_a_video_is_the_same_in_any_batch(tmp_path: Path, manifest: Manifest) -> None:
+    made = [
+        embedder(tmp_path / str(videos), videos_per_batch=videos).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+        for videos in (1, 7)
+    ]
+    assert files(made[0]) == files(made[1])
+    passes = embedder(tmp_path / "passes", frames_per_pass=2).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    np.testing.assert_allclose(passes.table().features, made[0].table().features, atol=1e-5)
+
+
+def test_another_encoder_list_or_protocol_is_kept_apart(tmp_path: Path, manifest: Manifest) -> None:
+    made, network = embedder(tmp_path), encoder()
+    described = [
+        made.description(manifest, encoder=network, precision="32-true"),
+        made.description(manifest, encoder=network, precision="bf16-mixed"),
+        made.description(manifest, encoder=load_encoder("random", backbone=small_backbone(1)), precision="32-true"),
+        made.description(manifest, encoder=load_encoder("random", backbone=small_backbone(), view={"frames": 9}), precision="32-true"),
+        made.description(Manifest.from_pairs([(manifest.path(0), 0)]), encoder=network, precision="32-true"),
+    ]
+    assert len({str(one) for one in described}) == len(described)
+
+
+def test_a_file_that_changed_is_another_list(tmp_path: Path, manifest: Manifest) -> None:
+    before = list_digest(manifest)
+    assert list_digest(manifest) == before
+    os.utime(manifest.path(0), (1, 1))
+    assert list_digest(manifest) != before
+
+
+def test_a_folder_of_ones_choice(tmp_path: Path, manifest: Manifest) -> None:
+    folder = embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path), output=str(tmp_path / "mine"))
+    assert np.load(tmp_path / "mine" / "features.npy").shape == (6, 8)
+    assert folder.path == tmp_path / "mine"
