@@ -14,9 +14,7 @@ from vclr_pl.types import InputError
 
 
 def scores_of(right: list[int], label: list[int]) -> QueryScores:
-    return QueryScores(
-        label=torch.tensor(label), values={"top1": torch.tensor(right).double()}, class_mean="mean_class", of_class="top1"
-    )
+    return QueryScores(label=torch.tensor(label), values={"top1": torch.tensor(right).double()}, class_mean="mean_class", of_class="top1")
 
 
 def test_of_a_share_it_is_the_normal_interval() -> None:

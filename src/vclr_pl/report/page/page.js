@@ -129,6 +129,7 @@
     drawn = 0;
     current = -1;
     more();
+    fill();
     if (!shown.length) byId("rows").append(make("p", { class: "none", text: rows.length ? "No row fits these choices." : "Nothing was found." }));
     const one = rows.length === 1, what = pairs ? (one ? "pair" : "pairs") : one ? "query" : "queries";
     byId("count").textContent = shown.length === rows.length ? `${rows.length} ${what}` : `${shown.length} of ${rows.length} ${what}`;
@@ -148,15 +149,39 @@
       if (playing || !entry.isIntersecting) entry.target.querySelectorAll(".film").forEach((one) => one.play && one.play(playing && entry.isIntersecting));
     }
   });
-  new IntersectionObserver((entries) => {
-    if (entries.some((entry) => entry.isIntersecting) && drawn < shown.length) more();
-  }, { rootMargin: "900px" }).observe(byId("more"));
+  // as long as the end of what is drawn is near the window
+  function fill() {
+    while (drawn < shown.length && !byId("view-videos").hidden && byId("more").getBoundingClientRect().top < innerHeight + 900) more();
+  }
+  new IntersectionObserver(fill, { rootMargin: "900px" }).observe(byId("more"));
+  addEventListener("scroll", fill, { passive: true });
 
   function choose(change) {
     Object.assign(chosen, { cell: null }, change);
     select();
   }
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  function showTab(chosenTab) {
+    for (const tab of tabs) {
+      tab.setAttribute("aria-selected", String(tab === chosenTab));
+      tab.tabIndex = tab === chosenTab ? 0 : -1;
+      byId(tab.getAttribute("aria-controls")).hidden = tab !== chosenTab;
+    }
+    fill();
+  }
+  tabs.forEach((tab, place) => {
+    tab.addEventListener("click", () => showTab(tab));
+    tab.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by) return;
+      const next = tabs[(place + by + tabs.length) % tabs.length];
+      showTab(next);
+      next.focus();
+      event.preventDefault();
+    });
+  });
   function goTo() {
+    if (tabs.length) showTab(tabs[0]);
     byId("rows").scrollIntoView({ block: "start" });
     byId("rows").focus({ preventScroll: true });
   }
@@ -185,6 +210,7 @@
       if (event.key === "Escape") event.target.blur();
       return;
     }
+    if (byId("view-videos").hidden) return;
     if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
     else if (event.key === "/") byId("search").focus();

@@ -1,0 +1,191 @@
+"""The page in a browser, as a person uses it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.page.sample_page import CLASSES, HOSTILE, sample_page
+
+Opened = Callable[..., Any]
+
+
+def names(page: Any) -> list[str]:
+    return list(page.locator(".query .name").all_text_contents())
+
+
+def count(page: Any) -> str:
+    return str(page.locator("#count").text_content())
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_opens_in_both_themes_and_on_a_phone(opened: Opened, artifacts: Path, theme: str, width: int) -> None:
+    page = opened(sample_page(), theme=theme, width=width)
+    page.screenshot(path=artifacts / f"retrieval_{theme}_{width}.png", full_page=False)
+    page.click("#tab-classes")
+    page.screenshot(path=artifacts / f"classes_{theme}_{width}.png", full_page=True)
+    page.click("#tab-map")
+    page.locator("#map-panel").screenshot(path=artifacts / f"map_{theme}_{width}.png")
+    page.click("#tab-videos")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(int(part) for part in ground[4:-1].split(",")) > 384) == (theme == "light")
+    assert page.locator("h1").text_content() == "Nearest videos"
+    assert page.locator(".film img").first.evaluate("image => image.complete && image.naturalWidth > 0")
+
+
+def test_right_and_wrong_are_told_by_word_sign_and_line(opened: Opened) -> None:
+    page = opened(sample_page())
+    first, second = page.locator(".row").nth(0).locator(".card").first, page.locator(".row").nth(1).locator(".card").first
+    assert (first.locator("b").text_content(), second.locator("b").text_content()) == ("✗ wrong", "✓ right")
+    style = "card => getComputedStyle(card).borderTopStyle"
+    assert (first.evaluate(style), second.evaluate(style)) == ("dashed", "solid")
+
+
+def test_filters_by_class_mistake_and_name(opened: Opened) -> None:
+    page = opened(sample_page())
+    assert count(page) == "40 queries"
+    page.select_option("#class", label=CLASSES[1])
+    assert count(page) == "13 of 40 queries"
+    page.select_option("#mistake", "wrong")
+    assert count(page) == "3 of 40 queries"  # 4, 16 and 28
+    page.select_option("#class", "")
+    assert count(page) == "10 of 40 queries"
+    page.select_option("#mistake", "right")
+    assert count(page) == "30 of 40 queries"
+    page.select_option("#mistake", "")
+    page.fill("#search", "00011")
+    assert names(page) == ["query/00011.mp4"]
+    page.fill("#search", "nowhere")
+    assert page.locator(".none").text_content() == "No row fits these choices."
+
+
+def test_sorting(opened: Opened) -> None:
+    page = opened(sample_page())
+    page.select_option("#sort", "far")
+    assert names(page)[0] == "query/00039.mp4"
+    page.select_option("#sort", "near")
+    assert names(page)[0] == HOSTILE[0]
+
+
+def test_a_preview_plays_and_stops(opened: Opened) -> None:
+    page = opened(sample_page())
+    film = page.locator(".card .film").first
+    still = film.locator("img").get_attribute("src")
+    film.click()
+    assert film.get_attribute("aria-pressed") == "true"
+    moving = film.locator("img").get_attribute("src")
+    assert moving != still
+    before = film.screenshot()
+    deadline = time.monotonic() + 5
+    while film.screenshot() == before and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    assert film.screenshot() != before or time.monotonic() < deadline
+    film.click()
+    assert film.locator("img").get_attribute("src") == still
+    query = page.locator(".query .film").first
+    query.click()
+    assert query.locator("img").count() == 1
+    query.click()
+    assert query.locator("img").count() == 0
+    page.click("#play")
+    page.wait_for_function("document.querySelectorAll('.film[aria-pressed=true]').length > 3")
+    page.click("#play")
+    page.wait_for_function("document.querySelectorAll('.film[aria-pressed=true]').length === 0")
+
+
+def test_the_keyboard_is_enough(opened: Opened) -> None:
+    page = opened(sample_page())
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.dataset.row") == "1"
+    page.keyboard.press("Enter")
+    assert page.locator(".row").nth(1).locator(".query .film").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("m")
+    assert count(page) == "10 of 40 queries"
+    page.keyboard.press("/")
+    page.keyboard.type("00012")
+    assert names(page) == ["query/00012.mp4"]
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.tagName") == "BODY"
+
+
+def test_bars_and_cells_lead_to_their_queries(opened: Opened) -> None:
+    page = opened(sample_page())
+    page.locator("#tab-videos").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#view-videos").is_hidden()
+    assert page.locator(".recall .value").all_text_contents() == ["71% of 14", "77% of 13", "77% of 13"]
+    page.locator(".recall").nth(2).click()
+    assert count(page) == "13 of 40 queries"
+    page.click("#tab-classes")
+    cell = page.locator("#confusion td:not(.diagonal) button").first
+    expected = cell.text_content()
+    cell.click()
+    assert count(page) == f"{expected} of 40 queries"
+
+
+def test_the_map_shows_videos(opened: Opened) -> None:
+    page = opened(sample_page())
+    page.click("#tab-map")
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#tip .name").text_content()
+    assert page.locator("#tip img").evaluate("image => image.naturalWidth > 0 || !image.complete")
+    page.keyboard.press("Escape")
+    assert page.locator("#tip").is_hidden()
+    page.locator("#map").scroll_into_view_if_needed()
+    box = page.locator("#map").bounding_box()
+    page.mouse.move(box["x"] + 18 + 0.37 * (box["width"] - 36), box["y"] + 18 + (1 - 61 / 96) * (box["height"] - 36))
+    assert page.locator("#tip .name").text_content() == HOSTILE[1]
+
+
+def test_hostile_names_are_text(opened: Opened) -> None:
+    page = opened(sample_page())
+    assert names(page)[: len(HOSTILE)] == [name.replace("\udce9", "\ufffd") for name in HOSTILE]
+    assert page.evaluate("window.broken_in") is None
+    assert page.locator("img[src=x]").count() == 0
+    assert page.locator("#class option").all_text_contents()[1:] == list(CLASSES)
+    assert page.title() == "Nearest videos"
+
+
+def test_rows_come_as_they_are_scrolled_to(opened: Opened) -> None:
+    page = opened(sample_page(queries=200))
+    assert page.locator(".row").count() < 60
+    for _ in range(30):
+        page.mouse.wheel(0, 8000)
+        page.wait_for_timeout(30)
+        if page.locator(".row").count() == 200:
+            break
+    assert page.locator(".row").count() == 200
+
+
+def test_five_thousand_queries_open_within_three_seconds(opened: Opened) -> None:
+    content = sample_page(queries=5000, gallery=5000)
+    started = time.perf_counter()
+    page = opened(content)
+    whole = time.perf_counter() - started
+    timing = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+    print(f"5,000 queries: DOM ready after {timing:.0f} ms, written and opened within {whole:.2f} s")
+    assert timing < 3000
+
+
+def test_without_labels_nothing_is_judged(opened: Opened) -> None:
+    page = opened(sample_page(judged=False))
+    assert page.locator("#mistake, #recall-panel, #confusion-panel, #class").count() == 0
+    assert page.locator(".card b").count() == 0
+    assert page.locator(".card .verdict").first.text_content().startswith("1.")
+
+
+def test_without_previews_strips_remain(opened: Opened) -> None:
+    page = opened(sample_page(), megabytes=0.001)
+    assert page.locator(".film img").count() > 0
+    assert page.locator(".sign").count() == 0
+    page.locator("details.about", has_text="How this was made").locator("summary").click()
+    assert "0 of 70 videos have a preview" in page.locator("details.about").last.text_content()
