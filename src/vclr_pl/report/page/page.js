@@ -242,7 +242,7 @@
     table.append(make("thead", {}, make("tr", {}, make("td"), ...columns.map((label) => make("th", { scope: "col" }, make("span", { text: className(label) }))))));
     table.append(make("tbody", {}, ...labels.map((label) => {
       const total = recall.find(([other]) => other === label)[2];
-      return make("tr", {}, make("th", { scope: "row", text: className(label) }), ...columns.map((predicted) => {
+      return make("tr", {}, make("th", { scope: "row", text: className(label), title: className(label) }), ...columns.map((predicted) => {
         const count = counts.get(`${label} ${predicted}`) || 0;
         const cell = make("td", { class: label === predicted ? "diagonal" : "" });
         if (count) {

@@ -1,0 +1,178 @@
+"""The commands that read collections with a trained encoder, on real files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.embedding.pretrained_file import write_run
+from tests.video_fixture import write_broken, write_video
+
+from vclr_pl.embed import embed
+from vclr_pl.evaluate import evaluate
+from vclr_pl.report.__main__ import main as report
+from vclr_pl.retrieve import retrieve
+from vclr_pl.runner.run import run
+
+QUICK = ["trainer=cpu", "loader.workers=0", "protocol.frames=4", "decoding=pyav"]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`run/`, an encoder; `set/train` and `set/test`, two classes that brightness tells apart; `set/train/dark/bad.mp4` is broken."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    write_run(folder / "run")
+    for split, count in (("train", 5), ("test", 3)):
+        for number in range(count):
+            write_video(folder / "set" / split / "dark" / f"{number}.mp4", frames=4 + number)
+            write_video(folder / "set" / split / "long" / f"{number}.mp4", frames=24 + number)
+    write_broken(folder / "set" / "train" / "dark" / "bad.mp4")
+    return folder
+
+
+def command(places: Path, name: str, *more: str) -> list[str]:
+    here = [f"encoder={places / 'run'}", f"paths.data={places / 'kept'}", f"hydra.run.dir={places / 'runs' / name}"]
+    return [*here, *QUICK, *more]
+
+
+def results(places: Path, name: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads((places / "runs" / name / "results.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def evaluated(places: Path) -> Path:
+    assert run(evaluate, config_name="evaluate", arguments=command(places, "whole", f"data.root={places / 'set'}")) == 0
+    return places / "runs" / "whole"
+
+
+def test_evaluate_leaves_results_and_a_page(places: Path, evaluated: Path) -> None:
+    record = results(places, "whole")
+    assert set(record["metrics"]) == set(record["intervals"])  # type: ignore[call-overload]
+    assert {"retrieval_r1", "retrieval_map", "knn_top5", "linear_mean_class"} <= set(record["metrics"])  # type: ignore[call-overload]
+    assert set(record["by_class"]["retrieval_r1"]) == {"dark", "long"}  # type: ignore[index]
+    assert "0 missing" in record["encoder"]["origin"]  # type: ignore[index]
+    page = (evaluated / "retrieval.html").read_text()
+    assert "6 queries, each with the most similar of 10 gallery videos" in page
+    assert page.count('type="text/plain"') > 10
+
+
+def test_the_second_evaluation_reads_what_is_kept(places: Path, evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = command(places, "second", f"data.root={places / 'set'}", "evaluation=[retrieval,logistic_probe]", "page=null")
+    assert run(evaluate, config_name="evaluate", arguments=arguments) == 0
+    told = capsys.readouterr().out
+    assert told.count("kept in") == 2
+    assert "read " not in told.replace("reading", "")
+    metrics = results(places, "second")["metrics"]
+    assert {name.split("_")[0] for name in metrics} == {"retrieval", "logistic"}  # type: ignore[attr-defined]
+    assert not (places / "runs" / "second" / "retrieval.html").exists()
+
+
+def test_two_processes_say_the_same(places: Path, evaluated: Path) -> None:
+    arguments = command(
+        places, "pair", f"data.root={places / 'set'}", "trainer=ddp_cpu", f"paths.data={places / 'kept_by_pair'}", "page=null"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "vclr_pl.evaluate", *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    one, two = results(places, "whole"), results(places, "pair")
+    assert [one[name] for name in ("metrics", "intervals", "by_class")] == [two[name] for name in ("metrics", "intervals", "by_class")]
+    files = [
+        {
+            path.relative_to(places / kept): path.read_bytes()
+            for path in (places / kept / "features").glob("*/*.*")
+            if "json" not in path.name
+        }
+        for kept in ("kept", "kept_by_pair")
+    ]
+    shared = {path for path in files[0] if path.name in ("features.npy", "videos.csv")} & set(files[1])
+    assert len(shared) == 4
+    assert all(files[0][path] == files[1][path] for path in shared)
+
+
+def test_embed_is_for_numpy(places: Path) -> None:
+    arguments = command(places, "embed", f"data.root={places / 'set' / 'train'}", "data.class_folders=false", f"output={places / 'mine'}")
+    assert run(embed, config_name="embed", arguments=arguments) == 0
+    features = np.load(places / "mine" / "features.npy", mmap_mode="r")
+    with (places / "mine" / "videos.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert (features.shape, features.dtype) == ((10, 8), np.float32)
+    assert [line["row"] for line in lines if line["status"] == "ok"] == [str(row) for row in range(10)]
+    broken = [line for line in lines if line["status"] != "ok"]
+    assert [Path(line["path"]).name for line in broken] == ["bad.mp4"]
+    assert broken[0]["status"].startswith("broken: ")
+    assert {line["label"] for line in lines} == {""}
+
+
+def test_killed_in_the_middle_and_started_again_it_ends_with_the_same_files(places: Path) -> None:
+    root = f"data.root={places / 'set'}"
+    arguments = [*command(places, "killed", root), "loader.videos_per_batch=1"]
+    assert run(embed, config_name="embed", arguments=[*arguments, f"output={places / 'unbroken'}"]) == 0
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.Popen([sys.executable, "-m", "vclr_pl.embed", *arguments, f"output={places / 'killed'}"], env=environment)
+    journal, deadline = places / "killed" / "train" / "journal_00000.jsonl", time.monotonic() + 120
+    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 3) and time.monotonic() < deadline and killed.poll() is None:
+        time.sleep(0.002)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (places / "killed" / "test" / "videos.csv").exists(), "the kill came too late to show anything"
+    assert run(embed, config_name="embed", arguments=[*arguments, f"output={places / 'killed'}"]) == 0
+    ended = [
+        {path.relative_to(places / name): path.read_bytes() for path in sorted((places / name).rglob("*.*"))}
+        for name in ("unbroken", "killed")
+    ]
+    assert ended[0] == ended[1]
+    assert len(ended[0]) == 6
+
+
+def test_retrieve_finds_the_file_itself(places: Path) -> None:
+    query = places / "set" / "train" / "long" / "2.mp4"
+    arguments = command(places, "near", f"gallery.root={places / 'set' / 'train'}", f"query.root={query}", "neighbors=3")
+    assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
+    with (places / "runs" / "near" / "neighbors.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["rank"], line["neighbor"], line["similarity"]) for line in lines][:1] == [("1", str(query), "1.000000")]
+    assert [line["rank"] for line in lines] == ["1", "2", "3"]
+    assert "One query with the most similar of 10 gallery videos" in (places / "runs" / "near" / "retrieval.html").read_text()
+
+
+def test_duplicates_are_pairs(places: Path) -> None:
+    arguments = command(places, "twice", f"gallery.root={places / 'set' / 'train'}", "duplicates=true", "minimum_similarity=0.5")
+    assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
+    with (places / "runs" / "twice" / "duplicates.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    values = [float(line["similarity"]) for line in lines]
+    assert values == sorted(values, reverse=True)
+    assert all(line["first"] < line["second"] for line in lines)
+    assert f"{len(lines)} pairs among 10 videos" in (places / "runs" / "twice" / "duplicates.html").read_text()
+
+
+def test_report_compares(places: Path, evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report([str(evaluated), str(evaluated)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| run | encoder | retrieval R@1 |")
+    assert len(lines) == 4
+    assert report([str(places / "set")]) == 2
+    assert "expected a run folder with results.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [("encoder=absent", "does not exist"), ("encoder=random", "backbone=resnet50"), ("gallery.root=absent", "does not exist")],
+)
+def test_bad_input_is_one_line(places: Path, wrong: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        part for part in command(places, "bad", "gallery.root=" + str(places / "set")) if part.split("=")[0] != wrong.split("=")[0]
+    ]
+    assert run(retrieve, config_name="retrieve", arguments=[*arguments, wrong]) == 2
+    assert told in capsys.readouterr().err
