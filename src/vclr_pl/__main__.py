@@ -4,6 +4,8 @@ from __future__ import annotations
 
 COMMANDS = {
     "python -m vclr_pl.train": "pretrain a video encoder and evaluate it (--help shows every option)",
+    "python -m vclr_pl.check": "read every file ahead, and list those that cannot be read",
+    "python -m vclr_pl.prepare": "copy a data set so that it reads several times as fast",
     "python -m vclr_pl.convert": "weights from one form into another, by name",
 }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from vclr_pl.data.decoding.isolated import IsolatedDecoder
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReadError
+from vclr_pl.data.process_pool import process_count
 
 READABLE, BROKEN = "readable", "broken"
 
@@ -30,13 +31,14 @@ class Readability:
 
 
 def check_readability(
-    *, paths: Iterable[str], decoder: VideoDecoder, processes: int, decode_timeout_seconds: float
+    *, paths: Iterable[str], decoder: VideoDecoder, processes: int | None, decode_timeout_seconds: float
 ) -> Iterator[Readability]:
-    """One row a path, in the order in which they are done, `processes` at a time.
+    """One row a path, in the order in which they are done, `processes` at a time (None: as many as there are cores at hand).
 
     Every frame is decoded, in child processes: a file on which the decoder crashes, or takes more than `decode_timeout_seconds` for one
     frame or to open, is a broken file and no more. Paths are taken as they are needed; closing the iterator stops the work.
     """
+    processes = process_count(processes, key="reading.processes")
     waiting, stop = iter(paths), threading.Event()
     taking, done = threading.Lock(), queue.Queue[Readability | None](maxsize=4 * processes)
 

@@ -74,7 +74,7 @@ class ChildProcess:
             if self._connection.poll(self._timeout_seconds):
                 return self._connection.recv()
         except (EOFError, ConnectionError) as error:
-            raise ChildEndedError(f"the decoder crashed ({_cause_of_death(self._end())})") from error
+            raise ChildEndedError(f"the decoder crashed ({cause_of_death(self._end())})") from error
         except BaseException:
             self._end()  # interrupted: its answer must not be taken for the next question's
             raise
@@ -107,7 +107,7 @@ def _end(process: int, connection: Connection, owner: int) -> int:
     return 0
 
 
-def _cause_of_death(status: int) -> str:
+def cause_of_death(status: int) -> str:
     if os.WIFSIGNALED(status):
         return signal.Signals(os.WTERMSIG(status)).name
     return f"exit status {os.WEXITSTATUS(status)}"
@@ -189,8 +189,8 @@ class _Service:
 def _live(service: _Service) -> None:
     """Ends the process, and never returns into the parent's code."""
     try:
-        _leave_the_parents_ways()
-        _leave_the_parents_pipes(own=service.descriptor)
+        leave_the_parents_ways()
+        leave_the_parents_pipes(own=service.descriptor)
         service.run()
     except (EOFError, ConnectionError):
         os._exit(0)
@@ -198,7 +198,7 @@ def _live(service: _Service) -> None:
         os._exit(1)
 
 
-def _leave_the_parents_ways() -> None:
+def leave_the_parents_ways() -> None:
     """No handlers, no core file, no words on the terminal: the parent tells what became of the child."""
     for name in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGABRT", "SIGILL", "SIGTERM", "SIGCHLD", "SIGALRM"):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
@@ -216,7 +216,7 @@ def _leave_no_core_file() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _leave_the_parents_pipes(*, own: int) -> None:
+def leave_the_parents_pipes(*, own: int) -> None:
     """A pipe is closed when its last holder closes it: neither a sibling's end nor a loader's shall wait for this process.
 
     The numbers stay taken, by /dev/null, because objects that were inherited still hold them and may close them later.

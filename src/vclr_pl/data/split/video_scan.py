@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vclr_pl.types import InputError
@@ -32,6 +32,11 @@ def data_folder(root: str | os.PathLike[str], *, key: str = "data.root") -> Path
 
 def scan_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Video files below `folder`, relative to it, folder by folder in alphabetical order; links are followed, loops are not."""
+    return scan_files(folder, wanted=is_video)
+
+
+def scan_files(folder: str | os.PathLike[str], *, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """As `scan_videos`, for files of any `wanted` name."""
     top, visited = os.fspath(folder), set()
     for current, folders, files in os.walk(top, followlinks=True):
         status = os.stat(current)  # noqa: PTH116
@@ -42,7 +47,7 @@ def scan_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         relative = os.path.relpath(current, top)
         prefix = "" if relative == "." else relative + os.sep
-        yield from (prefix + name for name in sorted(files) if is_video(name))
+        yield from (prefix + name for name in sorted(files) if wanted(name))
 
 
 def no_videos(folder: Path) -> InputError:
