@@ -12,11 +12,10 @@ import rich
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vclr_pl.evaluation.neighbor_search import nearest_neighbors
 from vclr_pl.evaluation.scoring import Scores, score
-from vclr_pl.report.evaluation_table import evaluation_table, metric_figures
+from vclr_pl.report.evaluation_table import evaluation_record, evaluation_table, metric_figures
 from vclr_pl.report.page_maker import PageMaker
-from vclr_pl.report.result_record import ResultRecord, write_record
+from vclr_pl.report.result_record import write_record
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import Reading, build_reading
@@ -50,33 +49,20 @@ def evaluate(config: DictConfig) -> None:
 
 def write_page(config: DictConfig, reading: Reading, splits: Any, found: Scores, gallery: FeatureTable, query: FeatureTable | None) -> Path:
     """The page of the test videos' neighbors, or, without a test list, of each training video's."""
-    options = instantiate(config.page)
-    near = nearest_neighbors(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=options.neighbors)
     maker = PageMaker(
-        options=options,
+        options=instantiate(config.page),
         pictures=instantiate(config.preview).pictures,
         manifests={"gallery": splits.train, "query": splits.test},
         origin=reading.encoder.origin,
     )
-    path = reading.folder / "retrieval.html"
-    maker.write_neighbors(path, gallery=gallery, query=query, found=near, figures=metric_figures(found.metrics, found.intervals))
-    logger.info("page: %s", path)
-    return path
+    figures = metric_figures(found.metrics, found.intervals)
+    return maker.write_search(reading.folder / "retrieval.html", gallery=gallery, query=query, figures=figures)
 
 
 def report(config: DictConfig, reading: Reading, found: Scores, *, seconds: dict[str, float]) -> None:
     """Write results.json and print the table."""
-    described: dict[str, Any] = {"origin": reading.encoder.origin, "path": config.encoder, "level_percent": config.bootstrap.level_percent}
-    record = ResultRecord(
-        name=config.name,
-        metrics=found.metrics,
-        baseline={},
-        provenance=provenance(config),
-        timings_seconds=seconds,
-        intervals={name: list(ends) for name, ends in found.intervals.items()},
-        by_class=found.by_class,
-        encoder=described,
-    )
+    described = {"origin": reading.encoder.origin, "path": config.encoder, "level_percent": config.bootstrap.level_percent}
+    record = evaluation_record(name=config.name, found=found, provenance=provenance(config), timings_seconds=seconds, encoder=described)
     write_record(record, reading.folder / "results.json")
     if record.metrics:
         rich.get_console().print(evaluation_table(record))

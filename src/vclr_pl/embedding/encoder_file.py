@@ -129,8 +129,8 @@ def _run_config(checkpoint: Path) -> dict[str, Any]:
     return {}
 
 
-def _view_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
-    known = config.get("evaluation_view", {})
+def _view_of_run(described: Mapping[str, Any]) -> dict[str, Any]:
+    known = described.get("evaluation_view", {})
     return {name: known[name] for name in ("crop_pixels", "short_side_pixels", "mean", "std") if name in known}
 
 

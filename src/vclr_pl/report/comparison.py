@@ -73,7 +73,7 @@ def comparison_html(runs: Sequence[ComparedRun]) -> str:
 
 def comparison(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple[str, str, list[Cell]]]]:
     """Titles of the metrics, and for each run its name, its encoder, and a cell a metric. A training run's baseline is a row of its own."""
-    entries = []
+    entries: list[tuple[str, str, dict[str, float], dict[str, list[float]]]] = []
     for run in runs:
         if run.record.baseline:
             entries.append((f"{run.name}, random initialization", "", run.record.baseline, {}))

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rich.table import Table
 
+from vclr_pl.evaluation.scoring import Scores
 from vclr_pl.report.result_record import ResultRecord
 from vclr_pl.report.result_table import metric_title
 from vclr_pl.report.retrieval_page import Figure
 
 HEADLINES = ("_r1", "_r5", "_map", "_top1")
+
+
+def evaluation_record(
+    *, name: str, found: Scores, provenance: dict[str, Any], timings_seconds: dict[str, float], encoder: dict[str, Any]
+) -> ResultRecord:
+    """What results.json keeps of an evaluation; `encoder` tells its origin, path, and the level of the intervals."""
+    return ResultRecord(
+        name=name,
+        metrics=found.metrics,
+        baseline={},
+        provenance=provenance,
+        timings_seconds=timings_seconds,
+        intervals={metric: list(ends) for metric, ends in found.intervals.items()},
+        by_class=found.by_class,
+        encoder=encoder,
+    )
 
 
 def evaluation_table(record: ResultRecord) -> Table:

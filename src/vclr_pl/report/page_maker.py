@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vclr_pl.evaluation.near_duplicates import Pairs
-from vclr_pl.evaluation.neighbor_search import Neighbors
+from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors
 from vclr_pl.report.page_content import PageOptions, Place, ShownRows, judgments, page_of, shown_neighbors, shown_pairs
 from vclr_pl.report.retrieval_page import Figure, RetrievalPage, VideoPictures, write_page
 from vclr_pl.types import FeatureTable
@@ -34,6 +34,14 @@ class PageMaker:
     pictures: PictureSource
     manifests: Mapping[str, Any]
     origin: str
+
+    def write_search(self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, figures: Sequence[Figure]) -> Path:
+        """The page of a retrieval that is still to be made, by the exact search."""
+        query_QF = None if query is None else query.features
+        found = nearest_neighbors(gallery_GF=gallery.features, query_QF=query_QF, neighbors=self.options.neighbors)
+        self.write_neighbors(path, gallery=gallery, query=query, found=found, figures=figures)
+        logger.info("page: %s", path)
+        return path
 
     def write_neighbors(
         self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, found: Neighbors, figures: Sequence[Figure] = ()

@@ -1,0 +1,51 @@
+"""One table of many runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs
+from vclr_pl.report.result_record import ResultRecord, write_record
+from vclr_pl.types import InputError
+
+
+def write(folder: Path, **parts: dict[str, object]) -> Path:
+    record = {"name": "x", "metrics": {}, "baseline": {}, "provenance": {}, "timings_seconds": {}, **parts}
+    write_record(ResultRecord(**record), folder / "results.json")  # type: ignore[arg-type]
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    write(tmp_path / "a" / "1", metrics={"retrieval_r1": 40.0}, intervals={"retrieval_r1": [30.0, 50.0]}, encoder={"origin": "random: x"})
+    write(tmp_path / "b" / "1", metrics={"retrieval_r1": 60.04, "knn_top1": 5.0}, baseline={"knn_top1": 5.01})
+    write(tmp_path / "b" / "<i>|2", metrics={"retrieval_r1": 60.0})
+    return tmp_path
+
+
+def test_markdown(runs: Path) -> None:
+    assert comparison_markdown(read_runs([str(runs / "a" / "1"), str(runs / "b")])).splitlines() == [
+        "| run | encoder | retrieval R@1 | kNN top-1 |",
+        "|---|---|---:|---:|",
+        "| a/1 | random | 40.0 (30.0 to 50.0) | - |",
+        "| b/1, random initialization |  | - | **5.0** |",
+        "| b/1 |  | **60.0** | **5.0** |",
+        "| b/&lt;i>\\|2 |  | **60.0** | - |",
+    ]
+
+
+def test_html_shows_names_as_text(runs: Path) -> None:
+    html = comparison_html(read_runs([str(runs)]))
+    assert "b/&lt;i&gt;|2" in html
+    assert "<i>" not in html
+    assert html.count("★ 60.0") == 2
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"results\.json"):
+        read_runs([str(tmp_path)])
+    (tmp_path / "results.json").write_text('{"other": 1}')
+    with pytest.raises(InputError, match="written by this program"):
+        read_runs([str(tmp_path)])

@@ -1,0 +1,54 @@
+"""Pictures are asked for the videos that are shown, by their place in the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from tests.page.sample_page import DrawnPictures, drawn_pictures
+
+from vclr_pl.evaluation.near_duplicates import near_duplicates
+from vclr_pl.evaluation.neighbor_search import nearest_neighbors
+from vclr_pl.report.page_content import PageOptions
+from vclr_pl.report.page_maker import PageMaker
+from vclr_pl.types import FeatureTable
+
+ASKED: dict[str, list[int]] = {}
+
+
+def pictures(manifest: str, videos: Sequence[int]) -> Mapping[int, DrawnPictures]:
+    ASKED[manifest] = list(videos)
+    return {index: drawn_pictures(index) for index in videos[1:]}  # the first cannot be read
+
+
+def table(features: torch.Tensor, label: int, first_index: int) -> FeatureTable:
+    rows = torch.arange(len(features))
+    paths = tuple(f"/data/{row}.mp4" for row in rows.tolist())
+    return FeatureTable(
+        features=features, label=torch.full((len(rows),), label), video_index=rows + first_index, path=paths, class_names=("a",)
+    )
+
+
+def maker() -> PageMaker:
+    options = PageOptions(neighbors=2, rows=10, map_points=10, maximum_megabytes=5)
+    return PageMaker(options=options, pictures=pictures, manifests={"gallery": "the gallery", "query": "the query"}, origin="<somewhere>")
+
+
+def test_a_page_of_neighbors(tmp_path: Path) -> None:
+    gallery, query = table(torch.eye(4), 0, 100), table(torch.eye(4)[:1], 0, 7)
+    found = nearest_neighbors(gallery_GF=gallery.features, query_QF=query.features, neighbors=3)
+    maker().write_neighbors(tmp_path / "page.html", gallery=gallery, query=query, found=found)
+    html = (tmp_path / "page.html").read_text()
+    assert ASKED == {"the gallery": [100, 101], "the query": [7]}
+    assert "One query with the most similar of 4 gallery videos. A neighbor of the query&#39;s class is right" in html
+    assert "Encoder: &lt;somewhere&gt;" in html
+
+
+def test_a_page_of_pairs(tmp_path: Path) -> None:
+    gallery = table(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), -1, 0)
+    pairs = near_duplicates(features_GF=gallery.features, minimum_similarity=0.9, maximum_pairs=9)
+    maker().write_pairs(tmp_path / "page.html", gallery=gallery, pairs=pairs, minimum_similarity=0.9)
+    html = (tmp_path / "page.html").read_text()
+    assert "1 pairs among 3 videos have a similarity of 0.9 or more" in html
+    assert "Near duplicates" in html
