@@ -3,8 +3,8 @@
 The kernel reaches ceil(3 sigma_max) pixels each way and its weights sum to 1; borders are reflected: `torchvision`'s `gaussian_blur` with
 that kernel size. The published pipeline blurs with PIL, which approximates the same Gaussian by three box blurs and repeats the border.
 
-On a GPU the whole matrices are multiplied, for all views in one call. On a CPU only the blocks that are not zero: 0.5 ms a view of 224
-pixels on a core, against 0.75 ms for a sum of shifted pictures, 0.95 ms for a grouped convolution and 3.4 ms for whole matrices.
+On a GPU the whole matrices are multiplied, for all views in one call. On a CPU the borders are added to the picture, which makes all bands
+of 16 outputs alike, and one call multiplies them: at 224 pixels 0.75 of the time of a sum of shifted pictures, half of a convolution's.
 
 Legend: N views, C channels, H W pixels, L a side's length, K = 2 reach + 1 taps.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 TRUNCATION = 3.0  # standard deviations; 0.3% of the Gaussian lies beyond
-_BLOCK = 32  # rows of a block: the fastest of 16, 32, 64 at 224 pixels
+_BAND = 16  # outputs: the fastest of 8, 16, 28, 32 at 224 pixels
 
 
 def reach_of(sigma_max_pixels: float) -> int:
@@ -32,12 +32,16 @@ def blur_matrix(sigma_N: Tensor, *, length: int, reach: int) -> Tensor:
 
     Raises ValueError where the reflected border would be wider than the picture.
     """
-    if reach >= length:
-        raise ValueError(f"a blur that reaches {reach} pixels needs a picture of more than that, got {length} pixels")
+    _require_length(length, reach=reach)
     offset_K = torch.arange(-reach, reach + 1, device=sigma_N.device)
     weight_NK = torch.exp(-0.5 * (offset_K / sigma_N.clamp_min(1e-3)[:, None]) ** 2)
     weight_NK = weight_NK / weight_NK.sum(dim=1, keepdim=True)
     return (weight_NK @ _places(length, reach, sigma_N.device)).view(-1, length, length)
+
+
+def _require_length(length: int, *, reach: int) -> None:
+    if reach >= length:
+        raise ValueError(f"a blur that reaches {reach} pixels needs a picture of more than that, got {length} pixels")
 
 
 @functools.lru_cache(maxsize=8)
@@ -57,23 +61,25 @@ def blur_batch(pictures_NCHW: Tensor, sigma_N: Tensor, *, reach: int) -> Tensor:
 
 
 def blur_one(picture_CHW: Tensor, sigma_pixels: float, *, reach: int) -> Tensor:
-    """One picture, block by block: for a CPU."""
+    """One picture, band by band: for a CPU. Raises ValueError as `blur_matrix`."""
     channels, height, width = picture_CHW.shape
-    sigma_N = torch.tensor([sigma_pixels])
-    rows = blur_matrix(sigma_N, length=height, reach=reach)[0]
-    columns = rows if width == height else blur_matrix(sigma_N, length=width, reach=reach)[0]
-    between = torch.empty_like(picture_CHW)
-    for start, stop, low, high in _blocks(height, reach):
-        block = rows[start:stop, low:high].expand(channels, -1, -1)
-        torch.bmm(block, picture_CHW[:, low:high], out=between[:, start:stop])
-    blurred = torch.empty(channels * height, width)
-    lines = between.view(channels * height, width)
-    for start, stop, low, high in _blocks(width, reach):
-        torch.mm(lines[:, low:high], columns[start:stop, low:high].T, out=blurred[:, start:stop])
-    return blurred.view(channels, height, width)
+    _require_length(min(height, width), reach=reach)
+    band = _band(sigma_pixels, reach=reach)
+    padded = functional.pad(picture_CHW[None], (reach, reach, reach, reach), mode="reflect")[0]
+    spare = [-length % _BAND for length in (height, width)]  # to whole bands, cut off again
+    if any(spare):
+        padded = functional.pad(padded, (0, spare[1], 0, spare[0]))
+    windows = padded.unfold(1, _BAND + 2 * reach, _BAND).transpose(-1, -2)
+    lines = (band @ windows).flatten(1, 2)[:, :height].flatten(0, 1)
+    windows = lines.unfold(1, _BAND + 2 * reach, _BAND).transpose(0, 1)
+    blurred: Tensor = (windows @ band.T).transpose(0, 1).flatten(1)[:, :width]
+    return blurred.unflatten(0, (channels, height))
 
 
-def _blocks(length: int, reach: int) -> list[tuple[int, int, int, int]]:
-    """(start, stop) of each block of outputs and (low, high) of the inputs that it reads."""
-    starts = range(0, length, _BLOCK)
-    return [(start, min(start + _BLOCK, length), max(0, start - reach), min(length, start + _BLOCK + reach)) for start in starts]
+def _band(sigma_pixels: float, *, reach: int) -> Tensor:
+    """`[band, band + 2 reach]`: the weights of a band's outputs, the same for every band."""
+    offset_K = torch.arange(-reach, reach + 1)
+    weight_K = torch.exp(-0.5 * (offset_K / max(sigma_pixels, 1e-3)) ** 2)
+    band = torch.zeros(_BAND, _BAND + 2 * reach)
+    band.as_strided((_BAND, len(weight_K)), (_BAND + 2 * reach + 1, 1)).copy_(weight_K / weight_K.sum())
+    return band

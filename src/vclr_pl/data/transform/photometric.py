@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vclr_pl.data.transform.batch_memory import empty_pictures
 from vclr_pl.data.transform.blur import blur_batch, blur_one, reach_of
 from vclr_pl.data.transform.color import blend_, gray, shift_hue_
 
@@ -90,7 +91,7 @@ class Photometric:
 
     def _apply_one_by_one(self, views_NCHW: Tensor, parameters_NP: Tensor) -> Tensor:
         """On a CPU a view stays in the cache from its first operation to its last, and what it does not need is left out."""
-        prepared = torch.empty(views_NCHW.shape, dtype=torch.float32)
+        prepared = empty_pictures(views_NCHW.shape)
         slots = blend_slots(parameters_NP).tolist()
         mean, std = (_column(values, prepared.device) for values in (self.mean, self.std))
         for view, row, blends, target in zip(views_NCHW, parameters_NP.tolist(), slots, prepared, strict=True):
