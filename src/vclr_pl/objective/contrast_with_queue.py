@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
-from vclr_pl.op.info_nce import ContrastLogits, contrast_logits, info_nce, top1_accuracy
+from vclr_pl.op.info_nce import ContrastLogits, contrast_logits, info_nce, positive_logits, share_above
+from vclr_pl.op.negative_pool import pool_negatives
 from vclr_pl.op.similarity import contrast_metrics
 from vclr_pl.types import Contrast, Projections, TermOutput
 
@@ -33,22 +34,30 @@ class ContrastWithQueue(nn.Module):
         return self.head
 
     def logits(self, contrast: Contrast) -> ContrastLogits:
-        """Logits over the temperature, `[V, B]` and `[B, K]`."""
-        if contrast.queue is None:
-            raise ValueError(f"the {self.head} term contrasts with a queue, and none came")
-        positive_VBD = contrast.key if contrast.key.dim() == 3 else contrast.key.unsqueeze(0)
+        """All logits over the temperature, `[V, B]` and `[B, K]`; the loss itself never holds the negatives' all at once."""
         return contrast_logits(
             query_ND=contrast.query,
-            positive_VND=positive_VBD,
-            negative_KD=contrast.queue,
+            positive_VND=_stacked(contrast.key),
+            negative_KD=self.rows(contrast),
             temperature=self.temperature,
             masked_NK=contrast.own_video,
         )
 
     def forward(self, projections: Projections) -> TermOutput:
         contrast = projections.by_head[self.head]
-        logits = self.logits(contrast)
-        nearest_key_BD = contrast.key[0] if contrast.key.dim() == 3 else contrast.key
-        assert contrast.queue is not None
-        metrics = contrast_metrics(query_BD=contrast.query, key_BD=nearest_key_BD, queue_KD=contrast.queue)
-        return TermOutput(loss=info_nce(logits), metrics={"accuracy": top1_accuracy(logits), **metrics})
+        rows_KD, keys_VBD = self.rows(contrast), _stacked(contrast.key)
+        positive_VB = positive_logits(query_ND=contrast.query, positive_VND=keys_VBD, temperature=self.temperature)
+        negatives = pool_negatives(query_ND=contrast.query, negative_KD=rows_KD, temperature=self.temperature, masked_NK=contrast.own_video)
+        loss = info_nce(positive_VN=positive_VB, negative_logsumexp_N=negatives.logsumexp)
+        metrics = contrast_metrics(query_BD=contrast.query, key_BD=keys_VBD[0], queue_KD=rows_KD)
+        return TermOutput(loss=loss, metrics={"accuracy": share_above(positive_VB, negatives.maximum), **metrics})
+
+    def rows(self, contrast: Contrast) -> Tensor:
+        """The queue's rows `[K, D]`."""
+        if contrast.queue is None:
+            raise ValueError(f"the {self.head} term contrasts with a queue, and none came")
+        return contrast.queue
+
+
+def _stacked(keys: Tensor) -> Tensor:
+    return keys if keys.dim() == 3 else keys.unsqueeze(0)

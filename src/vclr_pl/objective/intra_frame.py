@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import nn
 
-from vclr_pl.op.info_nce import ContrastLogits, info_nce, top1_accuracy
+from vclr_pl.op.info_nce import ContrastLogits, info_nce, share_above
 from vclr_pl.types import Contrast, Projections, TermOutput
 
 
@@ -38,6 +37,6 @@ class IntraFrame(nn.Module):
     def forward(self, projections: Projections) -> TermOutput:
         contrast = projections.by_head[self.head]
         logits = self.logits(contrast)
-        with torch.no_grad():
-            metrics = {"accuracy": top1_accuracy(logits)}
-        return TermOutput(loss=info_nce(logits), metrics=metrics)
+        other_SB = logits.negative.squeeze(-1)
+        loss = info_nce(positive_VN=logits.positive, negative_logsumexp_N=other_SB)
+        return TermOutput(loss=loss, metrics={"accuracy": share_above(logits.positive, other_SB)})

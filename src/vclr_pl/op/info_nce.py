@@ -29,27 +29,35 @@ class ContrastLogits:
         return torch.cat([self.positive.unsqueeze(-1).to(negative_VNK.dtype), negative_VNK], dim=-1).flatten(0, 1)
 
 
+def positive_logits(*, query_ND: Tensor, positive_VND: Tensor, temperature: float) -> Tensor:
+    """`[V, N]`, in the features' own precision."""
+    return (query_ND * positive_VND).sum(-1) / temperature
+
+
 def contrast_logits(
     *, query_ND: Tensor, positive_VND: Tensor, negative_KD: Tensor, temperature: float, masked_NK: Tensor | None = None
 ) -> ContrastLogits:
-    """Logits of unit-norm features. The product with the negatives runs in the autocast dtype, the positives in full.
+    """All logits of unit-norm features at once; for long queues see `negative_pool`.
 
     `masked_NK` is True where a negative must not count (for instance a queue row of the query's own video).
     """
-    positive_VN = (query_ND * positive_VND).sum(-1) / temperature
     negative_NK = torch.mm(query_ND / temperature, negative_KD.t())
     if masked_NK is not None:
         negative_NK = negative_NK.masked_fill(masked_NK, float("-inf"))
+    positive_VN = positive_logits(query_ND=query_ND, positive_VND=positive_VND, temperature=temperature)
     return ContrastLogits(positive=positive_VN, negative=negative_NK)
 
 
-def info_nce(logits: ContrastLogits) -> Tensor:
-    """Mean over V and N of -log(exp(p) / (exp(p) + sum_k exp(n_k))), in float32 or wider."""
-    positive_VN = at_least_float32(logits.positive)
-    negative_VN = torch.logsumexp(at_least_float32(logits.negative), dim=-1)
-    return torch.nn.functional.softplus(negative_VN - positive_VN, threshold=30.0).mean()
+def info_nce(*, positive_VN: Tensor, negative_logsumexp_N: Tensor) -> Tensor:
+    """Mean over V and N of -log(exp(p) / (exp(p) + sum_k exp(n_k))), in float32 or wider.
+
+    `negative_logsumexp_N` may also be `[V, N]`, where each positive has negatives of its own.
+    """
+    gap_VN = at_least_float32(negative_logsumexp_N) - at_least_float32(positive_VN)
+    return torch.nn.functional.softplus(gap_VN, threshold=30.0).mean()
 
 
-def top1_accuracy(logits: ContrastLogits) -> Tensor:
+@torch.no_grad()
+def share_above(positive_VN: Tensor, highest_negative_N: Tensor) -> Tensor:
     """Share of positives that beat every negative, in percent (a tie is a miss)."""
-    return 100.0 * (logits.positive > logits.negative.amax(-1)).float().mean()
+    return 100.0 * (positive_VN > highest_negative_N).float().mean()

@@ -11,5 +11,4 @@ from torch import Tensor
 @torch.no_grad()
 def follow(own: Sequence[Tensor], other: Sequence[Tensor], *, momentum: float) -> None:
     """own <- momentum x own + (1 - momentum) x other, element by element (MoCo, eq. 2)."""
-    torch._foreach_mul_(list(own), momentum)
-    torch._foreach_add_(list(own), list(other), alpha=1.0 - momentum)
+    torch._foreach_lerp_(list(own), list(other), 1.0 - momentum)

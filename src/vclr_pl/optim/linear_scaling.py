@@ -24,11 +24,17 @@ class LinearScaledSGD:
         return self.lr * global_batch_size / self.reference_batch_size
 
     def build(self, *, parameters: Iterable[nn.Parameter], global_batch_size: int) -> torch.optim.Optimizer:
-        """The optimizer over `parameters`, updated as one list (`foreach`)."""
+        """The optimizer over `parameters`: one pass over them on a CPU, lists at once elsewhere.
+
+        A fused update unscales gradients by itself, which Lightning cannot clip under 16-mixed; a CPU has no such precision.
+        """
+        trained = list(parameters)
+        on_cpu = all(parameter.device.type == "cpu" for parameter in trained)
         return torch.optim.SGD(
-            parameters,
+            trained,
             lr=self.scaled_lr(global_batch_size=global_batch_size),
             momentum=self.momentum,
             weight_decay=self.weight_decay,
-            foreach=True,
+            fused=on_cpu,
+            foreach=not on_cpu,
         )

@@ -1,0 +1,74 @@
+"""The negatives' part of InfoNCE over a long queue: read once, block by block, nothing of size N x K kept.
+
+    logsumexp_k(q . n_k / t)   and its gradient   sum_k softmax_k n_k / t
+
+Both come from one pass (a running maximum, as in Milakov and Gimelshein 2018): the gradient is known before backward asks for it, so the
+N x K logits are never stored, and a block's logits stay in the cache from the product to the sum.
+
+Legend: N queries, K negatives, D projection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CPU_BLOCK_ROWS = 8192  # 32 queries x 8,192 rows in float32 are 1 MiB
+FAR_BELOW = -1e30  # stands for the maximum of nothing: finite, so that a block that is masked whole gives no nan
+
+
+@dataclass(frozen=True)
+class NegativePool:
+    """Of each query's negatives, over the temperature: `logsumexp` [N] with gradient, `maximum` [N] without."""
+
+    logsumexp: Tensor
+    maximum: Tensor
+
+
+def pool_negatives(*, query_ND: Tensor, negative_KD: Tensor, temperature: float, masked_NK: Tensor | None = None) -> NegativePool:
+    """Pool the logits of unit-norm features. Products run in the autocast dtype, sums in float32 or wider.
+
+    `masked_NK` is True where a negative must not count. Gradients reach the queries alone: the negatives are a queue's rows.
+    """
+    pooled = _PoolNegatives.apply(query_ND, negative_KD, temperature, masked_NK)
+    return NegativePool(logsumexp=pooled[0], maximum=pooled[1])
+
+
+class _PoolNegatives(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query_ND: Tensor, negative_KD: Tensor, temperature: float, masked_NK: Tensor | None) -> tuple[Tensor, Tensor]:
+        product_dtype = _product_dtype(query_ND)
+        scaled_ND = (query_ND / temperature).to(product_dtype)
+        maximum_N = query_ND.new_full(query_ND.shape[:1], FAR_BELOW)
+        total_N, weighted_ND = torch.zeros_like(maximum_N), torch.zeros_like(query_ND)
+        rows = CPU_BLOCK_ROWS if query_ND.device.type == "cpu" else len(negative_KD)
+        with torch.autocast(query_ND.device.type, enabled=False):
+            for first in range(0, len(negative_KD), rows):
+                block_kD = negative_KD[first : first + rows].to(product_dtype)
+                logits_Nk = torch.mm(scaled_ND, block_kD.t()).to(query_ND.dtype)
+                if masked_NK is not None:
+                    logits_Nk.masked_fill_(masked_NK[:, first : first + rows], float("-inf"))
+                higher_N = torch.maximum(maximum_N, logits_Nk.amax(1))
+                kept_N = torch.exp(maximum_N - higher_N)
+                weight_Nk = logits_Nk.sub_(higher_N.unsqueeze(1)).exp_()
+                total_N = total_N * kept_N + weight_Nk.sum(1)
+                block_ND = torch.mm(weight_Nk.to(product_dtype), block_kD).to(query_ND.dtype)
+                weighted_ND = weighted_ND * kept_N.unsqueeze(1) + block_ND
+                maximum_N = higher_N
+            gradient_ND = weighted_ND / (temperature * total_N.clamp_min(torch.finfo(total_N.dtype).tiny)).unsqueeze(1)
+        ctx.save_for_backward(gradient_ND)
+        ctx.mark_non_differentiable(maximum_N)
+        return maximum_N + torch.log(total_N), maximum_N
+
+    @staticmethod
+    def backward(ctx: Any, upstream_N: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+        (gradient_ND,) = ctx.saved_tensors
+        return upstream_N.unsqueeze(1) * gradient_ND, None, None, None
+
+
+def _product_dtype(query_ND: Tensor) -> torch.dtype:
+    kind = query_ND.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query_ND.dtype

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.unit.objective.drawn import unit_rows
+
+from vclr_pl.op import negative_pool
+from vclr_pl.op.negative_pool import pool_negatives
+
+
+@pytest.mark.parametrize("block_rows", [1, 3, 7, 100])
+@pytest.mark.parametrize("masked", [False, True])
+def test_blocks_give_what_all_logits_at_once_give(block_rows: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(negative_pool, "CPU_BLOCK_ROWS", block_rows)
+    query, rows = unit_rows(5, 4, seed=1).requires_grad_(), unit_rows(17, 4, seed=2)
+    mask = torch.rand(5, 17, generator=torch.Generator().manual_seed(3)) < 0.4 if masked else None
+    pool = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.07, masked_NK=mask)
+    weights = torch.arange(1.0, 6.0, dtype=torch.float64)
+    (own,) = torch.autograd.grad(pool.logsumexp @ weights, query)
+
+    logits = query @ rows.t() / 0.07
+    logits = logits if mask is None else logits.masked_fill(mask, float("-inf"))
+    (whole,) = torch.autograd.grad(logits.logsumexp(1) @ weights, query)
+    torch.testing.assert_close(pool.logsumexp, logits.logsumexp(1), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(pool.maximum, logits.amax(1), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(own, whole, rtol=1e-10, atol=1e-12)
+
+
+def test_a_query_whose_negatives_are_all_masked_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(negative_pool, "CPU_BLOCK_ROWS", 2)
+    query = unit_rows(1, 4, seed=1).requires_grad_()
+    pool = pool_negatives(
+        query_ND=query, negative_KD=unit_rows(5, 4, seed=2), temperature=0.1, masked_NK=torch.ones(1, 5, dtype=torch.bool)
+    )
+    torch.nn.functional.softplus(pool.logsumexp).sum().backward()
+    assert pool.logsumexp.item() == float("-inf")
+    assert query.grad is not None
+    assert query.grad.tolist() == [[0.0, 0.0, 0.0, 0.0]]
+
+
+def test_products_run_in_the_autocast_dtype_and_sums_in_float32() -> None:
+    query, rows = unit_rows(8, 16, seed=1).float().requires_grad_(), unit_rows(300, 16, seed=2).float()
+    exact = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.1)
+    assert rounded.logsumexp.dtype == torch.float32
+    assert not torch.equal(rounded.logsumexp, exact.logsumexp)
+    torch.testing.assert_close(rounded.logsumexp, exact.logsumexp, rtol=0.02, atol=0.02)
