@@ -6,6 +6,10 @@ COMMANDS = {
     "python -m vclr_pl.train": "pretrain a video encoder and evaluate it (--help shows every option)",
     "python -m vclr_pl.check": "read every file ahead, and list those that cannot be read",
     "python -m vclr_pl.prepare": "copy a data set so that it reads several times as fast",
+    "python -m vclr_pl.evaluate": "what an encoder is worth on a data set: retrieval, kNN, linear probe, a page to look at",
+    "python -m vclr_pl.embed": "one feature for each video of a folder, in files for NumPy",
+    "python -m vclr_pl.retrieve": "the nearest videos of a collection, or its near duplicates, as CSV and a page",
+    "python -m vclr_pl.report": "one table of many runs",
     "python -m vclr_pl.convert": "weights from one form into another, by name",
 }
 
