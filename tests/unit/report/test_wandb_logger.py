@@ -25,3 +25,18 @@ def test_without_a_key_it_says_how_to_sync(monkeypatch, tmp_path, caplog):
     assert "wandb sync" in caplog.text
     assert logger._offline
     assert wandb.run is None
+
+
+def test_an_evaluation_is_logged_with_its_page(monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    page = tmp_path / "retrieval.html"
+    page.write_text("<h1>Nearest videos</h1>")
+    logger = room.wandb_logger(project="vclr_pl", name="evaluate", save_dir=str(tmp_path / "run"))
+    try:
+        room.log_evaluation([object(), logger], metrics={"knn_top1": 50.0}, page=page)
+        room.log_evaluation([logger], metrics={}, page=None)
+    finally:
+        wandb.finish()
+    panels = list((tmp_path / "run").glob("wandb/offline-run-*/files/media/html/**/*.html"))
+    assert [panel.read_text() for panel in panels] == ["<h1>Nearest videos</h1>"]
