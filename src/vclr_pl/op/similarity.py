@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vclr_pl.op.precision import unit_norm
+from vclr_pl.op.precision import at_least_float32, unit_norm
 
 SAMPLED_ROWS = 4096  # of a longer queue, evenly spaced: the mean over them costs nothing beside the step
 
@@ -22,14 +22,20 @@ def contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> d
     A positive similarity no higher than that of the batch's other videos is the collapse alarm: the loss can still look
     good then, because the stale queue alone looks different.
     """
-    between_BB = query_BD.detach() @ key_BD.t()
+    query_BD, key_BD, queue_KD = (at_least_float32(features) for features in (query_BD.detach(), key_BD, queue_KD))
+    with torch.autocast(query_BD.device.type, enabled=False):  # bfloat16 knows no 0.79 and 0.80 apart
+        return _contrast_metrics(query_BD=query_BD, key_BD=key_BD, queue_KD=queue_KD)
+
+
+def _contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> dict[str, Tensor]:
+    between_BB = query_BD @ key_BD.t()
     own_B = between_BB.diagonal()
     sampled_KD = queue_KD[:: -(-len(queue_KD) // SAMPLED_ROWS)]
     others = max(len(own_B) * (len(own_B) - 1), 1)
     return {
         "positive_similarity": own_B.mean(),
         "batch_similarity": (between_BB.sum() - own_B.sum()) / others,
-        "queue_similarity": query_BD.detach().mean(0) @ sampled_KD.mean(0),
+        "queue_similarity": query_BD.mean(0) @ sampled_KD.mean(0),
         "batch_accuracy": 100.0 * (between_BB.argmax(1) == torch.arange(len(own_B), device=own_B.device)).float().mean(),
     }
 

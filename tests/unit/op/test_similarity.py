@@ -36,3 +36,11 @@ def test_a_long_queue_is_sampled_evenly() -> None:
     queue[::3, 0] = 1.0  # every third row, and only these, are like the query
     query = torch.tensor([[1.0, 0.0]])
     assert contrast_metrics(query_BD=query, key_BD=query, queue_KD=queue)["queue_similarity"].item() == 1.0
+
+
+def test_autocast_does_not_round_similarities() -> None:
+    query = torch.tensor([[0.8, 0.6]])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        metrics = contrast_metrics(query_BD=query, key_BD=torch.tensor([[1.0, 0.0]]), queue_KD=query)
+    assert metrics["positive_similarity"].item() == pytest.approx(0.8, abs=1e-6)
+    assert metrics["queue_similarity"].item() == pytest.approx(1.0, abs=1e-6)
