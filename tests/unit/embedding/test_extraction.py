@@ -113,9 +113,16 @@ def test_interrupted_and_started_again_it_ends_with_the_same_files(
     monkeypatch.setattr(FeatureJournal, "write", write_some)
     with pytest.raises(StoppedError):
         embedder(tmp_path / "again", videos_per_batch=1).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
-    monkeypatch.undo()
+    resumed_videos: list[int] = []
+
+    def write_and_count(self: FeatureJournal, **what: Any) -> None:
+        resumed_videos.extend([*what["features"], *(index for index, _ in what["broken"])])
+        write(self, **what)
+
+    monkeypatch.setattr(FeatureJournal, "write", write_and_count)
     resumed = embedder(tmp_path / "again", videos_per_batch=3).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
     assert files(resumed) == files(whole)
+    assert resumed_videos == list(range(batches, 7))
     assert sorted(files(whole)) == ["features.json", "features.npy", "videos.csv"]
 
 
