@@ -32,15 +32,16 @@ class Reencoder:
         keyframe_every: frames.
         crf: x264's constant rate factor: 18 looks like the original, 23 is x264's default.
         preset: x264's; what encodes slower takes less room.
+        tune: x264's; `fastdecode` does without the deblocking filter and the arithmetic coder.
         enlarge: whether a video smaller than `short_side_pixels` is enlarged, or keeps its size.
     """
 
-    def __init__(self, *, short_side_pixels: int, keyframe_every: int, crf: int, preset: str, enlarge: bool) -> None:
+    def __init__(self, *, short_side_pixels: int, keyframe_every: int, crf: int, preset: str, tune: str | None, enlarge: bool) -> None:
         for key, value, least in (("short_side_pixels", short_side_pixels, 16), ("keyframe_every", keyframe_every, 1), ("crf", crf, 0)):
             if value < least:
                 raise InputError(expected=f"set_copy.reencoder.{key} of at least {least}", got=str(value), remedy="Correct the value.")
         self.short_side_pixels, self.keyframe_every, self.crf, self.preset = short_side_pixels, keyframe_every, crf, preset
-        self.enlarge = enlarge
+        self.tune, self.enlarge = tune, enlarge
 
     @property
     def settings(self) -> dict[str, object]:
@@ -86,6 +87,8 @@ class Reencoder:
         height, width = self._size(height=first.height, width=first.width)
         every = str(self.keyframe_every)
         options = {"preset": self.preset, "crf": str(self.crf), "bf": "0", "g": every, "keyint_min": every, "sc_threshold": "0"}
+        if self.tune is not None:
+            options["tune"] = self.tune
         written = copy.add_stream("libx264", rate=clock.rate, options=options)
         written.width, written.height, written.pix_fmt = width, height, "yuv420p"
         written.codec_context.time_base = clock.time_base

@@ -72,8 +72,8 @@ def blur_one(picture_CHW: Tensor, sigma_pixels: float, *, reach: int) -> Tensor:
     windows = padded.unfold(1, _BAND + 2 * reach, _BAND).transpose(-1, -2)
     lines = (band @ windows).flatten(1, 2)[:, :height].flatten(0, 1)
     windows = lines.unfold(1, _BAND + 2 * reach, _BAND).transpose(0, 1)
-    blurred: Tensor = (windows @ band.T).transpose(0, 1).flatten(1)[:, :width]
-    return blurred.unflatten(0, (channels, height))
+    blurred: Tensor = (windows @ band.T).transpose(0, 1).flatten(1)[:, :width].unflatten(0, (channels, height))
+    return blurred
 
 
 def _band(sigma_pixels: float, *, reach: int) -> Tensor:

@@ -12,7 +12,7 @@ from vclr_pl.data.prepare.reencode import Reencoder
 from vclr_pl.data.prepare.set_copy import SETTINGS_FILE, CopiedFile, SetCopy, summary
 from vclr_pl.types import InputError
 
-SETTINGS = {"short_side_pixels": 32, "keyframe_every": 8, "crf": 23, "preset": "veryfast", "enlarge": True}
+SETTINGS = {"short_side_pixels": 32, "keyframe_every": 8, "crf": 23, "preset": "veryfast", "tune": "fastdecode", "enlarge": True}
 
 
 class SpitefulReencoder(Reencoder):
