@@ -176,3 +176,16 @@ def test_bad_input_is_one_line(places: Path, wrong: str, told: str, capsys: pyte
     ]
     assert run(retrieve, config_name="retrieve", arguments=[*arguments, wrong]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_real_footage_has_a_feature_or_a_reason(places: Path, real_footage: Path) -> None:
+    arguments = command(places, "real", f"data.root={real_footage}", "data.class_folders=false", f"output={places / 'real'}")
+    arguments = [part for part in arguments if not part.startswith("decoding")]
+    assert run(embed, config_name="embed", arguments=arguments) == 0
+    with (places / "real" / "videos.csv").open(newline="", errors="surrogateescape") as file:
+        lines = list(csv.DictReader(file))
+    features = np.load(places / "real" / "features.npy")
+    assert len(lines) > 0
+    assert len(features) == sum(line["status"] == "ok" for line in lines)
+    assert np.isfinite(features).all()
+    assert all(line["status"] == "ok" or line["status"].startswith("broken: ") for line in lines)
