@@ -76,8 +76,8 @@ class SegmentViews:
     def __len__(self) -> int:
         return self.views.shape[0]
 
-    def to(self, device: torch.device | str, non_blocking: bool = True) -> SegmentViews:
-        return replace(self, **{name: value.to(device, non_blocking=non_blocking) for name, value in _tensors(self).items()})
+    def to(self, device: torch.device | str) -> SegmentViews:
+        return replace(self, **{name: _moved(value, device) for name, value in _tensors(self).items()})
 
     def pin_memory(self) -> SegmentViews:
         return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
@@ -96,11 +96,15 @@ class VideoFrames:
     def __len__(self) -> int:
         return self.frames.shape[0]
 
-    def to(self, device: torch.device | str, non_blocking: bool = True) -> VideoFrames:
-        return replace(self, **{name: value.to(device, non_blocking=non_blocking) for name, value in _tensors(self).items()})
+    def to(self, device: torch.device | str) -> VideoFrames:
+        return replace(self, **{name: _moved(value, device) for name, value in _tensors(self).items()})
 
     def pin_memory(self) -> VideoFrames:
         return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
+
+
+def _moved(tensor: Tensor, device: torch.device | str) -> Any:
+    return tensor.to(device, non_blocking=torch.device(device).type == "cuda")  # elsewhere a copy under way can be read too early
 
 
 def _tensors(batch: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -22,9 +23,17 @@ def gather_stacked(tensor: Tensor) -> Tensor:
     """Equal-shaped tensors of all ranks, `[W, *shape]`, without gradient."""
     if world_size() == 1:
         return tensor.unsqueeze(0)
-    gathered = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(world_size())]
-    dist.all_gather(gathered, tensor.contiguous())
-    return torch.stack(gathered)
+    gathered = tensor.new_empty((world_size(), *tensor.shape))
+    dist.all_gather_into_tensor(gathered.view(-1), tensor.contiguous().view(-1))
+    return gathered
+
+
+@torch.no_grad()
+def broadcast_from_first(tensors: Iterable[Tensor]) -> None:
+    """Overwrite tensors in place by those of rank 0."""
+    if world_size() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)
 
 
 def gather_objects(value: Any) -> list[Any]:

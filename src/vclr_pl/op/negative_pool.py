@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CPU_BLOCK_ROWS = 8192  # 32 queries x 8,192 rows in float32 are 1 MiB
+BLOCK_ROWS = 8192  # 32 queries x 8,192 rows in float32 are 1 MiB; and a sum of so many weights of at most 1 fits float16
 FAR_BELOW = -1e30  # stands for the maximum of nothing: finite, so that a block that is masked whole gives no nan
 
 
@@ -44,13 +44,12 @@ class _PoolNegatives(torch.autograd.Function):
         scaled_ND = (query_ND / temperature).to(product_dtype)
         maximum_N = query_ND.new_full(query_ND.shape[:1], FAR_BELOW)
         total_N, weighted_ND = torch.zeros_like(maximum_N), torch.zeros_like(query_ND)
-        rows = CPU_BLOCK_ROWS if query_ND.device.type == "cpu" else len(negative_KD)
         with torch.autocast(query_ND.device.type, enabled=False):
-            for first in range(0, len(negative_KD), rows):
-                block_kD = negative_KD[first : first + rows].to(product_dtype)
+            for first in range(0, len(negative_KD), BLOCK_ROWS):
+                block_kD = negative_KD[first : first + BLOCK_ROWS].to(product_dtype)
                 logits_Nk = torch.mm(scaled_ND, block_kD.t()).to(query_ND.dtype)
                 if masked_NK is not None:
-                    logits_Nk.masked_fill_(masked_NK[:, first : first + rows], float("-inf"))
+                    logits_Nk.masked_fill_(masked_NK[:, first : first + BLOCK_ROWS], float("-inf"))
                 higher_N = torch.maximum(maximum_N, logits_Nk.amax(1))
                 kept_N = torch.exp(maximum_N - higher_N)
                 weight_Nk = logits_Nk.sub_(higher_N.unsqueeze(1)).exp_()

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 
 class WarmupCosine:
@@ -25,3 +30,27 @@ class WarmupCosine:
             return start + (base_lr - start) * step / warmup_steps
         progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
         return self.minimum_lr + (base_lr - self.minimum_lr) * (1.0 + math.cos(math.pi * progress)) / 2.0
+
+
+class FollowedRate(LRScheduler):
+    """Sets every group's rate to a function of the step; a checkpoint holds the step alone, so a resumed run follows its own config.
+
+    Args:
+        optimizer: whose groups are set.
+        lr_at: learning rate of optimizer step `step`, counted from 0.
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_at: Callable[..., float]) -> None:
+        self.lr_at = lr_at
+        super().__init__(optimizer)
+
+    def get_lr(self) -> Any:
+        return [self.lr_at(step=self.last_epoch)] * len(self.optimizer.param_groups)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last_epoch": self.last_epoch, "_step_count": self._step_count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.last_epoch, self._step_count = state_dict["last_epoch"], state_dict["_step_count"]
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = lr

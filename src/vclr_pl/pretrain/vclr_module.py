@@ -19,12 +19,12 @@ from vclr_pl.encoder.runtime import EncoderRuntime
 from vclr_pl.encoder.video_encoder import VideoEncoder
 from vclr_pl.objective.weighted_sum import WeightedSum
 from vclr_pl.op.batch_shuffle import permutation_of
-from vclr_pl.op.collective import gather_stacked, world_size
+from vclr_pl.op.collective import broadcast_from_first, gather_stacked, world_size
 from vclr_pl.op.precision import unit_norm
 from vclr_pl.op.segment_consensus import segment_consensus
 from vclr_pl.op.similarity import feature_spread
 from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.warmup_cosine import WarmupCosine
+from vclr_pl.optim.warmup_cosine import FollowedRate, WarmupCosine
 from vclr_pl.pretrain.training_length import TrainingLength, training_length
 from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
 from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews
@@ -64,6 +64,7 @@ class VCLRModule(lightning.LightningModule):
         self.encoder = VideoEncoder(backbone=backbone, heads=heads)
         self.momentum_encoder = momentum_encoder(self.encoder)
         self.queues = nn.ModuleDict({name: queue[name](dim=self.encoder.heads[name].dim) for name in objective.queues})
+        self.shuffle_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks once they are seeded alike
         self.awaiting_enqueue: dict[str, Tensor] = {}
         self.awaiting_video_index: Tensor | None = None
         for encoder in (self.encoder, self.momentum_encoder.encoder):
@@ -141,7 +142,7 @@ class VCLRModule(lightning.LightningModule):
     def draw_permutation(self) -> Callable[[int], Tensor]:
         """The shuffles of this batch: from the number of the batch alone, hence equal on all ranks and after a resume."""
         draws = iter(range(self.batches_seen() * 16, (self.batches_seen() + 1) * 16))
-        return lambda rows: permutation_of(size=rows * world_size(), draw=next(draws))
+        return lambda rows: permutation_of(size=rows * world_size(), draw=next(draws), seed=self.shuffle_seed)
 
     def batches_seen(self) -> int:
         return self.trainer.fit_loop.epoch_loop.total_batch_idx if self._trainer is not None else 0
@@ -154,13 +155,18 @@ class VCLRModule(lightning.LightningModule):
         for name, output in outcome.terms.items():
             scalars[f"train/loss_{name}"] = output.loss.detach()
             scalars.update({f"train/{name}_{metric}": value for metric, value in output.metrics.items()})
-        scalars["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        scalars["train/lr"] = torch.full((), lr, device=self.device)  # a float would be copied, and waited for, at every step
         self.log_dict(scalars, batch_size=batch_size)
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
             self.length = training_length(self.trainer)
             self.check_queues(self.length)
+
+    def on_fit_start(self) -> None:
+        """Ranks whose script did not seed them alike would contrast with other negatives each."""
+        broadcast_from_first(self.queues.buffers())
 
     def check_queues(self, length: TrainingLength) -> None:
         """Refuse a queue that one step would overwrite whole.
@@ -185,7 +191,7 @@ class VCLRModule(lightning.LightningModule):
         lr_at = partial(
             self.schedule.lr_at, base_lr=base_lr, steps_per_epoch=self.length.steps_per_epoch, total_steps=self.length.total_steps
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_at(step=step) / base_lr if base_lr else 0.0)
+        scheduler = FollowedRate(optimizer, lr_at)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 

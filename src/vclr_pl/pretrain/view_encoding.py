@@ -3,7 +3,7 @@
 Legend: B videos, S segments, F backbone features, W ranks.
 
 The published step encodes the anchor twice with the query encoder (alone, and within its tuple: same frame, same augmentation)
-and each key view in a pass of its own. `SharedEncoding` encodes each distinct image once: 3 S frames a video on the key
+and each key view in a pass of its own. `SharedEncoding` encodes each distinct image once: 2 S frames a video on the key
 side as before, S instead of S + 1 on the query side, in one pass each. The loss is the same function of the features; what differs
 is the batch whose statistics batch norm uses.
 """

@@ -85,6 +85,7 @@ def load_by_name(module: nn.Module, tensors: Mapping[str, Tensor], *, path: str)
     matched = [name for name in own if name in tensors]
     missing = [name for name in own if name not in tensors]
     _refuse_incomplete_backbone(own, missing, path=path)
+    _refuse_larger_backbone(own, tensors, path=path)
     for name in matched:
         if own[name].shape != tensors[name].shape:
             raise InputError(
@@ -107,6 +108,29 @@ def _refuse_incomplete_backbone(own: Mapping[str, Tensor], missing: Sequence[str
             got=f"{len(absent)} of them missing, the first {absent[0]}",
             remedy="Choose the backbone that the file holds (backbone=...), or another weight format (weight=...).",
         )
+
+
+def _refuse_larger_backbone(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, path: str) -> None:
+    """A deeper network of the same family holds all names of a shallower one, and would pass as it."""
+    odd = [name for name in tensors if name.startswith(BACKBONE + "layer") and name not in own]
+    if odd:
+        raise InputError(
+            expected=f"the backbone of {path}, which has {odd[0].removeprefix(BACKBONE)}",
+            got=f"a smaller one, without {len(odd)} of its tensors",
+            remedy="Choose the backbone that the file holds (backbone=...).",
+        )
+
+
+def tensors_of(content: Any, *, path: str) -> dict[str, Tensor]:
+    """`content` if it is a state dict.
+
+    Raises:
+        InputError: when it is anything but tensors by name.
+    """
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        kind = type(content).__name__ if not isinstance(content, Mapping) else "other things among them"
+        raise InputError(expected=f"tensors by name in {path}", got=kind, remedy="Choose the form that the file has.")
+    return {str(key): value for key, value in content.items()}
 
 
 def read_safely(path: str, *, allowed: Sequence[type] = ()) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from vclr_pl.types import InputError
-from vclr_pl.weight.key_map import BACKBONE, KeyReport, load_by_name, own_names, read_safely, save_atomically
+from vclr_pl.weight.key_map import BACKBONE, KeyReport, load_by_name, own_names, read_safely, save_atomically, tensors_of
 
 
 class LightningCheckpoint:
@@ -27,7 +27,7 @@ class LightningCheckpoint:
             InputError: when the file holds no such encoder.
         """
         content = read_safely(self.path)
-        state: Mapping[str, Tensor] = content.get("state_dict", {}) if isinstance(content, dict) else {}
+        state = tensors_of(content.get("state_dict", {}) if isinstance(content, dict) else content, path=self.path)
         tensors = own_names(state)
         if not any(key.startswith(BACKBONE) for key in tensors):
             raise InputError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vclr_pl.types import InputError
-from vclr_pl.weight.key_map import BACKBONE, HEADS, KeyReport, head_prefix, load_by_name, read_safely
+from vclr_pl.weight.key_map import BACKBONE, HEADS, KeyReport, head_prefix, load_by_name, read_safely, tensors_of
 
 QUERY_ENCODER = "module.encoder_q."
 HEAD = "fc."
@@ -31,7 +31,7 @@ class MocoV2:
             InputError: when the file holds no `module.encoder_q.*`, or anything that would have to be executed.
         """
         content = read_safely(self.path)
-        state = content.get("state_dict", content) if isinstance(content, dict) else {}
+        state = tensors_of(content.get("state_dict", {}) if isinstance(content, dict) else content, path=self.path)
         query = {key.removeprefix(QUERY_ENCODER): tensor for key, tensor in state.items() if key.startswith(QUERY_ENCODER)}
         if not query:
             raise InputError(

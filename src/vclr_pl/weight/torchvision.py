@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from vclr_pl.weight.key_map import BACKBONE, KeyReport, load_by_name, read_safely, save_atomically
+from vclr_pl.weight.key_map import BACKBONE, KeyReport, load_by_name, read_safely, save_atomically, tensors_of
 
 CLASSIFIER = "fc."
 
@@ -23,7 +23,7 @@ class Torchvision:
 
     def read(self) -> dict[str, Tensor]:
         """Backbone tensors by this package's names; a classifier `fc.*` keeps its own name and is reported as unused."""
-        state = read_safely(self.path)
+        state = tensors_of(read_safely(self.path), path=self.path)
         return {key if key.startswith(CLASSIFIER) else BACKBONE + key: tensor for key, tensor in state.items()}
 
     def load_into(self, module: nn.Module) -> KeyReport:

@@ -20,6 +20,7 @@ from vclr_pl.weight.key_map import (
     renamed,
     reversed_prefixes,
     save_atomically,
+    tensors_of,
 )
 
 WRAPPER = "module."  # DistributedDataParallel's prefix, which made the release's own warm start load nothing
@@ -56,7 +57,8 @@ class VclrRelease:
                 got=f"{_keys(content)} in {self.path}",
                 remedy="For a MoCo v2 checkpoint use weight=moco_v2.",
             )
-        return renamed({key.removeprefix(WRAPPER): tensor for key, tensor in content["model"].items()}, PREFIXES)
+        model = tensors_of(content["model"], path=self.path)
+        return renamed({key.removeprefix(WRAPPER): tensor for key, tensor in model.items()}, PREFIXES)
 
     def load_into(self, module: nn.Module) -> KeyReport:
         """Copy into a `VCLRModule`'s query encoder and order classifier; see `key_map.load_by_name`."""

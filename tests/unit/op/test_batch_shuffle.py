@@ -30,7 +30,8 @@ def _shuffle_and_back() -> tuple[list[int], list[int]]:
 
 
 def test_draws_are_permutations_that_differ_and_repeat() -> None:
-    first, second = permutation_of(size=50, draw=1), permutation_of(size=50, draw=2)
+    first, second = permutation_of(size=50, draw=1, seed=0), permutation_of(size=50, draw=2, seed=0)
     assert sorted(first.tolist()) == list(range(50))
     assert first.tolist() != second.tolist()
-    assert first.tolist() == permutation_of(size=50, draw=1).tolist()
+    assert first.tolist() == permutation_of(size=50, draw=1, seed=0).tolist()
+    assert first.tolist() != permutation_of(size=50, draw=1, seed=1).tolist()

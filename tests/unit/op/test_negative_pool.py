@@ -11,7 +11,7 @@ from vclr_pl.op.negative_pool import pool_negatives
 @pytest.mark.parametrize("block_rows", [1, 3, 7, 100])
 @pytest.mark.parametrize("masked", [False, True])
 def test_blocks_give_what_all_logits_at_once_give(block_rows: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(negative_pool, "CPU_BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(negative_pool, "BLOCK_ROWS", block_rows)
     query, rows = unit_rows(5, 4, seed=1).requires_grad_(), unit_rows(17, 4, seed=2)
     mask = torch.rand(5, 17, generator=torch.Generator().manual_seed(3)) < 0.4 if masked else None
     pool = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.07, masked_NK=mask)
@@ -27,7 +27,7 @@ def test_blocks_give_what_all_logits_at_once_give(block_rows: int, masked: bool,
 
 
 def test_a_query_whose_negatives_are_all_masked_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(negative_pool, "CPU_BLOCK_ROWS", 2)
+    monkeypatch.setattr(negative_pool, "BLOCK_ROWS", 2)
     query = unit_rows(1, 4, seed=1).requires_grad_()
     pool = pool_negatives(
         query_ND=query, negative_KD=unit_rows(5, 4, seed=2), temperature=0.1, masked_NK=torch.ones(1, 5, dtype=torch.bool)
@@ -46,3 +46,14 @@ def test_products_run_in_the_autocast_dtype_and_sums_in_float32() -> None:
     assert rounded.logsumexp.dtype == torch.float32
     assert not torch.equal(rounded.logsumexp, exact.logsumexp)
     torch.testing.assert_close(rounded.logsumexp, exact.logsumexp, rtol=0.02, atol=0.02)
+
+
+def test_a_concentrated_queue_does_not_overflow_float16() -> None:
+    """131,072 rows as near as the nearest: their weights sum past what float16 holds, block by block they do not."""
+    query = torch.nn.functional.normalize(torch.ones(1, 4), dim=1).requires_grad_()
+    rows = torch.nn.functional.normalize(torch.ones(131072, 4), dim=1)
+    with torch.autocast("cpu", dtype=torch.float16):
+        pool = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.1)
+    pool.logsumexp.sum().backward()
+    assert query.grad is not None
+    torch.testing.assert_close(query.grad, torch.full((1, 4), 5.0), rtol=0.01, atol=0.0)

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.unit.pretrain.built import small_module
+from tests.unit.weight.published_file import resnet_module
 
+from vclr_pl.backbone.resnet2d import resnet
 from vclr_pl.types import InputError
-from vclr_pl.weight.key_map import load_by_name, renamed, reversed_prefixes
+from vclr_pl.weight.key_map import load_by_name, renamed, reversed_prefixes, tensors_of
 
 
 def test_the_first_prefix_that_matches_wins_and_the_way_back_is_the_inverse() -> None:
@@ -22,3 +24,16 @@ def test_another_shape_is_refused_with_both_shapes() -> None:
     tensors["encoder.heads.inter.2.weight"] = torch.zeros(9, 8)
     with pytest.raises(InputError, match=r"encoder\.heads\.inter\.2\.weight of shape \(4, 8\); got \(9, 8\)"):
         load_by_name(module, tensors, path="some.pth")
+
+
+def test_a_deeper_network_of_the_same_family_is_refused() -> None:
+    module = resnet_module()
+    deeper = {f"encoder.backbone.{name}": value for name, value in resnet(name="resnet34").state_dict().items()}
+    with pytest.raises(InputError, match=r"which has layer1\.2\.conv1\.weight"):
+        load_by_name(module, deeper, path="resnet34.pth")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"weight": 3}, torch.zeros(2)])
+def test_what_is_no_state_dict_is_refused(content: object) -> None:
+    with pytest.raises(InputError, match=r"tensors by name in some\.pth"):
+        tensors_of(content, path="some.pth")
