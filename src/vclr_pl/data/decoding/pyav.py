@@ -145,9 +145,11 @@ class PyavReader(ClosingReader):
 
     def _seek(self, keyframe: int) -> None:
         assert self._container is not None, "the video is closed"
-        # A container may land elsewhere (no index, odd edit lists): step back keyframe by keyframe, at last from the file's start.
-        for earlier in range(keyframe, max(keyframe - 2, -1), -1):
-            self._container.seek(self._scan.keyframe_seek_times[earlier], stream=self._stream, backward=True, any_frame=False)
+        # FFmpeg takes the time of MP4 for a presentation time, of other containers for a decoding time; and a container may land
+        # elsewhere (no index, odd edit lists): step back a keyframe, at last to the file's start.
+        times = [self._scan.times[self._scan.keyframes[keyframe]], *reversed(self._scan.keyframe_seek_times[: keyframe + 1][-2:])]
+        for time in times:
+            self._container.seek(time, stream=self._stream, backward=True, any_frame=False)
             self._decoded, self._position, self._last = self._decode(), -1, None
             self._read()
             if self._position <= self._scan.keyframes[keyframe]:

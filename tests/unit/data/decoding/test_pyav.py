@@ -55,8 +55,10 @@ def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path, ffmpeg):
         assert numbers_shown(reader.frames([0, 44, 20])) == [15, 59, 35]
 
 
-def test_only_what_lies_behind_the_last_keyframe_is_decoded(tmp_path, monkeypatch):
-    with DECODER.open(write_numbered_video(tmp_path / "v.mp4", frames=60, keyframe_every=10, b_frames=0)) as reader:
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_only_what_lies_behind_the_last_keyframe_is_decoded(tmp_path, monkeypatch, suffix, b_frames):
+    with DECODER.open(write_numbered_video(tmp_path / f"v{suffix}", frames=60, keyframe_every=10, b_frames=b_frames)) as reader:
         read, original = [], type(reader)._read
         monkeypatch.setattr(type(reader), "_read", lambda self: (original(self), read.append(self._position)))
         reader.frames([3, 5, 41, 52])
