@@ -27,7 +27,7 @@ def train(config: DictConfig) -> None:
     training = build(config)
     training.evaluation.keep_initialization(training.module)
     if checkpoint is not None:
-        refuse_foreign_checkpoint(checkpoint, parameter_names=training.module.state_dict(), epochs=config.trainer.max_epochs)
+        refuse_foreign_checkpoint(checkpoint, state=training.module.state_dict(), epochs=config.trainer.max_epochs)
         logger.info("continuing from %s", checkpoint)
     elif training.weight is not None:
         logger.info("%s", training.weight.load_into(training.module))

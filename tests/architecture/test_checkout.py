@@ -55,3 +55,9 @@ def test_an_outside_place_is_found():
 
 def test_no_lock_file_is_shipped():
     assert not [name for name in tracked_texts() if re.search(r"(\.lock|requirements[\w-]*\.txt|package-lock\.json)$", name)]
+
+
+def test_the_license_is_there_in_full() -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text
+    assert "END OF TERMS AND CONDITIONS" in text

@@ -23,4 +23,5 @@ def clip_network(*, name: str) -> Any:
     network = torchvision.models.get_model(name, weights=None)
     network.feature_dim = network.fc.in_features
     network.fc = nn.Identity()
+    network.takes_clips = True
     return network

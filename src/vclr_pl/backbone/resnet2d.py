@@ -23,4 +23,5 @@ def resnet(*, name: str) -> Any:
     network = torchvision.models.get_model(name, weights=None)
     network.feature_dim = network.fc.in_features
     network.fc = nn.Identity()
+    network.takes_clips = False
     return network

@@ -31,7 +31,7 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 class PeriodicCheckpoint(ModelCheckpoint):
-    """`epoch_0020.ckpt` and so on, none of them removed.
+    """`epoch_0019.ckpt` (epochs are counted from 0) and so on, none of them removed.
 
     Args:
         folder: of the checkpoints.

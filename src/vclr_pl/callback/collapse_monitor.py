@@ -39,6 +39,7 @@ class CollapseMonitor(lightning.Callback):
         self.gaps: dict[str, float] = {}
         self.times_chance: dict[str, float] = {}
         self.warned: set[str] = set()
+        self.last_step = -1
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -48,7 +49,9 @@ class CollapseMonitor(lightning.Callback):
             InputError: on all ranks together, when the loss of one of them is not finite.
         """
         del pl_module, outputs, batch_idx
-        if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == 1:
+        is_due = trainer.global_step % self.every_n_steps == 0 or trainer.global_step == 1
+        if (is_due and trainer.global_step != self.last_step) or trainer.is_last_batch:  # the last: before last.ckpt is replaced
+            self.last_step = trainer.global_step
             values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
             self.refuse_broken_loss(trainer, values)
             self.observe(values, step=trainer.global_step, videos=len(batch))

@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as lightning
 from torch import nn
 
-from vclr_pl.callback.feature_reading import Measure, measure_encoder
+from vclr_pl.callback.feature_reading import Measure, agree_on_statistics, measure_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class EncoderEvaluation(lightning.Callback):
         self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)
         if self._applies(trainer):
             logger.info("evaluating the trained encoder")
+            agree_on_statistics(pl_module)
             self.metrics = self._measure(trainer, pl_module.features, name="evaluation")
         elif self.enabled and not trainer.datamodule.labeled:  # type: ignore[attr-defined]
             logger.info("the data has no labels: retrieval, kNN and linear probe stay away")

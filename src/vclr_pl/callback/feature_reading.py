@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from vclr_pl.evaluation.feature_extraction import extract_features
+from vclr_pl.op.collective import broadcast_from_first
 from vclr_pl.types import BrokenVideo, FeatureTable
 
 Measure = Callable[..., dict[str, float]]
@@ -35,6 +36,14 @@ def read_features(*, trainer: Any, encoder: Callable[[Tensor], Tensor], split: s
         precision=precision,
         frames_per_pass=frames_per_pass,
     )
+
+
+def agree_on_statistics(module: Any) -> None:
+    """All ranks take rank 0's batch-norm statistics of the query encoder, which are the ones that are saved and exported.
+
+    Training does not read them; but each rank reads its share of the videos, and one table must be of one network.
+    """
+    broadcast_from_first(module.encoder.buffers())
 
 
 def measure_encoder(

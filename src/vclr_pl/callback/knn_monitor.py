@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 
-from vclr_pl.callback.feature_reading import Measure, measure_encoder
+from vclr_pl.callback.feature_reading import Measure, agree_on_statistics, measure_encoder
 
 
 class KnnMonitor(lightning.Callback):
@@ -25,6 +25,7 @@ class KnnMonitor(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not self._is_due(trainer):
             return
+        agree_on_statistics(pl_module)
         features: Any = pl_module.features
         measured = measure_encoder(
             trainer=trainer,

@@ -32,6 +32,7 @@ class RunProgress(lightning.Callback):
         self.live: Live | None = None
         self.figures = Text()
         self.first_step = 0
+        self.last_step = -1
         self.started_seconds = 0.0
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self.console
@@ -39,6 +40,7 @@ class RunProgress(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self.first_step, self.started_seconds = trainer.global_step, time.perf_counter()
+        self.last_step = self.first_step
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
         self.bar.add_task("epoch", total=total_steps(trainer), completed=trainer.global_step)
@@ -52,6 +54,9 @@ class RunProgress(lightning.Callback):
         if not trainer.is_global_zero:
             return
         step, total = trainer.global_step, total_steps(trainer)
+        if step == self.last_step:  # a batch that is only accumulated
+            return
+        self.last_step = step
         if self.live is not None:
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             self.bar.update(self.bar.task_ids[0], completed=step, description=epoch)
@@ -75,8 +80,10 @@ class RunProgress(lightning.Callback):
 
 def total_steps(trainer: Any) -> int:
     """Optimizer steps of the whole run."""
-    steps = math.ceil(int(trainer.num_training_batches) / int(trainer.accumulate_grad_batches)) * int(trainer.max_epochs or 1)
-    return steps if trainer.max_steps in (None, -1) else min(steps, int(trainer.max_steps))
+    steps_per_epoch = math.ceil(int(trainer.num_training_batches) / int(trainer.accumulate_grad_batches))
+    bounds = [steps_per_epoch * trainer.max_epochs] if trainer.max_epochs not in (None, -1) else []
+    bounds += [int(trainer.max_steps)] if trainer.max_steps not in (None, -1) else []
+    return int(min(bounds))
 
 
 def is_due(*, step: int, total: int, lines: int, first: int) -> bool:

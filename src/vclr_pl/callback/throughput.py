@@ -13,24 +13,30 @@ class Throughput(lightning.Callback):
 
     The wait is what the loader's `waiting_seconds` counts: time in which the next batch was asked for and not there yet.
 
+    The time between two epochs, in which monitors read and checkpoints are written, does not count.
+
     Args:
-        every_n_steps: batches of one reading.
+        every_n_steps: optimizer steps of one reading; the logger's own interval, so that it finds them.
     """
 
     def __init__(self, *, every_n_steps: int) -> None:
         self.every_n_steps = every_n_steps
+        self._paused = time.perf_counter()
         self._restart(waited=0.0)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        self._restart(waited=_waited(trainer))
+        self._started += time.perf_counter() - self._paused
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self._paused = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        del outputs, batch_idx
-        self._batches += 1
+        del outputs
         self._videos += len(batch) * trainer.world_size
-        if self._batches < self.every_n_steps:
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if not stepped or trainer.global_step % self.every_n_steps != 0:
             return
         elapsed = time.perf_counter() - self._started
         waited = _waited(trainer)
@@ -45,7 +51,7 @@ class Throughput(lightning.Callback):
 
     def _restart(self, *, waited: float) -> None:
         self._started, self._waited_before = time.perf_counter(), waited
-        self._batches = self._videos = 0
+        self._videos = 0
 
 
 def _waited(trainer: Any) -> float:

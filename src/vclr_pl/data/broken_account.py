@@ -12,7 +12,7 @@ class BrokenAccount:
     """Distinct broken videos of a manifest of `videos`."""
 
     def __init__(self, *, videos: int, max_broken_fraction: float) -> None:
-        self._most = max_broken_fraction * videos
+        self._most = max(1.0, max_broken_fraction * videos)  # one broken video never ends a run, however few there are
         self._total, self._max_broken_fraction = videos, max_broken_fraction
         self._agreed: dict[str, BrokenVideo] = {}
         self._fresh: dict[str, BrokenVideo] = {}

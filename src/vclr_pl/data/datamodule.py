@@ -97,7 +97,8 @@ class VideoDataModule(lightning.LightningDataModule):
 
     @property
     def labeled(self) -> bool:
-        return self._splits.train.labeled
+        """Whether every split has labels to evaluate by."""
+        return self._splits.train.labeled and (self._splits.test is None or self._splits.test.labeled)
 
     @property
     def class_names(self) -> tuple[str, ...]:

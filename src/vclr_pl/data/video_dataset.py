@@ -30,7 +30,7 @@ from vclr_pl.types import BrokenVideo
 
 MOST_REPLACEMENTS = 64  # with a third of the videos broken, 64 in a row are less likely than a disk failure
 
-UNREADABLE = (VideoReadError, VideoTooShortError, OSError)  # a disk or a network share fails with OSError
+UNREADABLE = (VideoReadError, VideoTooShortError, OSError, IndexError)  # a disk fails with OSError, a lying header with IndexError
 
 
 class PhotometryDraw(Protocol):

@@ -40,7 +40,7 @@ class FollowedRate(LRScheduler):
         lr_at: learning rate of optimizer step `step`, counted from 0.
     """
 
-    def __init__(self, optimizer: Optimizer, lr_at: Callable[..., float]) -> None:
+    def __init__(self, optimizer: Optimizer, *, lr_at: Callable[..., float]) -> None:
         self.lr_at = lr_at
         super().__init__(optimizer)
 

@@ -163,6 +163,7 @@ class VCLRModule(lightning.LightningModule):
         if stage == "fit":
             self.length = training_length(self.trainer)
             self.check_queues(self.length)
+            self.check_views(frames_per_clip=self.trainer.datamodule.sampling.frames_per_clip)  # type: ignore[attr-defined]
 
     def on_fit_start(self) -> None:
         """Ranks whose script did not seed them alike would contrast with other negatives each."""
@@ -184,6 +185,20 @@ class VCLRModule(lightning.LightningModule):
                     remedy=f"Set queue.{name}.length to a few times {keys}, or lower loader.batch_size.",
                 )
 
+    def check_views(self, *, frames_per_clip: int) -> None:
+        """Refuse clips for a network of frames, and frames for one of clips; a backbone that does not say what it takes is tried.
+
+        Raises:
+            InputError: when the backbone takes the other kind.
+        """
+        takes_clips = getattr(self.encoder.backbone, "takes_clips", None)
+        if takes_clips is not None and takes_clips != (frames_per_clip > 1):
+            raise InputError(
+                expected="clips for a network of clips, frames for a network of frames",
+                got=f"sampling.frames_per_clip={frames_per_clip} for a backbone that takes {'clips' if takes_clips else 'frames'}",
+                remedy="Use sampling=clips." if takes_clips else "Use sampling=segments, or a backbone of clips such as backbone=r3d_18.",
+            )
+
     def configure_optimizers(self) -> Any:
         parameters = [*self.encoder.parameters(), *self.objective.parameters()]
         optimizer = self.optimizer.build(parameters=parameters, global_batch_size=self.length.global_batch_size)
@@ -191,7 +206,7 @@ class VCLRModule(lightning.LightningModule):
         lr_at = partial(
             self.schedule.lr_at, base_lr=base_lr, steps_per_epoch=self.length.steps_per_epoch, total_steps=self.length.total_steps
         )
-        scheduler = FollowedRate(optimizer, lr_at)
+        scheduler = FollowedRate(optimizer, lr_at=lr_at)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ def build(config: DictConfig) -> Training:
     datamodule = instantiate(config.datamodule)
     evaluation = instantiate(config.evaluation)
     callbacks = [instantiate(node) for node in config.callback.values() if node is not None]
+    keep_earlier_metrics(Path(config.paths.run))
     loggers = [instantiate(node) for node in (config.logger or {}).values() if node is not None]
     trainer = instantiate(config.trainer, callbacks=[*callbacks, evaluation], logger=loggers or False)
     return Training(
@@ -52,6 +55,13 @@ def build(config: DictConfig) -> Training:
         weight=instantiate(config.get("weight")),
         folder=Path(config.paths.run),
     )
+
+
+def keep_earlier_metrics(folder: Path) -> None:
+    """A run that goes on in its own folder must not lose its curve: Lightning's CSV logger removes the file that it finds."""
+    earlier = folder / "metrics.csv"
+    if earlier.is_file() and os.environ.get("LOCAL_RANK", "0") == "0":
+        earlier.rename(folder / f"metrics_until_{time.strftime('%Y-%m-%d_%H-%M-%S', time.localtime(earlier.stat().st_mtime))}.csv")
 
 
 def write_config(config: DictConfig, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +34,27 @@ def checkpoint_path(resume: str | None, *, experiment_folder: Path) -> Path | No
     return path.absolute()
 
 
-def refuse_foreign_checkpoint(path: Path, *, parameter_names: Collection[str], epochs: int) -> None:
+def refuse_foreign_checkpoint(path: Path, *, state: Mapping[str, Any], epochs: int | None) -> None:
     """Open a checkpoint before Lightning does and see that it continues this network's pretraining.
 
     Args:
         path: the file.
-        parameter_names: keys of the module's state.
+        state: the module's, tensors by name.
         epochs: `trainer.max_epochs`.
 
     Raises:
         InputError: when it is no Lightning checkpoint, is of another network or objective, or its run was over.
     """
     checkpoint = _read(path)
-    stored = set(checkpoint["state_dict"])
-    wanted = set(parameter_names)
+    stored, wanted = ({(name, tuple(value.shape)) for name, value in tensors.items()} for tensors in (checkpoint["state_dict"], state))
     if stored != wanted:
-        odd = sorted(wanted - stored) or sorted(stored - wanted)
+        name, shape = (sorted(wanted - stored) or sorted(stored - wanted))[0]
         raise InputError(
             expected=f"a checkpoint of this network ({len(wanted)} tensors)",
-            got=f"{path} with {len(stored)} tensors, {len(wanted & stored)} of them the same (differs: {odd[0]})",
-            remedy="Give the backbone, head and objective it was trained with, or load its weights with weight=...",
+            got=f"{path} with {len(stored)} tensors, {len(wanted & stored)} of them the same (differs: {name} of shape {list(shape)})",
+            remedy="Give the backbone, head, queues and objective it was trained with, or load its weights with weight=...",
         )
-    if 0 < epochs <= checkpoint.get("epoch", -1) + 1:
+    if epochs is not None and 0 < epochs <= checkpoint.get("epoch", -1) + 1:
         raise InputError(
             expected=f"a checkpoint of fewer than trainer.max_epochs={epochs} epochs",
             got=f"{path} after {checkpoint['epoch'] + 1}",

@@ -50,3 +50,12 @@ def test_ranks_agree_and_stop_together(two_processes):
     assert answers[0] == answers[1]
     assert answers[0][0] == (lost(1),)
     assert answers[0][1] == (lost(1), lost(2), lost(3), lost(4))
+
+
+def test_one_broken_video_never_ends_a_run():
+    account = BrokenAccount(videos=9, max_broken_fraction=0.1)
+    account.observe([BrokenVideo(path="a.mp4", backend="pyav", reason="truncated")])
+    account.agree()
+    account.observe([BrokenVideo(path="b.mp4", backend="pyav", reason="truncated")])
+    with pytest.raises(InputError, match="2 so far"):
+        account.agree()

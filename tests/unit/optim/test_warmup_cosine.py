@@ -23,7 +23,7 @@ def test_it_stays_at_the_minimum_past_the_end_and_takes_part_of_an_epoch_to_warm
 def test_a_resumed_rate_follows_its_own_config_from_the_step_it_reached() -> None:
     def made(scale: float) -> tuple[torch.optim.SGD, FollowedRate]:
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=9.0)
-        return optimizer, FollowedRate(optimizer, lambda step: scale * step)
+        return optimizer, FollowedRate(optimizer, lr_at=lambda step: scale * step)
 
     optimizer, rate = made(1.0)
     assert optimizer.param_groups[0]["lr"] == 0.0

@@ -88,3 +88,10 @@ def test_features_are_those_of_the_query_encoders_backbone() -> None:
     module = small_module().eval()
     frames = torch.randn(2, 3, 16, 16)
     torch.testing.assert_close(module.features(frames), module.encoder.backbone(frames))
+
+
+@pytest.mark.parametrize("frames_per_clip", [2, 16])
+def test_clips_are_refused_by_a_network_of_frames(frames_per_clip: int) -> None:
+    small_module().check_views(frames_per_clip=1)
+    with pytest.raises(InputError, match="sampling=segments"):
+        small_module().check_views(frames_per_clip=frames_per_clip)

@@ -9,7 +9,7 @@ import torch
 from vclr_pl.runner.resume import checkpoint_path, refuse_foreign_checkpoint
 from vclr_pl.types import InputError
 
-NAMES = ("a", "b")
+STATE = {"a": torch.zeros(1), "b": torch.zeros(1)}
 
 
 def written(path: Path, *, content: object = None) -> Path:
@@ -44,7 +44,7 @@ def test_absent_ones_are_refused(tmp_path):
 
 
 def test_a_checkpoint_of_this_run_passes(tmp_path):
-    refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content=state("a", "b")), parameter_names=NAMES, epochs=3)
+    refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content=state("a", "b")), state=STATE, epochs=3)
 
 
 @pytest.mark.parametrize(
@@ -52,17 +52,25 @@ def test_a_checkpoint_of_this_run_passes(tmp_path):
     [
         ([1, 2], "with optimizer and loops"),
         ({"state_dict": {}}, "weight=moco_v2"),
-        (state("a"), r"1 tensors, 1 of them the same \(differs: b\)"),
+        (state("a"), r"1 tensors, 1 of them the same \(differs: b of shape \[1\]\)"),
         (state("a", "b", "c"), r"differs: c"),
+        (
+            {**state("a"), "state_dict": {"a": torch.zeros(1), "b": torch.zeros(2)}},
+            r"2 tensors, 1 of them the same \(differs: b of shape \[1\]\)",
+        ),
         (state("a", "b", epoch=2), "That run is over"),
     ],
 )
 def test_others_are_refused(content, told, tmp_path):
     with pytest.raises(InputError, match=told):
-        refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content=content), parameter_names=NAMES, epochs=3)
+        refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content=content), state=STATE, epochs=3)
 
 
 def test_what_torch_cannot_read_is_refused(tmp_path):
     (tmp_path / "notes.ckpt").write_text("no checkpoint")
     with pytest.raises(InputError, match="that torch reads"):
-        refuse_foreign_checkpoint(tmp_path / "notes.ckpt", parameter_names=NAMES, epochs=3)
+        refuse_foreign_checkpoint(tmp_path / "notes.ckpt", state=STATE, epochs=3)
+
+
+def test_a_run_without_a_last_epoch_can_be_resumed(tmp_path):
+    refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content=state("a", "b")), state=STATE, epochs=None)
