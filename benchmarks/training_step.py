@@ -262,14 +262,13 @@ def main() -> None:
         backbone, pixels, batch = text.split(":")
         case = Case(backbone=backbone, pixels=int(pixels), batch=int(batch), queue=options.queue)
         rows = measure(case, rounds=options.rounds, device=device)
-        for row, variant in zip(rows, variants(), strict=True):
+        for row in rows:
+            print(f"{text:18} {row['variant']:36} {row['samples_per_second']:9.2f} samples/s {row['times_published']:6.2f}x", flush=True)
+        for row, variant in ((rows[0], variants()[0]), (rows[-1], variants()[-1])):
             row["peak_mib"] = peak_memory(case, variant)
-            print(
-                f"{text:18} {row['variant']:36} {row['samples_per_second']:9.2f} samples/s "
-                f"{row['times_published']:6.2f}x {row['peak_mib']:8.0f} MiB"
-            )
+            print(f"{text:18} {row['variant']:36} {row['peak_mib']:9.0f} MiB at the peak", flush=True)
         share = queue_share(case, rounds=options.rounds, device=device)
-        print(f"{text:18} the queues' share of the default step: {100 * share:.1f}%")
+        print(f"{text:18} the queues' share of the default step: {100 * share:.1f}%", flush=True)
         record["cases"].append({"case": asdict(case), "variants": rows, "queue_share": share})
     if options.output:
         options.output.write_text(json.dumps(record, indent=2) + "\n")

@@ -36,7 +36,7 @@ PUBLISHED = {
     "objective.terms.segment_contrast.weight": 1.0,
     "objective.terms.temporal_order.weight": 1.0,
     "objective.terms.temporal_order.normalize_over": "segment",
-    "encoding._target_": "vclr_pl.pretrain.view_encoding.SeparateEncoding",
+    "encoding._target_": "vclr_pl.pretrain.view_encoding.SharedEncoding",
     "queue.inter.length": 131072,
     "queue.segment.length": 131072,
     "queue.inter.initialization": "release",
