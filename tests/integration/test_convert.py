@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.unit.embedding.pretrained_file import write_run
 from tests.unit.weight.published_file import published_tensors, resnet_module, write_moco, write_release
 
 from vclr_pl.convert import convert
+from vclr_pl.embedding.frozen_encoder import load_encoder
 from vclr_pl.runner.run import run
 from vclr_pl.weight.lightning import LightningCheckpoint
 
@@ -51,11 +53,42 @@ def test_a_published_file_trains_a_step_and_goes_back_unchanged_where_it_should_
     assert changed == {"running_mean", "running_var", "num_batches_tracked"}
 
 
+def test_any_encoder_goes_to_the_other_libraries_and_between_them(tmp_path: Path) -> None:
+    write_moco(tmp_path / "moco.pth", published_tensors(resnet_module()))
+    assert command(f"input={tmp_path}/moco.pth", "to=mmaction2_tsm", f"output={tmp_path}/new/tsm.pth") == 0
+    assert command(f"input={tmp_path}/new/tsm.pth", "to=timm", f"output={tmp_path}/timm.safetensors") == 0
+    assert command(f"input={tmp_path}/timm.safetensors", "to=torchvision", f"output={tmp_path}/backbone.pth") == 0
+    given = torch.load(tmp_path / "moco.pth", weights_only=True)["state_dict"]
+    backbone = torch.load(tmp_path / "backbone.pth", weights_only=True)
+    assert len(backbone) == 120
+    assert all(torch.equal(tensor, given[f"module.encoder_q.{name}"]) for name, tensor in backbone.items())
+
+
+def test_a_run_becomes_onnx(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    run_folder = write_run(tmp_path / "run")
+    assert command(f"input={run_folder}", "to=onnx", f"output={tmp_path}/new/encoder.onnx") == 0
+    frames = torch.rand(3, 3, 32, 32)
+    session = onnxruntime.InferenceSession(f"{tmp_path}/new/encoder.onnx", providers=["CPUExecutionProvider"])
+    (features,) = session.run(None, {"frames": frames.numpy()})
+    assert torch.allclose(torch.from_numpy(features), load_encoder(str(run_folder)).pooled(frames), rtol=1e-4, atol=1e-6)
+
+
+def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_moco(tmp_path / "moco.pth", published_tensors(resnet_module()))
+    assert command(f"input={tmp_path}/moco.pth", "to=timm", f"output={tmp_path}") == 2
+    assert "a folder. Add a file name" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("from=vclr", "to=lightning"), r"from= one of vclr_release, moco_v2, torchvision, lightning; got from=vclr\."),
-        (("from=moco_v2", "to=moco_v2"), r"to= one of vclr_release, torchvision, lightning; got to=moco_v2\."),
+        (("from=vclr", "to=lightning"), r"from= one of encoder, vclr_release, moco_v2, torchvision, .*, onnx; got from=vclr\."),
+        (("from=moco_v2", "to=moco_v2"), r"to= one of vclr_release, torchvision, timm, .*, lightning, onnx; got to=moco_v2\."),
+        (("from=onnx", "to=timm"), r"from= one of encoder, .*, lightning; got from=onnx\. That form is only written"),
+        (("from=moco_v2", "to=onnx"), r"from=encoder with to=onnx; got from=moco_v2\. Leave from= away"),
+        (("from=mmaction2_tsn", "to=timm"), r"backbone\.conv1\.conv\.weight"),
+        (("to=mmaction2", "from=moco_v2"), r"mmaction2_tsn, mmaction2_tsm.*got to=mmaction2"),
         (("from=torchvision", "to=lightning"), r"cannot be read safely"),
         (("from=lightning", "to=torchvision"), r"checkpoint of vclr_pl's pretraining"),
     ],

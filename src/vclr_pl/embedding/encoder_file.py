@@ -1,4 +1,5 @@
-"""What a path holds: a run, a checkpoint of ours, an exported backbone, a published VCLR or MoCo v2 file, torchvision's weights."""
+"""What a path holds: a run, a checkpoint or an exported backbone of ours, a published VCLR or MoCo v2 file, weights of torchvision, timm
+or mmaction2."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vclr_pl.types import InputError
-from vclr_pl.weight.key_map import read_safely
+from vclr_pl.weight.key_map import CLASS_HEAD, read_safely
+from vclr_pl.weight.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
 from vclr_pl.weight.vclr_release import PREFIXES as RELEASE_HEADS
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
@@ -33,6 +35,7 @@ class EncoderFile:
     architecture: Mapping[str, Any] | None = None  # `_target_` and arguments, where the file says it
     view: Mapping[str, Any] = field(default_factory=dict)  # crop_pixels, short_side_pixels, mean, std, as far as they are known
     clip: Mapping[str, Any] = field(default_factory=dict)  # frames_per_clip, frame_stride, as far as they are known
+    classifier: Mapping[str, Tensor] = field(default_factory=dict)  # fc.weight, fc.bias, where the file has a linear one
 
 
 def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
@@ -98,6 +101,8 @@ def _of_published_file(state: Mapping[str, Tensor], file: Path, *, momentum: boo
         return _without_heads(bare, others, origin=f"{'momentum' if momentum else 'query'} encoder of the MoCo v2 checkpoint {file}")
     if momentum:
         raise _without_momentum("one encoder", file)
+    if is_mmaction(state):
+        return _of_mmaction(state, file)
     bare = {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()}
     if "conv1.weight" not in bare and "stem.0.weight" not in bare:
         raise InputError(
@@ -107,13 +112,29 @@ def _of_published_file(state: Mapping[str, Tensor], file: Path, *, momentum: boo
     return _without_heads(bare, (), origin=f"{'published VCLR checkpoint' if published else 'backbone'} {file}")
 
 
+def _of_mmaction(state: Mapping[str, Tensor], file: Path) -> EncoderFile:
+    head = {CLASS_HEAD + name: tensor for name, tensor in _below(state, THEIR_HEAD).items()}
+    shift = ", trained with a temporal shift, which single frames do not have" if is_shifted(state) else ""
+    return EncoderFile(
+        origin=f"mmaction2 recognizer {file}{shift}",
+        backbone={torchvision_name(name): tensor for name, tensor in _below(state, THEIR_BACKBONE).items()},
+        unused=tuple(name for name in state if not name.startswith(THEIR_BACKBONE)),
+        classifier=head,
+    )
+
+
 def _without_heads(bare: Mapping[str, Tensor], others: tuple[str, ...], *, origin: str) -> EncoderFile:
     heads = ("fc.", *(theirs for theirs, _ in RELEASE_HEADS if theirs))
     return EncoderFile(
         origin=origin,
         backbone={name: tensor for name, tensor in bare.items() if not name.startswith(heads)},
         unused=(*(name for name in bare if name.startswith(heads)), *others),
+        classifier=_classifier(bare),
     )
+
+
+def _classifier(bare: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: bare[name] for name in (f"{CLASS_HEAD}weight", f"{CLASS_HEAD}bias") if name in bare}
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -138,17 +159,24 @@ def _read_export(file: Path) -> EncoderFile:
     try:
         with safe_open(str(file), framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-            described = {name: json.loads(text) for name, text in (opened.metadata() or {}).items()}
+            described = _described(opened.metadata() or {})
     except (SafetensorError, ValueError) as error:
         raise InputError(expected=f"safetensors in {file}", got=str(error), remedy=REMEDY) from error
     view = {"crop_pixels": described.get("size_pixels"), "mean": described.get("mean"), "std": described.get("std")}
     return EncoderFile(
         origin=f"exported backbone {file}",
-        backbone=tensors,
+        backbone={name: tensor for name, tensor in tensors.items() if not name.startswith(CLASS_HEAD)},
+        unused=tuple(name for name in tensors if name.startswith(CLASS_HEAD)),
         architecture=described.get("architecture"),
         view={name: value for name, value in view.items() if value is not None},
         clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
+        classifier=_classifier(tensors),
     )
+
+
+def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Our figures, each a JSON text; a file of timm says only `format`."""
+    return {name: json.loads(text) for name, text in metadata.items() if name != "format"}
 
 
 def _without_momentum(what: str, file: Path) -> InputError:

@@ -19,6 +19,7 @@ from vclr_pl.types import InputError
 BACKBONE = "encoder.backbone."
 CLASSIFIER = "objective.terms.temporal_order.classifier."
 HEADS = ("inter", "intra", "order", "segment")
+CLASS_HEAD = "fc."  # a classifier of actions or images on the pooled features, which pretraining has no place for
 
 Prefixes = Sequence[tuple[str, str]]  # (theirs, ours), the most specific first; ("", BACKBONE) takes what is left
 
@@ -158,3 +159,10 @@ def save_atomically(content: Any, path: str) -> None:
     unfinished = f"{path}.unfinished"
     torch.save(content, unfinished)
     Path(unfinished).replace(path)
+
+
+def replace_atomically(path: str, contents: bytes) -> None:
+    """As `save_atomically`, of a file that is at hand as bytes."""
+    unfinished = Path(f"{path}.unfinished")
+    unfinished.write_bytes(contents)
+    unfinished.replace(path)

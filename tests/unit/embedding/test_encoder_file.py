@@ -10,8 +10,11 @@ import torch
 from safetensors.torch import save_file
 from tests.unit.embedding.pretrained_file import ARCHITECTURE, VIEW, small_backbone, write_resnet18, write_run
 
+from vclr_pl.backbone.resnet2d import resnet
 from vclr_pl.embedding.encoder_file import read_encoder_file
 from vclr_pl.types import InputError
+from vclr_pl.weight.mmaction import Mmaction
+from vclr_pl.weight.timm import Timm
 
 
 @pytest.mark.parametrize("where", [".", "checkpoints/last.ckpt"])
@@ -74,3 +77,27 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="safely"):
         read_encoder_file(str(tmp_path / "evil.pth"), momentum=False)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("shift", [False, True])
+def test_a_recognizer_of_mmaction2(tmp_path: Path, shift: bool) -> None:
+    network = resnet(name="resnet18")
+    tensors = {f"encoder.backbone.{name}": tensor for name, tensor in network.state_dict().items()}
+    Mmaction(path=str(tmp_path / "x.pth"), shift=shift).write({**tensors, "fc.weight": torch.ones(3, 512), "fc.bias": torch.ones(3)})
+    found = read_encoder_file(str(tmp_path / "x.pth"), momentum=False)
+    assert list(found.backbone) == list(network.state_dict())
+    assert torch.equal(found.backbone["layer3.0.downsample.1.weight"], network.state_dict()["layer3.0.downsample.1.weight"])
+    assert found.unused == ("cls_head.fc_cls.weight", "cls_head.fc_cls.bias")
+    assert list(found.classifier) == ["fc.weight", "fc.bias"]
+    assert ("temporal shift" in found.origin) is shift
+    with pytest.raises(InputError, match="momentum"):
+        read_encoder_file(str(tmp_path / "x.pth"), momentum=True)
+
+
+def test_safetensors_of_timm(tmp_path: Path) -> None:
+    network = resnet(name="resnet18")
+    tensors = {f"encoder.backbone.{name}": tensor for name, tensor in network.state_dict().items()}
+    Timm(path=str(tmp_path / "x.safetensors")).write({**tensors, "fc.weight": torch.ones(3, 512)})
+    found = read_encoder_file(str(tmp_path / "x.safetensors"), momentum=False)
+    assert found.backbone.keys() == network.state_dict().keys()
+    assert (found.unused, found.architecture, found.view) == (("fc.weight",), None, {})

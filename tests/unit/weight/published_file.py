@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from tests.parity import recipe
@@ -57,3 +58,13 @@ def write_moco(path: Path, tensors: dict[str, Tensor]) -> None:
     state = {f"module.encoder_q.{name}": tensor for name, tensor in (backbone | head).items()}
     state |= {f"module.encoder_k.{name}": tensor + 1 for name, tensor in (backbone | head).items()}
     torch.save({"epoch": 200, "arch": "resnet18", "state_dict": state | {"module.queue": torch.zeros(4, 8)}}, path)
+
+
+def drawn_network(name: str) -> tuple[Any, dict[str, Tensor]]:
+    """A network with batch norms that have seen something, and its tensors by this package's names."""
+    torch.manual_seed(5)
+    network = resnet(name=name).eval()
+    for tensor_name, tensor in network.state_dict().items():
+        if tensor_name.endswith(("running_mean", "running_var")) or tensor.dim() == 1:
+            tensor.uniform_(0.5, 1.5)
+    return network, {f"encoder.backbone.{key}": tensor for key, tensor in network.state_dict().items()}

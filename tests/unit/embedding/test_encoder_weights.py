@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.unit.embedding.pretrained_file import small_backbone, write_resnet18, write_run
+
+from vclr_pl.embedding.encoder_weights import EncoderWeights
+from vclr_pl.types import InputError
+
+
+def test_a_run_folder_gives_the_backbone_of_its_query_encoder(tmp_path: Path) -> None:
+    tensors = EncoderWeights(path=str(write_run(tmp_path / "run"))).read()
+    expected = {f"encoder.backbone.{name}": tensor for name, tensor in small_backbone(0).state_dict().items()}
+    assert list(tensors) == list(expected)
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.parametrize(("form", "classifier"), [("torchvision", ["fc.weight", "fc.bias"]), ("moco", []), ("release", [])])
+def test_a_linear_classifier_comes_along_and_heads_of_pretraining_do_not(form: str, classifier: list[str], tmp_path: Path) -> None:
+    network = write_resnet18(tmp_path / "x.pth", form)
+    assert list(EncoderWeights(path=str(tmp_path / "x.pth")).read()) == [
+        *(f"encoder.backbone.{name}" for name in network.state_dict()),
+        *classifier,
+    ]
+
+
+def test_an_absent_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.pth, which does not exist"):
+        EncoderWeights(path=str(tmp_path / "none.pth")).read()
