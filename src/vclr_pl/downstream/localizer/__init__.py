@@ -1,0 +1,1 @@
+"""Proposals and localization on untrimmed videos: the Boundary-Matching Network, its labels, losses, proposals and figures."""

@@ -1,0 +1,137 @@
+"""The three losses of the Boundary-Matching Network (Lin et al. 2019, section 3.4), with mmaction2's figures.
+
+Legend: B videos, T positions, D durations and S starts (both T).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vclr_pl.downstream.localizer.bmn import BoundaryPrediction
+from vclr_pl.downstream.localizer.boundary_map import BoundaryLabels
+from vclr_pl.op.precision import at_least_float32
+
+ALMOST_NOTHING = 1e-5  # keeps logarithms finite, as published
+
+
+@dataclass(frozen=True)
+class LocalizationLosses:
+    """Unweighted scalars, and their weighted sum."""
+
+    boundary: Tensor
+    regression: Tensor
+    classification: Tensor
+    total: Tensor
+
+
+class BMNLoss:
+    """Weighted sum of boundary, regression and classification loss.
+
+    Args:
+        boundary_weight, regression_weight, classification_weight: published 1, 10, 1.
+        boundary_threshold: an anchor counts as boundary above it (0.5).
+        high_tiou, low_tiou: of the regression's three groups of cells (0.7, 0.3).
+        classification_threshold: a cell counts as action above this tIoU (0.9).
+        balance_range: bounds of entries over positives, which weighs positives against the rest (1.05, 21).
+    """
+
+    def __init__(
+        self,
+        *,
+        boundary_weight: float,
+        regression_weight: float,
+        classification_weight: float,
+        boundary_threshold: float,
+        high_tiou: float,
+        low_tiou: float,
+        classification_threshold: float,
+        balance_range: tuple[float, float],
+    ) -> None:
+        self.boundary_weight, self.regression_weight, self.classification_weight = boundary_weight, regression_weight, classification_weight
+        self.boundary_threshold, self.classification_threshold = boundary_threshold, classification_threshold
+        self.high_tiou, self.low_tiou = high_tiou, low_tiou
+        self.balance_range = (balance_range[0], balance_range[1])
+
+    def __call__(
+        self, prediction: BoundaryPrediction, labels: BoundaryLabels, *, valid_DS: Tensor, uniform_2BDS: Tensor
+    ) -> LocalizationLosses:
+        """
+        Args:
+            valid_DS: bool, cells that end inside the video.
+            uniform_2BDS: uniform draws in [0, 1) that choose among cells of middle and of low tIoU.
+        """
+        tiou_BDS = labels.tiou * valid_DS
+        boundary = sum(
+            balanced_logistic(
+                probability=at_least_float32(said), positive=label > self.boundary_threshold, balance_range=self.balance_range
+            )
+            for said, label in ((prediction.start, labels.start), (prediction.end, labels.end))
+        )
+        assert isinstance(boundary, Tensor)
+        regression = sampled_regression(
+            predicted_BDS=at_least_float32(prediction.regression),
+            tiou_BDS=tiou_BDS,
+            uniform_2BDS=uniform_2BDS,
+            high_tiou=self.high_tiou,
+            low_tiou=self.low_tiou,
+        )
+        classification = balanced_logistic(
+            probability=at_least_float32(prediction.classification),
+            positive=tiou_BDS > self.classification_threshold,
+            balance_range=self.balance_range,
+            counted=valid_DS.expand_as(tiou_BDS),
+        )
+        weighted = (self.boundary_weight * boundary, self.regression_weight * regression, self.classification_weight * classification)
+        total = weighted[0] + weighted[1] + weighted[2]
+        return LocalizationLosses(boundary=boundary, regression=regression, classification=classification, total=total)
+
+
+def balanced_logistic(
+    *, probability: Tensor, positive: Tensor, balance_range: tuple[float, float], counted: Tensor | None = None
+) -> Tensor:
+    """Logistic loss in which positives and the rest weigh the same, within bounds; the mean over the counted entries.
+
+    With r = entries / positives, kept within `balance_range`, a positive weighs r / 2 and another entry r / (2 (r - 1)). A batch
+    without positives counts as one with a single one, so that nothing is divided by zero.
+
+    Args:
+        probability: of any shape.
+        positive: bool, of the same shape.
+        counted: bool; None counts every entry. Positives must be among them.
+    """
+    others = ~positive if counted is None else counted & ~positive
+    positives = positive.sum().clamp(min=1)
+    if counted is None:  # as published, to the last bit: in float32 whatever the probabilities are, by a reciprocal
+        entries = torch.full_like(positives, positive.numel(), dtype=torch.float32)
+        ratio = entries * positives.float().reciprocal()
+    else:
+        entries = (positives + others.sum()).to(probability.dtype)
+        ratio = entries / positives
+    ratio = ratio.clamp(*balance_range)
+    on_positives = 0.5 * ratio * positive * torch.log(probability + ALMOST_NOTHING)
+    on_others = 0.5 * ratio / (ratio - 1) * others * torch.log(1.0 - probability + ALMOST_NOTHING)
+    return -(on_positives + on_others).sum() / entries
+
+
+def sampled_regression(*, predicted_BDS: Tensor, tiou_BDS: Tensor, uniform_2BDS: Tensor, high_tiou: float, low_tiou: float) -> Tensor:
+    """Half the mean squared error over all cells of high tIoU and about as many of middle and of low tIoU, chosen by `uniform_2BDS`.
+
+    Cells of tIoU 0 take no part. A group that has no more cells than the high one takes part whole, an empty one not at all; without
+    any cell of high tIoU the loss is 0. (mmaction2 divides by the size of a group and of all: an empty one gives NaN there, and a
+    group smaller than the high one draws in every cell of the map. Neither happens on ActivityNet, both do with a few videos.)
+    """
+    high = tiou_BDS > high_tiou
+    middle = (tiou_BDS <= high_tiou) & (tiou_BDS > low_tiou)
+    low = (tiou_BDS <= low_tiou) & (tiou_BDS > 0.0)
+    taken = high
+    for group, uniform_BDS in zip((middle, low), uniform_2BDS, strict=True):
+        share = high.sum().to(uniform_BDS.dtype) / group.sum().clamp(min=1)
+        taken = taken | (group & (uniform_BDS > 1.0 - share))
+    taken = taken & high.any()
+    mean_squared = ((predicted_BDS - tiou_BDS).square() * taken).mean().float()
+    # the published detour, a mean summed over the map in float32 whatever the probabilities are: it rounds, and expected numbers hold it
+    summed = (mean_squared * torch.ones(taken.shape, device=taken.device)).sum()
+    return 0.5 * summed / taken.sum().clamp(min=1)
