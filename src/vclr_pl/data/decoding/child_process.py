@@ -1,4 +1,4 @@
-"""A forked child that opens videos and reads frames when asked, and the memory that both sides share.
+"""A forked child that opens videos and reads frames when asked, and hands them over in memory that both sides share.
 
 Legend: T frames asked for, C channels, H W pixels.
 """
@@ -7,27 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import mmap
-import multiprocessing
+import gc
 import os
 import signal
 import stat
-import tempfile
 import threading
 import time
 import warnings
 import weakref
-from multiprocessing.connection import Connection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
+from vclr_pl.data.decoding.message_socket import MessageSocket
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader, VideoReadError
+from vclr_pl.data.decoding.shared_frames import SharedFrames
 
-_FIRST_BYTES = 1 << 22  # grows to what the largest answer needs
 _FORKING = threading.Lock()  # `catch_warnings` changes what all threads share
 _PATIENCE_SECONDS = 1.0  # for a child to end by itself
 
@@ -41,14 +36,14 @@ class ChildProcess:
 
     def __init__(self, decoder: VideoDecoder, *, timeout_seconds: float) -> None:
         self._timeout_seconds, self._owner = timeout_seconds, os.getpid()
-        self._memory = SharedMemory()
-        self._connection, theirs = multiprocessing.Pipe()
+        self._memories = (SharedFrames(), SharedFrames())  # the first is lent, the second copied from while the first is lent
+        self._connection, theirs = MessageSocket.pair()
         with _FORKING, warnings.catch_warnings():
             # Python 3.12 warns that locks held by other threads stay locked in the child. It takes none: it decodes and copies.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process = os.fork()
         if self._process == 0:
-            _live(_Service(decoder, theirs, self._memory, timeout_seconds=timeout_seconds))
+            _live(_Service(decoder, theirs, self._memories, timeout_seconds=timeout_seconds))
         theirs.close()
         self._alive = True
         self._finalizer = weakref.finalize(self, _end, self._process, self._connection, self._owner)
@@ -58,23 +53,27 @@ class ChildProcess:
 
     def ask(self, request: str, key: int, argument: Any) -> Any:
         """The decoder's count for "open", frames uint8 `[T, C, H, W]` for "frames". Raises what it raises, and ChildEndedError."""
-        outcome, answer = self._exchange((request, key, argument))
+        place = 1 if self._memories[0].lent else 0
+        outcome, answer = self._exchange((request, key, argument, place))
         if outcome == "error":
             raise answer
-        return self._memory.read(answer) if request == "frames" else answer
+        if request != "frames":
+            return answer
+        return self._memories[1].copy(answer) if place else self._memories[0].lend(answer)
 
     def tell(self, request: str, key: int) -> None:
         """Without an answer; a child that is dead by now is found out by the next question."""
         with contextlib.suppress(ConnectionError):
-            self._connection.send((request, key, None))
+            self._connection.send((request, key, None, 0))
 
-    def _exchange(self, message: tuple[str, int, Any]) -> Any:
+    def _exchange(self, message: tuple[str, int, Any, int]) -> Any:
         try:
             self._connection.send(message)
-            if self._connection.poll(self._timeout_seconds):
-                return self._connection.recv()
-        except (EOFError, ConnectionError) as error:
+            return self._connection.receive(timeout_seconds=self._timeout_seconds)
+        except ConnectionError as error:
             raise ChildEndedError(f"the decoder crashed ({cause_of_death(self._end())})") from error
+        except TimeoutError:
+            pass
         except BaseException:
             self._end()  # interrupted: its answer must not be taken for the next question's
             raise
@@ -89,7 +88,7 @@ class ChildProcess:
         return _end(self._process, self._connection, self._owner)
 
 
-def _end(process: int, connection: Connection, owner: int) -> int:
+def _end(process: int, connection: MessageSocket, owner: int) -> int:
     """Ends the child and gives its wait status. A process that inherited the object through a fork leaves the child alone."""
     if os.getpid() != owner:
         return 0
@@ -113,72 +112,39 @@ def cause_of_death(status: int) -> str:
     return f"exit status {os.WEXITSTATUS(status)}"
 
 
-class SharedMemory:
-    """Bytes that parent and child both see: a file without a name, mapped by each at the size it has."""
-
-    def __init__(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self._descriptor = os.memfd_create("frames")
-        else:
-            with tempfile.TemporaryFile() as file:
-                self._descriptor = os.dup(file.fileno())
-        weakref.finalize(self, os.close, self._descriptor)
-        os.ftruncate(self._descriptor, _FIRST_BYTES)
-        self._bytes = mmap.mmap(self._descriptor, _FIRST_BYTES)
-
-    def write(self, frames_TCHW: Tensor) -> tuple[int, ...]:
-        """In the child: copies the frames, gives their shape [T, H, W, C]."""
-        frames_THWC = frames_TCHW.permute(0, 2, 3, 1).numpy()
-        self._map(frames_THWC.nbytes)
-        target = np.frombuffer(self._bytes, dtype=np.uint8, count=frames_THWC.nbytes)
-        np.copyto(target.reshape(frames_THWC.shape), frames_THWC)
-        return tuple(frames_THWC.shape)
-
-    def read(self, shape_THWC: tuple[int, ...]) -> Tensor:
-        """In the parent: a copy, `[T, C, H, W]`."""
-        count = int(np.prod(shape_THWC))
-        self._map(count)
-        frames_THWC = np.frombuffer(self._bytes, dtype=np.uint8, count=count).reshape(shape_THWC).copy()
-        return torch.from_numpy(frames_THWC).permute(0, 3, 1, 2)
-
-    def _map(self, size: int) -> None:
-        if size > len(self._bytes):
-            if os.fstat(self._descriptor).st_size < size:
-                os.ftruncate(self._descriptor, size)
-            self._bytes = mmap.mmap(self._descriptor, size)
-
-
 class _Service:
     """The child's side."""
 
-    def __init__(self, decoder: VideoDecoder, connection: Connection, memory: SharedMemory, *, timeout_seconds: float) -> None:
-        self._decoder, self._connection, self._memory, self._timeout_seconds = decoder, connection, memory, timeout_seconds
+    def __init__(
+        self, decoder: VideoDecoder, connection: MessageSocket, memories: Sequence[SharedFrames], *, timeout_seconds: float
+    ) -> None:
+        self._decoder, self._connection, self._memories, self._timeout_seconds = decoder, connection, memories, timeout_seconds
         self._readers: dict[int, VideoReader] = {}
 
     @property
     def descriptor(self) -> int:
-        return self._connection.fileno()
+        return self._connection.descriptor
 
     def run(self) -> None:
-        """Until the parent's end of the pipe closes, which raises EOFError."""
+        """Until the parent's end closes, which raises ConnectionResetError."""
         while True:
-            request, key, argument = self._connection.recv()
+            request, key, argument, place = self._connection.receive(timeout_seconds=None)
             if request == "close":
                 if key in self._readers:
                     self._readers.pop(key).close()
                 continue
             # The parent may be gone by then: the kernel ends a child that hangs, with nobody's help.
             signal.setitimer(signal.ITIMER_REAL, self._timeout_seconds + _PATIENCE_SECONDS)
-            answer = self._answer(request, key, argument)
+            answer = self._answer(request, key, argument, self._memories[place])
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._connection.send(answer)
 
-    def _answer(self, request: str, key: int, argument: Any) -> tuple[str, Any]:
+    def _answer(self, request: str, key: int, argument: Any, memory: SharedFrames) -> tuple[str, Any]:
         try:
             if request == "open":
                 self._readers[key] = self._decoder.open(argument)
                 return "done", self._readers[key].frame_count
-            return "done", self._memory.write(self._readers[key].frames(argument))
+            return "done", memory.write(self._readers[key].frames(argument))
         except (VideoReadError, IndexError) as error:
             return "error", error
         except Exception as error:  # whatever else it is, it is this video's, and the child lives on
@@ -189,10 +155,11 @@ class _Service:
 def _live(service: _Service) -> None:
     """Ends the process, and never returns into the parent's code."""
     try:
+        gc.freeze()  # what the parent left for its collector is not this process's to free: FFmpeg would wait for threads that are not here
         leave_the_parents_ways()
         leave_the_parents_pipes(own=service.descriptor)
         service.run()
-    except (EOFError, ConnectionError):
+    except ConnectionError:
         os._exit(0)
     finally:
         os._exit(1)

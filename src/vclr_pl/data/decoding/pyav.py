@@ -1,7 +1,8 @@
 """Frames by index with PyAV, which brings its own FFmpeg: works on a machine that has none.
 
 Packets are scanned first, without decoding: a few milliseconds that give the exact number of frames, their presentation times and the
-keyframes. Then only what lies between a wanted frame and the last keyframe before it is decoded.
+keyframes. Then only what lies between a wanted frame and the last keyframe before it is decoded, and of that only what other frames
+are predicted from: most B-frames are passed over, which torchcodec cannot do.
 
 Legend: T frames asked for, C channels, H W pixels.
 """
@@ -12,10 +13,12 @@ import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
+from typing import cast
 
 import av
 import numpy as np
 import torch
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -36,6 +39,10 @@ class PyavDecoder:
         return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
 
 
+class FrameAbsentError(VideoReadError):
+    """The file's packets announce a frame that does not come out of the decoder."""
+
+
 @dataclass(frozen=True)
 class PacketScan:
     """What the packets say. `times` are sorted presentation times, empty where they do not identify a frame."""
@@ -52,7 +59,13 @@ class PyavReader(ClosingReader):
     def __init__(self, path: str | PathLike[str], *, threads: int, short_side_pixels: int | None) -> None:
         self.path, self._file = fspath(path), existing_file(path, backend=BACKEND)
         self._threads, self._short_side_pixels = threads, short_side_pixels
+        self._passes_over = threads == 1  # several threads decode several packets at a time
+        self._scaler = VideoReformatter()  # one thread, since a forked process cannot end those of its parent
+        self._wanted_times: set[int] = set()
+        self._last_wanted_time = 0
         self._container: av.container.InputContainer | None = None
+        self._decoded: Iterator[av.VideoFrame] = iter(())
+        self._last: av.VideoFrame | None = None
         try:
             self._restart()
             self._scan = self._scan_packets()
@@ -75,16 +88,30 @@ class PyavReader(ClosingReader):
     def frames(self, indices: Sequence[int]) -> Tensor:
         wanted = require_indices(indices, frame_count=self.frame_count, path=self.path)
         try:
-            pixels = {index: self._frame(index) for index in sorted(set(wanted))}
+            pixels = self._read_all(sorted(set(wanted)))
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._failure(error) from error
         frames_THWC = np.stack([pixels[index] for index in wanted])
         return torch.from_numpy(frames_THWC).permute(0, 3, 1, 2)
 
     def close(self) -> None:
+        self._last, self._decoded = None, iter(())  # the generator holds this reader: without it, no garbage is left for later
         if self._container is not None:
             self._container.close()
             self._container = None
+
+    def _read_all(self, ascending: list[int]) -> dict[int, NDArray[np.uint8]]:
+        self._wanted_times = {self._scan.times[index] for index in ascending} if self._scan.times else set()
+        self._last_wanted_time = max(self._wanted_times, default=0)
+        try:
+            return {index: self._frame(index) for index in ascending}
+        except FrameAbsentError:
+            if not self._passes_over:
+                raise
+        self._passes_over = False  # a stream that calls a frame dispensable and is wrong
+        self._restart()
+        self._fresh = False
+        return {index: self._frame(index) for index in ascending}
 
     def _failure(self, error: Exception) -> VideoReadError:
         return VideoReadError(self.path, BACKEND, str(getattr(error, "strerror", None) or error))
@@ -100,11 +127,19 @@ class PyavReader(ClosingReader):
         self._stream.thread_type = "AUTO" if self._threads > 1 else "NONE"
         self._decoded = self._decode()
         self._position = -1  # index of the frame decoded last
-        self._last: av.VideoFrame | None = None
 
     def _decode(self) -> Iterator[av.VideoFrame]:
+        """Frames in the order shown. One that is not wanted, and that no other frame needs, may be left out."""
         assert self._container is not None, "the video is closed"
-        return iter(self._container.decode(self._stream))
+        context = self._stream.codec_context
+        for packet in self._container.demux(self._stream):
+            context.skip_frame = "NONREF" if self._is_passed_over(packet) else "DEFAULT"
+            yield from packet.decode()
+
+    def _is_passed_over(self, packet: av.Packet) -> bool:
+        # Those after the last wanted frame are decoded: a decoder reads ahead, and the next call may go on from here.
+        time = packet.pts
+        return self._passes_over and time is not None and time < self._last_wanted_time and time not in self._wanted_times
 
     def _scan_packets(self) -> PacketScan:
         assert self._container is not None, "the video is closed"
@@ -141,7 +176,7 @@ class PyavReader(ClosingReader):
         while self._position < index:
             self._read()
         if self._position != index:
-            raise VideoReadError(self.path, BACKEND, f"frame {index} of {self.frame_count} does not decode")
+            raise FrameAbsentError(self.path, BACKEND, f"frame {index} of {self.frame_count} does not decode")
 
     def _seek(self, keyframe: int) -> None:
         assert self._container is not None, "the video is closed"
@@ -159,7 +194,7 @@ class PyavReader(ClosingReader):
     def _read(self) -> None:
         frame = next(self._decoded, None)
         if frame is None:
-            raise VideoReadError(self.path, BACKEND, f"only {self._position + 1} of {self.frame_count} frames decode")
+            raise FrameAbsentError(self.path, BACKEND, f"only {self._position + 1} of {self.frame_count} frames decode")
         self._position, self._last = self._index(frame), frame
 
     def _index(self, frame: av.VideoFrame) -> int:
@@ -172,6 +207,7 @@ class PyavReader(ClosingReader):
         height, width = scaled_size(height=frame.height, width=frame.width, short_side_pixels=self._short_side_pixels)
         if frame.format.components[0].bits > 8:
             # FFmpeg's versions go from 10 bits to RGB differently, by 2.7 of 255; by this way they agree within 0.6.
-            frame = frame.reformat(format="yuv422p", interpolation="BICUBIC")
-        pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BILINEAR")
+            frame = self._scaler.reformat(frame, format="yuv422p", interpolation="BICUBIC", threads=1)
+        scaled = self._scaler.reformat(frame, format="rgb24", width=width, height=height, interpolation="BILINEAR", threads=1)
+        pixels = cast(NDArray[np.uint8], scaled.to_ndarray())
         return np.rot90(pixels, k=round(frame.rotation / 90) % 4) if abs(frame.rotation) in (90, 180, 270) else pixels

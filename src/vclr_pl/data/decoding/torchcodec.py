@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from os import PathLike, fspath
-from pathlib import Path
 
 from torch import Tensor
 from torchcodec.decoders import VideoDecoder
 from torchcodec.transforms import Resize
 
+from vclr_pl.data.decoding.container import container_of
 from vclr_pl.data.decoding.protocol import ClosingReader, VideoReader, VideoReadError, existing_file, require_indices, scaled_size
 from vclr_pl.data.decoding.pyav import PyavReader
 
@@ -44,17 +44,6 @@ class TorchcodecDecoder:
         if container == "avi" and not reader.avi_in_order:
             return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
         return reader
-
-
-def container_of(file: str) -> str | None:
-    """`mp4`, `matroska` or `avi` by the file's first bytes; None for every other container."""
-    with Path(file).open("rb") as stream:
-        head = stream.read(12)
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return "matroska"
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "avi"
-    return "mp4" if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp") else None
 
 
 class TorchcodecReader(ClosingReader):

@@ -18,9 +18,20 @@ def test_torchcodec_where_ffmpeg_loads(tmp_path):
     from vclr_pl.data.decoding.torchcodec import TorchcodecReader
 
     assert DECODER.backend == "torchcodec"
-    with DECODER.open(write_numbered_video(tmp_path / "v.mp4", frames=12)) as reader:
-        assert isinstance(reader, TorchcodecReader)
+    for name, b_frames in (("v.mp4", 0), ("v.mkv", 2)):
+        with DECODER.open(write_numbered_video(tmp_path / name, frames=12, b_frames=b_frames)) as reader:
+            assert isinstance(reader, TorchcodecReader)
+            assert numbers_shown(reader.frames([11, 4])) == [11, 4]
+
+
+@pytest.mark.usefixtures("torchcodec_works")
+def test_pyav_where_it_can_pass_over_frames(tmp_path):
+    path = write_numbered_video(tmp_path / "v.mp4", frames=12, b_frames=2)
+    with DECODER.open(path) as reader:
+        assert isinstance(reader, PyavReader)
         assert numbers_shown(reader.frames([11, 4])) == [11, 4]
+    with AutoDecoder(threads=2, short_side_pixels=None).open(path) as reader:
+        assert not isinstance(reader, PyavReader)
 
 
 def test_pyav_where_it_does_not(tmp_path, monkeypatch):

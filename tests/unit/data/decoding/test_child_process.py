@@ -1,11 +1,13 @@
+import gc
 import os
 import time
 
+import av
 import pytest
 import torch
-from tests.unit.data.decoding.numbered_video import write_numbered_video
+from tests.unit.data.decoding.numbered_video import numbers_shown, write_numbered_video
 
-from vclr_pl.data.decoding.child_process import ChildEndedError, ChildProcess, SharedMemory
+from vclr_pl.data.decoding.child_process import ChildEndedError, ChildProcess
 from vclr_pl.data.decoding.pyav import PyavDecoder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -17,11 +19,38 @@ class SlowDecoder(PyavDecoder):
         return super().open(path)
 
 
-def test_shared_memory_gives_back_what_was_written_and_grows():
-    memory = SharedMemory()
-    for frames, side in ((2, 8), (6, 700), (1, 3)):
-        written = torch.randint(0, 256, (frames, 3, side, side + 1), dtype=torch.uint8)
-        assert torch.equal(memory.read(memory.write(written)), written)
+class CollectingDecoder(PyavDecoder):
+    def open(self, path):
+        gc.collect()
+        return super().open(path)
+
+
+def test_frames_that_are_still_held_are_never_written_over(tmp_path):
+    video = write_numbered_video(tmp_path / "v.mp4", frames=30)
+    child = ChildProcess(PyavDecoder(threads=1, short_side_pixels=None), timeout_seconds=20)
+    child.ask("open", 0, str(video))
+    held = [child.ask("frames", 0, [number]) for number in range(30)]
+    assert numbers_shown(torch.cat(held)) == list(range(30))
+    first_place = held[0].data_ptr()
+    held.clear()
+    assert child.ask("frames", 0, [7]).data_ptr() == first_place  # lent again
+
+
+def test_a_child_frees_nothing_that_it_inherited(tmp_path):
+    """FFmpeg's scaler has threads; a forked process that ends them waits for ever."""
+    video = write_numbered_video(tmp_path / "v.mp4", frames=5)
+    with av.open(str(video)) as container:
+        frame = next(container.decode(video=0))
+    frame.to_ndarray(format="rgb24", width=2000, height=1500)
+    cycle = [frame]
+    cycle.append(cycle)
+    gc.disable()
+    try:
+        del cycle, frame  # garbage from here on
+        child = ChildProcess(CollectingDecoder(threads=1, short_side_pixels=None), timeout_seconds=5)
+    finally:
+        gc.enable()
+    assert child.ask("open", 0, str(video)) == 5
 
 
 def test_the_child_ends_with_its_owner_and_leaves_no_zombie(tmp_path):

@@ -2,6 +2,8 @@ import subprocess
 import wave
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 from tests.unit.data.decoding.numbered_video import numbers_shown, write_numbered_video
@@ -55,14 +57,73 @@ def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path, ffmpeg):
         assert numbers_shown(reader.frames([0, 44, 20])) == [15, 59, 35]
 
 
-@pytest.mark.parametrize("b_frames", [0, 2])
+def frames_read(monkeypatch, reader, wanted):
+    read, original = [], type(reader)._read
+    with monkeypatch.context() as patch:
+        patch.setattr(type(reader), "_read", lambda self: (original(self), read.append(self._position)))
+        reader.frames(wanted)
+    return read
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_only_what_lies_behind_the_last_keyframe_is_decoded(tmp_path, monkeypatch, suffix, b_frames):
-    with DECODER.open(write_numbered_video(tmp_path / f"v{suffix}", frames=60, keyframe_every=10, b_frames=b_frames)) as reader:
-        read, original = [], type(reader)._read
-        monkeypatch.setattr(type(reader), "_read", lambda self: (original(self), read.append(self._position)))
-        reader.frames([3, 5, 41, 52])
-    assert read == [0, 1, 2, 3, 4, 5, 40, 41, 50, 51, 52]
+def test_only_what_lies_behind_the_last_keyframe_is_decoded(tmp_path, monkeypatch, suffix):
+    with DECODER.open(write_numbered_video(tmp_path / f"v{suffix}", frames=60, keyframe_every=10, b_frames=0)) as reader:
+        assert frames_read(monkeypatch, reader, [3, 5, 41, 52]) == [0, 1, 2, 3, 4, 5, 40, 41, 50, 51, 52]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_frames_that_no_other_needs_are_passed_over(tmp_path, monkeypatch, suffix):
+    path = write_detailed_video(tmp_path / f"v{suffix}", options={"bf": "3", "x264-params": "b-adapt=0:b-pyramid=none:scenecut=0"})
+    with DECODER.open(path) as reader:  # one group of pictures, I B B B P B B B P: every fourth frame is needed by others
+        assert frames_read(monkeypatch, reader, [10, 30]) == [0, 4, 8, 10, 12, 16, 20, 24, 28, 30]
+        assert frames_read(monkeypatch, reader, [31, 32, 33, 35]) == [31, 32, 33, 35]  # goes on from there
+
+
+def test_what_the_decoder_read_ahead_is_there_for_the_next_call(tmp_path, monkeypatch):
+    path = write_detailed_video(tmp_path / "v.mp4", options={"bf": "3", "x264-params": "b-adapt=0:b-pyramid=normal:scenecut=0"})
+    with DECODER.open(path) as reader:
+        for index in range(12):
+            assert frames_read(monkeypatch, reader, [index]) == [index]
+
+
+GROUPS_OF_PICTURES = {
+    "adaptive, pyramid": {"bf": "5", "b_strategy": "2"},
+    "open": {"bf": "3", "g": "12", "x264-params": "open-gop=1"},
+    "no B-frames": {"bf": "0", "g": "12"},
+    "intra refresh": {"bf": "0", "x264-params": "intra-refresh=1:keyint=20"},
+}
+
+
+@pytest.mark.parametrize("options", GROUPS_OF_PICTURES.values(), ids=GROUPS_OF_PICTURES.keys())
+def test_passing_over_changes_no_pixel_whatever_is_asked_in_whatever_order(tmp_path, options):
+    path = write_detailed_video(tmp_path / "v.mp4", options=options)
+    with PyavDecoder(threads=2, short_side_pixels=None).open(path) as reader:  # with two threads nothing is passed over
+        whole = reader.frames(range(DETAILED_FRAMES))
+    generator = np.random.default_rng(0)
+    for _ in range(4):
+        with DECODER.open(path) as reader:
+            for _ in range(4):  # of one open video, on and back
+                wanted = generator.choice(DETAILED_FRAMES, 5).tolist()
+                assert torch.equal(reader.frames(wanted), whole[wanted]), wanted
+            for first in range(0, DETAILED_FRAMES, 9):
+                wanted = list(range(first, min(first + 9, DETAILED_FRAMES)))
+                assert torch.equal(reader.frames(wanted), whole[wanted]), wanted
+
+
+DETAILED_FRAMES = 50
+
+
+def write_detailed_video(path, *, options):
+    """A moving texture, so that every frame is predicted from others and none is a mere copy."""
+    texture = np.random.default_rng(3).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "fast", "crf": "20", "g": "250", **options})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(DETAILED_FRAMES):
+            picture = np.ascontiguousarray(np.roll(texture, (number, 2 * number), axis=(0, 1))[:64, :96])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
 
 
 def test_the_short_side_is_resized_while_decoding(tmp_path):
