@@ -1,7 +1,8 @@
 """What crosses floors: frozen dataclasses, protocols, and the one error that a user reads.
 
 Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, N rows, F backbone features,
-D projection, K queue rows. A view is `[C, H, W]` (a frame) or `[C, T, H, W]` (a clip); `*view` stands for either.
+D projection, K queue rows; of snippets: D features, T positions, A segments. A view is `[C, H, W]` (a frame) or
+`[C, T, H, W]` (a clip); `*view` stands for either.
 """
 
 from __future__ import annotations
@@ -84,6 +85,26 @@ class SegmentViews:
 
 
 @dataclass(frozen=True)
+class LabeledViews:
+    """One batch of recognition in training: one frame or clip of each segment, in temporal order, and the video's class."""
+
+    views: Tensor  # [B, S, *view], uint8 from the worker, float and normalized after photometry
+    photometry: Tensor  # [B, S, P] float32, drawn in the worker once a video, applied on the device
+    label: Tensor  # [B] long
+    video_index: Tensor  # [B] long, position in the manifest
+    broken: tuple[BrokenVideo, ...] = field(default=())  # videos that these samples replace
+
+    def __len__(self) -> int:
+        return self.views.shape[0]
+
+    def to(self, device: torch.device | str) -> LabeledViews:
+        return replace(self, **{name: _moved(value, device) for name, value in _tensors(self).items()})
+
+    def pin_memory(self) -> LabeledViews:
+        return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
+
+
+@dataclass(frozen=True)
 class VideoFrames:
     """One batch for evaluation: frames of whole videos, padded to the longest of the batch."""
 
@@ -109,6 +130,24 @@ def _moved(tensor: Tensor, device: torch.device | str) -> Any:
 
 def _tensors(batch: object) -> dict[str, Any]:
     return {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
+
+
+@dataclass(frozen=True)
+class SnippetBatch:
+    """One batch of localization: features of untrimmed videos at T positions, and where the actions are."""
+
+    features: Tensor  # [B, D, T] float32
+    segments: tuple[Tensor, ...]  # float64 [A, 2] of each video, as fractions of what its snippets cover
+    video_index: Tensor  # [B] long
+
+    def __len__(self) -> int:
+        return self.features.shape[0]
+
+    def to(self, device: torch.device | str) -> SnippetBatch:
+        return replace(self, **{name: _moved(value, device) for name, value in _tensors(self).items()})
+
+    def pin_memory(self) -> SnippetBatch:
+        return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from safetensors.torch import save
+
+from vclr_pl.callback.tensor_file import write_tensors
 
 
 class BackboneExport(lightning.Callback):
@@ -31,15 +31,10 @@ class BackboneExport(lightning.Callback):
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         encoder: Any = pl_module.encoder
-        tensors = {name: value.detach().cpu().contiguous() for name, value in encoder.backbone.state_dict().items()}
         description = {
             **self.description,
             "feature_dim": encoder.feature_dim,
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".tmp")
-        draft.write_bytes(save(tensors, metadata={name: json.dumps(value) for name, value in description.items()}))
-        draft.replace(self.path)
-        self.path.with_suffix(".json").write_text(json.dumps(description, indent=2) + "\n")
+        write_tensors(self.path, encoder.backbone.state_dict(), description)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 
-from vclr_pl.types import InputError
+from vclr_pl.callback.finite_loss import refuse_broken_loss
 
 logger = logging.getLogger(__name__)
 
@@ -53,17 +53,8 @@ class CollapseMonitor(lightning.Callback):
         if (is_due and trainer.global_step != self.last_step) or trainer.is_last_batch:  # the last: before last.ckpt is replaced
             self.last_step = trainer.global_step
             values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
-            self.refuse_broken_loss(trainer, values)
+            refuse_broken_loss(trainer, values)
             self.observe(values, step=trainer.global_step, videos=len(batch))
-
-    def refuse_broken_loss(self, trainer: Any, values: dict[str, float]) -> None:
-        broken = [name for name, value in values.items() if name.startswith("train/loss") and not math.isfinite(value)]
-        if trainer.strategy.reduce_boolean_decision(bool(broken), all=False):
-            raise InputError(
-                expected="a finite loss",
-                got=f"{', '.join(f'{name}={values[name]}' for name in broken) or 'another rank with none'} at step {trainer.global_step}",
-                remedy="Lower optimizer.lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true; debug=anomaly names the cause.",
-            )
 
     def observe(self, values: dict[str, float], *, step: int, videos: int) -> None:
         """Take one reading of a batch of so many videos in, and warn of each term that tells them apart no more."""

@@ -9,26 +9,26 @@ import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pytorch_lightning as lightning
 import torch
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from vclr_pl.data.broken_account import BrokenAccount
-from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.epoch_sampler import EpochSampler
 from vclr_pl.data.manifest import Manifest, VideoSplits
 from vclr_pl.data.resumable_loader import ResumableLoader
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.transform.photometric import Photometric
-from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset
-from vclr_pl.data.view_assembly import Geometry, collate_video_frames
+from vclr_pl.data.video_dataset import EvaluationVideoDataset, PhotometryDraw, SegmentVideoDataset
+from vclr_pl.data.view_assembly import Geometry, NoReadableVideo, collate_segment_views, collate_video_frames
 from vclr_pl.op.collective import rank, world_size
-from vclr_pl.types import BrokenVideo, InputError, SegmentViews, VideoFrames
+from vclr_pl.types import BrokenVideo, InputError, LabeledViews, SegmentViews, VideoFrames
 
 SplitName = Literal["train", "test"]
+TrainingBatch = SegmentViews | LabeledViews
 STEPS_BETWEEN_AGREEMENTS = 64  # ranks that wait for one another at every step would cost the accelerator time
 
 
@@ -66,8 +66,22 @@ class LoaderOptions:
         return min(8, cores // ranks) if self.workers is None else self.workers
 
 
+class Photometry(PhotometryDraw, Protocol):
+    """What is drawn in the worker and applied to whole batches on the device."""
+
+    def apply(self, views: Tensor, parameters: Tensor) -> Tensor: ...
+
+
+class Sampling(Protocol):
+    """How many segments a video has, and what is seen of each."""
+
+    segments: int
+    frames_per_clip: int
+    frame_stride: int
+
+
 class VideoDataModule(lightning.LightningDataModule):
-    """Joins videos, sampling, decoding and transforms.
+    """Joins videos, sampling, decoding and transforms, for pretraining; a subclass says what a sample of another task is.
 
     Args:
         splits: VideoSplits, or what a user of pytorchvideo holds: a LabeledVideoDataset, LabeledVideoPaths, or a list of (path, label).
@@ -78,17 +92,18 @@ class VideoDataModule(lightning.LightningDataModule):
         self,
         *,
         splits: VideoSplits | object,
-        sampling: SegmentClipSampler,
+        sampling: Sampling,
         decoding: VideoDecoder,
         transform: Geometry,
-        photometric: Photometric,
+        photometric: Photometry,
         evaluation_view: EvaluationView,
         loader: LoaderOptions,
         seed: int,
     ) -> None:
         super().__init__()
         self._splits = splits if isinstance(splits, VideoSplits) else VideoSplits(train=Manifest.from_source(splits))
-        self.sampling, self.decoding, self.transform, self.photometric = sampling, decoding, transform, photometric
+        self.sampling: Any = sampling  # what it draws is between it and the task's samples
+        self.decoding, self.transform, self.photometric = decoding, transform, photometric
         self.evaluation_view, self.loader, self.seed = evaluation_view, loader, seed
         self._account = BrokenAccount(videos=len(self._splits.train), max_broken_fraction=loader.max_broken_fraction)
         self._steps = 0
@@ -115,7 +130,7 @@ class VideoDataModule(lightning.LightningDataModule):
 
     @property
     def segments(self) -> int:
-        return self.sampling.segments
+        return int(self.sampling.segments)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -135,9 +150,9 @@ class VideoDataModule(lightning.LightningDataModule):
             )
         return manifest
 
-    def train_dataloader(self) -> ResumableLoader:
-        """Batches of SegmentViews, uint8, of this rank's share."""
-        dataset = SegmentVideoDataset(
+    def training_dataset(self) -> Dataset[Any]:
+        """The training videos as samples of the task, by (epoch, index)."""
+        return SegmentVideoDataset(
             manifest=self._splits.train,
             decoder=self.decoding,
             sampling=self.sampling,
@@ -145,12 +160,20 @@ class VideoDataModule(lightning.LightningDataModule):
             photometric=self.photometric,
             seed=self.seed,
         )
+
+    def collate(self, samples: list[Any]) -> TrainingBatch | NoReadableVideo:
+        """A batch of the task's samples."""
+        return collate_segment_views(samples)
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Batches of the task, uint8, of this rank's share."""
         return ResumableLoader(
-            dataset=dataset,
+            dataset=self.training_dataset(),
             sampler=self._sampler(),
             workers=self._worker_count(),
             prefetch_batches=self.loader.prefetch_batches,
             pin_memory=self._on_cuda(),
+            collate=self.collate,
         )
 
     def evaluation_dataloader(self, split: SplitName) -> Iterable[VideoFrames]:
@@ -175,7 +198,7 @@ class VideoDataModule(lightning.LightningDataModule):
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Counts broken videos; ranks compare notes every 64 steps and at an epoch's end, and stop together if they are too many."""
         del dataloader_idx
-        if isinstance(batch, SegmentViews) and self.trainer is not None and self.trainer.training:
+        if isinstance(batch, TrainingBatch) and self.trainer is not None and self.trainer.training:
             self._account.observe(batch.broken)
             self._steps += 1
             if self._ranks() == 1 or self.trainer.is_last_batch or self._steps % STEPS_BETWEEN_AGREEMENTS == 0:
@@ -185,7 +208,7 @@ class VideoDataModule(lightning.LightningDataModule):
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Color, blur, flip and normalization of all views of the batch at once, on the device."""
         del dataloader_idx
-        if not isinstance(batch, SegmentViews):
+        if not isinstance(batch, TrainingBatch):
             return batch
         views = self.photometric.apply(batch.views.flatten(0, 1), batch.photometry.flatten(0, 1))
         return replace(batch, views=views.unflatten(0, batch.views.shape[:2]))

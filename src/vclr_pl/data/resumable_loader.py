@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -11,17 +11,26 @@ from torch.utils.data import DataLoader, Dataset
 
 from vclr_pl.data.epoch_sampler import EpochSampler
 from vclr_pl.data.view_assembly import NoReadableVideo, collate_segment_views
-from vclr_pl.types import InputError, SegmentViews
+from vclr_pl.types import InputError
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Batches of SegmentViews. `state_dict` and `load_state_dict` are what Lightning looks for.
+    """Batches as `collate` makes them of samples. `state_dict` and `load_state_dict` are what Lightning looks for.
 
     The place is counted in batches handed out, so what workers hold in advance does not count. Nothing is read before the first
     batch is asked for: Lightning makes an iterator before it sets the epoch.
     """
 
-    def __init__(self, *, dataset: Dataset[Any], sampler: EpochSampler, workers: int, prefetch_batches: int, pin_memory: bool) -> None:
+    def __init__(
+        self,
+        *,
+        dataset: Dataset[Any],
+        sampler: EpochSampler,
+        workers: int,
+        prefetch_batches: int,
+        pin_memory: bool,
+        collate: Callable[[list[Any]], Any] = collate_segment_views,
+    ) -> None:
         self.position = 0  # batches handed out in this epoch
         self.waiting_seconds = 0.0  # time in which a batch was asked for and not there yet
         self._restored_epoch: int | None = None
@@ -34,7 +43,7 @@ class ResumableLoader(DataLoader[Any]):
             persistent_workers=workers > 0,
             prefetch_factor=prefetch_batches if workers else None,
             pin_memory=pin_memory,
-            collate_fn=collate_segment_views,
+            collate_fn=collate,
             generator=torch.Generator(),  # its own: every sample has its seed, and the run's generator is for the run
         )
 
@@ -43,10 +52,10 @@ class ResumableLoader(DataLoader[Any]):
         assert isinstance(self.sampler, EpochSampler)
         return self.sampler
 
-    def __iter__(self) -> Iterator[SegmentViews]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         return self._batches()
 
-    def _batches(self) -> Iterator[SegmentViews]:
+    def _batches(self) -> Iterator[Any]:
         goes_on = self._restored_epoch == self.epoch_sampler.epoch and self.position < len(self)
         self._restored_epoch = None
         self.position = self.position if goes_on else 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -44,13 +46,83 @@ def random_generator(*, seed: int, epoch: int, video: int, attempt: int, purpose
     return np.random.default_rng(np.random.SeedSequence((seed, epoch, video, attempt, purpose)))
 
 
-class SegmentVideoDataset(Dataset[SegmentSample | NoReadableVideo]):
-    """One sample of the task for each key `(epoch, video index)`, a function of them and the seed alone.
+class ClipLength(Protocol):
+    """As much of a sampler as whole videos need."""
+
+    frames_per_clip: int
+    frame_stride: int
+
+
+class Sample(Protocol):
+    """One video's share of a training batch, and the broken videos that it stands in for."""
+
+    @property
+    def broken(self) -> tuple[BrokenVideo, ...]: ...
+
+
+MadeSample = TypeVar("MadeSample", bound=Sample)
+
+
+@dataclass(frozen=True)
+class SampleDraws:
+    """The streams of one sample, one a purpose: which frames, which crops, which colors."""
+
+    moments: np.random.Generator
+    crops: np.random.Generator
+    colors: np.random.Generator
+
+
+class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSample]):
+    """One sample of a task for each key `(epoch, video index)`, a function of them and the seed alone. The task says what a sample is.
 
     A broken or too short video is replaced: by the first readable one of a sequence drawn from (seed, epoch, video), without
     repetition, at most 64 long. The sample carries what it replaces. A worker remembers broken videos and does not open them
     again; that changes no sample, for a file that could not be read is taken to stay so.
     """
+
+    def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, seed: int) -> None:
+        self.manifest, self.decoder, self.seed = manifest, decoder, seed
+        self._broken: dict[int, BrokenVideo] = {}
+
+    @abstractmethod
+    def sample(self, reader: FrameSource, *, draws: SampleDraws, video: int) -> MadeSample:
+        """The sample of an open video. Raises one of UNREADABLE where it does not serve."""
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    def __getitem__(self, key: tuple[int, int]) -> MadeSample | NoReadableVideo:
+        epoch, index = key
+        broken: list[BrokenVideo] = []
+        for attempt, candidate in enumerate(self._candidates(epoch=epoch, index=index)):
+            found = self._read(epoch=epoch, drawn_for=index, candidate=candidate, attempt=attempt)
+            if not isinstance(found, BrokenVideo):
+                return with_broken(found, broken)
+            broken.append(found)
+        return NoReadableVideo(tuple(broken))
+
+    def _candidates(self, *, epoch: int, index: int) -> Iterator[int]:
+        yield index
+        generator = random_generator(seed=self.seed, epoch=epoch, video=index, attempt=0, purpose=3)
+        draws = generator.choice(len(self), min(len(self), MOST_REPLACEMENTS), replace=False)
+        yield from (int(candidate) for candidate in draws if candidate != index)
+
+    def _read(self, *, epoch: int, drawn_for: int, candidate: int, attempt: int) -> MadeSample | BrokenVideo:
+        if candidate in self._broken:
+            return self._broken[candidate]
+        path = self.manifest.path(candidate)
+        draws = SampleDraws(
+            *(random_generator(seed=self.seed, epoch=epoch, video=drawn_for, attempt=attempt, purpose=purpose) for purpose in range(3))
+        )
+        try:
+            with self.decoder.open(path) as file:
+                return self.sample(within(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)
+        except UNREADABLE as error:
+            return self._broken.setdefault(candidate, broken_video(path, error, backend=self.decoder.backend))
+
+
+class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
+    """The samples of pretraining: two moments of each segment, their crops, and how the tuples are shown."""
 
     def __init__(
         self,
@@ -62,49 +134,19 @@ class SegmentVideoDataset(Dataset[SegmentSample | NoReadableVideo]):
         photometric: PhotometryDraw,
         seed: int,
     ) -> None:
-        self.manifest, self.decoder, self.sampling = manifest, decoder, sampling
-        self.transform, self.photometric, self.seed = transform, photometric, seed
-        self._broken: dict[int, BrokenVideo] = {}
+        super().__init__(manifest=manifest, decoder=decoder, seed=seed)
+        self.sampling, self.transform, self.photometric = sampling, transform, photometric
 
-    def __len__(self) -> int:
-        return len(self.manifest)
-
-    def __getitem__(self, key: tuple[int, int]) -> SegmentSample | NoReadableVideo:
-        epoch, index = key
-        broken: list[BrokenVideo] = []
-        for attempt, candidate in enumerate(self._candidates(epoch=epoch, index=index)):
-            sample = self._read(epoch=epoch, drawn_for=index, candidate=candidate, attempt=attempt)
-            if isinstance(sample, SegmentSample):
-                return with_broken(sample, broken)
-            broken.append(sample)
-        return NoReadableVideo(tuple(broken))
-
-    def _candidates(self, *, epoch: int, index: int) -> Iterator[int]:
-        yield index
-        generator = random_generator(seed=self.seed, epoch=epoch, video=index, attempt=0, purpose=3)
-        draws = generator.choice(len(self), min(len(self), MOST_REPLACEMENTS), replace=False)
-        yield from (int(candidate) for candidate in draws if candidate != index)
-
-    def _read(self, *, epoch: int, drawn_for: int, candidate: int, attempt: int) -> SegmentSample | BrokenVideo:
-        if candidate in self._broken:
-            return self._broken[candidate]
-        path = self.manifest.path(candidate)
-        moments, crops, colors = (
-            random_generator(seed=self.seed, epoch=epoch, video=drawn_for, attempt=attempt, purpose=purpose) for purpose in range(3)
-        )
-        try:
-            with self.decoder.open(path) as file:
-                reader = within(file, span=self.manifest.span(candidate))
-                draw = draw_segments(frame_count=reader.frame_count, sampling=self.sampling, generator=moments)
-                views = assemble_views(reader=reader, draw=draw, transform=self.transform, generator=crops)
-        except UNREADABLE as error:
-            return self._broken.setdefault(candidate, broken_video(path, error, backend=self.decoder.backend))
+    def sample(self, reader: FrameSource, *, draws: SampleDraws, video: int) -> SegmentSample:
+        """Raises VideoTooShortError below two frames a segment."""
+        draw = draw_segments(frame_count=reader.frame_count, sampling=self.sampling, generator=draws.moments)
+        views = assemble_views(reader=reader, draw=draw, transform=self.transform, generator=draws.crops)
         return SegmentSample(
             views=views,
-            photometry=torch.as_tensor(self.photometric.draw(len(views), colors)),
+            photometry=torch.as_tensor(self.photometric.draw(len(views), draws.colors)),
             anchor_segment=draw.anchor_segment,
             order=draw.order,
-            video_index=candidate,
+            video_index=video,
         )
 
 
@@ -114,7 +156,7 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
     A broken video is a sample without frames.
     """
 
-    def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, view: EvaluationView, sampling: SegmentClipSampler) -> None:
+    def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, view: EvaluationView, sampling: ClipLength) -> None:
         self.manifest, self.decoder, self.view, self.sampling = manifest, decoder, view, sampling
 
     def __len__(self) -> int:
@@ -143,8 +185,9 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
             frame_stride=self.sampling.frame_stride,
         )
         wanted, place_of = np.unique(clips, return_inverse=True)
-        frames = self.view.geometry(reader.frames(wanted.tolist()))
-        return frames[torch.from_numpy(place_of.reshape(clips.shape))].transpose(1, 2)
+        frames = self.view.geometry(reader.frames(wanted.tolist())).unflatten(0, (-1, len(wanted)))  # crop by crop
+        shown: Tensor = frames[:, torch.from_numpy(place_of.reshape(clips.shape))].flatten(0, 1).transpose(1, 2)
+        return shown
 
 
 class _Span:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.frame_order import FrameOrder, draw_frame_order
 from vclr_pl.data.segment_sampling import SegmentFrames
 from vclr_pl.types import BrokenVideo, SegmentViews, VideoFrames
+
+Sample = TypeVar("Sample")
 
 
 class FrameSource(Protocol):
@@ -144,6 +146,6 @@ def collate_video_frames(samples: list[EvaluationSample]) -> VideoFrames:
     )
 
 
-def with_broken(sample: SegmentSample, broken: Sequence[BrokenVideo]) -> SegmentSample:
-    """The sample as the replacement of these videos."""
-    return replace(sample, broken=tuple(broken)) if broken else sample
+def with_broken(sample: Sample, broken: Sequence[BrokenVideo]) -> Sample:
+    """The sample (a dataclass with `broken`) as the replacement of these videos."""
+    return replace(sample, broken=tuple(broken)) if broken else sample  # type: ignore[type-var]

@@ -14,9 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.embedding.architecture import build_backbone, recognize_architecture
-from vclr_pl.embedding.encoder_file import EncoderFile, read_encoder_file
-from vclr_pl.types import InputError
+from vclr_pl.embedding.loaded_backbone import load_backbone
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 PUBLISHED_VIEW: dict[str, Any] = {"crop_pixels": 224, "short_side_pixels": None, **IMAGENET}
@@ -93,38 +91,13 @@ def load_encoder(
     Raises:
         InputError: an unknown form, or a file that lacks parts of the backbone.
     """
-    found = EncoderFile(origin="random initialization", backbone={}) if path == "random" else read_encoder_file(path, momentum=momentum)
-    if path == "random" and backbone is None:
-        raise InputError(expected="a network for encoder=random", got="none", remedy="Name one, for instance backbone=resnet50.")
-    network: Any = backbone
-    if network is None:
-        network = build_backbone(found.architecture or recognize_architecture(found.backbone, path=path))
-    told = _copy_weights(found, network, path=path) if path != "random" else ""
+    loaded = load_backbone(path, momentum=momentum, backbone=backbone)
     chosen = {name: value for name, value in (view or {}).items() if value is not None}
-    merged = {"frames": PUBLISHED_FRAMES, **PUBLISHED_VIEW, **found.view, **chosen}
+    merged = {"frames": PUBLISHED_FRAMES, **PUBLISHED_VIEW, **loaded.view, **chosen}
     return FrozenEncoder(
-        backbone=network,
+        backbone=loaded.network,
         view=EvaluationView(**merged),
-        frames_per_clip=int(found.clip.get("frames_per_clip", 1)),
-        frame_stride=int(found.clip.get("frame_stride", 1)),
-        origin=found.origin + told,
+        frames_per_clip=int(loaded.clip.get("frames_per_clip", 1)),
+        frame_stride=int(loaded.clip.get("frame_stride", 1)),
+        origin=loaded.origin,
     )
-
-
-def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
-    """Load what fits and say it; raises InputError where the backbone would not be complete."""
-    own = network.state_dict()
-    missing = [name for name in own if name not in found.backbone and not name.endswith("num_batches_tracked")]
-    wrong = [name for name in own if name in found.backbone and own[name].shape != found.backbone[name].shape]
-    if missing or wrong:
-        first = missing[0] if missing else f"{wrong[0]} of shape {tuple(found.backbone[wrong[0]].shape)}"
-        raise InputError(
-            expected=f"all {len(own)} tensors of the backbone in {path}",
-            got=f"{len(missing)} missing, {len(wrong)} of another shape, the first {first}",
-            remedy="Name the network that the file holds (backbone=...).",
-        )
-    network.load_state_dict({name: found.backbone.get(name, tensor) for name, tensor in own.items()})
-    unused = [*(name for name in found.backbone if name not in own), *found.unused]
-    shown = f" ({', '.join(unused[:3])}{', ...' if len(unused) > 3 else ''})" if unused else ""
-    loaded = sum(name in found.backbone for name in own)
-    return f": {loaded} tensors loaded, {len(own) - loaded} missing, {len(unused)} unused{shown}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.encoder.video_encoder import VideoEncoder
 from vclr_pl.types import InputError
 
@@ -23,7 +24,7 @@ class EncoderRuntime:
             raise InputError(expected="runtime.threads of at least 1", got=str(threads), remedy="Set runtime.threads=1, or null.")
         self.channels_last, self.compile, self.threads = channels_last, compile, threads
 
-    def apply(self, encoder: VideoEncoder) -> None:
+    def apply(self, encoder: VideoEncoder | RecognitionNetwork) -> None:
         """Convert parameters in place, and compile in place; set the threads."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)

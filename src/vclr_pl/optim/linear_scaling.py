@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
+
+from vclr_pl.optim.parameter_group import ParameterGroup
 
 
 class LinearScaledSGD:
@@ -29,9 +32,28 @@ class LinearScaledSGD:
         A fused update unscales gradients by itself, which Lightning cannot clip under 16-mixed; a CPU has no such precision.
         """
         trained = list(parameters)
+        return self._build(trained, trained, global_batch_size=global_batch_size)
+
+    def build_groups(self, *, groups: Iterable[ParameterGroup], global_batch_size: int) -> torch.optim.Optimizer:
+        """The same over groups with their own factor on the learning rate, kept as `lr_factor`, with weight decay or without."""
+        lr = self.scaled_lr(global_batch_size=global_batch_size)
+        described = [
+            {
+                "params": list(group.parameters),
+                "name": group.name,
+                "lr_factor": group.lr_factor,
+                "lr": lr * group.lr_factor,
+                "weight_decay": self.weight_decay if group.decays else 0.0,
+            }
+            for group in groups
+        ]
+        trained = [parameter for group in described for parameter in group["params"]]
+        return self._build(described, trained, global_batch_size=global_batch_size)
+
+    def _build(self, content: Any, trained: list[nn.Parameter], *, global_batch_size: int) -> torch.optim.Optimizer:
         on_cpu = all(parameter.device.type == "cpu" for parameter in trained)
         return torch.optim.SGD(
-            trained,
+            content,
             lr=self.scaled_lr(global_batch_size=global_batch_size),
             momentum=self.momentum,
             weight_decay=self.weight_decay,

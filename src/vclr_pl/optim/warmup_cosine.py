@@ -33,7 +33,7 @@ class WarmupCosine:
 
 
 class FollowedRate(LRScheduler):
-    """Sets every group's rate to a function of the step; a checkpoint holds the step alone, so a resumed run follows its own config.
+    """Sets every group's rate to a function of the step, times the group's `lr_factor` where it has one; a checkpoint holds the step alone, so a resumed run follows its own config.
 
     Args:
         optimizer: whose groups are set.
@@ -45,7 +45,8 @@ class FollowedRate(LRScheduler):
         super().__init__(optimizer)
 
     def get_lr(self) -> Any:
-        return [self.lr_at(step=self.last_epoch)] * len(self.optimizer.param_groups)
+        lr = self.lr_at(step=self.last_epoch)
+        return [lr * group.get("lr_factor", 1.0) for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
         return {"last_epoch": self.last_epoch, "_step_count": self._step_count}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vclr_pl.pretrain.training_length import training_length
+from vclr_pl.optim.training_length import training_length
 from vclr_pl.types import InputError
 
 

@@ -1,0 +1,104 @@
+"""A network that names what a video shows: a backbone, a consensus over segments, one linear layer (TSN, Wang et al. 2016).
+
+Legend: B videos, S segments, N frames or clips, F features, K classes; `*view` a frame `[C, H, W]` or a clip `[C, T, H, W]`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.backbone.tsm_resnet import ResidualShift
+from vclr_pl.types import InputError
+
+DropoutOver = Literal["video", "segment"]
+
+
+class RecognitionNetwork(nn.Module):
+    """Class logits of frames, and of videos as the mean over their segments.
+
+    Args:
+        backbone: `[N, *view]` to `[N, F]`, with `feature_dim`.
+        classes: K.
+        dropout: probability, before the linear layer.
+        dropout_over: `video` drops features of the segments' mean (TSN), `segment` those of each segment (TSM). The mean of logits is the
+            logit of the mean, so that only training sees the difference.
+        head_std: of the linear layer's normal initialization; its bias starts at 0.
+        shift: the temporal shift of TSM, None for TSN.
+        trains_backbone: false keeps the backbone as it is, its batch norms in evaluation mode; only the linear layer learns.
+
+    Raises:
+        InputError: fewer than two classes, a dropout outside [0, 1), or an unknown `dropout_over`.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Any,
+        classes: int,
+        dropout: float,
+        dropout_over: DropoutOver,
+        head_std: float,
+        shift: ResidualShift | None,
+        trains_backbone: bool,
+    ) -> None:
+        super().__init__()
+        _check(classes=classes, dropout=dropout, dropout_over=dropout_over)
+        if shift is not None:
+            shift.apply(backbone)
+        self.shift, self.dropout_over, self.trains_backbone = shift, dropout_over, trains_backbone
+        self.takes_clips: bool | None = getattr(backbone, "takes_clips", None)
+        self.feature_dim = classes  # of what it says of a video, as any backbone
+        self.backbone: nn.Module = backbone
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(backbone.feature_dim, classes)
+        nn.init.normal_(self.head.weight, std=head_std)
+        nn.init.zeros_(self.head.bias)
+        self.backbone.requires_grad_(trains_backbone)
+        self.train()
+
+    @property
+    def segments_per_pass(self) -> int:
+        """Frames must come in multiples of this, those of one video together."""
+        return 1 if self.shift is None else self.shift.segments
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """`[N, *view]` to logits `[N, K]`, one frame or clip alone (shifted: whole videos, one after another)."""
+        logits_NK: Tensor = self.head(self.dropout(self._pooled(frames)))
+        return logits_NK
+
+    def video_logits(self, views: Tensor) -> Tensor:
+        """`[B, S, *view]` to logits `[B, K]`: the segments' mean, dropout as published."""
+        features_BSF = self._pooled(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        if self.dropout_over == "video":
+            logits_BK: Tensor = self.head(self.dropout(features_BSF.mean(1)))
+            return logits_BK
+        logits_BSK: Tensor = self.head(self.dropout(features_BSF))
+        return logits_BSK.mean(1)
+
+    def _pooled(self, frames: Tensor) -> Tensor:
+        if self.trains_backbone:
+            features_NF: Tensor = self.backbone(frames)
+            return features_NF
+        with torch.no_grad():
+            features_NF = self.backbone(frames)
+        return features_NF
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if not self.trains_backbone:
+            self.backbone.eval()
+        return self
+
+
+def _check(*, classes: int, dropout: float, dropout_over: str) -> None:
+    if classes < 2:
+        raise InputError(expected="videos of at least two classes", got=str(classes), remedy="Give data with more classes.")
+    if not 0 <= dropout < 1:
+        raise InputError(expected="a dropout from 0 to below 1", got=f"recognizer.dropout={dropout}", remedy="Set recognizer.dropout=0.5.")
+    if dropout_over not in ("video", "segment"):
+        raise InputError(
+            expected="recognizer.dropout_over to be video or segment", got=dropout_over, remedy="Choose video (TSN) or segment (TSM)."
+        )

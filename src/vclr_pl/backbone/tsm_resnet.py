@@ -1,0 +1,78 @@
+"""Networks of frames that look at their neighbors in time: the shift before the first convolution of every residual block.
+
+TSM, Lin et al. 2019, section 4.1 ("residual shift"): the shortcut keeps the frame as it is. It costs no parameters and renames none.
+
+Legend: N frames, C channels, H W pixels.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from vclr_pl.op.temporal_shift import temporal_shift
+from vclr_pl.types import InputError
+
+
+class ShiftedConvolution(nn.Conv2d):
+    """A convolution, its own parameters, on frames `[N, C, H, W]` shifted in time.
+
+    Args:
+        convolution: whose parameters it takes over.
+        segments: frames of a video.
+        divisor: 1 / divisor of the channels goes each way.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, *, segments: int, divisor: int) -> None:
+        super().__init__(
+            convolution.in_channels,
+            convolution.out_channels,
+            convolution.kernel_size,  # type: ignore[arg-type]
+            stride=convolution.stride,  # type: ignore[arg-type]
+            padding=convolution.padding,  # type: ignore[arg-type]
+            dilation=convolution.dilation,  # type: ignore[arg-type]
+            groups=convolution.groups,
+            bias=convolution.bias is not None,
+            padding_mode=convolution.padding_mode,
+            device="meta",  # nothing is drawn: the parameters below take the place of its own
+        )
+        self.weight, self.bias = convolution.weight, convolution.bias
+        self.segments, self.divisor = segments, divisor
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(temporal_shift(input, segments=self.segments, divisor=self.divisor))
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, segments={self.segments}, divisor={self.divisor}"
+
+
+class ResidualShift:
+    """Puts the shift into a network of residual blocks.
+
+    Args:
+        segments: frames of a video, in training and at test.
+        divisor: 8 in the paper: an eighth of the channels from the next frame, an eighth from the one before.
+    """
+
+    def __init__(self, *, segments: int, divisor: int) -> None:
+        if divisor < 2:
+            raise InputError(expected="at least 2", got=f"shift.divisor={divisor}", remedy="Set 8, as published.")
+        self.segments, self.divisor = segments, divisor
+
+    def apply(self, backbone: nn.Module) -> None:
+        """Replace `conv1` of every residual block of a 2D network in place; parameters and their names stay.
+
+        Raises:
+            InputError: for a network of clips, or one without residual blocks.
+        """
+        blocks = [block for block in backbone.modules() if isinstance(block, BasicBlock | Bottleneck)]
+        if not blocks or getattr(backbone, "takes_clips", False):
+            raise InputError(
+                expected="a ResNet of frames for the temporal shift",
+                got=type(backbone).__name__,
+                remedy="Choose recognizer=tsn, or a backbone such as resnet50.",
+            )
+        for block in blocks:
+            if isinstance(block.conv1, ShiftedConvolution):
+                raise InputError(expected="a network without a temporal shift", got="one that has it", remedy="Shift it once.")
+            block.conv1 = ShiftedConvolution(block.conv1, segments=self.segments, divisor=self.divisor)

@@ -1,0 +1,82 @@
+"""The test of a recognizer: every test video once over all ranks, logits averaged over segments and crops."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytorch_lightning as lightning
+
+from vclr_pl.callback.feature_reading import read_features
+from vclr_pl.evaluation.recognition import RecognitionScores, recognition_scores
+from vclr_pl.op.collective import broadcast_from_first
+from vclr_pl.types import FeatureTable
+
+logger = logging.getLogger(__name__)
+
+
+class RecognitionEvaluation(lightning.Callback):
+    """Tests after the last step and, where asked, between epochs, on the run's own devices and all its ranks.
+
+    Data without a test list is not evaluated; one line says so. A `fast_dev_run` is not either.
+
+    Args:
+        enabled: false evaluates nothing.
+        every_n_epochs: logs `val/top1` this often, the last epoch aside; 0 tests at the end alone.
+        precision: of the network, as the trainer spells it.
+        frames_per_pass: frames that the network sees at once, lowered to whole videos where frames look at their neighbors.
+    """
+
+    def __init__(self, *, enabled: bool, every_n_epochs: int, precision: str, frames_per_pass: int) -> None:
+        self.enabled, self.every_n_epochs = enabled, every_n_epochs
+        self.precision, self.frames_per_pass = precision, frames_per_pass
+        self.logits: FeatureTable | None = None
+        self.scores: RecognitionScores | None = None
+        self.timings_seconds: dict[str, float] = {}
+        self._fit_started = 0.0
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self._fit_started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs and self._applies(trainer):
+            metrics = recognition_scores(self._read(trainer, pl_module)).metrics
+            shown = {name.replace("recognition_", "val/"): value for name, value in metrics.items()}
+            pl_module.log_dict(shown, rank_zero_only=True)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)
+        if self._applies(trainer):
+            started = time.perf_counter()
+            logger.info("testing the recognizer on %d videos", len(trainer.datamodule.manifest("test")))  # type: ignore[attr-defined]
+            self.logits = self._read(trainer, pl_module)
+            self.scores = recognition_scores(self.logits)
+            self.timings_seconds["evaluation"] = round(time.perf_counter() - started, 2)
+            self._tell_broken(self.logits)
+        elif self.enabled and not trainer.datamodule.has_test:  # type: ignore[attr-defined]
+            logger.info("the data has no test list: nothing is tested (data=video_list takes data.train=FILE and data.test=FILE)")
+
+    def _read(self, trainer: Any, module: Any) -> FeatureTable:
+        broadcast_from_first(module.recognizer.buffers())  # each rank reads its share, and one table must be of one network
+        step = module.recognizer.segments_per_pass
+        return read_features(
+            trainer=trainer,
+            encoder=module.features,
+            split="test",
+            precision=self.precision,
+            frames_per_pass=max(step, self.frames_per_pass // step * step),
+        )
+
+    def _tell_broken(self, table: FeatureTable) -> None:
+        if table.broken:
+            logger.warning(
+                "%d of %d test videos could not be read; they count neither as right nor as wrong, predictions.csv lists them, the first is %s",
+                len(table.broken),
+                len(table.broken) + len(table),
+                table.broken[0].path,
+            )
+
+    def _applies(self, trainer: Any) -> bool:
+        return self.enabled and trainer.datamodule.has_test and not trainer.fast_dev_run
