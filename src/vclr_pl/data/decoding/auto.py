@@ -1,7 +1,7 @@
 """The policy `auto`: torchcodec where FFmpeg's libraries load, else PyAV; a folder is read as pictures.
 
-MP4 files with B-frames are read by PyAV in any case, because it passes over those that are not wanted, which torchcodec does not: two
-thirds of the time on ordinary H.264 (docs/data.md).
+What reads faster with PyAV is read by it in any case (docs/data.md): MP4 files with B-frames, of which it passes over those that are not
+wanted, which torchcodec cannot, and AVI files, whose frames torchcodec's answers have to be checked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib
 from os import PathLike, fspath
 from pathlib import Path
 
-from vclr_pl.data.decoding.container import mp4_reorders_frames
+from vclr_pl.data.decoding.container import container_of, mp4_reorders_frames
 from vclr_pl.data.decoding.frame_folder import FrameFolderDecoder
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader
 from vclr_pl.data.decoding.pyav import PyavDecoder, PyavReader
@@ -41,9 +41,17 @@ class AutoDecoder:
     def open(self, path: str | PathLike[str]) -> VideoReader:
         if Path(path).is_dir():
             return FrameFolderDecoder(short_side_pixels=self.short_side_pixels).open(path)
-        if self.threads == 1 and mp4_reorders_frames(fspath(path)):
+        if self.threads == 1 and _reads_faster_with_pyav(fspath(path)):
             return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
         return self._videos.open(path)
+
+
+def _reads_faster_with_pyav(file: str) -> bool:
+    try:
+        container = container_of(file)
+    except OSError:
+        return False  # the decoder tells
+    return container == "avi" or (container == "mp4" and mp4_reorders_frames(file))
 
 
 def _video_decoder(*, threads: int, short_side_pixels: int | None) -> VideoDecoder:
