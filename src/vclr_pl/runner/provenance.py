@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 PACKAGES = ("vclr-pl", "torch", "torchvision", "pytorch-lightning", "pytorchvideo", "torchcodec", "av", "hydra-core", "scikit-learn")
 # What changes where files lie and what is shown, not what is computed.
-WITHOUT_SCIENCE = ("paths", "callback", "logger", "resume", "debug", "name", "module", "datamodule")
+WITHOUT_SCIENCE = ("paths", "callback", "logger", "resume", "debug", "name", "module", "datamodule", "snippet_data")
 PLACES = ("root", "lists", "default_root_dir")
 
 
@@ -34,7 +34,7 @@ def config_hash(config: DictConfig) -> str:
     """Twelve hexadecimal digits that are equal for equal science: folders, callbacks and loggers do not count."""
     content: Any = OmegaConf.to_container(config, resolve=True)
     science = {key: value for key, value in content.items() if key not in WITHOUT_SCIENCE}
-    for group in ("data", "trainer"):
+    for group in science.keys() & {"data", "trainer", "untrimmed"}:
         science[group] = {key: value for key, value in science[group].items() if key not in PLACES}
     canonical = json.dumps(science, sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -111,16 +111,6 @@ def soft_nms(proposals_P3: Numbers, *, alpha: float, low_threshold: float, high_
     return taken
 
 
-def covered_seconds(*, duration_seconds: float, frames: int | None, snippet_frames: int) -> float:
-    """How much of a video its snippets cover: whole snippets only, frames // n x n of the frames (published n: 16).
-
-    A video shorter than a snippet, or of unknown length in frames, counts whole.
-    """
-    if frames is None or frames < snippet_frames:
-        return duration_seconds
-    return float(frames // snippet_frames * snippet_frames) / frames * duration_seconds
-
-
 def _likely(probability_T: Numbers, *, likely_fraction: float) -> npt.NDArray[np.bool_]:
     inner = probability_T[1:-1]
     found = np.zeros(len(probability_T), bool)

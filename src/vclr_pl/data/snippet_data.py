@@ -1,0 +1,180 @@
+"""All that localization reads: annotations, features of snippets, positions, true segments, in one place.
+
+Legend: N snippets of a video, D features, T positions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from vclr_pl.data.localization_set import SUBSETS, TRAINING, LocalizationSet
+from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.snippet_dataset import SnippetDataset, SnippetLoader, SnippetSample
+from vclr_pl.data.snippet_folder import SnippetFolder, SnippetResampling
+from vclr_pl.data.snippet_sampling import covered_seconds
+from vclr_pl.data.split.activitynet import AnnotatedVideo
+from vclr_pl.types import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SnippetData:
+    """
+    Args:
+        untrimmed: videos and annotations.
+        snippets: folder of the features, one file a video: ours, or a user's.
+        resampled: folder for the features at T positions.
+        resampling: how these are made.
+        batches: how they are read.
+        snippet_frames: frames of a snippet; what is left at a video's end is not covered.
+        subset: whose proposals are made and judged.
+    """
+
+    untrimmed: LocalizationSet
+    snippets: str
+    resampled: str
+    resampling: SnippetResampling
+    batches: SnippetLoader
+    snippet_frames: int
+    subset: str
+
+    def __post_init__(self) -> None:
+        if self.subset not in SUBSETS:
+            raise InputError(expected=f"subset to be one of {', '.join(SUBSETS)}", got=self.subset, remedy="Set subset=validation.")
+
+    @property
+    def folder(self) -> SnippetFolder:
+        return SnippetFolder(Path(self.snippets).expanduser())
+
+    def paths(self) -> dict[str, str]:
+        """Video files by identity; the annotated videos that are not on disk are counted."""
+        found = self.untrimmed.paths()
+        absent = len(self.untrimmed.videos) - len(found)
+        if absent:
+            logger.warning("%s: %d videos are not below %s and are left out", self.untrimmed.source.name, absent, self.untrimmed.root)
+        return {video.identity: found[video.identity] for video in self.untrimmed.videos if video.identity in found}
+
+    def resample(self, identities: Sequence[str]) -> None:
+        """Write the features at T positions of these videos."""
+        folder = self.folder
+        if not folder.path.is_dir():
+            raise InputError(
+                expected=f"features of snippets in '{folder.path}'",
+                got="no such folder",
+                remedy="Run the stage features, or set snippets=DIR.",
+            )
+        files = self.resampling.write(folder, identities=identities, output=Path(self.resampled))
+        logger.info("features of %d videos at %d positions: %s", len(files), self.resampling.positions, self.resampled)
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """Resampled features by identity.
+
+        Raises:
+            InputError: none are there.
+        """
+        candidates = {video.identity: Path(self.resampled) / f"{video.identity}.npy" for video in self.untrimmed.videos}
+        found = {identity: file for identity, file in candidates.items() if file.is_file()}
+        if not found:
+            raise InputError(expected=f"resampled features in '{self.resampled}'", got="none", remedy="Run the stage resample first.")
+        return found
+
+    @property
+    def feature_dim(self) -> int:
+        return int(np.load(next(iter(self.files.values())), mmap_mode="r").shape[0])
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits of annotations and features."""
+        found = hashlib.sha256(self.untrimmed.digest().encode())
+        for identity, file in self.files.items():
+            found.update(f"{identity} {file.with_suffix('.key').read_text()}".encode(errors="surrogateescape"))
+        return found.hexdigest()[:16]
+
+    @cached_property
+    def covered(self) -> dict[str, float]:
+        """Seconds that the snippets of each video cover. Its frames are known from extraction or from the annotations."""
+        frames = {**self.untrimmed.frames, **self.folder.frames()}
+        return {
+            video.identity: covered_seconds(
+                duration_seconds=video.duration_seconds, frames=frames.get(video.identity), snippet_frames=self.snippet_frames
+            )
+            for video in self.untrimmed.videos
+        }
+
+    def dataset(self, subset: str) -> SnippetDataset:
+        """The videos of a subset that have features.
+
+        Raises:
+            InputError: none of them has.
+        """
+        made = SnippetDataset(videos=self.untrimmed.subset(subset), files=self.files, covered_seconds=self.covered)
+        if not len(made):
+            raise InputError(
+                expected=f"videos of the subset '{subset}' with features",
+                got=f"{len(self.untrimmed.subset(subset))} annotated, none with features",
+                remedy="Correct the field subset in the annotations, or write the features.",
+            )
+        return made
+
+    def training_loader(self, *, seed: int, rank: int, ranks: int) -> DataLoader[SnippetSample]:
+        """Videos of the training subset that have a segment.
+
+        Raises:
+            InputError: there are none.
+        """
+        dataset = self.dataset(TRAINING)
+        dataset.videos = tuple(video for video in dataset.videos if video.segments)
+        if not dataset.videos:
+            raise InputError(
+                expected="training videos with segments", got="none has any", remedy="Annotate at least one video of subset training."
+            )
+        return self.batches.training(dataset, seed=seed, rank=rank, ranks=ranks)
+
+    def reading_loader(self, indices: Sequence[int]) -> DataLoader[SnippetSample]:
+        """These videos of the judged subset."""
+        return self.batches.reading(self.dataset(self.subset), indices)
+
+    @cached_property
+    def judged(self) -> tuple[AnnotatedVideo, ...]:
+        """The videos of the judged subset that have features."""
+        return self.dataset(self.subset).videos
+
+    def truth(self) -> dict[str, list[tuple[str, float, float]]]:
+        """Label, start and end in seconds of the judged videos that have segments."""
+        return {
+            video.identity: [(one.label, one.start_seconds, one.end_seconds) for one in video.segments]
+            for video in self.judged
+            if video.segments
+        }
+
+    def class_scores(self) -> dict[str, dict[str, float]] | None:
+        """Where the features are a recognizer's logits: their mean over each judged video, as probabilities by label."""
+        names: Sequence[str] = self.folder.description().get("class_names", ())
+        if not names:
+            return None
+        return {video.identity: self._of_logits(video.identity, names) for video in self.judged}
+
+    def _of_logits(self, identity: str, names: Sequence[str]) -> dict[str, float]:
+        file = self.folder.file(identity)
+        if file is None:
+            return {}
+        logits_ND = torch.from_numpy(self.folder.read(identity, file=file))
+        return dict(zip(names, logits_ND.double().mean(dim=0).softmax(dim=0).tolist(), strict=True))
+
+    def manifest(self, identities: Sequence[str]) -> Manifest | None:
+        """The video files of these videos, in their order, for pictures; None where the videos are not at hand."""
+        if self.untrimmed.root is None:
+            return None
+        paths: Mapping[str, Any] = self.untrimmed.paths()
+        return Manifest.from_pairs((paths.get(identity, f"{self.untrimmed.root}/{identity}"), None) for identity in identities)

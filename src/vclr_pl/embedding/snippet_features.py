@@ -1,0 +1,211 @@
+"""Features along untrimmed videos, under any strategy of a Lightning Trainer: a file a video, whole or absent, kept and gone on with.
+
+`<identity>.npy`, float32 `[N, D]`; `videos.csv`, one line a video, written when all are done; `features.json`, what they were made of.
+
+Legend: N snippets of a video or of a part of it, D features; `*view` a frame or a clip.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from vclr_pl.data.decoding.protocol import VideoDecoder
+from vclr_pl.data.snippet_folder import DESCRIPTION, VIDEOS, SnippetFolder, write_array
+from vclr_pl.data.snippet_reading import SnippetPart, SnippetReading, SnippetSampling
+from vclr_pl.embedding.extraction import decoded_short_side
+from vclr_pl.embedding.feature_folder import write_whole
+from vclr_pl.embedding.frozen_encoder import FrozenEncoder
+from vclr_pl.embedding.video_reading import ReadingOptions
+from vclr_pl.types import InputError
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("video", "frames", "snippets", "status")
+JOURNALS = "journal_*.jsonl"
+OK = "ok"
+
+
+class SnippetExtraction(lightning.LightningModule):
+    """A prediction loop: each part of a video to features; the video's file and journal line follow its last part."""
+
+    def __init__(self, *, encoder: FrozenEncoder, reading: SnippetReading, options: ReadingOptions, folder: Path) -> None:
+        super().__init__()
+        self.encoder, self.reading, self.options, self.folder = encoder, reading, options, folder
+        self.identities: Mapping[int, str] = {}
+        self.videos_done = 0
+        self._parts: dict[int, list[Tensor]] = {}  # of the few videos that are being read
+
+    @property
+    def videos(self) -> list[tuple[int, str]]:
+        return self.reading.videos
+
+    def predict_dataloader(self) -> DataLoader[SnippetPart]:
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        own = self.videos[rank::ranks]
+        workers = self.options.worker_count(ranks=ranks, batches=len(own))
+        share = SnippetReading(videos=own, decoder=self.reading.decoder, view=self.reading.view, sampling=self.reading.sampling)
+        return DataLoader(share, batch_size=None, num_workers=workers, prefetch_factor=self.options.prefetch_batches if workers else None)
+
+    def transfer_batch_to_device(self, batch: SnippetPart, device: torch.device, dataloader_idx: int) -> SnippetPart:
+        del device, dataloader_idx
+        return batch  # predict_step moves the frames
+
+    def predict_step(self, batch: SnippetPart, batch_idx: int) -> int:
+        del batch_idx
+        parts = self._parts.setdefault(batch.video_index, [])
+        if batch.frames is not None:
+            parts.append(self._features(batch.frames.to(self.device)).cpu())
+        if batch.is_last:
+            self._finish(batch, self._parts.pop(batch.video_index))
+        return len(batch)
+
+    def _features(self, frames: Tensor) -> Tensor:
+        """uint8 `[N, *view]`, already cropped, to `[N, D]`."""
+        clips = frames.dim() == 5
+        normalized = self.encoder.view.normalize(frames.transpose(1, 2) if clips else frames)
+        return self.encoder.pooled(normalized.transpose(1, 2) if clips else normalized)
+
+    def _finish(self, part: SnippetPart, parts: list[Tensor]) -> None:
+        self.videos_done += 1
+        identity = self.identities[part.video_index]
+        line: dict[str, Any] = {"video": identity, "frames": part.frame_count, "snippets": sum(map(len, parts)), "status": OK}
+        if part.broken is not None:
+            line |= {"frames": 0, "snippets": 0, "status": f"broken: {part.broken.reason} ({part.broken.backend})"}
+        else:
+            write_array(self.folder / f"{identity}.npy", torch.cat(parts).numpy())
+        with (self.folder / f"journal_{self.trainer.global_rank:05}.jsonl").open("a") as journal:
+            journal.write(f"{json.dumps(line)}\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnippetExtractor:
+    """Writes the features of untrimmed videos.
+
+    Args:
+        decoding: reads the videos.
+        loader: how many workers read; `videos_per_batch` does not matter here.
+        snippet_frames: one snippet for each so many frames (published: 16), of which the network sees the center.
+        snippets_per_part: decoded at once, and seen by the network at once.
+    """
+
+    decoding: VideoDecoder
+    loader: ReadingOptions
+    snippet_frames: int
+    snippets_per_part: int
+
+    def __post_init__(self) -> None:
+        for name in ("snippet_frames", "snippets_per_part"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    expected=f"extractor.{name} of at least 1", got=str(getattr(self, name)), remedy=f"Set extractor.{name}=16."
+                )
+
+    def extract(self, paths: Mapping[str, str], *, encoder: FrozenEncoder, trainer: Any, output: Path) -> SnippetFolder:
+        """The finished features of the videos, `{identity: path}`; read nothing where they are there. All ranks call it together.
+
+        Raises:
+            InputError: `output` holds features of another encoder, videos or protocol.
+        """
+        folder = SnippetFolder(output)
+        self._begin(output, self.description(encoder, precision=str(trainer.precision)))
+        done = _journaled(output)
+        videos = [(index, path) for index, (identity, path) in enumerate(paths.items()) if identity not in done]
+        if not videos and (output / VIDEOS).is_file():
+            logger.info("features of %d videos: kept in %s", len(paths), output)
+            return folder
+        if done:
+            logger.info("%d of %d videos were done before", len(paths) - len(videos), len(paths))
+        task = SnippetExtraction(
+            encoder=encoder,
+            reading=SnippetReading(videos=videos, decoder=self.decoding, view=encoder.view, sampling=self._sampling(encoder)),
+            options=self.loader,
+            folder=output,
+        )
+        task.identities = dict(enumerate(paths))
+        if videos:
+            trainer.predict(task, return_predictions=False)
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            _write_videos(output, paths)
+        trainer.strategy.barrier()
+        return folder
+
+    def description(self, encoder: FrozenEncoder, *, precision: str) -> dict[str, Any]:
+        """All that the features of a video depend on, as JSON; `class_names` where they are a recognizer's logits."""
+        view = encoder.view
+        return {
+            "encoder": encoder.digest(),
+            "origin": encoder.origin,
+            "feature_dim": encoder.feature_dim,
+            "class_names": list(getattr(encoder, "class_names", ())),
+            "snippet_frames": self.snippet_frames,
+            "crop_pixels": view.crop_pixels,
+            "short_side_pixels": view.short_side_pixels,
+            "mean": list(view.mean),
+            "std": list(view.std),
+            "frames_per_clip": encoder.frames_per_clip,
+            "frame_stride": encoder.frame_stride,
+            "decoded_short_side_pixels": decoded_short_side(self.decoding),
+            "precision": precision,
+        }
+
+    def _sampling(self, encoder: FrozenEncoder) -> SnippetSampling:
+        return SnippetSampling(
+            snippet_frames=self.snippet_frames,
+            snippets_per_part=self.snippets_per_part,
+            frames_per_clip=encoder.frames_per_clip,
+            frame_stride=encoder.frame_stride,
+        )
+
+    def _begin(self, output: Path, description: Mapping[str, Any]) -> None:
+        output.mkdir(parents=True, exist_ok=True)
+        file = output / DESCRIPTION
+        if file.is_file():
+            stored = json.loads(file.read_text())
+            differing = [name for name in description if name != "origin" and stored.get(name) != description[name]]
+            if differing:
+                raise InputError(
+                    expected=f"{output} to hold features of the same encoder and protocol",
+                    got=f"features of another {', '.join(differing)}",
+                    remedy="Choose another name=..., or remove the folder.",
+                )
+        else:
+            write_whole(file, (json.dumps(description, indent=2) + "\n").encode())
+
+
+def _journaled(folder: Path) -> dict[str, dict[str, Any]]:
+    """Lines by identity, of all ranks of all starts; half a line at an end is not one."""
+    texts = [text for path in sorted(folder.glob(JOURNALS)) for text in path.read_bytes().split(b"\n")]
+    found = {}
+    for text in texts:
+        try:
+            line = json.loads(text)
+            found[str(line["video"])] = line
+        except (ValueError, TypeError):
+            continue
+    return found
+
+
+def _write_videos(folder: Path, paths: Mapping[str, str]) -> None:
+    lines = _journaled(folder)
+    broken = [lines[identity] for identity in paths if lines[identity]["status"] != OK]
+    for line in broken[:10]:
+        logger.warning("%s is left out: %s", paths[line["video"]], line["status"])
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(lines[identity] for identity in sorted(lines))
+    write_whole(folder / VIDEOS, text.getvalue().encode("utf-8", "surrogateescape"))
+    logger.info("features of %d videos (%d broken): %s", len(paths) - len(broken), len(broken), folder)

@@ -1,0 +1,250 @@
+"""Localization in six stages. Each leaves its product in the run's folder, goes on where it was, and keeps what is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import rich
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vclr_pl.report.localization_page import LabeledSegment, LocalizedVideo
+from vclr_pl.report.localization_table import localization_figures, localization_table
+from vclr_pl.report.result_record import ResultRecord, read_record, write_record
+from vclr_pl.runner.build import keep_earlier_metrics, write_config
+from vclr_pl.runner.machine import refuse_absent_gpu
+from vclr_pl.runner.provenance import provenance
+from vclr_pl.runner.resume import LAST_CHECKPOINT, refuse_foreign_checkpoint
+from vclr_pl.runner.suggestion import did_you_mean
+from vclr_pl.types import InputError
+
+logger = logging.getLogger(__name__)
+
+STAGES = ("features", "resample", "train", "propose", "evaluate", "page")
+FEATURES = "features"
+RESULTS = "results.json"
+MADE_OF = "localizer.json"
+
+
+@dataclass
+class Localization:
+    """One folder, its data and its trainers; the methods are the stages."""
+
+    config: DictConfig
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """The chosen stages, in their order.
+
+        Raises:
+            InputError: an unknown stage, or whatever a stage finds wrong.
+        """
+        stages = chosen_stages(list(self.config.stages))
+        refuse_absent_gpu(accelerator=self.config.trainer.accelerator)
+        lightning.seed_everything(self.config.seed, workers=True, verbose=False)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for stage in stages:
+            started = time.perf_counter()
+            logger.info("stage %s", stage)
+            getattr(self, stage)()
+            self.reader.strategy.barrier()
+            self.seconds[stage] = round(time.perf_counter() - started, 2)
+        if self.reader.is_global_zero:
+            write_config(self.config, self.folder)
+            self._keep_seconds()
+            logger.info("folder: %s", self.folder)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.config.paths.run)
+
+    @cached_property
+    def data(self) -> Any:
+        snippets = str(self.config.snippets or self.folder / FEATURES)
+        return instantiate(self.config.snippet_data, snippets=snippets, resampled=str(self.folder / "resampled"))
+
+    @cached_property
+    def reader(self) -> lightning.Trainer:
+        """Predicts: features, proposals."""
+        return instantiate(self.config.trainer, callbacks=[instantiate(self.config.progress)], logger=False)  # type: ignore[no-any-return]
+
+    @cached_property
+    def proposing(self) -> Any:
+        return instantiate(self.config.proposing, folder=str(self.folder / "proposals"))
+
+    def features(self) -> None:
+        """Stage 1: features along the videos; nothing where the features are a user's."""
+        if self.config.snippets is not None:
+            logger.info("features are taken from %s", self.config.snippets)
+            return
+        if self.config.encoder is None:
+            raise InputError(
+                expected="an encoder, or features", got="neither", remedy="Set encoder=FILE (or random), or snippets=DIR with features."
+            )
+        backbone = instantiate(self.config.get("backbone"))
+        encoder = instantiate(self.config.protocol).load(str(self.config.encoder), momentum=self.config.momentum, backbone=backbone)
+        if self.reader.is_global_zero:
+            logger.info("encoder: %s", encoder.origin)
+        instantiate(self.config.extractor).extract(self.data.paths(), encoder=encoder, trainer=self.reader, output=self.folder / FEATURES)
+
+    def resample(self) -> None:
+        """Stage 2: features at equal positions."""
+        if self.reader.is_global_zero:
+            known = [video.identity for video in self.data.untrimmed.videos]
+            extracted = [identity for identity in known if self.data.folder.file(identity) is not None]
+            self.data.resample(known if self.config.snippets is not None else extracted or known)
+
+    def train(self) -> None:
+        """Stage 3: the network; goes on from its last whole epoch, and is kept when it has had them all."""
+        module = self._module()
+        checkpoint = self.folder / LAST_CHECKPOINT
+        made_of = self._made_of()
+        described = self.folder / MADE_OF
+        if checkpoint.is_file():
+            stored = described.read_text() if described.is_file() else ""
+            if stored != made_of:
+                raise InputError(
+                    expected=f"{self.folder} to hold a localizer of the same features, annotations and options",
+                    got="one of others",
+                    remedy=f"Choose another name=..., or remove {checkpoint.parent}.",
+                )
+            refuse_foreign_checkpoint(checkpoint, state=module.state_dict(), epochs=None)
+            epochs = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
+            if epochs >= self.config.trainer.max_epochs:
+                logger.info("trained for %d epochs: kept in %s", epochs, checkpoint)
+                return
+            logger.info("continuing from %s", checkpoint)
+        callbacks = [instantiate(node) for node in self.config.callback.values() if node is not None]
+        keep_earlier_metrics(self.folder)
+        loggers = [instantiate(node) for node in (self.config.logger or {}).values() if node is not None]
+        trainer: lightning.Trainer = instantiate(self.config.trainer, callbacks=callbacks, logger=loggers or False)
+        loader = self.data.training_loader(seed=self.config.seed, rank=trainer.global_rank, ranks=trainer.world_size)
+        if trainer.is_global_zero:
+            described.write_text(made_of)
+            logger.info("training on %d videos, %d steps an epoch", len(loader.dataset), len(loader))
+        if trainer.log_every_n_steps > len(loader):  # type: ignore[attr-defined]
+            trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
+        trainer.fit(module, train_dataloaders=loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
+
+    def propose(self) -> None:
+        """Stage 4: proposals of the judged subset."""
+        module = self._module()
+        path = self.folder / LAST_CHECKPOINT if self.config.checkpoint is None else Path(self.config.checkpoint).expanduser()
+        if not path.is_file():
+            raise InputError(expected="a trained localizer", got=f"no {path}", remedy="Run the stage train first, or set checkpoint=FILE.")
+        instantiate(self.config.localizer_reader)(module.localizer, path)
+        status = path.stat()
+        self.proposing.propose(
+            localizer=module.localizer,
+            loader=self.data.reading_loader,
+            covered_seconds=self.data.covered,
+            identities=[video.identity for video in self.data.judged],
+            made_of=f"{path} {status.st_size} {status.st_mtime_ns} {self.data.digest()}",
+            trainer=self.reader,
+        )
+
+    def evaluate(self) -> None:
+        """Stage 5: the figures, beside those of evenly spaced proposals."""
+        if not self.reader.is_global_zero:
+            return
+        scores = self._class_scores()
+        if scores is None:
+            logger.info("no class scores of whole videos (a recognizer's logits, or class_scores=FILE): recall without mAP")
+        durations = {video.identity: video.duration_seconds for video in self.data.judged}
+        found = self.proposing.figures(truth=self.data.truth(), class_scores=scores, durations_seconds=durations)
+        record = ResultRecord(
+            name=self.config.name,
+            metrics=found.metrics,
+            baseline=found.baseline,
+            provenance=provenance(self.config),
+            timings_seconds={},
+            training={"videos": len(self.data.judged), "judged": len(self.data.truth()), "subset": self.config.subset},
+        )
+        write_record(record, self.folder / RESULTS)
+        rich.get_console().print(localization_table(record))
+
+    def page(self) -> None:
+        """Stage 6: a page a video, and an index."""
+        if self.config.page is None or not self.reader.is_global_zero:
+            return
+        pages, proposed = instantiate(self.config.page), self.proposing.proposed()
+        videos = {video.identity: video for video in self.data.judged if video.identity in proposed}
+        chosen = pages.chosen(list(videos))
+        manifest = self.data.manifest(chosen)
+        pictures = {} if manifest is None else instantiate(self.config.preview).pictures(manifest, range(len(chosen)))
+        shown = [
+            LocalizedVideo(
+                identity=identity,
+                duration_seconds=videos[identity].duration_seconds,
+                covered_seconds=self.data.covered[identity],
+                segments=[LabeledSegment(one.label, one.start_seconds, one.end_seconds) for one in videos[identity].segments],
+                proposals=proposed[identity].proposals,
+                start=proposed[identity].start,
+                end=proposed[identity].end,
+                pictures=pictures.get(place),
+            )
+            for place, identity in enumerate(chosen)
+        ]
+        record = read_record(self.folder / RESULTS) if (self.folder / RESULTS).is_file() else None
+        figures = [] if record is None else localization_figures(record.metrics, record.baseline)
+        index = pages.write(self.folder / "pages", shown, figures=figures, notes=self._notes(len(shown), len(videos)))
+        logger.info("pages of %d videos: %s", len(shown), index)
+
+    def _module(self) -> Any:
+        """Seeded anew, so that the network's start does not depend on which stages ran before."""
+        lightning.seed_everything(self.config.seed, workers=True, verbose=False)
+        localizer = instantiate(self.config.localizer)(feature_dim=self.data.feature_dim)
+        return instantiate(self.config.localizer_module)(localizer=localizer)
+
+    def _made_of(self) -> str:
+        parts = [OmegaConf.to_container(self.config[name], resolve=True) for name in ("localizer", "localizer_module", "batches")]
+        digest = hashlib.sha256(json.dumps([*parts, self.config.seed], sort_keys=True).encode()).hexdigest()[:16]
+        return json.dumps({"options": digest, "data": self.data.digest()}, indent=2) + "\n"
+
+    def _class_scores(self) -> Any:
+        if self.config.class_scores is None:
+            return self.data.class_scores()
+        read = instantiate(self.config.class_scores_reader)
+        return read(Path(self.config.class_scores).expanduser(), known=self.data.untrimmed.class_names)
+
+    def _notes(self, shown: int, judged: int) -> list[str]:
+        part = "" if shown == judged else f"; {shown} at equal distances in the list have a page"
+        features = self.data.folder.description().get("origin", str(self.data.folder.path))
+        return [
+            f"{judged} videos of the subset {self.config.subset}{part}.",
+            f"Features: {features}",
+            "A score is the product of the probabilities of start and end and of the proposal's two, after soft-NMS.",
+            f"Seed {self.config.seed}.",
+        ]
+
+    def _keep_seconds(self) -> None:
+        path = self.folder / RESULTS
+        if path.is_file():
+            record = read_record(path)
+            record.timings_seconds.update(self.seconds)
+            write_record(record, path)
+
+
+def chosen_stages(named: list[str]) -> list[str]:
+    """In their order.
+
+    Raises:
+        InputError: an unknown stage, or none.
+    """
+    unknown = [name for name in named if name not in STAGES]
+    if unknown or not named:
+        raise InputError(
+            expected=f"stages of {', '.join(STAGES)}",
+            got=f"stages=[{','.join(named)}]",
+            remedy=did_you_mean(unknown[0], STAGES) if unknown else "Name one at least.",
+        )
+    return [name for name in STAGES if name in named]
