@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from tests.config.finetuning_choices import OF_FINETUNING
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.machine import register_resolvers
@@ -23,6 +25,9 @@ CHOICES = sorted(
 )
 NESTED = [choice for choice in CHOICES if choice.count("/") == 2]
 EXPERIMENTS = [choice for choice in CHOICES if choice.startswith("experiment/")]
+TRAIN_DEFAULTS = [entry for entry in yaml.safe_load((CONF / "train.yaml").read_text())["defaults"] if isinstance(entry, dict)]
+TRAIN_GROUPS = {group for entry in TRAIN_DEFAULTS for group in entry}
+PRETRAINING = [choice for choice in CHOICES if choice.split("/")[0] in TRAIN_GROUPS and choice not in (*NESTED, *OF_FINETUNING)]
 PUBLISHED = {
     "module.backbone.name": "resnet50",
     "head.dim": 128,
@@ -103,12 +108,12 @@ def overrides_of(choice: str) -> list[str]:
 
 
 def test_the_count_of_shipped_files():
-    assert len(CHOICES) == 72
-    assert len(EXPERIMENTS) == 7
+    assert len(PRETRAINING) == 64
+    assert len(EXPERIMENTS) == 15
     assert [
         *(f"evaluation/measure/{name}" for name in ("linear_probe", "logistic_probe", "nearest_neighbor", "retrieval")),
         *(f"objective/term/{name}" for name in ("inter_frame", "intra_frame", "segment_contrast", "temporal_order")),
-    ] == NESTED
+    ] == [choice for choice in NESTED if choice not in OF_FINETUNING]
 
 
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.relative_to(CONF).as_posix())
@@ -119,10 +124,11 @@ def test_a_file_says_first_what_it_is(path):
     if len(group) == 2 and group[0] not in ("experiment", "hydra"):
         assert lines[0].startswith(f"# {group[0]}={path.stem}")
     if group[0] == "experiment":
-        assert lines[0].startswith("# python -m vclr_pl.train")
+        entry = group[1] if len(group) == 3 else "train"
+        assert lines[0].startswith(f"# python -m vclr_pl.{entry}")
 
 
-@pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice not in NESTED])
+@pytest.mark.parametrize("choice", PRETRAINING)
 def test_it_composes_and_instantiates(choice, tmp_path):
     """Everything but the videos: the data nodes read a disk, and are tried on one in tests/unit/data/split."""
     group = choice.split("/")[0]
@@ -191,6 +197,9 @@ def test_the_options_are_frozen():
     """Adding, renaming or removing an option is a decision: VCLR_FREEZE=1 in the environment writes the list anew."""
     entries = {path.stem: [compose(path.stem)] for path in CONF.glob("*.yaml")}
     entries["train"] = [composed(f"experiment={experiment}") for experiment in ("demo", "ucf101", "folder")]
+    entries["finetune"] = [
+        compose("finetune", overrides=["paths.run=run", f"experiment=finetune/{name}"]) for name in ("folder", "ssv2_tsm")
+    ]
     options = {f"{entry} {name}" for entry, configs in entries.items() for config in configs for name in option_names(config)}
     found = [f"group {name}" for name in group_names() if not name.startswith("hydra")] + sorted(options)
     if os.environ.get("VCLR_FREEZE"):

@@ -5,15 +5,13 @@ Legend: B videos, S segments, N frames or clips, F features, K classes; `*view` 
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from vclr_pl.backbone.tsm_resnet import ResidualShift
 from vclr_pl.types import InputError
-
-DropoutOver = Literal["video", "segment"]
 
 
 class RecognitionNetwork(nn.Module):
@@ -27,10 +25,10 @@ class RecognitionNetwork(nn.Module):
             logit of the mean, so that only training sees the difference.
         head_std: of the linear layer's normal initialization; its bias starts at 0.
         shift: the temporal shift of TSM, None for TSN.
-        trains_backbone: false keeps the backbone as it is, its batch norms in evaluation mode; only the linear layer learns.
+        mode: `full` trains all of it; `linear` the linear layer alone, on the backbone as it is, its batch norms in evaluation mode.
 
     Raises:
-        InputError: fewer than two classes, a dropout outside [0, 1), or an unknown `dropout_over`.
+        InputError: fewer than two classes, a dropout outside [0, 1), or an unknown `dropout_over` or `mode`.
     """
 
     def __init__(
@@ -39,16 +37,16 @@ class RecognitionNetwork(nn.Module):
         backbone: Any,
         classes: int,
         dropout: float,
-        dropout_over: DropoutOver,
+        dropout_over: str,
         head_std: float,
         shift: ResidualShift | None,
-        trains_backbone: bool,
+        mode: str,
     ) -> None:
         super().__init__()
-        _check(classes=classes, dropout=dropout, dropout_over=dropout_over)
+        _check(classes=classes, dropout=dropout, dropout_over=dropout_over, mode=mode)
         if shift is not None:
             shift.apply(backbone)
-        self.shift, self.dropout_over, self.trains_backbone = shift, dropout_over, trains_backbone
+        self.shift, self.dropout_over, self.trains_backbone = shift, dropout_over, mode == "full"
         self.takes_clips: bool | None = getattr(backbone, "takes_clips", None)
         self.feature_dim = classes  # of what it says of a video, as any backbone
         self.backbone: nn.Module = backbone
@@ -56,7 +54,7 @@ class RecognitionNetwork(nn.Module):
         self.head = nn.Linear(backbone.feature_dim, classes)
         nn.init.normal_(self.head.weight, std=head_std)
         nn.init.zeros_(self.head.bias)
-        self.backbone.requires_grad_(trains_backbone)
+        self.backbone.requires_grad_(self.trains_backbone)
         self.train()
 
     @property
@@ -79,11 +77,8 @@ class RecognitionNetwork(nn.Module):
         return logits_BSK.mean(1)
 
     def _pooled(self, frames: Tensor) -> Tensor:
-        if self.trains_backbone:
+        with torch.set_grad_enabled(self.trains_backbone and torch.is_grad_enabled()):
             features_NF: Tensor = self.backbone(frames)
-            return features_NF
-        with torch.no_grad():
-            features_NF = self.backbone(frames)
         return features_NF
 
     def train(self, mode: bool = True) -> Self:
@@ -93,7 +88,7 @@ class RecognitionNetwork(nn.Module):
         return self
 
 
-def _check(*, classes: int, dropout: float, dropout_over: str) -> None:
+def _check(*, classes: int, dropout: float, dropout_over: str, mode: str) -> None:
     if classes < 2:
         raise InputError(expected="videos of at least two classes", got=str(classes), remedy="Give data with more classes.")
     if not 0 <= dropout < 1:
@@ -101,4 +96,10 @@ def _check(*, classes: int, dropout: float, dropout_over: str) -> None:
     if dropout_over not in ("video", "segment"):
         raise InputError(
             expected="recognizer.dropout_over to be video or segment", got=dropout_over, remedy="Choose video (TSN) or segment (TSM)."
+        )
+    if mode not in ("full", "linear"):
+        raise InputError(
+            expected="mode=full (all of the network) or mode=linear (the head on a frozen backbone)",
+            got=f"mode={mode}",
+            remedy="Choose one.",
         )

@@ -9,7 +9,8 @@ from typing import Any
 import pytorch_lightning as lightning
 
 from vclr_pl.callback.feature_reading import read_features
-from vclr_pl.evaluation.recognition import RecognitionScores, recognition_scores
+from vclr_pl.evaluation.query_scores import QueryScores
+from vclr_pl.evaluation.recognition import recognition_scores
 from vclr_pl.op.collective import broadcast_from_first
 from vclr_pl.types import FeatureTable
 
@@ -32,7 +33,7 @@ class RecognitionEvaluation(lightning.Callback):
         self.enabled, self.every_n_epochs = enabled, every_n_epochs
         self.precision, self.frames_per_pass = precision, frames_per_pass
         self.logits: FeatureTable | None = None
-        self.scores: RecognitionScores | None = None
+        self.scores: QueryScores | None = None
         self.timings_seconds: dict[str, float] = {}
         self._fit_started = 0.0
 
@@ -42,7 +43,7 @@ class RecognitionEvaluation(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs and self._applies(trainer):
-            metrics = recognition_scores(self._read(trainer, pl_module)).metrics
+            metrics = recognition_scores(self._read(trainer, pl_module)).metrics()
             shown = {name.replace("recognition_", "val/"): value for name, value in metrics.items()}
             pl_module.log_dict(shown, rank_zero_only=True)
 
@@ -72,7 +73,7 @@ class RecognitionEvaluation(lightning.Callback):
     def _tell_broken(self, table: FeatureTable) -> None:
         if table.broken:
             logger.warning(
-                "%d of %d test videos could not be read; they count neither as right nor as wrong, predictions.csv lists them, the first is %s",
+                "%d of %d test videos could not be read and count neither as right nor as wrong (predictions.csv lists them), first: %s",
                 len(table.broken),
                 len(table.broken) + len(table),
                 table.broken[0].path,

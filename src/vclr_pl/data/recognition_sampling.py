@@ -1,7 +1,7 @@
 """Which frames of a video recognition sees: one random frame, or clip, of each of n equal segments; at test the segments' centers.
 
-The published sampler (mmaction2 0.11, `SampleFrames`), index for index. For one frame a segment: n segments of `frame_count // n` frames, the
-remainder left; with fewer frames than segments the frames at `round(k x frame_count / n)`, counted around the end.
+The published sampler (mmaction2 0.11, `SampleFrames`), index for index. For one frame a segment: n segments of `frame_count // n`
+frames, the remainder left; with fewer frames than segments the frames at `round(k x frame_count / n)`, counted around the end.
 
 Legend: S segments, T frames of a clip.
 """

@@ -78,7 +78,7 @@ def load_recognizer(path: str, *, backbone: nn.Module | None = None) -> FrozenRe
         dropout_over="video",
         head_std=0.0,
         shift=None if shift is None else ResidualShift(**shift),
-        trains_backbone=True,  # FrozenEncoder freezes it; activation maps need the graph
+        mode="full",  # FrozenEncoder freezes it; activation maps need the graph
     )
     try:
         network.load_state_dict(tensors)

@@ -29,7 +29,7 @@ class LinearScaledSGD:
     def build(self, *, parameters: Iterable[nn.Parameter], global_batch_size: int) -> torch.optim.Optimizer:
         """The optimizer over `parameters`: one pass over them on a CPU, lists at once elsewhere.
 
-        A fused update unscales gradients by itself, which Lightning cannot clip under 16-mixed; a CPU has no such precision.
+        A fused update unscales the gradients of 16-mixed by itself, so that they cannot be clipped; a CPU has no such precision.
         """
         trained = list(parameters)
         return self._build(trained, trained, global_batch_size=global_batch_size)
@@ -37,7 +37,7 @@ class LinearScaledSGD:
     def build_groups(self, *, groups: Iterable[ParameterGroup], global_batch_size: int) -> torch.optim.Optimizer:
         """The same over groups with their own factor on the learning rate, kept as `lr_factor`, with weight decay or without."""
         lr = self.scaled_lr(global_batch_size=global_batch_size)
-        described = [
+        described: list[dict[str, Any]] = [
             {
                 "params": list(group.parameters),
                 "name": group.name,
@@ -52,7 +52,7 @@ class LinearScaledSGD:
 
     def _build(self, content: Any, trained: list[nn.Parameter], *, global_batch_size: int) -> torch.optim.Optimizer:
         on_cpu = all(parameter.device.type == "cpu" for parameter in trained)
-        return torch.optim.SGD(
+        optimizer = torch.optim.SGD(
             content,
             lr=self.scaled_lr(global_batch_size=global_batch_size),
             momentum=self.momentum,
@@ -60,3 +60,5 @@ class LinearScaledSGD:
             fused=on_cpu,
             foreach=not on_cpu,
         )
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # else Lightning refuses to clip under bf16-mixed
+        return optimizer

@@ -63,11 +63,11 @@ class ShiftedNetworkGroups:
         return list(
             _filled(
                 [
-                    ("convolution weights", (layer.weight for layer in weighted), 1.0, True),
-                    ("convolution biases", (layer.bias for layer in weighted), self.bias_factor, False),
+                    ("convolution weights", (layer._parameters.get("weight") for layer in weighted), 1.0, True),
+                    ("convolution biases", (layer._parameters.get("bias") for layer in weighted), self.bias_factor, False),
                     ("batch norms", (parameter for layer in norms for parameter in layer.parameters()), 1.0, False),
-                    ("head weight", [head.weight], self.head_weight_factor, True),
-                    ("head bias", [head.bias], self.head_bias_factor, False),
+                    ("head weight", [head._parameters.get("weight")], self.head_weight_factor, True),
+                    ("head bias", [head._parameters.get("bias")], self.head_bias_factor, False),
                 ]
             )
         )

@@ -33,7 +33,9 @@ class WarmupCosine:
 
 
 class FollowedRate(LRScheduler):
-    """Sets every group's rate to a function of the step, times the group's `lr_factor` where it has one; a checkpoint holds the step alone, so a resumed run follows its own config.
+    """Sets every group's rate to a function of the step, times the group's `lr_factor` where it has one.
+
+    A checkpoint holds the step alone, so a resumed run follows its own config.
 
     Args:
         optimizer: whose groups are set.

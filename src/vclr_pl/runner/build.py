@@ -19,7 +19,7 @@ CONFIG_FILE = "config.yaml"
 
 @dataclass(frozen=True)
 class Training:
-    """What pretraining is made of. `weight` is None where a run starts from random weights."""
+    """What a run is made of. `weight` is None where it starts from random weights, or where `module` has its weights already."""
 
     module: Any
     datamodule: Any
@@ -44,9 +44,7 @@ def build(config: DictConfig) -> Training:
     datamodule = instantiate(config.datamodule)
     evaluation = instantiate(config.evaluation)
     callbacks = [instantiate(node) for node in config.callback.values() if node is not None]
-    keep_earlier_metrics(Path(config.paths.run))
-    loggers = [instantiate(node) for node in (config.logger or {}).values() if node is not None]
-    trainer = instantiate(config.trainer, callbacks=[*callbacks, evaluation], logger=loggers or False)
+    trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
     return Training(
         module=module,
         datamodule=datamodule,
@@ -55,6 +53,14 @@ def build(config: DictConfig) -> Training:
         weight=instantiate(config.get("weight")),
         folder=Path(config.paths.run),
     )
+
+
+def trainer_of(config: DictConfig, *, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    """The trainer with the config's loggers, which write into the run folder."""
+    keep_earlier_metrics(Path(config.paths.run))
+    loggers = [instantiate(node) for node in (config.logger or {}).values() if node is not None]
+    trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
+    return trainer
 
 
 def keep_earlier_metrics(folder: Path) -> None:

@@ -24,7 +24,7 @@ def recognizer(*, shift=None):
         dropout_over="video",
         head_std=1.0,
         shift=None if shift is None else ResidualShift(**shift),
-        trains_backbone=True,
+        mode="full",
     )
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
