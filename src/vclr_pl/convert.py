@@ -10,7 +10,9 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from vclr_pl.embedding.encoder_weights import is_recognizer
 from vclr_pl.embedding.frozen_encoder import load_encoder
+from vclr_pl.embedding.recognizer_file import load_recognizer
 from vclr_pl.runner.run import run
 from vclr_pl.types import InputError
 
@@ -52,7 +54,8 @@ def _write_network(config: DictConfig, target: Any) -> None:
     """A network takes more than tensors by name: the file has to say which, or show it, as for `encoder=` elsewhere."""
     if config["from"] != ANY_ENCODER:
         raise InputError(expected=f"from={ANY_ENCODER} with to={config.to}", got=f"from={config['from']}", remedy="Leave from= away.")
-    encoder = load_encoder(str(config.input), backbone=instantiate(config.get("backbone")))
+    load = load_recognizer if is_recognizer(str(config.input)) else load_encoder
+    encoder = load(str(config.input), backbone=instantiate(config.get("backbone")))
     Path(config.output).absolute().parent.mkdir(parents=True, exist_ok=True)
     target.write_encoder(encoder)
     logger.info("%s, written to %s", encoder.origin, config.output)

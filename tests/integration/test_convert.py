@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.unit.embedding.pretrained_file import write_run
+from tests.unit.embedding.written_recognizer import RESNET18, SHIFT, write_recognizer
 from tests.unit.weight.published_file import published_tensors, resnet_module, write_moco, write_release
 
 from vclr_pl.convert import convert
@@ -62,6 +63,17 @@ def test_any_encoder_goes_to_the_other_libraries_and_between_them(tmp_path: Path
     backbone = torch.load(tmp_path / "backbone.pth", weights_only=True)
     assert len(backbone) == 120
     assert all(torch.equal(tensor, given[f"module.encoder_q.{name}"]) for name, tensor in backbone.items())
+
+
+@pytest.mark.parametrize(("form", "shift", "name"), [("mmaction2_tsm", SHIFT, "conv.net."), ("mmaction2_tsn", None, "conv.")])
+def test_a_recognizer_keeps_its_classifier(form: str, shift: dict[str, int] | None, name: str, tmp_path: Path) -> None:
+    network = write_recognizer(tmp_path / "run", architecture=RESNET18, shift=shift)
+    assert command(f"input={tmp_path}/run", f"to={form}", f"output={tmp_path}/recognizer.pth") == 0
+    state = torch.load(tmp_path / "recognizer.pth", weights_only=True)["state_dict"]
+    assert torch.equal(state["cls_head.fc_cls.weight"], network.head.weight)
+    assert torch.equal(state["cls_head.fc_cls.bias"], network.head.bias)
+    assert torch.equal(state[f"backbone.layer3.1.conv1.{name}weight"], network.backbone.state_dict()["layer3.1.conv1.weight"])
+    assert command(f"input={tmp_path}/run", "to=onnx", f"output={tmp_path}/recognizer.onnx") == 0
 
 
 def test_a_run_becomes_onnx(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.types import InputError
 
-INPUT, OUTPUT, BATCH = "frames", "features", "batch"
+INPUT, FEATURES, LOGITS, BATCH = "frames", "features", "logits", "batch"
 PACKAGES = ("onnx", "onnxscript")
 NOISY = ("torch.onnx", "onnxscript", "onnx_ir")  # they tell every pass and every version that they convert from
 
@@ -41,21 +41,24 @@ class OnnxFile:
 
         The view's size is that of the encoder's crop. The file's metadata say as JSON what to feed it: `size_pixels`,
         `short_side_pixels`, `mean` and `std` (for RGB in 0 to 1), `frames_per_clip`, `frame_stride` and `feature_dim`. The
-        weights are in the file itself, which is complete or not there.
+        weights are in the file itself, which is complete or not there. A recognizer's output is `logits`, and `class_names` are among
+        the metadata; one that shifts in time takes whole videos, B a multiple of `segments`.
 
         Raises:
             InputError: onnx or onnxscript is not installed.
         """
         _require_packages()
-        example = torch.zeros(2, *view_shape(encoder))
+        segments = segments_of(encoder)
+        example = torch.zeros(2 * segments, *view_shape(encoder))
+        batch = torch.export.Dim(BATCH) if segments == 1 else segments * torch.export.Dim("videos")
         with _quiet():
             program: Any = torch.onnx.export(
                 _Pooled(encoder).eval(),
                 (example,),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
-                dynamic_shapes=({0: torch.export.Dim(BATCH)},),
+                output_names=[LOGITS if class_names_of(encoder) else FEATURES],
+                dynamic_shapes=({0: batch},),
                 verbose=False,
             )
             program.model.metadata_props.update(description(encoder))
@@ -74,6 +77,16 @@ class _Pooled(nn.Module):
         return features.float()
 
 
+def segments_of(encoder: FrozenEncoder) -> int:
+    """Frames that have to be given together, 1 where each is seen alone."""
+    return int(getattr(encoder, "segments_per_pass", 1))
+
+
+def class_names_of(encoder: FrozenEncoder) -> list[str]:
+    """Of a recognizer; none for an encoder."""
+    return list(getattr(encoder, "class_names", ()))
+
+
 def view_shape(encoder: FrozenEncoder) -> tuple[int, ...]:
     """Of one frame `(C, H, W)` or clip `(C, t, H, W)`, as the encoder takes it."""
     pixels = encoder.view.crop_pixels
@@ -83,7 +96,8 @@ def view_shape(encoder: FrozenEncoder) -> tuple[int, ...]:
 
 def description(encoder: FrozenEncoder) -> dict[str, str]:
     """What to feed the network, each figure as JSON."""
-    figures = {
+    recognizer = {"class_names": class_names_of(encoder), "segments": segments_of(encoder)} if class_names_of(encoder) else {}
+    figures: dict[str, Any] = {
         "size_pixels": encoder.view.crop_pixels,
         "short_side_pixels": encoder.view.short_side_pixels,
         "mean": list(encoder.view.mean),
@@ -91,6 +105,7 @@ def description(encoder: FrozenEncoder) -> dict[str, str]:
         "frames_per_clip": encoder.frames_per_clip,
         "frame_stride": encoder.frame_stride,
         "feature_dim": encoder.feature_dim,
+        **recognizer,
     }
     return {name: json.dumps(value) for name, value in figures.items()}
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from tests.unit.embedding.pretrained_file import small_backbone, write_resnet18, write_run
+from tests.unit.embedding.written_recognizer import RESNET18, SHIFT, write_recognizer
 
-from vclr_pl.embedding.encoder_weights import EncoderWeights
+from vclr_pl.embedding.encoder_weights import EncoderWeights, is_recognizer
 from vclr_pl.types import InputError
 
 
@@ -24,6 +25,25 @@ def test_a_linear_classifier_comes_along_and_heads_of_pretraining_do_not(form: s
         *(f"encoder.backbone.{name}" for name in network.state_dict()),
         *classifier,
     ]
+
+
+@pytest.mark.parametrize("shift", [None, SHIFT])
+def test_a_recognizer_brings_its_classifier(shift: dict[str, int] | None, tmp_path: Path) -> None:
+    network = write_recognizer(tmp_path / "run", architecture=RESNET18, shift=shift)
+    for path in (tmp_path / "run", tmp_path / "run" / "recognizer.safetensors"):
+        tensors = EncoderWeights(path=str(path)).read()
+        assert set(tensors) == {*(f"encoder.backbone.{name}" for name in network.backbone.state_dict()), "fc.weight", "fc.bias"}
+        assert torch.equal(tensors["fc.weight"], network.head.weight)
+        assert torch.equal(tensors["encoder.backbone.layer2.0.conv1.weight"], network.backbone.state_dict()["layer2.0.conv1.weight"])
+
+
+def test_recognizers_are_told_from_encoders(tmp_path: Path) -> None:
+    write_recognizer(tmp_path / "run")
+    write_run(tmp_path / "encoder")
+    (tmp_path / "text.safetensors").write_text("no weights")
+    (tmp_path / "run" / "recognizer.safetensors").rename(tmp_path / "mine.safetensors")
+    found = {name: is_recognizer(str(tmp_path / name)) for name in ("mine.safetensors", "run", "encoder", "text.safetensors", "absent")}
+    assert found == {"mine.safetensors": True, "run": False, "encoder": False, "text.safetensors": False, "absent": False}
 
 
 def test_an_absent_file_is_told(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 from tests.unit.embedding.pretrained_file import small_backbone
+from tests.unit.embedding.written_recognizer import SHIFT, write_recognizer
 from torch import nn
 
 from vclr_pl.backbone.clip_network import clip_network
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.embedding.onnx_export import OnnxFile, view_shape
+from vclr_pl.embedding.recognizer_file import load_recognizer
 from vclr_pl.types import InputError
 
 onnx = pytest.importorskip("onnx")
@@ -66,6 +68,22 @@ def test_clips_of_a_3d_network(tmp_path: Path) -> None:
     for batch in (1, 3):
         clips = torch.randn(batch, 3, 4, 32, 32)
         np.testing.assert_allclose(features_of(tmp_path / "r3d.onnx", clips), encoder.pooled(clips).numpy(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("shift", [None, SHIFT])
+def test_a_recognizer_gives_logits_and_says_of_which_classes(shift: dict[str, int] | None, tmp_path: Path) -> None:
+    """One that shifts in time takes whole videos."""
+    write_recognizer(tmp_path / "run", shift=shift)
+    recognizer = load_recognizer(str(tmp_path / "run"))
+    path = tmp_path / "recognizer.onnx"
+    OnnxFile(path=str(path)).write_encoder(recognizer)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for batch in (4, 12):
+        frames = torch.randn(batch, 3, 32, 32)
+        (logits,) = session.run(["logits"], {"frames": frames.numpy()})
+        np.testing.assert_allclose(logits, recognizer.pooled(frames).numpy(), rtol=1e-4, atol=1e-6)
+    told = {entry.key: json.loads(entry.value) for entry in onnx.load(path).metadata_props}
+    assert (told["class_names"], told["segments"], told["size_pixels"]) == (["jump", "run", "sit"], 1 if shift is None else 4, 32)
 
 
 def test_what_is_missing_is_told_with_the_command_that_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

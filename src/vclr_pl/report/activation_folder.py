@@ -1,0 +1,87 @@
+"""A folder of maps: a sheet and a video for each video, a table of the numbers, and a list of the videos that could not be read."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vclr_pl.report.activation_sheet import ActivationSheet, MapRow
+from vclr_pl.report.activation_video import ActivationVideo
+from vclr_pl.types import BrokenVideo, InputError
+
+TABLE, BROKEN = "activation_maps.csv", "broken_videos.csv"
+COLUMNS = ("video", "encoder", "target", "score", "highest", "picture")
+LONGEST_NAME = 80
+
+
+@dataclass(kw_only=True)
+class ActivationFolder:
+    """Writes below `path`.
+
+    Args:
+        path: made where it is not there.
+        sheet, film: how pictures and videos are drawn; no videos where `film` is None.
+
+    Raises:
+        InputError: `path` is a file.
+    """
+
+    path: Path
+    sheet: ActivationSheet
+    film: ActivationVideo | None
+    _lines: list[tuple[str, ...]] = field(default_factory=list)
+    _broken: list[BrokenVideo] = field(default_factory=list)
+    _stems: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(expected="a folder for pictures", got=f"output={self.path}, a file", remedy="Name a folder.")
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def add(self, video: str, rows: Sequence[MapRow]) -> Path:
+        """Draw one video's maps; the sheet's path."""
+        stem = self._stem(video)
+        picture = self.path / f"{stem}.png"
+        unfinished = picture.with_name(f"{picture.name}.unfinished")
+        self.sheet.draw(rows, title=Path(video).name).save(unfinished, "PNG")
+        unfinished.replace(picture)
+        if self.film is not None:
+            self.film.write(rows, self.path / f"{stem}.mp4")
+        self._lines += [(video, row.name, row.target, f"{row.score:.6g}", f"{row.highest:.6g}", picture.name) for row in rows]
+        return picture
+
+    def add_broken(self, video: BrokenVideo) -> None:
+        self._broken.append(video)
+
+    def finish(self) -> None:
+        """Write the table and the list.
+
+        Raises:
+            InputError: no video could be read.
+        """
+        if self._broken:
+            _write(self.path / BROKEN, ("path", "backend", "reason"), [(video.path, video.backend, video.reason) for video in self._broken])
+        if not self._lines:
+            raise InputError(
+                expected="a readable video", got=f"{len(self._broken)} broken", remedy=f"The reasons are in {self.path / BROKEN}."
+            )
+        _write(self.path / TABLE, COLUMNS, self._lines)
+
+    def _stem(self, video: str) -> str:
+        """The video's name as a file name, numbered where two are alike."""
+        plain = re.sub(r"[^\w.-]+", "_", Path(video).stem.encode(errors="replace").decode())[:LONGEST_NAME].lstrip(".-") or "video"
+        stem = next(
+            name for number in range(1, len(self._stems) + 2) if (name := plain if number == 1 else f"{plain}_{number}") not in self._stems
+        )
+        self._stems.add(stem)
+        return stem
+
+
+def _write(path: Path, header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # file names are bytes
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(lines)

@@ -1,0 +1,164 @@
+"""Maps of one video on one sheet: a row an encoder, time from left to right, a scale beside each row.
+
+Legend: N frames in order of time, H W pixels.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from vclr_pl.report.color_scale import Pixels, Values, overlaid, scale_bar
+from vclr_pl.types import InputError
+
+BLACK, DARK_GRAY, WHITE = (0, 0, 0), (90, 90, 90), (255, 255, 255)
+TITLE_POINTS, TEXT_POINTS, MARGIN_PIXELS, GAP_PIXELS, LABEL_PIXELS, SCALE_PIXELS, LINE_PIXELS = 18, 13, 14, 4, 190, 76, 17
+LABEL_LETTERS = 27
+FOOT = (
+    "Color: Grad-CAM, where the number named at the left comes from; what lowers it is not shown. Each row has its own scale, from 0 to",
+    "its highest value in this video, in the number's unit. Maps are as coarse as the row says, interpolated to the size of the frames.",
+)
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """One encoder's maps of a video."""
+
+    name: str  # of the encoder
+    target: str  # what the maps are of
+    score: float  # of the video
+    positions: tuple[int, ...]  # of a map before interpolation
+    frames_per_clip: int
+    times: tuple[float, ...]  # of frames, or of clips: 0 the video's beginning, 1 its end
+    frames: Pixels  # [N, H, W, 3]
+    maps: Values  # [N, H, W], 0 or more
+
+    @property
+    def highest(self) -> float:
+        return float(self.maps.max())
+
+    @property
+    def values(self) -> Values:
+        """`[N, H, W]` in 0 to 1, the highest of the row 1; zeros where nothing is above zero."""
+        highest = self.highest
+        return self.maps / np.float32(highest) if highest > 0 else np.zeros_like(self.maps)
+
+    def overlays(self, places: npt.NDArray[np.int64]) -> Pixels:
+        """`[places, H, W, 3]`"""
+        return overlaid(self.frames[places], self.values[places])
+
+    def places_at(self, times: Sequence[float]) -> npt.NDArray[np.int64]:
+        """Of the frames, or of the middles of the clips, that are nearest to `times`."""
+        own = np.asarray(self.times)
+        nearest: npt.NDArray[np.int64] = np.abs(own[None, :] - np.asarray(times)[:, None]).argmin(axis=1)
+        places: npt.NDArray[np.int64] = nearest * self.frames_per_clip + self.frames_per_clip // 2
+        return places
+
+    def words(self) -> list[str]:
+        """Lines that say what the row shows."""
+        told = [self.name, f"{self.target}: {self.score:.3g}", f"maps of {' x '.join(map(str, self.positions))}"]
+        if self.highest == 0:
+            told.append("nothing raises it")
+        return [line for part in told for line in textwrap.wrap(part, LABEL_LETTERS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationSheet:
+    """How sheets are drawn.
+
+    Args:
+        columns: frames shown, at equal distances in time.
+        tile_pixels: width and height of each.
+
+    Raises:
+        InputError: a figure out of range.
+    """
+
+    columns: int
+    tile_pixels: int
+
+    def __post_init__(self) -> None:
+        if self.columns < 1 or self.tile_pixels < 48:
+            raise InputError(
+                expected="sheet.columns of at least 1 and sheet.tile_pixels of at least 48",
+                got=f"{self.columns} and {self.tile_pixels}",
+                remedy="Set for instance sheet.columns=6 sheet.tile_pixels=160.",
+            )
+
+    def draw(self, rows: Sequence[MapRow], *, title: str) -> Image.Image:
+        """One sheet: frames first, and once more where an encoder sees others than the one above it."""
+        times = [rows[0].times[moment] for moment in _spread(len(rows[0].times), self.columns)]
+        lines: list[tuple[MapRow, bool]] = []
+        for place, row in enumerate(rows):
+            if place == 0 or not _same_frames(row, rows[place - 1]):
+                lines.append((row, False))
+            lines.append((row, True))
+        step = self.tile_pixels + GAP_PIXELS
+        top = MARGIN_PIXELS + TITLE_POINTS + LINE_PIXELS + 2 * GAP_PIXELS
+        width = 2 * MARGIN_PIXELS + LABEL_PIXELS + len(times) * step + SCALE_PIXELS
+        sheet = Image.new("RGB", (max(width, 860), top + len(lines) * step + len(FOOT) * LINE_PIXELS + MARGIN_PIXELS), WHITE)
+        pen = ImageDraw.Draw(sheet)
+        pen.text((MARGIN_PIXELS, MARGIN_PIXELS), title, fill=BLACK, font=font(TITLE_POINTS))
+        self._tell_times(pen, times, bottom=top - GAP_PIXELS)
+        for line, (row, mapped) in enumerate(lines):
+            self._draw_line(sheet, row, times, mapped=mapped, top=top + line * step)
+        for line, told in enumerate(FOOT):
+            pen.text(
+                (MARGIN_PIXELS, top + len(lines) * step + GAP_PIXELS + line * LINE_PIXELS), told, fill=DARK_GRAY, font=font(TEXT_POINTS)
+            )
+        return sheet
+
+    def _tell_times(self, pen: ImageDraw.ImageDraw, times: Sequence[float], *, bottom: int) -> None:
+        for column, time in enumerate(times):
+            told = f"{time:.0%} of the video" if column == 0 else f"{time:.0%}"
+            left = MARGIN_PIXELS + LABEL_PIXELS + column * (self.tile_pixels + GAP_PIXELS)
+            pen.text((left, bottom - LINE_PIXELS), told, fill=DARK_GRAY, font=font(TEXT_POINTS))
+
+    def _draw_line(self, sheet: Image.Image, row: MapRow, times: Sequence[float], *, mapped: bool, top: int) -> None:
+        pen = ImageDraw.Draw(sheet)
+        places = row.places_at(times)
+        pictures = row.overlays(places) if mapped else row.frames[places]
+        for column, picture in enumerate(pictures):
+            left = MARGIN_PIXELS + LABEL_PIXELS + column * (self.tile_pixels + GAP_PIXELS)
+            sheet.paste(scaled(picture, self.tile_pixels), (left, top))
+        height, width = row.frames.shape[1:3]
+        clip = [f"middles of clips of {row.frames_per_clip}"] if row.frames_per_clip > 1 else []
+        words = row.words() if mapped else ["frames", f"{width} x {height} pixels", *clip]
+        for line, told in enumerate(words[: self.tile_pixels // LINE_PIXELS]):
+            pen.text((MARGIN_PIXELS, top + line * LINE_PIXELS), told, fill=BLACK if line == 0 else DARK_GRAY, font=font(TEXT_POINTS))
+        if mapped:
+            left = MARGIN_PIXELS + LABEL_PIXELS + len(times) * (self.tile_pixels + GAP_PIXELS) + GAP_PIXELS
+            draw_scale(sheet, highest=row.highest, box=(left, top, self.tile_pixels))
+
+
+def draw_scale(sheet: Image.Image, *, highest: float, box: tuple[int, int, int]) -> None:
+    """A bar of the scale, the highest value above; `box` is its left and top edge and its height, in pixels."""
+    left, top, height = box
+    pen = ImageDraw.Draw(sheet)
+    sheet.paste(Image.fromarray(scale_bar(width=12, height=height)), (left, top))
+    pen.text((left + 16, top), f"{highest:.2g}", fill=BLACK, font=font(TEXT_POINTS))
+    pen.text((left + 16, top + height - LINE_PIXELS), "0", fill=BLACK, font=font(TEXT_POINTS))
+
+
+def font(points: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own, so that a sheet looks the same on every machine."""
+    return ImageFont.load_default(points)
+
+
+def scaled(picture: Pixels, side_pixels: int) -> Image.Image:
+    """Square pictures to squares."""
+    return Image.fromarray(picture).resize((side_pixels, side_pixels), Image.Resampling.BICUBIC)
+
+
+def _spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
+    """0-based, the first and the last among them; all where there are fewer."""
+    return np.unique(np.round(np.linspace(0, count - 1, min(count, wanted))).astype(np.int64))
+
+
+def _same_frames(row: MapRow, other: MapRow) -> bool:
+    return row.frames_per_clip == other.frames_per_clip and np.array_equal(row.frames, other.frames)

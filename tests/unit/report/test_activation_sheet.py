@@ -1,0 +1,67 @@
+"""Which picture stands where on a sheet, and what is said beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.unit.report.mapped_row import mapped_row
+
+from vclr_pl.report.activation_sheet import GAP_PIXELS, LABEL_PIXELS, LINE_PIXELS, MARGIN_PIXELS, TITLE_POINTS, ActivationSheet
+from vclr_pl.types import InputError
+
+TILE = 64
+TOP = MARGIN_PIXELS + TITLE_POINTS + LINE_PIXELS + 2 * GAP_PIXELS
+
+
+def middle_of(sheet: Image.Image, *, line: int, column: int) -> list[int]:
+    step = TILE + GAP_PIXELS
+    pixel: Any = sheet.getpixel((MARGIN_PIXELS + LABEL_PIXELS + column * step + TILE // 2, TOP + line * step + TILE // 2))
+    return list(pixel)
+
+
+def test_frames_first_and_then_a_line_an_encoder_in_order_of_time() -> None:
+    rows = [mapped_row("a", frames=9), mapped_row("b", frames=9, highest=3.0)]
+    sheet = ActivationSheet(columns=5, tile_pixels=TILE).draw(rows, title="a video.mp4")
+    assert [middle_of(sheet, line=0, column=column) for column in range(5)] == [[20 * place] * 3 for place in (0, 2, 4, 6, 8)]
+    for line, row in enumerate(rows, 1):
+        for column, place in enumerate((0, 2, 4, 6, 8)):
+            np.testing.assert_allclose(middle_of(sheet, line=line, column=column), row.overlays(np.array([place]))[0, 8, 8], atol=2)
+    assert sheet.height > TOP + 3 * (TILE + GAP_PIXELS)
+
+
+def test_a_row_is_scaled_by_its_own_highest_value_over_all_frames() -> None:
+    row = mapped_row("a", frames=3, highest=5.0)
+    assert (row.highest, float(row.values.max())) == (5.0, 1.0)
+    assert [float(value) for value in row.values[:, 0, 0]] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    nothing = mapped_row("a", frames=3, highest=0.0)
+    assert not nothing.values.any()
+    assert nothing.words()[-1] == "nothing raises it"
+
+
+def test_other_frames_are_shown_above_the_encoder_that_sees_them() -> None:
+    rows = [mapped_row("a", frames=4), mapped_row("b", frames=4), mapped_row("clips", frames=8, frames_per_clip=2)]
+    sheet = ActivationSheet(columns=2, tile_pixels=TILE).draw(rows, title="")
+    # frames, a, b, frames of clips, clips: a clip shows its middle, frames 1 and 7
+    assert [middle_of(sheet, line=3, column=column) for column in range(2)] == [[20] * 3, [140] * 3]
+    np.testing.assert_allclose(middle_of(sheet, line=4, column=1), rows[2].overlays(np.array([7]))[0, 8, 8], atol=2)
+
+
+def test_a_video_of_fewer_frames_than_columns_shows_all() -> None:
+    sheet = ActivationSheet(columns=6, tile_pixels=TILE).draw([mapped_row("a", frames=2)], title="")
+    assert [middle_of(sheet, line=0, column=column) for column in range(3)] == [[0] * 3, [20] * 3, [255] * 3]
+
+
+def test_words_fit_beside_their_row() -> None:
+    row = mapped_row("runs/with_a_name_that_is_much_longer_than_the_column", frames=2)
+    assert all(len(line) <= 27 for line in row.words())
+    assert "".join(row.words()).startswith("runs/with_a_name_that_is_much_longer")
+    assert {"feature norm: 12.3", "maps of 4 x 4"} <= set(row.words())
+
+
+@pytest.mark.parametrize(("columns", "tile_pixels"), [(0, 160), (6, 20)])
+def test_figures_out_of_range_are_refused(columns: int, tile_pixels: int) -> None:
+    with pytest.raises(InputError, match=r"sheet\.columns=6 sheet\.tile_pixels=160"):
+        ActivationSheet(columns=columns, tile_pixels=tile_pixels)
