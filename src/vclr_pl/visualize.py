@@ -67,6 +67,7 @@ def row_of(name: str, maps: VideoMaps) -> MapRow:
         times=maps.times,
         frames=maps.frames.permute(0, 2, 3, 1).numpy(),
         maps=maps.maps.numpy(),
+        compared=None if maps.compared is None else maps.compared.permute(0, 2, 3, 1).numpy(),
     )
 
 

@@ -50,10 +50,10 @@ class FeatureNorm:
 
 
 class Similarity:
-    """The cosine with another video's feature `[F]`; `other_name` is what to call that video."""
+    """The cosine with another video's feature `[F]`; `other_name` is what to call that video, `frames` its frames or clips, uint8."""
 
-    def __init__(self, *, other: Tensor, other_name: str) -> None:
-        self.other, self.name = other, f"similarity to {other_name}"
+    def __init__(self, *, other: Tensor, other_name: str, frames: Tensor) -> None:
+        self.other, self.name, self.frames = other, f"similarity to {other_name}", frames
 
     def __call__(self, feature: Tensor) -> Tensor:
         return torch.cosine_similarity(feature, self.other.to(feature.device), dim=0)
@@ -80,6 +80,7 @@ class VideoMaps:
     times: tuple[float, ...]  # of the T frames or clips: 0 the video's beginning, 1 its end
     score: float
     target: str  # in words
+    compared: Tensor | None = None  # [N', C, H, W] uint8, the other video of a similarity
 
     @property
     def highest(self) -> float:
@@ -120,6 +121,7 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
         times=times_of(encoder, len(frames)),
         score=float(score.detach()),
         target=target.name,
+        compared=one_after_another(target.frames) if isinstance(target, Similarity) else None,
     )
 
 

@@ -59,7 +59,7 @@ class VideoMapping:
     question: MapQuestion
     encoders: Sequence[NamedEncoder]
     manifest: Manifest
-    _kept: dict[tuple[int, str], Tensor] = field(default_factory=dict, init=False)
+    _kept: dict[tuple[int, str], Similarity] = field(default_factory=dict, init=False)
 
     def check(self) -> None:
         """Look for mistakes before the first video is read.
@@ -121,19 +121,19 @@ class VideoMapping:
             paths = [str(Path(str(self.question.against)).expanduser())]
         reason = ""
         for path in paths:
-            feature = self._feature(place, path)
-            if not isinstance(feature, BrokenVideo):
-                return Similarity(other=feature, other_name=Path(path).name)
-            reason = feature.reason
+            found = self._similarity(place, path)
+            if not isinstance(found, BrokenVideo):
+                return found
+            reason = found.reason
         raise InputError(expected="a readable video to compare with", got=f"{paths[-1]} ({reason})", remedy="Give another, against=FILE.")
 
-    def _feature(self, place: int, path: str) -> Tensor | BrokenVideo:
+    def _similarity(self, place: int, path: str) -> Similarity | BrokenVideo:
         if (place, path) not in self._kept:
             encoder = self.encoders[place].encoder
             frames = self._frames(Manifest.from_pairs([(path, None)]), 0, encoder)
             if isinstance(frames, BrokenVideo):
                 return frames
-            self._kept[place, path] = feature_of(encoder, frames)
+            self._kept[place, path] = Similarity(other=feature_of(encoder, frames), other_name=Path(path).name, frames=frames)
         return self._kept[place, path]
 
 

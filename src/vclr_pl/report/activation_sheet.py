@@ -5,9 +5,12 @@ Legend: N frames in order of time, H W pixels.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +20,10 @@ from vclr_pl.report.color_scale import Pixels, Values, overlaid, scale_bar
 from vclr_pl.types import InputError
 
 BLACK, DARK_GRAY, WHITE = (0, 0, 0), (90, 90, 90), (255, 255, 255)
-TITLE_POINTS, TEXT_POINTS, MARGIN_PIXELS, GAP_PIXELS, LABEL_PIXELS, SCALE_PIXELS, LINE_PIXELS = 18, 13, 14, 4, 190, 76, 17
-LABEL_LETTERS = 27
+TITLE_POINTS, TEXT_POINTS, MARGIN_PIXELS, GAP_PIXELS, LABEL_PIXELS, SCALE_PIXELS, LINE_PIXELS = 17, 12, 14, 4, 200, 84, 17
+LABEL_LETTERS, SMALLEST_PIXELS = 27, 920
+FRAMES, MAPS, COMPARED = "frames", "maps", "compared"  # kinds of lines
+FONT = Path("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")  # matplotlib's, which grad-cam brings: it has letters beyond ASCII
 FOOT = (
     "Color: Grad-CAM, where the number named at the left comes from; what lowers it is not shown. Each row has its own scale, from 0 to",
     "its highest value in this video, in the number's unit. Maps are as coarse as the row says, interpolated to the size of the frames.",
@@ -37,6 +42,7 @@ class MapRow:
     times: tuple[float, ...]  # of frames, or of clips: 0 the video's beginning, 1 its end
     frames: Pixels  # [N, H, W, 3]
     maps: Values  # [N, H, W], 0 or more
+    compared: Pixels | None = None  # [N', H, W, 3], frames of the video that a similarity is to
 
     @property
     def highest(self) -> float:
@@ -93,20 +99,16 @@ class ActivationSheet:
     def draw(self, rows: Sequence[MapRow], *, title: str) -> Image.Image:
         """One sheet: frames first, and once more where an encoder sees others than the one above it."""
         times = [rows[0].times[moment] for moment in _spread(len(rows[0].times), self.columns)]
-        lines: list[tuple[MapRow, bool]] = []
-        for place, row in enumerate(rows):
-            if place == 0 or not _same_frames(row, rows[place - 1]):
-                lines.append((row, False))
-            lines.append((row, True))
+        lines = _lines_of(rows)
         step = self.tile_pixels + GAP_PIXELS
         top = MARGIN_PIXELS + TITLE_POINTS + LINE_PIXELS + 2 * GAP_PIXELS
         width = 2 * MARGIN_PIXELS + LABEL_PIXELS + len(times) * step + SCALE_PIXELS
-        sheet = Image.new("RGB", (max(width, 860), top + len(lines) * step + len(FOOT) * LINE_PIXELS + MARGIN_PIXELS), WHITE)
+        sheet = Image.new("RGB", (max(width, SMALLEST_PIXELS), top + len(lines) * step + len(FOOT) * LINE_PIXELS + MARGIN_PIXELS), WHITE)
         pen = ImageDraw.Draw(sheet)
         pen.text((MARGIN_PIXELS, MARGIN_PIXELS), title, fill=BLACK, font=font(TITLE_POINTS))
         self._tell_times(pen, times, bottom=top - GAP_PIXELS)
-        for line, (row, mapped) in enumerate(lines):
-            self._draw_line(sheet, row, times, mapped=mapped, top=top + line * step)
+        for line, (row, kind) in enumerate(lines):
+            self._draw_line(sheet, row, times, kind=kind, top=top + line * step)
         for line, told in enumerate(FOOT):
             pen.text(
                 (MARGIN_PIXELS, top + len(lines) * step + GAP_PIXELS + line * LINE_PIXELS), told, fill=DARK_GRAY, font=font(TEXT_POINTS)
@@ -119,19 +121,15 @@ class ActivationSheet:
             left = MARGIN_PIXELS + LABEL_PIXELS + column * (self.tile_pixels + GAP_PIXELS)
             pen.text((left, bottom - LINE_PIXELS), told, fill=DARK_GRAY, font=font(TEXT_POINTS))
 
-    def _draw_line(self, sheet: Image.Image, row: MapRow, times: Sequence[float], *, mapped: bool, top: int) -> None:
+    def _draw_line(self, sheet: Image.Image, row: MapRow, times: Sequence[float], *, kind: str, top: int) -> None:
         pen = ImageDraw.Draw(sheet)
-        places = row.places_at(times)
-        pictures = row.overlays(places) if mapped else row.frames[places]
+        pictures = _pictures_of(row, times, kind=kind)
         for column, picture in enumerate(pictures):
             left = MARGIN_PIXELS + LABEL_PIXELS + column * (self.tile_pixels + GAP_PIXELS)
             sheet.paste(scaled(picture, self.tile_pixels), (left, top))
-        height, width = row.frames.shape[1:3]
-        clip = [f"middles of clips of {row.frames_per_clip}"] if row.frames_per_clip > 1 else []
-        words = row.words() if mapped else ["frames", f"{width} x {height} pixels", *clip]
-        for line, told in enumerate(words[: self.tile_pixels // LINE_PIXELS]):
+        for line, told in enumerate(_words_of(row, kind=kind)[: self.tile_pixels // LINE_PIXELS]):
             pen.text((MARGIN_PIXELS, top + line * LINE_PIXELS), told, fill=BLACK if line == 0 else DARK_GRAY, font=font(TEXT_POINTS))
-        if mapped:
+        if kind == MAPS:
             left = MARGIN_PIXELS + LABEL_PIXELS + len(times) * (self.tile_pixels + GAP_PIXELS) + GAP_PIXELS
             draw_scale(sheet, highest=row.highest, box=(left, top, self.tile_pixels))
 
@@ -145,14 +143,45 @@ def draw_scale(sheet: Image.Image, *, highest: float, box: tuple[int, int, int])
     pen.text((left + 16, top + height - LINE_PIXELS), "0", fill=BLACK, font=font(TEXT_POINTS))
 
 
+@functools.cache
 def font(points: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own, so that a sheet looks the same on every machine."""
-    return ImageFont.load_default(points)
+    """matplotlib's, or Pillow's own where there is none: a font of the machine would look different on every one."""
+    package = importlib.util.find_spec("matplotlib")
+    found = [Path(folder) / FONT for folder in (package.submodule_search_locations or ())] if package is not None else []
+    return ImageFont.truetype(found[0], points) if found and found[0].is_file() else ImageFont.load_default(points)
 
 
 def scaled(picture: Pixels, side_pixels: int) -> Image.Image:
     """Square pictures to squares."""
     return Image.fromarray(picture).resize((side_pixels, side_pixels), Image.Resampling.BICUBIC)
+
+
+def _lines_of(rows: Sequence[MapRow]) -> list[tuple[MapRow, str]]:
+    """Frames where they differ from those above, maps, and at the end the other video of a similarity."""
+    lines = []
+    for place, row in enumerate(rows):
+        if place == 0 or not _same_frames(row, rows[place - 1]):
+            lines.append((row, FRAMES))
+        lines.append((row, MAPS))
+    return [*lines, *((row, COMPARED) for row in rows[:1] if row.compared is not None)]
+
+
+def _pictures_of(row: MapRow, times: Sequence[float], *, kind: str) -> Pixels:
+    if kind == COMPARED and row.compared is not None:
+        last = len(row.compared) - 1
+        return row.compared[[round(time * last) for time in times]]
+    places = row.places_at(times)
+    return row.overlays(places) if kind == MAPS else row.frames[places]
+
+
+def _words_of(row: MapRow, *, kind: str) -> list[str]:
+    if kind == MAPS:
+        return row.words()
+    if kind == COMPARED:
+        return ["frames of the other video", *textwrap.wrap(row.target.removeprefix("similarity to "), LABEL_LETTERS)]
+    height, width = row.frames.shape[1:3]
+    clip = [f"middles of clips of {row.frames_per_clip}"] if row.frames_per_clip > 1 else []
+    return ["frames", f"{width} x {height} pixels", *clip]
 
 
 def _spread(count: int, wanted: int) -> npt.NDArray[np.int64]:

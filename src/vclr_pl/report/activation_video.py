@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from vclr_pl.report.activation_sheet import DARK_GRAY, GAP_PIXELS, LINE_PIXELS, TEXT_POINTS, WHITE, MapRow, draw_scale, font, scaled
 from vclr_pl.types import InputError
 
-SCALE_PIXELS = 72
+SCALE_PIXELS = 84
 LOWEST_RATE = Fraction(1)
 
 

@@ -70,8 +70,9 @@ def test_the_norms_map_is_each_positions_share_of_the_feature(kind: str, positio
 def test_the_cosines_map_is_its_gradient_and_what_lowers_it_is_cut() -> None:
     """d cos / df = (g / |g| - cos f / |f|) / |f|, spread evenly over frames and positions."""
     encoder, frames = network_of("resnet18")
-    other = feature_of(encoder, drawn_frames(2, 3, 64, 64) // 2)
-    found = map_video(encoder, frames, target=Similarity(other=other, other_name="b.mp4"), layer=None)
+    other_frames = drawn_frames(2, 3, 64, 64) // 2
+    other = feature_of(encoder, other_frames)
+    found = map_video(encoder, frames, target=Similarity(other=other, other_name="b.mp4", frames=other_frames), layer=None)
     activations, feature = activations_of(encoder, frames), feature_of(encoder, frames)
     cosine = feature @ other / feature.norm() / other.norm()
     weights = (other / other.norm() - cosine * feature / feature.norm()) / feature.norm() / activations[:, 0].numel()
@@ -81,6 +82,8 @@ def test_the_cosines_map_is_its_gradient_and_what_lowers_it_is_cut() -> None:
     torch.testing.assert_close(found.maps, large, rtol=1e-3, atol=1e-8)
     assert found.score == pytest.approx(float(cosine), rel=1e-5)
     assert found.target == "similarity to b.mp4"
+    assert found.compared is not None
+    assert torch.equal(found.compared, other_frames)
 
 
 def test_a_classs_map_has_the_classifiers_weights() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.unit.report.mapped_row import mapped_row
 
-from vclr_pl.report.activation_sheet import GAP_PIXELS, LABEL_PIXELS, LINE_PIXELS, MARGIN_PIXELS, TITLE_POINTS, ActivationSheet
+from vclr_pl.report.activation_sheet import GAP_PIXELS, LABEL_PIXELS, LINE_PIXELS, MARGIN_PIXELS, TITLE_POINTS, ActivationSheet, font
 from vclr_pl.types import InputError
 
 TILE = 64
@@ -47,6 +48,21 @@ def test_other_frames_are_shown_above_the_encoder_that_sees_them() -> None:
     # frames, a, b, frames of clips, clips: a clip shows its middle, frames 1 and 7
     assert [middle_of(sheet, line=3, column=column) for column in range(2)] == [[20] * 3, [140] * 3]
     np.testing.assert_allclose(middle_of(sheet, line=4, column=1), rows[2].overlays(np.array([7]))[0, 8, 8], atol=2)
+
+
+def test_the_other_video_of_a_similarity_stands_below() -> None:
+    other = mapped_row("", frames=9).frames + 10
+    rows = [replace(mapped_row(name, frames=4), target="similarity to b.mp4", compared=other) for name in "ab"]
+    sheet = ActivationSheet(columns=2, tile_pixels=TILE).draw(rows, title="")
+    assert [middle_of(sheet, line=3, column=column) for column in range(2)] == [[10] * 3, [170] * 3]
+    lone = ActivationSheet(columns=2, tile_pixels=TILE).draw(rows[:1], title="")
+    assert lone.height == sheet.height - TILE - GAP_PIXELS
+
+
+def test_a_name_in_letters_beyond_ascii_is_legible() -> None:
+    pytest.importorskip("matplotlib")
+    drawn = [np.asarray(font(20).getmask(letter)) for letter in "üж\u0378"]  # the last is no letter: a box
+    assert all(found.shape != drawn[-1].shape or (found != drawn[-1]).any() for found in drawn[:-1])
 
 
 def test_a_video_of_fewer_frames_than_columns_shows_all() -> None:
