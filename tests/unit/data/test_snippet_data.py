@@ -1,0 +1,113 @@
+"""What the stages ask of their data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.unit.data.annotated import entry, write_annotations, write_features
+from tests.video_fixture import write_broken
+
+from vclr_pl.data.localization_set import localization_set
+from vclr_pl.data.snippet_data import SnippetData
+from vclr_pl.data.snippet_dataset import SnippetLoader
+from vclr_pl.data.snippet_folder import SnippetResampling
+from vclr_pl.types import InputError
+
+DATABASE: dict[str, Any] = {
+    "a": entry(frames=170),
+    "b": entry(annotations=[]),
+    "c": entry("validation"),
+    "d": entry("validation", annotations=[]),
+}
+
+
+def data(tmp_path: Path, database: dict[str, Any] | None = None, **changes: Any) -> SnippetData:
+    path = write_annotations(tmp_path / "videos.json", DATABASE if database is None else database)
+    options: dict[str, Any] = {
+        "untrimmed": localization_set(annotations=path, root=None, overhang_seconds=0.0),
+        "snippets": str(tmp_path / "features"),
+        "resampled": str(tmp_path / "resampled"),
+        "resampling": SnippetResampling(positions=5, points_per_position=3, allow_missing=False),
+        "batches": SnippetLoader(batch_size=2, workers=0),
+        "snippet_frames": 16,
+        "subset": "validation",
+    }
+    return SnippetData(**{**options, **changes})
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> SnippetData:
+    write_features(tmp_path / "features", {"a": 9, "b": 8, "c": 7, "d": 12})
+    made = data(tmp_path)
+    made.resample(["a", "b", "c", "d"])
+    return made
+
+
+def test_what_there_is(ready: SnippetData) -> None:
+    assert (ready.feature_dim, sorted(ready.files)) == (3, ["a", "b", "c", "d"])
+    assert ready.covered == {"a": pytest.approx(160 / 170 * 10.0), "b": 10.0, "c": 10.0, "d": 10.0}
+    assert ready.truth() == {"c": [("jump", 1.0, 4.0)]}
+    assert [video.identity for video in ready.judged] == ["c", "d"]
+    assert ready.class_scores() is None
+    assert ready.manifest(["c"]) is None
+
+
+def test_training_takes_videos_with_segments(ready: SnippetData) -> None:
+    (batch,) = ready.training_loader(seed=0, rank=0, ranks=1)
+    assert [len(segments) for segments in batch.segments] == [1]
+    (read,) = ready.reading_loader([0, 1])
+    assert len(read) == 2
+
+
+def test_logits_become_probabilities(ready: SnippetData, tmp_path: Path) -> None:
+    (tmp_path / "features" / "features.json").write_text(json.dumps({"class_names": ["x", "y", "z"]}))
+    scores = ready.class_scores()
+    assert scores is not None
+    expected = torch.softmax(torch.from_numpy(np.load(tmp_path / "features" / "c.npy")).double().mean(0), 0)
+    assert list(scores) == ["c", "d"]
+    assert scores["c"] == pytest.approx(dict(zip("xyz", expected.tolist(), strict=True)))
+
+
+def test_the_digest_follows_the_features(ready: SnippetData, tmp_path: Path) -> None:
+    before = ready.digest()
+    assert data(tmp_path).digest() == before
+    write_features(tmp_path / "features", {"a": 10})
+    again = data(tmp_path)
+    again.resample(["a", "b", "c", "d"])
+    assert again.digest() != before
+
+
+def test_stages_out_of_order_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Run the stage features"):
+        data(tmp_path).resample(["a"])
+    with pytest.raises(InputError, match="Run the stage resample first"):
+        _ = data(tmp_path).feature_dim
+
+
+def test_empty_subsets_are_told(tmp_path: Path) -> None:
+    write_features(tmp_path / "features", {"a": 9, "b": 9})
+    made = data(tmp_path, {"a": entry(annotations=[]), "b": entry("testing")})
+    made.resample(["a", "b"])
+    with pytest.raises(InputError, match="videos of the subset 'validation'"):
+        _ = made.judged
+    with pytest.raises(InputError, match="training videos with segments"):
+        made.training_loader(seed=0, rank=0, ranks=1)
+    with pytest.raises(InputError, match="subset to be one of"):
+        data(tmp_path, subset="test")
+
+
+def test_videos_that_are_not_there_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_broken(tmp_path / "videos" / "c.mp4")
+    path = write_annotations(tmp_path / "videos.json", DATABASE)
+    untrimmed = localization_set(annotations=path, root=str(tmp_path / "videos"), overhang_seconds=0.0)
+    made = data(tmp_path, untrimmed=untrimmed)
+    assert list(made.paths()) == ["c"]
+    assert "3 videos are not below" in caplog.text
+    manifest = made.manifest(["d", "c"])
+    assert manifest is not None
+    assert manifest.path(1) == str(tmp_path / "videos" / "c.mp4")
