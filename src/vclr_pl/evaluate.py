@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
 import rich
 from hydra.utils import instantiate
@@ -14,13 +12,12 @@ from omegaconf import DictConfig
 
 from vclr_pl.evaluation.scoring import Scores, score
 from vclr_pl.report.evaluation_table import evaluation_record, evaluation_table, metric_figures
-from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.report.result_record import write_record
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import Reading, build_reading
 from vclr_pl.runner.run import run
-from vclr_pl.types import FeatureTable
+from vclr_pl.runner.search_page import write_search_page
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +39,17 @@ def evaluate(config: DictConfig) -> None:
         found = score(measures=instantiate(config.evaluation.measures), gallery=gallery, query=query, bootstrap=bootstrap)
     else:
         logger.info("the data has no labels: retrieval, kNN and linear probe stay away")
-    page = write_page(config, reading, splits, found, gallery, query) if config.page is not None else None
-    report(config, reading, found, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
-    log_evaluation(reading.trainer.loggers, metrics=found.metrics, page=page)
-
-
-def write_page(config: DictConfig, reading: Reading, splits: Any, found: Scores, gallery: FeatureTable, query: FeatureTable | None) -> Path:
-    """The page of the test videos' neighbors, or, without a test list, of each training video's."""
-    maker = PageMaker(
-        options=instantiate(config.page),
-        pictures=instantiate(config.preview).pictures,
+    page = write_search_page(
+        config,
+        folder=reading.folder,
         manifests={"gallery": splits.train, "query": splits.test},
         origin=reading.encoder.origin,
+        gallery=gallery,
+        query=query,
+        figures=metric_figures(found.metrics, found.intervals),
     )
-    figures = metric_figures(found.metrics, found.intervals)
-    return maker.write_search(reading.folder / "retrieval.html", gallery=gallery, query=query, figures=figures)
+    report(config, reading, found, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
+    log_evaluation(reading.trainer.loggers, metrics=found.metrics, page=page)
 
 
 def report(config: DictConfig, reading: Reading, found: Scores, *, seconds: dict[str, float]) -> None:

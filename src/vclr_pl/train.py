@@ -10,12 +10,15 @@ from pathlib import Path
 import rich
 from omegaconf import DictConfig
 
+from vclr_pl.report.evaluation_table import metric_figures
 from vclr_pl.report.result_record import ResultRecord, write_record
 from vclr_pl.report.result_table import result_table
+from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.build import Training, build, log_config, write_config
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.resume import checkpoint_path, refuse_foreign_checkpoint
 from vclr_pl.runner.run import run
+from vclr_pl.runner.search_page import write_search_page
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ def train(config: DictConfig) -> None:
 
 
 def report(config: DictConfig, training: Training, *, seconds: float) -> None:
-    """Write results.json, and print the table where there is something to print."""
+    """Write results.json, and, where something was measured, print the table and write the page."""
     trainer, evaluation = training.trainer, training.evaluation
     record = ResultRecord(
         name=config.name,
@@ -54,6 +57,18 @@ def report(config: DictConfig, training: Training, *, seconds: float) -> None:
     write_record(record, training.folder / "results.json")
     if record.metrics:
         rich.get_console().print(result_table(record))
+    if evaluation.measured is not None:
+        data, measured = training.datamodule, evaluation.measured
+        page = write_search_page(
+            config,
+            folder=training.folder,
+            manifests={"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None},
+            origin=f"{config.name}, trained for {trainer.global_step} steps",
+            gallery=measured.gallery,
+            query=measured.query,
+            figures=metric_figures(evaluation.metrics, {}),
+        )
+        log_evaluation(trainer.loggers, metrics=evaluation.metrics, page=page)
     logger.info("run folder: %s", training.folder)
 
 

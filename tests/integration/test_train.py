@@ -62,6 +62,7 @@ def test_a_run_leaves_its_files(whole_run: Path) -> None:
         "metrics.csv",
         "results.json",
         "views.png",
+        "retrieval.html",
         "train.log",
         "backbone.json",
         "backbone.safetensors",
@@ -83,6 +84,13 @@ def test_every_figure_is_logged(whole_run: Path) -> None:
     assert float(trained[-1]["train/loss"]) == pytest.approx(total, rel=1e-5)
     assert [int(row["step"]) for row in rows if row["val/knn_top1"]] == [2 * STEPS_PER_EPOCH - 1]
     assert {"train/videos_per_second", "train/data_wait_percent", "train/feature_spread", "train/lr"} <= set(rows[0])
+
+
+def test_the_page_shows_the_test_videos_and_the_figures(whole_run: Path) -> None:
+    page = (whole_run / "retrieval.html").read_text()
+    assert "10 queries, each with the most similar of 20 gallery videos" in page
+    assert f"{json.loads((whole_run / 'results.json').read_text())['metrics']['retrieval_r1']:.1f}%" in page
+    assert f"trained for {EPOCHS * STEPS_PER_EPOCH} steps" in page
 
 
 def test_results_stand_beside_their_baseline(whole_run: Path) -> None:

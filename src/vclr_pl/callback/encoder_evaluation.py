@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as lightning
 from torch import nn
 
-from vclr_pl.callback.feature_reading import Measure, agree_on_statistics, measure_encoder
+from vclr_pl.callback.feature_reading import Measure, Measured, agree_on_statistics, measure_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class EncoderEvaluation(lightning.Callback):
         self.initialization: nn.Module | None = None
         self.baseline: dict[str, float] = {}
         self.metrics: dict[str, float] = {}
+        self.measured: Measured | None = None  # of the trained encoder
         self.timings_seconds: dict[str, float] = {}
         self._fit_started = 0.0
 
@@ -47,7 +48,7 @@ class EncoderEvaluation(lightning.Callback):
         if self._applies(trainer) and self.initialization is not None:
             logger.info("evaluating the random initialization")
             network = self.initialization.to(trainer.strategy.root_device)
-            self.baseline = self._measure(trainer, network, name="baseline_evaluation")
+            self.baseline = self._measure(trainer, network, name="baseline_evaluation").percent
         self.initialization = None
         self._fit_started = time.perf_counter()
 
@@ -56,11 +57,12 @@ class EncoderEvaluation(lightning.Callback):
         if self._applies(trainer):
             logger.info("evaluating the trained encoder")
             agree_on_statistics(pl_module)
-            self.metrics = self._measure(trainer, pl_module.features, name="evaluation")
+            self.measured = self._measure(trainer, pl_module.features, name="evaluation")
+            self.metrics = self.measured.percent
         elif self.enabled and not trainer.datamodule.labeled:  # type: ignore[attr-defined]
             logger.info("the data has no labels: retrieval, kNN and linear probe stay away")
 
-    def _measure(self, trainer: lightning.Trainer, encoder: Any, *, name: str) -> dict[str, float]:
+    def _measure(self, trainer: lightning.Trainer, encoder: Any, *, name: str) -> Measured:
         started = time.perf_counter()
         measured = measure_encoder(
             trainer=trainer, encoder=encoder, measures=self.measures, precision=self.precision, frames_per_pass=self.frames_per_pass
@@ -70,7 +72,7 @@ class EncoderEvaluation(lightning.Callback):
             logger.warning(
                 "%d broken video(s) were left out of the evaluation, the first is %s", len(measured.broken), measured.broken[0].path
             )
-        return measured.percent
+        return measured
 
     def _applies(self, trainer: Any) -> bool:
         return self.enabled and trainer.datamodule.labeled and not trainer.fast_dev_run

@@ -17,10 +17,16 @@ Measure = Callable[..., dict[str, float]]
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures by name, and the videos that had to be left out."""
+    """Figures by name, and the features that they are of; `query` is None for data without a test list."""
 
     percent: dict[str, float]
-    broken: tuple[BrokenVideo, ...]
+    gallery: FeatureTable
+    query: FeatureTable | None
+
+    @property
+    def broken(self) -> tuple[BrokenVideo, ...]:
+        """Videos that had to be left out."""
+        return self.gallery.broken + (() if self.query is None else self.query.broken)
 
 
 def read_features(*, trainer: Any, encoder: Callable[[Tensor], Tensor], split: str, precision: str, frames_per_pass: int) -> FeatureTable:
@@ -62,4 +68,4 @@ def measure_encoder(
     percent: dict[str, float] = {}
     for measure in measures.values():
         percent.update(measure(gallery=tables[0], query=query))
-    return Measured(percent=percent, broken=tuple(video for table in tables for video in table.broken))
+    return Measured(percent=percent, gallery=tables[0], query=query)

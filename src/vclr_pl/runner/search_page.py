@@ -1,0 +1,39 @@
+"""The page of test videos and their nearest training videos, from a composed config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from vclr_pl.report.page_maker import PageMaker
+from vclr_pl.report.retrieval_page import Figure
+from vclr_pl.types import FeatureTable
+
+PAGE_FILE = "retrieval.html"
+
+
+def write_search_page(
+    config: DictConfig,
+    *,
+    folder: Path,
+    manifests: dict[str, Any],
+    origin: str,
+    gallery: FeatureTable,
+    query: FeatureTable | None,
+    figures: list[Figure],
+) -> Path | None:
+    """`folder`/retrieval.html; nothing, and None, where `config.page` is null.
+
+    Args:
+        manifests: the lists that the tables were read from, by `gallery` and `query`.
+        origin: of the encoder, in words.
+        query: without it each training video is shown with the others.
+        figures: for the top of the page.
+    """
+    if config.page is None:
+        return None
+    maker = PageMaker(options=instantiate(config.page), pictures=instantiate(config.preview).pictures, manifests=manifests, origin=origin)
+    return maker.write_search(folder / PAGE_FILE, gallery=gallery, query=query, figures=figures)
