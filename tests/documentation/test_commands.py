@@ -73,14 +73,15 @@ def test_a_make_target_exists(command: Command):
 
 @pytest.mark.parametrize("override", EVERY_OVERRIDE)
 def test_an_override_fits(override: str):
-    """A group has the choice; a key stands in the config of one experiment at least, some being of one kind of data."""
+    """A group has the choice; a key stands in the config of one experiment at least, some being of one kind of data, or of one command."""
     key, _, value = override.partition("=")
     if (config_folder() / key).is_dir():
         assert (config_folder() / key / f"{value}.yaml").is_file()
     else:
         parsed = OverridesParser.create().parse_override(override)
-        configs = (composed("train", (f"experiment={experiment}", "data.root=DIR")) for experiment in EXPERIMENTS)
-        assert any(has_key(config, parsed.get_key_element()) for config in configs)
+        trained = (composed("train", (f"experiment={experiment}", "data.root=DIR")) for experiment in EXPERIMENTS)
+        others = (composed(path.stem, ()) for path in sorted(config_folder().glob("*.yaml")))
+        assert any(has_key(config, parsed.get_key_element()) for config in itertools.chain(trained, others))
 
 
 def has_key(config: DictConfig, key: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from vclr_pl.embedding.architecture import build_backbone, recognize_architecture
@@ -56,7 +57,8 @@ class SideBySide:
         if not paths:
             raise InputError(expected="encoder=RUN_OR_FILE, or several: encoder=[A,B,random]", got="none", remedy="Name at least one.")
         network = None if RANDOM in paths else backbone
-        loaded = {place: self._of_file(path, backbone=network) for place, path in enumerate(paths) if path != RANDOM}
+        with torch.random.fork_rng(devices=[]):  # a random network depends on the seed, not on what stands beside it
+            loaded = {place: self._of_file(path, backbone=network) for place, path in enumerate(paths) if path != RANDOM}
         like = next((place for place, encoder in loaded.items() if not isinstance(encoder, FrozenRecognizer)), None)
         for place, path in enumerate(paths):
             if path == RANDOM:
