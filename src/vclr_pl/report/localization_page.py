@@ -19,7 +19,7 @@ import jinja2
 from vclr_pl.report.retrieval_page import Figure, VideoPictures
 from vclr_pl.types import InputError
 
-HUES = (212, 28, 150, 330, 265, 90, 5, 185)  # far apart, also for the eyes of most who do not tell red from green
+HUES = (212, 28, 300, 48, 265, 335, 190, 5)  # far apart, and none the green of a proposal that fits
 CURVE_HEIGHT = 100
 
 

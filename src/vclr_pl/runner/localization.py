@@ -33,6 +33,7 @@ STAGES = ("features", "resample", "train", "propose", "evaluate", "page")
 FEATURES = "features"
 RESULTS = "results.json"
 MADE_OF = "localizer.json"
+FEW_STEPS = 100
 
 
 @dataclass
@@ -131,6 +132,8 @@ class Localization:
         if trainer.is_global_zero:
             described.write_text(made_of)
             logger.info("training on %d videos, %d steps an epoch", len(loader.dataset), len(loader))
+            if (steps := len(loader) * trainer.max_epochs) < FEW_STEPS:
+                logger.warning("%d steps in all are few to learn from: raise trainer.max_epochs, or lower batches.batch_size", steps)
         if trainer.log_every_n_steps > len(loader):  # type: ignore[attr-defined]
             trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
         trainer.fit(module, train_dataloaders=loader, ckpt_path=checkpoint if checkpoint.is_file() else None)

@@ -29,7 +29,7 @@ class SamplingMask:
     valid: npt.NDArray[np.bool_]  # [D, S]
 
     def dense(self, *, samples: int) -> npt.NDArray[np.float32]:
-        """`[T, N, D, S]`, zero outside the valid cells: 1.3 GB for 100 positions, for tests and for the curious."""
+        """`[T, N, D, S]`, zero outside the valid cells: 128 MB at the published size, for tests and for the curious."""
         positions = len(self.valid)
         cells = np.repeat(np.flatnonzero(self.valid), np.diff(self.row_starts))
         sample, position = np.divmod(self.columns, positions)
@@ -71,10 +71,10 @@ def sampling_mask(*, positions: int, samples: int, points_per_sample: int, bound
 class BoundaryMatching(nn.Module):
     """Samples every cell from features `[B, C, T]` and maps its N x C numbers to O: the mask's product and the 3D convolution after it.
 
-    The published order samples first, into `[B, C, N, D, S]`, 328 MB a video at the published size (C 256, N 32, T 100) and 84 GFLOP
-    in the convolution. Both are linear, so here the convolution's weights meet the T positions first, `[N T, B O]` (6.6 MB a video at
-    O 512), and the sparse mask, 0.8 million numbers (10 MB with its indices, twice, for the way back), gathers them at the V = 5,050
-    valid cells: 10 MB a video and 2 GFLOP. Nothing of size N D S is ever made.
+    The published order samples first, into `[B, C, N, D, S]`: at the published size (C 256, N 32, T 100, O 512) 328 MB a video beside a
+    mask of 128 MB, and 100 GFLOP with the convolution. Both steps are linear, so here the convolution's weights meet the T positions
+    first, `[N T, B O]`, 6.6 MB a video, and the sparse mask, 0.48 million numbers (5.7 MB with their columns, and once more in columns
+    for the gradient), gathers them at the V = 5,050 valid cells: 10.3 MB a video, 1.3 GFLOP. Nothing of size N D S is ever made.
     """
 
     def __init__(self, *, positions: int, samples: int, points_per_sample: int, boundary_ratio: float) -> None:
