@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 logger = logging.getLogger(__name__)
@@ -27,7 +26,11 @@ def wandb_logger(*, project: str, name: str, save_dir: str) -> WandbLogger:
 
 def is_online() -> bool:
     """An API key is known, and W&B was not told to stay offline."""
-    return os.environ.get("WANDB_MODE", "online") == "online" and bool(wandb.api.api_key)
+    if os.environ.get("WANDB_MODE", "online") != "online":
+        return False
+    import wandb  # half a second that a run without W&B need not wait
+
+    return bool(wandb.api.api_key)
 
 
 def log_evaluation(loggers: Sequence[Any], *, metrics: Mapping[str, float], page: Path | None) -> None:
@@ -36,4 +39,6 @@ def log_evaluation(loggers: Sequence[Any], *, metrics: Mapping[str, float], page
         if isinstance(one, WandbLogger):
             one.experiment.log({f"evaluation/{name}": value for name, value in metrics.items()})
             if page is not None:
-                one.experiment.log({"evaluation/page": wandb.Html(str(page), inject=False)})
+                from wandb import Html  # loaded by `experiment`
+
+                one.experiment.log({"evaluation/page": Html(str(page), inject=False)})
