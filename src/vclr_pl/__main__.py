@@ -9,6 +9,7 @@ COMMANDS = {
     "python -m vclr_pl.evaluate": "what an encoder is worth on a data set: retrieval, kNN, linear probe, a page to look at",
     "python -m vclr_pl.embed": "one feature for each video of a folder, in files for NumPy",
     "python -m vclr_pl.retrieve": "the nearest videos of a collection, or its near duplicates, as CSV and a page",
+    "python -m vclr_pl.localize": "where in untrimmed videos something happens: proposals, their figures, a page a video",
     "python -m vclr_pl.visualize": "what encoders look at in videos, as pictures and as videos",
     "python -m vclr_pl.report": "one table of many runs",
     "python -m vclr_pl.convert": "weights from one form into another, by name; or the network as ONNX",

@@ -147,7 +147,11 @@ def _segment(identity: str, field: str, annotation: Any, *, duration: float, ove
     if end <= start:
         raise _wrong(identity, f"{field}.segment", "an end after the start", segment)
     if start < -overhang_seconds or end > duration + overhang_seconds or start >= duration or end <= 0:
-        raise _wrong(identity, f"{field}.segment", f"a segment inside the video's {duration:g} s", segment)
+        raise InputError(
+            expected=f"video '{identity}', field {field}.segment: a segment inside the video's {duration:g} s",
+            got=repr(segment),
+            remedy=f"Correct the annotations; untrimmed.overhang_seconds, now {overhang_seconds:g}, lets segments reach out and cuts them.",
+        )
     return AnnotatedSegment(label=label, start_seconds=max(0.0, start), end_seconds=min(duration, end))
 
 

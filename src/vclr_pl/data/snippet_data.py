@@ -158,19 +158,24 @@ class SnippetData:
             if video.segments
         }
 
-    def class_scores(self) -> dict[str, dict[str, float]] | None:
-        """Where the features are a recognizer's logits: their mean over each judged video, as probabilities by label."""
-        names: Sequence[str] = self.folder.description().get("class_names", ())
-        if not names:
-            return None
-        return {video.identity: self._of_logits(video.identity, names) for video in self.judged}
+    def class_scores(self, *, logits: str | None = None) -> dict[str, dict[str, float]] | None:
+        """A recognizer's logits averaged over each judged video, as probabilities by label; None where the features are no logits.
 
-    def _of_logits(self, identity: str, names: Sequence[str]) -> dict[str, float]:
-        file = self.folder.file(identity)
-        if file is None:
-            return {}
-        logits_ND = torch.from_numpy(self.folder.read(identity, file=file))
-        return dict(zip(names, logits_ND.double().mean(dim=0).softmax(dim=0).tolist(), strict=True))
+        Args:
+            logits: another folder of features, which a recognizer made; None for the features at hand.
+
+        Raises:
+            InputError: `logits` names a folder that is not a recognizer's.
+        """
+        folder = self.folder if logits is None else SnippetFolder(Path(logits).expanduser())
+        names: Sequence[str] = folder.description().get("class_names", ())
+        if not names and logits is not None:
+            raise InputError(
+                expected="a folder of a recognizer's logits, with class_names in its features.json",
+                got=f"class_scores={logits}",
+                remedy="Run the stage features with a fine-tuned recognizer as encoder.",
+            )
+        return {video.identity: _probabilities(folder, video.identity, names) for video in self.judged} if names else None
 
     def manifest(self, identities: Sequence[str]) -> Manifest | None:
         """The video files of these videos, in their order, for pictures; None where the videos are not at hand."""
@@ -178,3 +183,11 @@ class SnippetData:
             return None
         paths: Mapping[str, Any] = self.untrimmed.paths()
         return Manifest.from_pairs((paths.get(identity, f"{self.untrimmed.root}/{identity}"), None) for identity in identities)
+
+
+def _probabilities(folder: SnippetFolder, identity: str, names: Sequence[str]) -> dict[str, float]:
+    file = folder.file(identity)
+    if file is None:
+        return {}
+    logits_ND = torch.from_numpy(folder.read(identity, file=file))
+    return dict(zip(names, logits_ND.double().mean(dim=0).softmax(dim=0).tolist(), strict=True))

@@ -120,7 +120,7 @@ class Localization:
                 )
             refuse_foreign_checkpoint(checkpoint, state=module.state_dict(), epochs=None)
             epochs = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
-            if epochs >= self.config.trainer.max_epochs:
+            if 0 < (self.config.trainer.max_epochs or 0) <= epochs:
                 logger.info("trained for %d epochs: kept in %s", epochs, checkpoint)
                 return
             logger.info("continuing from %s", checkpoint)
@@ -132,7 +132,7 @@ class Localization:
         if trainer.is_global_zero:
             described.write_text(made_of)
             logger.info("training on %d videos, %d steps an epoch", len(loader.dataset), len(loader))
-            if (steps := len(loader) * trainer.max_epochs) < FEW_STEPS:
+            if 0 < (steps := len(loader) * (trainer.max_epochs or 0)) < FEW_STEPS:
                 logger.warning("%d steps in all are few to learn from: raise trainer.max_epochs, or lower batches.batch_size", steps)
         if trainer.log_every_n_steps > len(loader):  # type: ignore[attr-defined]
             trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
@@ -214,8 +214,8 @@ class Localization:
         return json.dumps({"options": digest, "data": self.data.digest()}, indent=2) + "\n"
 
     def _class_scores(self) -> Any:
-        if self.config.class_scores is None:
-            return self.data.class_scores()
+        if self.config.class_scores is None or Path(self.config.class_scores).expanduser().is_dir():
+            return self.data.class_scores(logits=self.config.class_scores)
         read = instantiate(self.config.class_scores_reader)
         return read(Path(self.config.class_scores).expanduser(), known=self.data.untrimmed.class_names)
 

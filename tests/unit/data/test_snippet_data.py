@@ -73,6 +73,16 @@ def test_logits_become_probabilities(ready: SnippetData, tmp_path: Path) -> None
     assert scores["c"] == pytest.approx(dict(zip("xyz", expected.tolist(), strict=True)))
 
 
+def test_logits_may_lie_elsewhere(ready: SnippetData, tmp_path: Path) -> None:
+    write_features(tmp_path / "logits", {"c": 4}, dimension=2)
+    with pytest.raises(InputError, match="a recognizer's logits"):
+        ready.class_scores(logits=str(tmp_path / "logits"))
+    (tmp_path / "logits" / "features.json").write_text(json.dumps({"class_names": ["x", "y"]}))
+    scores = ready.class_scores(logits=str(tmp_path / "logits"))
+    assert scores is not None
+    assert (list(scores["c"]), scores["d"]) == (["x", "y"], {})
+
+
 def test_the_digest_follows_the_features(ready: SnippetData, tmp_path: Path) -> None:
     before = ready.digest()
     assert data(tmp_path).digest() == before
