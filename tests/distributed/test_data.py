@@ -11,6 +11,7 @@ import pytorch_lightning as lightning
 import torch
 import torch.distributed as dist
 from pytorch_lightning.plugins.environments import LightningEnvironment
+from tests.photometry import published_photometry
 from tests.video_fixture import copies, write_broken, write_video
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
@@ -18,7 +19,6 @@ from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
 from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.transform.contrastive import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.transform.photometric import Photometric
 from vclr_pl.types import InputError
 
 
@@ -28,19 +28,7 @@ def datamodule(paths, *, batch_size, workers, max_broken_fraction=1.0):
         sampling=SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1),
         decoding=PyavDecoder(threads=1, short_side_pixels=None),
         transform=ContrastiveTransform(size_pixels=8, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),
-        photometric=Photometric(
-            brightness=0.4,
-            contrast=0.4,
-            saturation=0.4,
-            hue=0.1,
-            jitter_probability=0.8,
-            gray_probability=0.2,
-            blur_sigma_pixels=(0.1, 2.0),
-            blur_probability=0.5,
-            flip_probability=0.5,
-            mean=(0, 0, 0),
-            std=(1, 1, 1),
-        ),
+        photometric=published_photometry(),
         evaluation_view=EvaluationView(frames=4, crop_pixels=8, short_side_pixels=None, mean=(0, 0, 0), std=(1, 1, 1)),
         loader=LoaderOptions(batch_size=batch_size, evaluation_batch_size=2, workers=workers, max_broken_fraction=max_broken_fraction),
         seed=0,

@@ -8,6 +8,7 @@ import torch
 from pytorchvideo.data.clip_sampling import UniformClipSampler
 from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
 from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
+from tests.photometry import plain_photometry
 from tests.video_fixture import copies, frame_numbers, make_ucf101, write_broken
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
@@ -16,22 +17,9 @@ from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.split.ucf101 import ucf101
 from vclr_pl.data.transform.contrastive import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.transform.photometric import Photometric
 from vclr_pl.types import InputError
 
-PLAIN = Photometric(  # normalizes to [0, 1] and does nothing else
-    brightness=0,
-    contrast=0,
-    saturation=0,
-    hue=0,
-    jitter_probability=0,
-    gray_probability=0,
-    blur_sigma_pixels=(0.1, 2.0),
-    blur_probability=0,
-    flip_probability=0,
-    mean=(0, 0, 0),
-    std=(1, 1, 1),
-)
+PLAIN = plain_photometry()
 
 
 def datamodule(splits, *, batch_size=2, workers=0, max_broken_fraction=0.1, frames_per_clip=1, seed=0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.photometry import published_photometry
 from tests.video_fixture import copies, frame_numbers, write_broken, write_video
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
@@ -11,23 +12,10 @@ from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.manifest import Manifest, ManifestBuilder
 from vclr_pl.data.transform.contrastive import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.transform.photometric import Photometric
 from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, within
 from vclr_pl.data.view_assembly import NoReadableVideo, SegmentSample
 
-PHOTOMETRIC = Photometric(
-    brightness=0.4,
-    contrast=0.4,
-    saturation=0.4,
-    hue=0.1,
-    jitter_probability=0.8,
-    gray_probability=0.2,
-    blur_sigma_pixels=(0.1, 2.0),
-    blur_probability=0.5,
-    flip_probability=0.5,
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
-)
+PHOTOMETRIC = published_photometry(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 VIEW = EvaluationView(frames=5, crop_pixels=32, short_side_pixels=None, mean=(0, 0, 0), std=(1, 1, 1))
 
 

@@ -12,8 +12,8 @@ from tests.unit.data.decoding.numbered_video import write_numbered_video
 from tests.video_fixture import frame_numbers, write_broken, write_video
 
 from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.decoding.container import container_of
+from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.prepare.reencode import Reencoder
 from vclr_pl.types import InputError
 
