@@ -86,6 +86,12 @@ def test_a_run_becomes_onnx(tmp_path: Path) -> None:
     assert torch.allclose(torch.from_numpy(features), load_encoder(str(run_folder)).pooled(frames), rtol=1e-4, atol=1e-6)
 
 
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_moco(tmp_path / "moco.pth", published_tensors(resnet_module()))
+    assert command(f"input={tmp_path}/moco.pth", "to=timm", f"output={tmp_path}/moco.pth/below.pth") == 2
+    assert "a place to write to; got output=" in capsys.readouterr().err
+
+
 def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_moco(tmp_path / "moco.pth", published_tensors(resnet_module()))
     assert command(f"input={tmp_path}/moco.pth", "to=timm", f"output={tmp_path}") == 2
@@ -95,12 +101,18 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("from=vclr", "to=lightning"), r"from= one of encoder, vclr_release, moco_v2, torchvision, .*, onnx; got from=vclr\."),
-        (("from=moco_v2", "to=moco_v2"), r"to= one of vclr_release, torchvision, timm, .*, lightning, onnx; got to=moco_v2\."),
+        (
+            ("from=vclr", "to=lightning"),
+            r"from= one of encoder, vclr_release, moco_v2, torchvision, .*, lightning; got from=vclr\. Choose one",
+        ),
+        (
+            ("from=moco_v2", "to=moco_v2"),
+            r"to= one of vclr_release, torchvision, timm, .*, lightning, onnx; got to=moco_v2\. That form is only read",
+        ),
         (("from=onnx", "to=timm"), r"from= one of encoder, .*, lightning; got from=onnx\. That form is only written"),
         (("from=moco_v2", "to=onnx"), r"from=encoder with to=onnx; got from=moco_v2\. Leave from= away"),
         (("from=mmaction2_tsn", "to=timm"), r"backbone\.conv1\.conv\.weight"),
-        (("to=mmaction2", "from=moco_v2"), r"mmaction2_tsn, mmaction2_tsm.*got to=mmaction2"),
+        (("to=mmaction2", "from=moco_v2"), r"got to=mmaction2\. Did you mean mmaction2_tsm or mmaction2_tsn"),
         (("from=torchvision", "to=lightning"), r"cannot be read safely"),
         (("from=lightning", "to=torchvision"), r"checkpoint of vclr_pl's pretraining"),
     ],

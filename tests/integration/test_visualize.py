@@ -13,6 +13,7 @@ from PIL import Image
 from tests.unit.embedding.pretrained_file import write_run
 from tests.video_fixture import write_broken, write_video
 
+from vclr_pl.data.split.folder_or_file import folder_or_file
 from vclr_pl.runner.run import run
 from vclr_pl.visualize import visualize
 
@@ -59,6 +60,24 @@ def test_one_video_of_a_3d_network_against_another(data: Path, tmp_path: Path) -
     with (tmp_path / "run" / "activation_maps.csv").open() as file:
         (line,) = csv.DictReader(file)
     assert line["target"] == "similarity to a.avi"
+
+
+def test_real_footage_has_a_picture_or_a_reason(real_footage: Path, tmp_path: Path) -> None:
+    trained = write_run(tmp_path / "trained")
+    output = tmp_path / "maps"
+    arguments = (
+        f"encoder={trained}",
+        f"data.root={real_footage}",
+        f"output={output}",
+        "most_videos=1000",
+        "protocol.frames=3",
+        "video=null",
+    )
+    assert run(visualize, config_name="visualize", arguments=[*arguments, f"hydra.run.dir={tmp_path}/run"]) == 0
+    told = [line for name in ("activation_maps.csv", "broken_videos.csv") for line in (output / name).read_text().splitlines()[1:]]
+    videos = folder_or_file(root=real_footage, class_folders=False).train
+    assert len(told) == len(videos)
+    assert len(list(output.glob("*.png"))) == len((output / "activation_maps.csv").read_text().splitlines()) - 1 > 0
 
 
 @pytest.mark.parametrize(

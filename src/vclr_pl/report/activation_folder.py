@@ -26,7 +26,7 @@ class ActivationFolder:
         sheet, film: how pictures and videos are drawn; no videos where `film` is None.
 
     Raises:
-        InputError: `path` is a file.
+        InputError: `path` is a file, or cannot be made.
     """
 
     path: Path
@@ -37,9 +37,12 @@ class ActivationFolder:
     _stems: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(expected="a folder for pictures", got=f"output={self.path}, a file", remedy="Name a folder.")
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                expected="a folder for pictures", got=f"output={self.path} ({error.strerror})", remedy="Name another folder."
+            ) from error
 
     def add(self, video: str, rows: Sequence[MapRow]) -> Path:
         """Draw one video's maps; the sheet's path."""

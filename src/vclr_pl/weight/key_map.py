@@ -6,6 +6,8 @@ Everything inside the package speaks the names of `VCLRModule`: `encoder.backbon
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ BACKBONE = "encoder.backbone."
 CLASSIFIER = "objective.terms.temporal_order.classifier."
 HEADS = ("inter", "intra", "order", "segment")
 CLASS_HEAD = "fc."  # a classifier of actions or images on the pooled features, which pretraining has no place for
+
+FOREIGN_CLASS = re.compile(r"GLOBAL (\S+)")  # in torch's message
 
 Prefixes = Sequence[tuple[str, str]]  # (theirs, ours), the most specific first; ("", BACKBONE) takes what is left
 
@@ -146,12 +150,19 @@ def read_safely(path: str, *, allowed: Sequence[type] = ()) -> Any:
     except FileNotFoundError:
         raise InputError(expected="a file of weights", got=f"no file at {path}", remedy="Check weight.path.") from None
     except Exception as error:  # torch raises several kinds for a file that is none of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             expected=f"a torch file of tensors at {path}",
-            got=f"one that cannot be read safely ({reason})",
+            got=f"one that cannot be read safely ({_cause(error)})",
             remedy="Nothing of it was run. Save plain state dicts, or convert it where you trust it.",
         ) from error
+
+
+def _cause(error: Exception) -> str:
+    """torch's own words would have its reader run the file."""
+    if isinstance(error, pickle.UnpicklingError):
+        found = FOREIGN_CLASS.search(str(error))
+        return f"it would run {found.group(1)}" if found else "no torch file"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def save_atomically(content: Any, path: str) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vclr_pl.backbone.clip_network import clip_network
 from vclr_pl.backbone.resnet2d import resnet
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.embedding.activation_map import ClassScore, FeatureNorm, MapTarget, Similarity, feature_of, map_video, stage_of
+from vclr_pl.embedding.activation_map import ClassScore, FeatureNorm, MapTarget, Similarity, feature_of, map_video, stage_of, times_of
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.types import InputError
 
@@ -124,6 +124,13 @@ def test_the_encoder_stays_frozen_and_keeps_nothing() -> None:
     assert not any(module._forward_hooks for module in encoder.modules())
     with torch.no_grad():  # as an entry point may
         map_video(encoder, frames, target=FeatureNorm(), layer=None)
+
+
+def test_frames_know_their_time_in_a_video_that_is_long_enough_and_in_a_short_one() -> None:
+    encoder, _ = network_of("small")  # a view of four frames
+    assert times_of(encoder, 4) == pytest.approx((0, 1 / 3, 2 / 3, 1), abs=1e-4)
+    assert times_of(encoder, 3) == (0, 0.5, 1)
+    assert times_of(encoder, 1) == (0,)
 
 
 def test_clips_come_one_after_another() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from tests.unit.pretrain.built import small_module
@@ -7,7 +9,7 @@ from tests.unit.weight.published_file import resnet_module
 
 from vclr_pl.backbone.resnet2d import resnet
 from vclr_pl.types import InputError
-from vclr_pl.weight.key_map import load_by_name, renamed, reversed_prefixes, tensors_of
+from vclr_pl.weight.key_map import load_by_name, read_safely, renamed, reversed_prefixes, tensors_of
 
 
 def test_the_first_prefix_that_matches_wins_and_the_way_back_is_the_inverse() -> None:
@@ -37,3 +39,12 @@ def test_a_deeper_network_of_the_same_family_is_refused() -> None:
 def test_what_is_no_state_dict_is_refused(content: object) -> None:
     with pytest.raises(InputError, match=r"tensors by name in some\.pth"):
         tensors_of(content, path="some.pth")
+
+
+def test_why_a_file_is_not_read_is_told_without_torchs_advice_to_run_it(tmp_path: Path) -> None:
+    torch.save({"state_dict": Path("somewhere")}, tmp_path / "classes.pth")
+    (tmp_path / "video.mp4").write_bytes(b"\0\0\0\x1cftypisom")
+    for name, reason in (("classes.pth", r"it would run pathlib\.\w+"), ("video.mp4", "no torch file")):
+        with pytest.raises(InputError, match=reason) as told:
+            read_safely(str(tmp_path / name))
+        assert "weights_only" not in str(told.value)
