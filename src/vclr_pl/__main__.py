@@ -7,6 +7,7 @@ COMMANDS = {
     "python -m vclr_pl.check": "read every file ahead, and list those that cannot be read",
     "python -m vclr_pl.prepare": "copy a data set so that it reads several times as fast",
     "python -m vclr_pl.evaluate": "what an encoder is worth on a data set: retrieval, kNN, linear probe, a page to look at",
+    "python -m vclr_pl.finetune": "fine-tune an encoder, or a linear layer on it, to recognize actions, and test it",
     "python -m vclr_pl.embed": "one feature for each video of a folder, in files for NumPy",
     "python -m vclr_pl.retrieve": "the nearest videos of a collection, or its near duplicates, as CSV and a page",
     "python -m vclr_pl.localize": "where in untrimmed videos something happens: proposals, their figures, a page a video",

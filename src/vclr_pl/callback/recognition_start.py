@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class RecognitionStart(lightning.Callback):
-    """Three lines: the data and length of the run, the learning rate as published and as it is here, what is trained.
+    """Three lines: the data and length of the run, the learning rate as configured and as scaled to the batch, what is trained.
 
     A run shorter than the logging interval is logged at every step, so that its metrics.csv is not empty.
     """
@@ -35,11 +35,12 @@ class RecognitionStart(lightning.Callback):
             length.total_steps,
         )
         logger.info(
-            "learning rate: %g at %d videos a step, as published; here %d videos a step, so %g",
+            "learning rate: %g at %d videos a step (optimizer.reference_batch_size); here %d, so %g%s",
             module.optimizer.lr,
             module.optimizer.reference_batch_size,
             length.global_batch_size,
             module.scaled_lr,
+            "" if module.lr_factor == 1 else f" with module.linear_lr_factor={module.lr_factor:g}",
         )
         logger.info("%s", trained(module))
 

@@ -30,7 +30,7 @@ class RecognitionSampling:
         starts = train_starts(
             frame_count=frame_count,
             segments=self.segments,
-            span=self.frames_per_clip * self.frame_stride,
+            span=self.frames_per_clip * self.frame_stride if self.frames_per_clip > 1 else 1,
             generator=generator,
         )
         clips: FrameIndices = starts[:, None] + self.frame_stride * np.arange(self.frames_per_clip, dtype=np.int64)

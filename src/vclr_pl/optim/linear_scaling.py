@@ -60,5 +60,5 @@ class LinearScaledSGD:
             fused=on_cpu,
             foreach=not on_cpu,
         )
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # else Lightning refuses to clip under bf16-mixed
+        optimizer._step_supports_amp_scaling = False  # else Lightning refuses to clip under bf16-mixed
         return optimizer

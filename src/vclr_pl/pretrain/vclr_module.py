@@ -24,8 +24,8 @@ from vclr_pl.op.precision import unit_norm
 from vclr_pl.op.segment_consensus import segment_consensus
 from vclr_pl.op.similarity import feature_spread
 from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.warmup_cosine import FollowedRate, WarmupCosine
 from vclr_pl.optim.training_length import TrainingLength, training_length
+from vclr_pl.optim.warmup_cosine import FollowedRate, WarmupCosine
 from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
 from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews
 

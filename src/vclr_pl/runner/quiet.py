@@ -17,6 +17,7 @@ SILENCED = (
     (r".*_functional_video.*deprecated", "pytorchvideo imports torchvision's video module"),
     (r".*_transforms_video.*deprecated", "pytorchvideo imports torchvision's video module"),
     (r"The video decoding and encoding capabilities of torchvision are deprecated", "pytorchvideo imports torchvision's video module"),
+    (r"Found \d+ module\(s\) in eval mode at the start of training", "mode=linear keeps its backbone in evaluation mode"),
     (r".*GPU available but not used", "trainer=cpu was asked for"),
     (r"The dirpath has changed from", "a resumed run writes into a folder of its own"),
     (r"`broadcast_buffers` is deprecated", "the oldest torch that works here knows no other spelling"),

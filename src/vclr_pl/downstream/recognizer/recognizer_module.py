@@ -33,6 +33,7 @@ class RecognizerModule(lightning.LightningModule):
         parameter_groups: which of its parameters learn how.
         optimizer, schedule: learning rate, its scaling and its course.
         runtime: memory layout and compilation.
+        linear_lr_factor: on the learning rate where the backbone is frozen: the last layer alone bears, and needs, a larger one.
     """
 
     def __init__(
@@ -43,16 +44,25 @@ class RecognizerModule(lightning.LightningModule):
         optimizer: LinearScaledSGD,
         schedule: StepDecay,
         runtime: EncoderRuntime,
+        linear_lr_factor: float,
     ) -> None:
         super().__init__()
         self.recognizer, self.parameter_groups = recognizer, parameter_groups
         self.optimizer, self.schedule, self.runtime = optimizer, schedule, runtime
+        self.lr_factor = 1.0 if recognizer.trains_backbone else linear_lr_factor
+        self.dropout_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks
         runtime.apply(recognizer)
 
     def features(self, frames: Tensor) -> Tensor:
         """Normalized frames `[N, *view]` to logits `[N, K]`, each on its own: what the test averages over a video's views."""
         logits_NK: Tensor = self.recognizer(self.runtime.prepare(frames))
         return logits_NK
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Dropout follows from the seed, the number of the batch and the rank alone: a resumed run drops what it would have dropped."""
+        del batch, batch_idx
+        batches_seen = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed(self.dropout_seed * 2**32 + batches_seen * self.trainer.world_size + self.trainer.global_rank)
 
     def training_step(self, batch: LabeledViews) -> Tensor:
         logits_BK = at_least_float32(self.video_logits(batch.views))
@@ -114,7 +124,7 @@ class RecognizerModule(lightning.LightningModule):
     @property
     def scaled_lr(self) -> float:
         """The learning rate at the run's own global batch, before it falls."""
-        return self.optimizer.scaled_lr(global_batch_size=self.length.global_batch_size)
+        return self.lr_factor * self.optimizer.scaled_lr(global_batch_size=self.length.global_batch_size)
 
     def groups(self) -> list[ParameterGroup]:
         """What is trained, and how."""

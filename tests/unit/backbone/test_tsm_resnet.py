@@ -1,0 +1,85 @@
+"""The shift in whole networks: no parameter more, none renamed, and the published network's output with shifted activations."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from vclr_pl.backbone.clip_network import clip_network
+from vclr_pl.backbone.resnet2d import resnet
+from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.tsm_resnet import ResidualShift, ShiftedConvolution
+from vclr_pl.op.temporal_shift import temporal_shift
+from vclr_pl.types import InputError
+
+SHIFT = ResidualShift(segments=4, divisor=8)
+
+
+def shifted_by_hooks(network, frames):
+    """The same network unshifted, its first convolutions' inputs replaced from outside."""
+    blocks = [block for block in network.modules() if isinstance(block, BasicBlock | Bottleneck)]
+    handles = [
+        block.conv1.register_forward_pre_hook(lambda _, given: (temporal_shift(given[0], segments=4, divisor=8),)) for block in blocks
+    ]
+    out = network(frames)
+    for handle in handles:
+        handle.remove()
+    return out
+
+
+@pytest.mark.parametrize(
+    ("make", "blocks"),
+    [
+        (lambda: resnet(name="resnet18"), 8),
+        (lambda: resnet(name="resnet50"), 16),
+        (lambda: SmallResNet(widths=[8, 16], stem_stride=2), 2),
+    ],
+)
+def test_every_block_is_shifted_at_no_cost(make, blocks):
+    network = make().eval()
+    names = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    parameters = [id(parameter) for parameter in network.parameters()]
+    frames = torch.randn(8, 3, 32, 32)
+    with torch.no_grad():
+        expected, unshifted = shifted_by_hooks(network, frames), network(frames)
+        SHIFT.apply(network)
+        found = network(frames)
+    assert sum(isinstance(layer, ShiftedConvolution) for layer in network.modules()) == blocks
+    assert {name: tuple(value.shape) for name, value in network.state_dict().items()} == names
+    assert [id(parameter) for parameter in network.parameters()] == parameters
+    torch.testing.assert_close(found, expected)
+    assert not torch.allclose(found, unshifted)
+
+
+def test_the_shifted_resnet50_has_as_many_parameters():
+    network = resnet(name="resnet50")
+    before = sum(parameter.numel() for parameter in network.parameters())
+    SHIFT.apply(network)
+    assert sum(parameter.numel() for parameter in network.parameters()) == before == 23_508_032
+
+
+def test_published_weights_load_into_a_shifted_network():
+    network, other = resnet(name="resnet18"), resnet(name="resnet18")
+    SHIFT.apply(network)
+    assert network.load_state_dict(other.state_dict(), strict=True)
+
+
+def test_nothing_random_is_drawn():
+    network = resnet(name="resnet18")
+    state = torch.get_rng_state()
+    SHIFT.apply(network)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_network_that_cannot_be_shifted_is_told():
+    with pytest.raises(InputError, match="a ResNet of frames for the temporal shift; got VideoResNet"):
+        SHIFT.apply(clip_network(name="r3d_18"))
+    with pytest.raises(InputError, match="got Linear"):
+        SHIFT.apply(torch.nn.Linear(2, 2))
+    network = SmallResNet(widths=[8], stem_stride=1)
+    SHIFT.apply(network)
+    with pytest.raises(InputError, match="Shift it once"):
+        SHIFT.apply(network)
+    with pytest.raises(InputError, match=r"shift\.divisor=1"):
+        ResidualShift(segments=4, divisor=1)

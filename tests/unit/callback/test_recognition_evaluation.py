@@ -1,0 +1,71 @@
+"""The test after the last step, and between epochs where asked."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+from tests.unit.callback.labeled_data import BROKEN
+from tests.unit.callback.recognizer_stage import module, stage
+
+from vclr_pl.backbone.tsm_resnet import ResidualShift
+from vclr_pl.callback.recognition_evaluation import RecognitionEvaluation
+
+
+def evaluation(**changes):
+    return RecognitionEvaluation(**({"enabled": True, "every_n_epochs": 0, "precision": "32-true", "frames_per_pass": 5} | changes))
+
+
+def test_a_recognizer_is_tested_after_its_last_step():
+    callback, recognizer = evaluation(), module()
+    recognizer.train()
+    callback.on_train_end(stage(), recognizer)
+    assert callback.scores.metrics() == {"recognition_top1": 100.0, "recognition_mean_class": 100.0}
+    assert torch.equal(callback.logits.label, torch.tensor([0, 0, 0, 1, 1, 1]))
+    assert torch.allclose(callback.logits.features[0], torch.tensor([1.01, 0.11]))
+    assert recognizer.training
+    assert recognizer.recognizer.backbone.sizes == [5, 5, 2]
+    assert set(callback.timings_seconds) == {"fit", "evaluation"}
+
+
+def test_frames_that_look_at_one_another_stay_together():
+    recognizer = module()
+    recognizer.recognizer.shift = ResidualShift(segments=2, divisor=8)
+    evaluation().on_train_end(stage(), recognizer)
+    assert recognizer.recognizer.backbone.sizes == [4, 4, 4]
+    recognizer.recognizer.backbone.sizes.clear()
+    evaluation(frames_per_pass=1).on_train_end(stage(), recognizer)
+    assert recognizer.recognizer.backbone.sizes == [2] * 6
+
+
+def test_broken_videos_are_told(caplog):
+    callback = evaluation()
+    with caplog.at_level(logging.WARNING):
+        callback.on_train_end(stage(broken=(BROKEN,)), module())
+    assert callback.logits.broken == (BROKEN,)
+    assert "1 of 7 test videos could not be read and count neither as right nor as wrong" in caplog.text
+    assert "video_9.mp4" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "told"),
+    [({"has_test": False}, {}, "no test list"), ({"fast_dev_run": True}, {}, ""), ({}, {"enabled": False}, "")],
+)
+def test_where_nothing_is_tested(changes, options, told, caplog):
+    callback = evaluation(**options)
+    with caplog.at_level(logging.INFO):
+        callback.on_train_end(stage(**changes), module())
+    assert callback.scores is callback.logits is None
+    assert told in caplog.text
+
+
+def test_between_epochs_where_asked(monkeypatch):
+    logged, recognizer = {}, module()
+    monkeypatch.setattr(recognizer, "log_dict", lambda values, **_: logged.update(values))
+    evaluation(every_n_epochs=2).on_train_epoch_end(stage(current_epoch=0, max_epochs=4), recognizer)
+    evaluation(every_n_epochs=2).on_train_epoch_end(stage(current_epoch=3, max_epochs=4), recognizer)
+    evaluation(every_n_epochs=0).on_train_epoch_end(stage(current_epoch=1, max_epochs=4), recognizer)
+    assert not logged
+    evaluation(every_n_epochs=2).on_train_epoch_end(stage(current_epoch=1, max_epochs=4), recognizer)
+    assert logged == {"val/top1": 100.0, "val/mean_class": 100.0}

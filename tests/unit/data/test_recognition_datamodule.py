@@ -1,0 +1,146 @@
+"""The data of recognition under Lightning: labels, test views, resume and broken videos as in pretraining."""
+
+from __future__ import annotations
+
+import pytest
+import pytorch_lightning as lightning
+import torch
+from tests.video_fixture import copies, frame_numbers, make_ucf101, write_broken
+
+from vclr_pl.data.datamodule import LoaderOptions
+from vclr_pl.data.decoding.pyav import PyavDecoder
+from vclr_pl.data.manifest import Manifest, VideoSplits
+from vclr_pl.data.recognition_datamodule import RecognitionDataModule
+from vclr_pl.data.recognition_sampling import RecognitionSampling
+from vclr_pl.data.split.ucf101 import ucf101
+from vclr_pl.data.transform.recognition_crop import RandomResizedVideoCrop
+from vclr_pl.data.transform.recognition_photometry import FlipAndNormalize
+from vclr_pl.data.transform.recognition_view import RecognitionView
+from vclr_pl.types import InputError
+
+
+def datamodule(splits, *, crops="center", frames_per_clip=1, max_broken_fraction=0.5):
+    return RecognitionDataModule(
+        splits=splits,
+        sampling=RecognitionSampling(segments=3, frames_per_clip=frames_per_clip, frame_stride=1),
+        decoding=PyavDecoder(threads=1, short_side_pixels=None),
+        transform=RandomResizedVideoCrop(short_side_pixels=20, size_pixels=16, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)),
+        photometric=FlipAndNormalize(flip_probability=0.5, mean=(0, 0, 0), std=(1, 1, 1)),
+        evaluation_view=RecognitionView(segments=4, crop_pixels=16, short_side_pixels=20, crops=crops, mean=(0, 0, 0), std=(1, 1, 1)),
+        loader=LoaderOptions(batch_size=2, evaluation_batch_size=2, workers=0, max_broken_fraction=max_broken_fraction),
+        seed=0,
+    )
+
+
+class Watcher(lightning.LightningModule):
+    """Keeps what it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen, self.views = [], []
+
+    def training_step(self, batch, batch_idx):
+        self.seen.append((self.current_epoch, batch_idx, batch.video_index.tolist(), batch.label.tolist()))
+        self.views.append(batch.views)
+        return self.weight * batch.views.mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(folder, data, *, callbacks=(), checkpoint=None):
+    watcher = Watcher()
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+        callbacks=list(callbacks),
+    )
+    trainer.fit(watcher, datamodule=data, ckpt_path=checkpoint, weights_only=False)
+    return watcher
+
+
+@pytest.fixture
+def splits(tmp_path):
+    return ucf101(root=make_ucf101(tmp_path / "ucf101"), split=1)
+
+
+def test_a_run_sees_every_video_with_its_label(tmp_path, splits):
+    watcher = fit(tmp_path, datamodule(splits))
+    for epoch in (0, 1):
+        pairs = [pair for when, _, videos, labels in watcher.seen if when == epoch for pair in zip(videos, labels, strict=True)]
+        assert len(dict(pairs)) == len(pairs) == 8
+        assert all(label == splits.train.label(video) for video, label in pairs)
+    assert all(views.shape == (2, 3, 3, 16, 16) and views.dtype == torch.float32 for views in watcher.views)
+    segments = [[number // 4 for number in frame_numbers(sample * 255)] for batch in watcher.views for sample in batch]
+    assert segments == [[0, 1, 2]] * 16  # of 12 frames, in values of [0, 1]
+
+
+def test_a_resumed_run_goes_on_at_the_next_batch(tmp_path, splits):
+    class SaveAfterBatch(lightning.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            if len(module.seen) == 3:
+                trainer.save_checkpoint(tmp_path / "stopped.ckpt")
+                trainer.should_stop = True
+
+    whole = fit(tmp_path, datamodule(splits))
+    first = fit(tmp_path, datamodule(splits), callbacks=[SaveAfterBatch()])
+    second = fit(tmp_path, datamodule(splits), checkpoint=tmp_path / "stopped.ckpt")
+    assert first.seen + second.seen == whole.seen
+    assert all(mine.equal(theirs) for mine, theirs in zip(second.views, whole.views[3:], strict=True))
+
+
+@pytest.mark.parametrize(("crops", "count"), [("center", 1), ("ten", 10)])
+def test_the_test_sees_each_video_once(splits, crops, count):
+    data = datamodule(splits, crops=crops)
+    batches = list(data.evaluation_dataloader("test"))
+    assert [batch.video_index.tolist() for batch in batches] == [[0, 1], [2]]
+    assert all(batch.frames.shape[1:] == (4 * count, 3, 16, 16) and batch.valid.all() for batch in batches)
+    assert frame_numbers(batches[0].frames[0]) == [1, 4, 7, 10] * count
+    torch.testing.assert_close(data.prepare(batches[0]).frames, batches[0].frames.float() / 255)
+
+
+def test_the_test_of_clips(splits):
+    batch = next(iter(datamodule(splits, crops="three", frames_per_clip=3).evaluation_dataloader("test")))
+    assert batch.frames.shape == (2, 12, 3, 3, 16, 16)
+    first, *_, last = batch.frames[0]
+    assert frame_numbers(first.transpose(0, 1)) == [0, 1, 2]
+    assert frame_numbers(last.transpose(0, 1)) == [9, 10, 11]
+
+
+def test_broken_videos_are_replaced_and_listed(tmp_path):
+    good = copies(tmp_path / f"{number}.mp4" for number in range(5))
+    pairs = [(str(path), number % 2) for number, path in enumerate([*good, write_broken(tmp_path / "broken.mp4")])]
+    data = datamodule(pairs)
+    watcher = fit(tmp_path, data)
+    assert len(watcher.seen) == 6
+    assert [video.path for video in data.broken_videos] == [pairs[-1][0]]
+    with pytest.raises(InputError, match="at most 0% of 6 videos broken"):
+        fit(tmp_path, datamodule([*pairs[:4], pairs[-1], (str(write_broken(tmp_path / "two.mp4")), 1)], max_broken_fraction=0.0))
+
+
+def test_classes_have_names(splits):
+    assert datamodule(splits).class_names == ("ApplyEyeMakeup", "HandstandPushups", "YoYo")
+    assert datamodule([("a.mp4", 0), ("b.mp4", 2)]).class_names == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "told"),
+    [
+        ([("a.mp4", None), ("b.mp4", 1)], None, "a label for every training video; got 1 of 2 without one"),
+        ([("a.mp4", 0), ("b.mp4", 1)], [("c.mp4", None)], "a label for every test video; got 1 of 1"),
+        ([("a.mp4", 0), ("b.mp4", 0)], None, "at least two classes; got 1"),
+        ([("a.mp4", 0), ("b.mp4", 1)], [("c.mp4", 2)], "labels below 2, the number of training classes; got 2"),
+    ],
+)
+def test_labels_that_do_not_do_are_told(train, test, told):
+    splits = VideoSplits(train=Manifest.from_pairs(train), test=None if test is None else Manifest.from_pairs(test))
+    with pytest.raises(InputError, match=told):
+        datamodule(splits)
