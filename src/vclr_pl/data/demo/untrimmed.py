@@ -2,6 +2,7 @@
 
 A video is a row of stretches. An event shows one of the demo's classes, three kinds of objects one after the other; background shows
 none; a distractor shows a single kind, as every frame of an event does too. Each stretch has its own light, so that a cut tells nothing.
+As in most of ActivityNet's videos, all events of a video are of one class.
 
 Legend: T frames, H W pixels.
 """
@@ -145,15 +146,15 @@ def plan_video(identity: str, settings: UntrimmedSettings) -> list[Stretch]:
     frames = round(generator.uniform(*settings.seconds_range) * FRAMES_PER_SECOND)
     stretches: list[Stretch] = []
     first = 0
-    is_event = bool(generator.random() < 0.25)
+    is_event, event = bool(generator.random() < 0.25), CLASS_KINDS[int(generator.integers(len(CLASS_KINDS)))]
     while first < frames:
         length = round(generator.uniform(*(EVENT_SECONDS if is_event else PAUSE_SECONDS)) * FRAMES_PER_SECOND)
         end = min(first + length, frames)
         if frames - end < PAUSE_SECONDS[0] * FRAMES_PER_SECOND:
             end = frames
-        stretches.append(Stretch(first, end, _kinds(is_event, generator)))
+        stretches.append(Stretch(first, end, event if is_event else _pause(generator)))
         first, is_event = end, not is_event
-    return stretches if any(stretch.is_event for stretch in stretches) else [replace(stretches[0], kinds=CLASS_KINDS[0]), *stretches[1:]]
+    return stretches if any(stretch.is_event for stretch in stretches) else [replace(stretches[0], kinds=event), *stretches[1:]]
 
 
 def render_video(identity: str, stretches: list[Stretch], settings: UntrimmedSettings) -> bytes:
@@ -196,11 +197,10 @@ def database(planned: dict[str, list[Stretch]]) -> dict[str, Any]:
     }
 
 
-def _kinds(is_event: bool, generator: Generator) -> tuple[int, ...]:
-    event, kind, distracts = CLASS_KINDS[int(generator.integers(len(CLASS_KINDS)))], int(generator.integers(len(KINDS))), generator.random()
-    if is_event:
-        return event
-    return (kind,) if distracts < DISTRACTORS else ()
+def _pause(generator: Generator) -> tuple[int, ...]:
+    """One kind, or none."""
+    kind, distracts = int(generator.integers(len(KINDS))), generator.random() < DISTRACTORS
+    return (kind,) if distracts else ()
 
 
 def _generator(identity: str, settings: UntrimmedSettings, *, purpose: int) -> Generator:
