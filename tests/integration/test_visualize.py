@@ -53,7 +53,7 @@ def test_two_encoders_side_by_side_and_a_broken_video(data: Path, tmp_path: Path
 
 
 def test_one_video_of_a_3d_network_against_another(data: Path, tmp_path: Path) -> None:
-    arguments = ["encoder=random", "backbone=r3d_18", "encoders.frames_per_clip=4", "encoders.frame_stride=1", "protocol.frames=2"]
+    arguments = ["encoder=random", "backbone=r3d_18", "protocol.frames_per_clip=4", "protocol.frame_stride=1", "protocol.frames=2"]
     arguments += ["protocol.crop_pixels=32", f"data.root={data}/one/a.mp4", f"against={data}/two/a.avi", "video=null"]
     assert command(*arguments, folder=tmp_path) == 0
     assert {file.name for file in (tmp_path / "run").iterdir()} >= {"a.png", "activation_maps.csv"}
@@ -86,7 +86,7 @@ def test_real_footage_has_a_picture_or_a_reason(real_footage: Path, tmp_path: Pa
         (("encoder=random",), r"backbone=resnet50"),
         (("encoder=no/such/run",), r"encoder=no/such/run, which does not exist"),
         (("encoder=[]",), r"encoder=\[A,B,random\]"),
-        (("encoder=random", "backbone=r3d_18"), r"encoders\.frames_per_clip=8"),
+        (("encoder=random", "backbone=r3d_18"), r"protocol.frames_per_clip=8"),
         (("encoder={run}", "layer=layer4"), r"one of conv1, bn1, stages .*got layer=layer4"),
         (("encoder={run}", "class_name=wave"), r"a recognizer, for class_name=; got class_name=wave"),
         (("encoder={run}", "against={data}/two/torn.mp4"), r"a readable video to compare with; got .*torn\.mp4"),

@@ -17,6 +17,7 @@ class EvaluationProtocol:
         frames: spread over each video.
         crop_pixels, short_side_pixels, mean, std: None for what the encoder was trained with, or, where its file does not say it, for
             the published ones.
+        frames_per_clip, frame_stride: of 3D networks, None for what the file says.
     """
 
     def __init__(
@@ -27,6 +28,8 @@ class EvaluationProtocol:
         short_side_pixels: int | None,
         mean: Sequence[float] | None,
         std: Sequence[float] | None,
+        frames_per_clip: int | None,
+        frame_stride: int | None,
     ) -> None:
         self.view: dict[str, Any] = {
             "frames": frames,
@@ -34,6 +37,8 @@ class EvaluationProtocol:
             "short_side_pixels": short_side_pixels,
             "mean": mean,
             "std": std,
+            "frames_per_clip": frames_per_clip,
+            "frame_stride": frame_stride,
         }
 
     def load(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> FrozenEncoder:

@@ -15,10 +15,14 @@ from torch import Tensor, nn
 
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.embedding.loaded_backbone import load_backbone
+from vclr_pl.types import InputError
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 PUBLISHED_VIEW: dict[str, Any] = {"crop_pixels": 224, "short_side_pixels": None, **IMAGENET}
 PUBLISHED_FRAMES = 30
+
+
+SINGLE_FRAMES = {"frames_per_clip": 1, "frame_stride": 1}
 
 
 class FrozenEncoder(nn.Module):
@@ -86,18 +90,30 @@ def load_encoder(
         momentum: the momentum encoder in place of the query encoder.
         backbone: the network, where the file does not say it or names one that is not of this package.
         view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std` that differ from what the file says, or, where it says
-            nothing, from the published 30, 224, None and ImageNet's.
+            nothing, from the published 30, 224, None and ImageNet's; `frames_per_clip` and `frame_stride` of a 3D network.
 
     Raises:
-        InputError: an unknown form, or a file that lacks parts of the backbone.
+        InputError: an unknown form, a file that lacks parts of the backbone, clips of unknown length for a 3D network, or clips for
+            another one.
     """
     loaded = load_backbone(path, momentum=momentum, backbone=backbone)
     chosen = {name: value for name, value in (view or {}).items() if value is not None}
+    told = {**SINGLE_FRAMES, **loaded.clip, **chosen}
+    clip = {name: int(told[name]) for name in SINGLE_FRAMES}
+    _require_fitting_clips(loaded.network, frames_per_clip=clip["frames_per_clip"])
     merged = {"frames": PUBLISHED_FRAMES, **PUBLISHED_VIEW, **loaded.view, **chosen}
-    return FrozenEncoder(
-        backbone=loaded.network,
-        view=EvaluationView(**merged),
-        frames_per_clip=int(loaded.clip.get("frames_per_clip", 1)),
-        frame_stride=int(loaded.clip.get("frame_stride", 1)),
-        origin=loaded.origin,
-    )
+    view_of_frames = EvaluationView(**{name: value for name, value in merged.items() if name not in clip})
+    return FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)
+
+
+def _require_fitting_clips(network: nn.Module, *, frames_per_clip: int) -> None:
+    """A network that does not say what it takes is tried."""
+    takes_clips = getattr(network, "takes_clips", None)
+    if takes_clips is not None and takes_clips != (frames_per_clip > 1):
+        raise InputError(
+            expected="how long the clips of a 3D network are" if takes_clips else "single frames for a network of frames",
+            got=f"frames_per_clip={frames_per_clip}" if frames_per_clip > 1 else "a 3D network whose file does not say it",
+            remedy="Add protocol.frames_per_clip=8 protocol.frame_stride=2, or what it was trained with."
+            if takes_clips
+            else "Leave protocol.frames_per_clip out.",
+        )

@@ -37,13 +37,10 @@ class SideBySide:
     Args:
         protocol: loads one with its view.
         momentum: the momentum encoders of checkpoints.
-        frames_per_clip, frame_stride: of 3D networks whose file does not say it.
     """
 
     protocol: EvaluationProtocol
     momentum: bool
-    frames_per_clip: int | None
-    frame_stride: int | None
 
     def load(self, paths: Sequence[str], *, backbone: Callable[[], nn.Module | None]) -> list[NamedEncoder]:
         """Each of `paths` in their order.
@@ -66,7 +63,7 @@ class SideBySide:
                 loaded[place] = (
                     self._random_like(paths[like], loaded[like])
                     if named is None and like is not None
-                    else self._with_clips(self.protocol.load(RANDOM, momentum=False, backbone=named))
+                    else self.protocol.load(RANDOM, momentum=False, backbone=named)
                 )
         return [NamedEncoder(name=name, encoder=loaded[place]) for place, name in enumerate(short_names(paths))]
 
@@ -74,7 +71,7 @@ class SideBySide:
         network = None if backbone is None else backbone()
         if is_recognizer(path):
             return load_recognizer(path, backbone=network)
-        return self._with_clips(self.protocol.load(path, momentum=self.momentum, backbone=network))
+        return self.protocol.load(path, momentum=self.momentum, backbone=network)
 
     def _random_like(self, path: str, model: FrozenEncoder) -> FrozenEncoder:
         found = read_encoder_file(path, momentum=False)
@@ -85,18 +82,6 @@ class SideBySide:
             frame_stride=model.frame_stride,
             origin=f"random initialization, the network of {path}",
         )
-
-    def _with_clips(self, encoder: FrozenEncoder) -> FrozenEncoder:
-        if not getattr(encoder.backbone, "takes_clips", False) or encoder.frames_per_clip > 1:
-            return encoder
-        if self.frames_per_clip is None or self.frame_stride is None:
-            raise InputError(
-                expected="how long the clips of a 3D network are",
-                got="a network whose file does not say it",
-                remedy="Add encoders.frames_per_clip=8 encoders.frame_stride=2, or what it was trained with.",
-            )
-        encoder.frames_per_clip, encoder.frame_stride = self.frames_per_clip, self.frame_stride
-        return encoder
 
 
 def short_names(paths: Sequence[str]) -> list[str]:

@@ -19,8 +19,9 @@ from vclr_pl.types import InputError
 
 
 def loaded(paths: list[str], *, backbone: nn.Module | None = None, frames_per_clip: int | None = None) -> list[NamedEncoder]:
-    protocol = EvaluationProtocol(frames=5, crop_pixels=None, short_side_pixels=None, mean=None, std=None)
-    together = SideBySide(protocol=protocol, momentum=False, frames_per_clip=frames_per_clip, frame_stride=2)
+    figures = {"frames": 5, "frames_per_clip": frames_per_clip, "frame_stride": frames_per_clip and 2}
+    protocol = EvaluationProtocol(crop_pixels=None, short_side_pixels=None, mean=None, std=None, **figures)
+    together = SideBySide(protocol=protocol, momentum=False)
     return together.load(paths, backbone=lambda: backbone)
 
 
@@ -54,7 +55,7 @@ def test_different_files_keep_their_views(tmp_path: Path) -> None:
 def test_a_3d_network_is_given_clips_or_asks_for_their_length() -> None:
     (encoder,) = loaded(["random"], backbone=clip_network(name="r3d_18"), frames_per_clip=8)
     assert (encoder.encoder.frames_per_clip, encoder.encoder.frame_stride) == (8, 2)
-    with pytest.raises(InputError, match=r"encoders\.frames_per_clip=8 encoders\.frame_stride=2"):
+    with pytest.raises(InputError, match=r"protocol\.frames_per_clip=8 protocol\.frame_stride=2"):
         loaded(["random"], backbone=clip_network(name="r3d_18"))
 
 
