@@ -117,7 +117,7 @@ def test_it_composes_and_instantiates(choice, tmp_path):
     group, _, name = choice.partition("/") if choice.startswith("experiment/") else choice.rpartition("/")
     config = composed(f"{group}={name}", "data.root=here", "backbone=resnet18", f"paths.run={tmp_path}")
     refuse_unknown_keys(config, config_name="finetune")
-    start = instantiate(config.start)(backbone=instantiate(config.backbone))
+    start = instantiate(config.start)("random", backbone=instantiate(config.backbone))
     recognizer = instantiate(config.recognizer)(backbone=start.network, classes=3)
     module = instantiate(config.module)(recognizer=recognizer)
     assert sum(len(group.parameters) for group in module.groups()) == len(list(recognizer.parameters()))

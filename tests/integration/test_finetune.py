@@ -198,7 +198,7 @@ def test_videos_without_a_test_list(tmp_path, capsys):
         (["encoder={folder}/resnet18.pth", "backbone=resnet50"], ["resnet18.pth", "missing"]),
         (["evaluation_view.segments=0"], ["evaluation_view.segments=0"]),
         (["recognizer=tsm", "evaluation_view.segments=8"], ["recognizer.shift.segments=3", "evaluation_view.segments=8"]),
-        (["~encoder"], ["encoder"]),
+        (["encoder=???"], ["expected a value for encoder", "Add encoder=VALUE"]),
         (["loader.batch_size=100"], ["loader.batch_size=100"]),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from vclr_pl.types import BrokenVideo, FeatureTable, InputError, SegmentViews, VideoFrames
+from vclr_pl.types import BrokenVideo, FeatureTable, InputError, LabeledViews, SegmentViews, VideoFrames
 
 BROKEN = (BrokenVideo(path="a.mp4", backend="pyav", reason="moov atom not found"),)
 
@@ -25,6 +25,16 @@ def segment_views() -> SegmentViews:
         key_order=torch.tensor([[0, 1, 2], [0, 1, 2]]),
         order_label=torch.tensor([0, 1]),
         video_index=torch.tensor([5, 9]),
+        broken=BROKEN,
+    )
+
+
+def labeled_views() -> LabeledViews:
+    return LabeledViews(
+        views=torch.zeros(2, 3, 3, 4, 4, dtype=torch.uint8),
+        photometry=torch.zeros(2, 3, 1),
+        label=torch.tensor([3, 1]),
+        video_index=torch.tensor([0, 1]),
         broken=BROKEN,
     )
 
@@ -47,8 +57,8 @@ def test_views_stand_in_their_places():
     assert batch.anchor_second_view[:, 0, 0, 0].tolist() == [6, 106]
 
 
-@pytest.mark.parametrize("make", [segment_views, video_frames])
-def test_a_batch_moves_whole(make: Callable[[], SegmentViews | VideoFrames]):
+@pytest.mark.parametrize("make", [segment_views, labeled_views, video_frames])
+def test_a_batch_moves_whole(make: Callable[[], SegmentViews | LabeledViews | VideoFrames]):
     batch = make()
     moved = batch.to("meta")
     tensors = {name: value for name, value in vars(moved).items() if isinstance(value, torch.Tensor)}

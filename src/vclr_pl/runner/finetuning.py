@@ -29,7 +29,7 @@ def build_finetuning(config: DictConfig) -> Training:
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     datamodule = instantiate(config.datamodule)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    start = instantiate(config.start)(backbone=instantiate(config.get("backbone")))
+    start = instantiate(config.start)(str(config.encoder), backbone=instantiate(config.get("backbone")))
     described = OmegaConf.to_container(config.backbone, resolve=True) if config.get("backbone") is not None else None
     recognizer = instantiate(config.recognizer)(backbone=start.network, classes=len(datamodule.class_names))
     module = instantiate(config.module)(recognizer=recognizer)
