@@ -57,13 +57,19 @@ class SnippetData:
     def folder(self) -> SnippetFolder:
         return SnippetFolder(Path(self.snippets).expanduser())
 
+    @property
+    def identities(self) -> list[str]:
+        """Of the training videos and of those to judge; the others need no features."""
+        return [video.identity for video in self.untrimmed.videos if video.subset in (TRAINING, self.subset)]
+
     def paths(self) -> dict[str, str]:
         """Video files by identity; the annotated videos that are not on disk are counted."""
         found = self.untrimmed.paths()
-        absent = len(self.untrimmed.videos) - len(found)
+        present = {identity: found[identity] for identity in self.identities if identity in found}
+        absent = len(self.identities) - len(present)
         if absent:
             logger.warning("%s: %d videos are not below %s and are left out", self.untrimmed.source.name, absent, self.untrimmed.root)
-        return {video.identity: found[video.identity] for video in self.untrimmed.videos if video.identity in found}
+        return present
 
     def resample(self, identities: Sequence[str]) -> None:
         """Write the features at T positions of these videos."""

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from vclr_pl.report.localization_page import LabeledSegment, LocalizedVideo
 from vclr_pl.report.localization_table import localization_figures, localization_table
 from vclr_pl.report.result_record import ResultRecord, read_record, write_record
-from vclr_pl.runner.build import keep_earlier_metrics, write_config
+from vclr_pl.runner.build import trainer_of, write_config
 from vclr_pl.runner.machine import refuse_absent_gpu
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.resume import LAST_CHECKPOINT, refuse_foreign_checkpoint
@@ -100,7 +100,7 @@ class Localization:
     def resample(self) -> None:
         """Stage 2: features at equal positions."""
         if self.reader.is_global_zero:
-            known = [video.identity for video in self.data.untrimmed.videos]
+            known = self.data.identities
             extracted = [identity for identity in known if self.data.folder.file(identity) is not None]
             self.data.resample(known if self.config.snippets is not None else extracted or known)
 
@@ -125,9 +125,7 @@ class Localization:
                 return
             logger.info("continuing from %s", checkpoint)
         callbacks = [instantiate(node) for node in self.config.callback.values() if node is not None]
-        keep_earlier_metrics(self.folder)
-        loggers = [instantiate(node) for node in (self.config.logger or {}).values() if node is not None]
-        trainer: lightning.Trainer = instantiate(self.config.trainer, callbacks=callbacks, logger=loggers or False)
+        trainer = trainer_of(self.config, callbacks=callbacks)
         loader = self.data.training_loader(seed=self.config.seed, rank=trainer.global_rank, ranks=trainer.world_size)
         if trainer.is_global_zero:
             described.write_text(made_of)
@@ -177,7 +175,7 @@ class Localization:
 
     def page(self) -> None:
         """Stage 6: a page a video, and an index."""
-        if self.config.page is None or not self.reader.is_global_zero:
+        if self.config.get("page") is None or not self.reader.is_global_zero:
             return
         pages, proposed = instantiate(self.config.page), self.proposing.proposed()
         videos = {video.identity: video for video in self.data.judged if video.identity in proposed}

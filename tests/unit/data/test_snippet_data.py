@@ -117,6 +117,8 @@ def test_videos_that_are_not_there_are_counted(tmp_path: Path, caplog: pytest.Lo
     untrimmed = localization_set(annotations=path, root=str(tmp_path / "videos"), overhang_seconds=0.0)
     made = data(tmp_path, untrimmed=untrimmed)
     assert list(made.paths()) == ["c"]
+    assert made.identities == ["a", "b", "c", "d"]
+    assert data(tmp_path, {"a": entry(), "t": entry("testing"), "v": entry("validation")}).identities == ["a", "v"]
     assert "3 videos are not below" in caplog.text
     manifest = made.manifest(["d", "c"])
     assert manifest is not None

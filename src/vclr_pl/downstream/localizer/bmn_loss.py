@@ -130,7 +130,6 @@ def sampled_regression(*, predicted_BDS: Tensor, tiou_BDS: Tensor, uniform_2BDS:
     for group, uniform_BDS in zip((middle, low), uniform_2BDS, strict=True):
         share = high.sum().to(uniform_BDS.dtype) / group.sum().clamp(min=1)
         taken = taken | (group & (uniform_BDS > 1.0 - share))
-    taken = taken & high.any()
     mean_squared = ((predicted_BDS - tiou_BDS).square() * taken).mean().float()
     # the published detour, a mean summed over the map in float32 whatever the probabilities are: it rounds, and expected numbers hold it
     summed = (mean_squared * torch.ones(taken.shape, device=taken.device)).sum()
