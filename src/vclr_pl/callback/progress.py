@@ -98,10 +98,12 @@ def figures_line(trainer: Any) -> str:
     parts = [f"loss {float(values[LOSS]):.3f}"] if LOSS in values else []
     parts += [f"{name.removeprefix(prefix)} {float(value):.3f}" for name, value in values.items() if name.startswith(prefix)]
     for name, shown, pattern in (
+        ("train/top1", "top-1", "{:.0f}%"),
         ("train/lr", "lr", "{:.2e}"),
         ("train/videos_per_second", "videos/s", "{:.0f}"),
         ("train/data_wait_percent", "waiting for data", "{:.0f}%"),
         ("val/knn_top1", "kNN", "{:.1f}"),
+        ("val/top1", "test top-1", "{:.1f}"),
     ):
         if name in values:
             parts.append(f"{shown} {pattern.format(float(values[name]))}")

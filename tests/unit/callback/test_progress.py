@@ -31,6 +31,13 @@ def test_the_line_has_total_terms_rate_speed_wait_and_broken():
     )
 
 
+def test_the_line_of_a_recognizer():
+    values = {"train/loss": 1.5, "train/top1": 62.5, "train/lr": 0.01, "val/top1": 48.21}
+    metrics = {name: torch.tensor(value) for name, value in values.items()}
+    found = figures_line(trainer(callback_metrics=metrics, datamodule=SimpleNamespace(broken_videos=())))
+    assert found == "loss 1.500  top-1 62%  lr 1.00e-02  test top-1 48.2  broken 0"
+
+
 @pytest.mark.parametrize(("changes", "steps"), [({}, 10), ({"accumulate_grad_batches": 2}, 6), ({"max_steps": 3}, 3)])
 def test_the_length_of_the_run(changes, steps):
     assert total_steps(running(**changes)) == steps
