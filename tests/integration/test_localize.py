@@ -194,6 +194,26 @@ def test_missing_features_name_the_video(places: Path, tmp_path: Path, capsys: p
     assert "features of video 'broken'" in capsys.readouterr().err
 
 
+def test_real_footage_goes_through_all_stages(real_footage: Path, tmp_path: Path) -> None:
+    """Four untouched files of 3 to 10 seconds in three containers, segments written by hand."""
+    hands, person = ({"label": label, "segment": [0.0, 3.0]} for label in ("hands", "person"))
+    database = {
+        "decord_flipping_a_pancake": entry(duration=10.381, annotations=[{"label": "hands", "segment": [0.8, 8.5]}]),
+        "mmaction2_S001C001P001R001A001_rgb": entry(duration=3.433, annotations=[person]),
+        "mmaction2_demo": entry("validation", 10.0, annotations=[hands]),
+        "moviepy_chaplin": entry("validation", 9.64, annotations=[person]),
+    }
+    if not (real_footage / "long").is_dir():
+        pytest.skip(f"{real_footage} has no folder long")
+    more = [f"untrimmed.annotations={write_annotations(tmp_path / 'real.json', database)}", f"untrimmed.root={real_footage / 'long'}"]
+    arguments = [*more, "encoder=random", "backbone=small_resnet", "protocol.crop_pixels=32", "protocol.short_side_pixels=40", "name=real"]
+    assert run(localize, config_name="localize", arguments=[*arguments, *QUICK, f"paths.runs={tmp_path}", f"paths.data={tmp_path}"]) == 0
+    with (tmp_path / "real" / "features" / "videos.csv").open(newline="") as lines:
+        frames = {line["video"]: (line["frames"], line["status"]) for line in csv.DictReader(lines)}
+    assert frames["mmaction2_demo"] == ("280", "ok")
+    assert len(list((tmp_path / "real" / "pages").glob("*.html"))) == 3
+
+
 def test_stages_come_in_their_order() -> None:
     assert chosen_stages(["page", "train"]) == ["train", "page"]
     with pytest.raises(InputError, match="stages"):
