@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,36 +38,35 @@ def retrieve(config: DictConfig) -> None:
             )
         for video in table.broken:
             logger.warning("broken: %s (%s)", video.path, video.reason)
-    maker = PageMaker(
-        options=instantiate(config.page), pictures=instantiate(config.preview).pictures, manifests=manifests, origin=reading.encoder.origin
-    )
+    maker = None
+    if config.get("page") is not None:
+        pictures = instantiate(config.preview).pictures
+        maker = PageMaker(options=instantiate(config.page), pictures=pictures, manifests=manifests, origin=reading.encoder.origin)
     (duplicates if config.duplicates else neighbors)(config, reading, tables, maker)
 
 
-def neighbors(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker) -> None:
+def neighbors(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker | None) -> None:
     gallery, query = tables["gallery"], tables.get("query")
     search = instantiate(config.search) or nearest_neighbors
     found = search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=config.neighbors)
     write_neighbors(reading.folder / "neighbors.csv", gallery=gallery, query=gallery if query is None else query, found=found)
-    maker.write_neighbors(reading.folder / "retrieval.html", gallery=gallery, query=query, found=found)
-    tell(reading.folder, "neighbors.csv", "retrieval.html")
+    logger.info("%s", reading.folder / "neighbors.csv")
+    if maker is not None:
+        maker.write_neighbors(reading.folder / "retrieval.html", gallery=gallery, query=query, found=found)
+        logger.info("%s", reading.folder / "retrieval.html")
 
 
-def duplicates(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker) -> None:
+def duplicates(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker | None) -> None:
     pairs = near_duplicates(
         features_GF=tables["gallery"].features, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs
     )
     logger.info("%d pairs of similarity %g or more", pairs.found, config.minimum_similarity)
     write_pairs(reading.folder / "duplicates.csv", table=tables["gallery"], pairs=pairs)
-    maker.write_pairs(
-        reading.folder / "duplicates.html", gallery=tables["gallery"], pairs=pairs, minimum_similarity=config.minimum_similarity
-    )
-    tell(reading.folder, "duplicates.csv", "duplicates.html")
-
-
-def tell(folder: Path, *names: str) -> None:
-    for name in names:
-        logger.info("%s", folder / name)
+    logger.info("%s", reading.folder / "duplicates.csv")
+    if maker is not None:
+        page = reading.folder / "duplicates.html"
+        maker.write_pairs(page, gallery=tables["gallery"], pairs=pairs, minimum_similarity=config.minimum_similarity)
+        logger.info("%s", page)
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def build(config: DictConfig) -> Training:
 def trainer_of(config: DictConfig, *, callbacks: list[lightning.Callback]) -> lightning.Trainer:
     """The trainer with the config's loggers, which write into the run folder."""
     keep_earlier_metrics(Path(config.paths.run))
-    loggers = [instantiate(node) for node in (config.logger or {}).values() if node is not None]
+    loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
     trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
     return trainer
 

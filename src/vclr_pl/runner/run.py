@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
+from vclr_pl.runner.group_override import without_null_groups
 from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
@@ -38,7 +39,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
     silence_third_parties()
     register_resolvers()
     wants_traceback = os.environ.get(TRACEBACK_SWITCH)
-    command = list(sys.argv[1:] if arguments is None else arguments)
+    command = without_null_groups(sys.argv[1:] if arguments is None else arguments)
 
     def job(config: DictConfig) -> None:
         try:

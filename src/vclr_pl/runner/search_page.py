@@ -33,7 +33,7 @@ def write_search_page(
         query: without it each training video is shown with the others.
         figures: for the top of the page.
     """
-    if config.page is None:
+    if config.get("page") is None:
         return None
     maker = PageMaker(options=instantiate(config.page), pictures=instantiate(config.preview).pictures, manifests=manifests, origin=origin)
     return maker.write_search(folder / PAGE_FILE, gallery=gallery, query=query, figures=figures)
