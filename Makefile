@@ -11,15 +11,41 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do $$nam
 WORKERS ?= 2
 OVERRIDES ?=
 TESTS ?=
+SEED ?= 0
+CHAIN := runs/demo_downstream/seed_$(SEED)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit format wheel clean
+.PHONY: help demo demo-downstream test lint types unit format wheel clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.package ## render the demo's videos, pretrain on them, print the table
 	$(BIN)/python -m vclr_pl.train experiment=demo $(OVERRIDES)
+
+# What one encoder is worth downstream, beside the same network at random initialization. Localization scores classes by a recognizer.
+RECOGNITION := $(foreach start,random pretrained,$(foreach mode,linear full,$(CHAIN)/$(mode)_from_$(start)/results.json))
+LOCALIZATION := $(foreach start,random pretrained,$(CHAIN)/localized_by_$(start)/results.json)
+ENCODER_random = encoder=random backbone=small_resnet
+ENCODER_pretrained = encoder=$(CHAIN)/pretrained
+LOCALIZE = $(BIN)/python -m vclr_pl.localize experiment=localize/demo seed=$(SEED) paths.runs=$(CHAIN)
+
+demo-downstream: $(VENV)/.package ## the demo's encoder downstream: recognition and localization, one table; another seed: SEED=1
+	@$(MAKE) --no-print-directory $(RECOGNITION) $(LOCALIZATION)
+	$(BIN)/python -m vclr_pl.report $(RECOGNITION) $(LOCALIZATION) --metrics recognition_top1,recognition_mean_class,ar_100,auc,map
+
+$(CHAIN)/pretrained/results.json:
+	$(BIN)/python -m vclr_pl.train experiment=demo seed=$(SEED) hydra.run.dir=$(@D)
+
+$(RECOGNITION): $(CHAIN)/pretrained/results.json
+	$(BIN)/python -m vclr_pl.finetune experiment=finetune/demo seed=$(SEED) hydra.run.dir=$(@D) \
+	  mode=$(firstword $(subst _, ,$(notdir $(@D)))) $(ENCODER_$(lastword $(subst _, ,$(notdir $(@D)))))
+
+$(CHAIN)/logits/features/features.json: $(CHAIN)/full_from_pretrained/results.json
+	$(LOCALIZE) name=logits stages=[features] encoder=$(CHAIN)/full_from_pretrained
+
+$(LOCALIZATION): $(CHAIN)/pretrained/results.json $(CHAIN)/logits/features/features.json
+	$(LOCALIZE) name=$(notdir $(@D)) class_scores=$(CHAIN)/logits/features $(ENCODER_$(lastword $(subst _, ,$(notdir $(@D)))))
 
 test: lint types unit ## all that a change has to pass: ruff, mypy, pytest
 

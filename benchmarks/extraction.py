@@ -73,7 +73,8 @@ def compare(files: list[Path], arguments: argparse.Namespace, *, folder: Path) -
 
 
 def tiny_encoder() -> FrozenEncoder:
-    protocol = EvaluationProtocol(frames=30, crop_pixels=None, short_side_pixels=None, mean=None, std=None, frames_per_clip=None, frame_stride=None)
+    unsaid = dict.fromkeys(("crop_pixels", "short_side_pixels", "mean", "std", "frames_per_clip", "frame_stride"))
+    protocol = EvaluationProtocol(frames=30, **unsaid)
     return protocol.load("random", momentum=False, backbone=SmallResNet(widths=[8, 8], stem_stride=4))
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs
+from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs, with_metrics
 from vclr_pl.types import InputError
 
 BAD_INPUT_EXIT_CODE = 2
@@ -17,10 +17,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, or write it to `--output`; 2 where there is no result to read."""
     parser = argparse.ArgumentParser(prog="python -m vclr_pl.report", description=__doc__)
     parser.add_argument("runs", nargs="+", help="run folders, results.json files, or folders that hold runs, however deep")
+    parser.add_argument("--metrics", help="names from results.json, with commas between: the columns; without it all")
     parser.add_argument("--output", help="a file; .html makes a page, anything else Markdown; without it Markdown is printed")
     chosen = parser.parse_args(arguments)
     try:
         runs = read_runs(chosen.runs)
+        runs = runs if chosen.metrics is None else with_metrics(runs, chosen.metrics.split(","))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT_EXIT_CODE

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -51,6 +52,24 @@ def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
     return [ComparedRun(name=name, record=_read(file)) for name, file in zip(names, files, strict=True)]
 
 
+def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[ComparedRun]:
+    """The runs with these metrics alone.
+
+    Raises:
+        InputError: a metric that no run has.
+    """
+    known = list(dict.fromkeys(name for run in runs for name in run.record.metrics))
+    unknown = [name for name in metrics if name not in known]
+    if unknown:
+        raise InputError(expected=f"metrics of {', '.join(known)}", got=unknown[0], remedy="Choose from these.")
+    return [replace(run, record=replace(run.record, **_chosen(run.record, metrics))) for run in runs]
+
+
+def _chosen(record: ResultRecord, metrics: Sequence[str]) -> dict[str, dict[str, Any]]:
+    parts: dict[str, dict[str, Any]] = {"metrics": record.metrics, "baseline": record.baseline, "intervals": record.intervals}
+    return {part: {name: found[name] for name in metrics if name in found} for part, found in parts.items()}
+
+
 def comparison_markdown(runs: Sequence[ComparedRun]) -> str:
     """A table with a row a run; `40.9 (27.3 to 54.5)` is a figure and its interval, the best of a column is bold."""
     header, rows = comparison(runs)
@@ -76,7 +95,7 @@ def comparison(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple[str, 
     entries: list[tuple[str, str, dict[str, float], dict[str, list[float]]]] = []
     for run in runs:
         if run.record.baseline:
-            entries.append((f"{run.name}, random initialization", "", run.record.baseline, {}))
+            entries.append((f"{run.name}, {run.record.baseline_name}", "", run.record.baseline, {}))
         encoder = str(run.record.encoder.get("origin", "")).partition(": ")[0]
         entries.append((run.name, encoder, run.record.metrics, run.record.intervals))
     metrics = list(dict.fromkeys(name for _, _, figures, _ in entries for name in figures))

@@ -7,17 +7,8 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from vclr_pl.report.result_record import ResultRecord
+from vclr_pl.report.result_table import localization_title
 from vclr_pl.report.retrieval_page import Figure
-
-TITLES = {"auc": "AUC", "map": "mAP, mean of 0.5:0.05:0.95"}
-
-
-def localization_title(name: str) -> str:
-    """`ar_100` to `AR@100`, `map_50` to `mAP at 0.50`."""
-    measure, _, figure = name.partition("_")
-    if name in TITLES:
-        return TITLES[name]
-    return f"AR@{figure}" if measure == "ar" else f"mAP at 0.{figure}"
 
 
 def localization_table(record: ResultRecord) -> Table:

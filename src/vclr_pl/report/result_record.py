@@ -13,7 +13,7 @@ class ResultRecord:
     """Metrics in percent by name. `baseline` is empty where it was not evaluated, both where the data has no labels.
 
     `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; a run's own evaluation
-    leaves them empty. `encoder` tells where an evaluated encoder came from.
+    leaves them empty. `encoder` tells where an evaluated encoder came from, `baseline_name` what the baseline is.
     """
 
     name: str
@@ -25,6 +25,7 @@ class ResultRecord:
     intervals: dict[str, list[float]] = field(default_factory=dict)
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
     encoder: dict[str, Any] = field(default_factory=dict)
+    baseline_name: str = "random initialization"
 
 
 def write_record(record: ResultRecord, path: Path) -> None:

@@ -9,13 +9,17 @@ from rich.table import Table
 from vclr_pl.report.result_record import ResultRecord
 
 WORDS = {"knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval"}
+LOCALIZATION = ("ar", "auc", "map")
+LOCALIZATION_TITLES = {"auc": "AUC", "map": "mAP, mean of 0.5:0.05:0.95"}
 SHORT_WORDS = {"knn": "kNN", "linear": "linear", "logistic": "logistic", "retrieval": ""}
 Row = tuple[str, ResultRecord | None]
 
 
 def metric_title(name: str, *, short: bool = False) -> str:
-    """`retrieval_r1` to `retrieval R@1` or `R@1`, `knn_top1` to `kNN top-1`, `linear_top1` to `linear probe top-1` or `linear top-1`."""
+    """`retrieval_r1` to `retrieval R@1` or `R@1`, `linear_top1` to `linear probe top-1` or `linear top-1`, `ar_100` to `AR@100`."""
     measure, _, figure = name.partition("_")
+    if measure in LOCALIZATION:
+        return localization_title(name)
     if figure[:1] == "r" and figure[1:].isdigit():
         figure = f"R@{figure[1:]}"
     elif figure.startswith("top") and figure[3:].isdigit():
@@ -26,6 +30,14 @@ def metric_title(name: str, *, short: bool = False) -> str:
         figure = "mean of classes"
     words = SHORT_WORDS if short else WORDS
     return f"{words.get(measure, measure)} {figure}".strip().replace("_", " ")
+
+
+def localization_title(name: str) -> str:
+    """`ar_100` to `AR@100`, `map_50` to `mAP at 0.50`."""
+    measure, _, figure = name.partition("_")
+    if name in LOCALIZATION_TITLES:
+        return LOCALIZATION_TITLES[name]
+    return f"AR@{figure}" if measure == "ar" else f"mAP at 0.{figure}"
 
 
 def result_table(record: ResultRecord) -> Table:

@@ -166,6 +166,7 @@ class Localization:
             name=self.config.name,
             metrics=found.metrics,
             baseline=found.baseline,
+            baseline_name="evenly spaced proposals",
             provenance=provenance(self.config),
             timings_seconds={},
             training={"videos": len(self.data.judged), "judged": len(self.data.truth()), "subset": self.config.subset},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs
+from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs, with_metrics
 from vclr_pl.report.result_record import ResultRecord, write_record
 from vclr_pl.types import InputError
 
@@ -34,6 +34,21 @@ def test_markdown(runs: Path) -> None:
         "| b/1 |  | **60.0** | **5.0** |",
         "| b/&lt;i>\\|2 |  | **60.0** | - |",
     ]
+
+
+def test_columns_are_chosen_and_a_baseline_says_what_it_is(runs: Path) -> None:
+    write(runs / "c", metrics={"auc": 70.0, "ar_100": 80.0}, baseline={"auc": 60.0, "ar_100": 79.0}, baseline_name="evenly spaced")
+    chosen = with_metrics(read_runs([str(runs / "b" / "1"), str(runs / "c")]), ["auc", "knn_top1"])
+    assert comparison_markdown(chosen).splitlines() == [
+        "| run | encoder | kNN top-1 | AUC |",
+        "|---|---|---:|---:|",
+        "| 1, random initialization |  | **5.0** | - |",
+        "| 1 |  | **5.0** | - |",
+        "| c, evenly spaced |  | - | 60.0 |",
+        "| c |  | - | **70.0** |",
+    ]
+    with pytest.raises(InputError, match="auc, ar_100; got top1"):
+        with_metrics(read_runs([str(runs / "c")]), ["auc", "top1"])
 
 
 def test_html_shows_names_as_text(runs: Path) -> None:

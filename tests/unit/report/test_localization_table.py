@@ -6,14 +6,15 @@ import io
 
 import rich.console
 
-from vclr_pl.report.localization_table import localization_figures, localization_table, localization_title
+from vclr_pl.report.localization_table import localization_figures, localization_table
 from vclr_pl.report.result_record import ResultRecord
+from vclr_pl.report.result_table import metric_title
 
 METRICS = {"ar_100": 74.02, "auc": 66.1, "map_50": 30.0, "map": 20.0}
 
 
 def test_titles() -> None:
-    assert [localization_title(name) for name in METRICS] == ["AR@100", "AUC", "mAP at 0.50", "mAP, mean of 0.5:0.05:0.95"]
+    assert [metric_title(name) for name in METRICS] == ["AR@100", "AUC", "mAP at 0.50", "mAP, mean of 0.5:0.05:0.95"]
 
 
 def test_the_table_tells_the_gain() -> None:
