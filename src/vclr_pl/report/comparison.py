@@ -62,12 +62,14 @@ def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[Co
     unknown = [name for name in metrics if name not in known]
     if unknown:
         raise InputError(expected=f"metrics of {', '.join(known)}", got=unknown[0], remedy="Choose from these.")
-    return [replace(run, record=replace(run.record, **_chosen(run.record, metrics))) for run in runs]
+    return [replace(run, record=_with_metrics(run.record, metrics)) for run in runs]
 
 
-def _chosen(record: ResultRecord, metrics: Sequence[str]) -> dict[str, dict[str, Any]]:
-    parts: dict[str, dict[str, Any]] = {"metrics": record.metrics, "baseline": record.baseline, "intervals": record.intervals}
-    return {part: {name: found[name] for name in metrics if name in found} for part, found in parts.items()}
+def _with_metrics(record: ResultRecord, metrics: Sequence[str]) -> ResultRecord:
+    def chosen(figures: dict[str, Any]) -> dict[str, Any]:
+        return {name: figures[name] for name in metrics if name in figures}
+
+    return replace(record, metrics=chosen(record.metrics), baseline=chosen(record.baseline), intervals=chosen(record.intervals))
 
 
 def comparison_markdown(runs: Sequence[ComparedRun]) -> str:
