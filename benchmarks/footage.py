@@ -16,7 +16,7 @@ from vclr_pl.data.prepare.reencode import Reencoder
 
 REENCODER = {
     "short_side_pixels": 256,
-    "keyframe_every": 8,
+    "keyframe_every": 6,
     "crf": 23,
     "preset": "veryfast",
     "tune": "fastdecode",
