@@ -41,10 +41,10 @@ $(RECOGNITION): $(CHAIN)/pretrained/results.json
 	$(BIN)/python -m vclr_pl.finetune experiment=finetune/demo seed=$(SEED) hydra.run.dir=$(@D) \
 	  mode=$(firstword $(subst _, ,$(notdir $(@D)))) $(ENCODER_$(lastword $(subst _, ,$(notdir $(@D)))))
 
-$(CHAIN)/logits/features/features.json: $(CHAIN)/full_from_pretrained/results.json
+$(CHAIN)/logits/features/videos.csv: $(CHAIN)/full_from_pretrained/results.json
 	$(LOCALIZE) name=logits stages=[features] encoder=$(CHAIN)/full_from_pretrained
 
-$(LOCALIZATION): $(CHAIN)/pretrained/results.json $(CHAIN)/logits/features/features.json
+$(LOCALIZATION): $(CHAIN)/pretrained/results.json $(CHAIN)/logits/features/videos.csv
 	$(LOCALIZE) name=$(notdir $(@D)) class_scores=$(CHAIN)/logits/features $(ENCODER_$(lastword $(subst _, ,$(notdir $(@D)))))
 
 test: lint types unit ## all that a change has to pass: ruff, mypy, pytest

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ class SnippetExtraction(lightning.LightningModule):
         super().__init__()
         self.encoder, self.reading, self.options, self.folder = encoder, reading, options, folder
         self.identities: Mapping[int, str] = {}
+        self.stamps: Mapping[str, str] = {}  # of the files, as they were before they were read
         self.videos_done = 0
         self._parts: dict[int, list[Tensor]] = {}  # of the few videos that are being read
 
@@ -81,12 +83,14 @@ class SnippetExtraction(lightning.LightningModule):
         self.videos_done += 1
         identity = self.identities[part.video_index]
         line: dict[str, Any] = {"video": identity, "frames": part.frame_count, "snippets": sum(map(len, parts)), "status": OK}
+        line |= {"file": self.stamps[identity], "written_nanoseconds": time.time_ns()}
         if part.broken is not None:
             line |= {"frames": 0, "snippets": 0, "status": f"broken: {part.broken.reason} ({part.broken.backend})"}
+            (self.folder / f"{identity}.npy").unlink(missing_ok=True)  # of the file that stood there before
         else:
             write_array(self.folder / f"{identity}.npy", torch.cat(parts).numpy())
         with (self.folder / f"journal_{self.trainer.global_rank:05}.jsonl").open("a") as journal:
-            journal.write(f"{json.dumps(line)}\n")
+            journal.write(f"\n{json.dumps(line)}")  # the line's end comes first: it also ends what a killed run left half
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,25 +119,28 @@ class SnippetExtractor:
     def extract(self, paths: Mapping[str, str], *, encoder: FrozenEncoder, trainer: Any, output: Path) -> SnippetFolder:
         """The finished features of the videos, `{identity: path}`; read nothing where they are there. All ranks call it together.
 
+        A file whose size or time of change is another is read again, and so is a broken one.
+
         Raises:
             InputError: `output` holds features of another encoder, videos or protocol.
         """
         folder = SnippetFolder(output)
         self._begin(output, self.description(encoder, precision=str(trainer.precision)))
-        done = _journaled(output)
+        stamps = {identity: _stamp(path) for identity, path in paths.items()}
+        done = {identity for identity, line in _journaled(output).items() if _is_done(line, stamp=stamps.get(identity, ""))}
         videos = [(index, path) for index, (identity, path) in enumerate(paths.items()) if identity not in done]
         if not videos and (output / VIDEOS).is_file():
             logger.info("features of %d videos: kept in %s", len(paths), output)
             return folder
         if done:
-            logger.info("%d of %d videos were done before", len(paths) - len(videos), len(paths))
+            logger.info("%d of %d videos are as they were and not read again", len(paths) - len(videos), len(paths))
         task = SnippetExtraction(
             encoder=encoder,
             reading=SnippetReading(videos=videos, decoder=self.decoding, view=encoder.view, sampling=self._sampling(encoder)),
             options=self.loader,
             folder=output,
         )
-        task.identities = dict(enumerate(paths))
+        task.identities, task.stamps = dict(enumerate(paths)), stamps
         if videos:
             trainer.predict(task, return_predictions=False)
         trainer.strategy.barrier()
@@ -185,17 +192,28 @@ class SnippetExtractor:
             write_whole(file, (json.dumps(description, indent=2) + "\n").encode())
 
 
+def _stamp(path: str) -> str:
+    """Size and time of change; empty for a file that is gone."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _is_done(line: Mapping[str, Any], *, stamp: str) -> bool:
+    return line["status"] == OK and stamp in (line.get("file"), "")
+
+
 def _journaled(folder: Path) -> dict[str, dict[str, Any]]:
-    """Lines by identity, of all ranks of all starts; half a line at an end is not one."""
-    texts = [text for path in sorted(folder.glob(JOURNALS)) for text in path.read_bytes().split(b"\n")]
-    found = {}
-    for text in texts:
+    """The newest line of each identity, of all ranks of all starts; half a line is not one."""
+    lines = []
+    for text in [text for path in sorted(folder.glob(JOURNALS)) for text in path.read_bytes().split(b"\n")]:
         try:
-            line = json.loads(text)
-            found[str(line["video"])] = line
-        except (ValueError, TypeError):
+            lines.append(json.loads(text))
+        except ValueError:
             continue
-    return found
+    return {str(line["video"]): line for line in sorted(lines, key=lambda line: line.get("written_nanoseconds", 0))}
 
 
 def _write_videos(folder: Path, paths: Mapping[str, str]) -> None:
@@ -204,7 +222,7 @@ def _write_videos(folder: Path, paths: Mapping[str, str]) -> None:
     for line in broken[:10]:
         logger.warning("%s is left out: %s", paths[line["video"]], line["status"])
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
     writer.writeheader()
     writer.writerows(lines[identity] for identity in sorted(lines))
     write_whole(folder / VIDEOS, text.getvalue().encode("utf-8", "surrogateescape"))

@@ -69,17 +69,34 @@ def test_it_goes_on_where_it_was(paths: dict[str, str], tmp_path: Path, trainer:
     out = tmp_path / "out"
     extractor().extract({"a": paths["a"]}, encoder=encoder(), trainer=trainer, output=out)
     with (out / "journal_00000.jsonl").open("a") as journal:
-        journal.write('{"video": "b", "fra')  # half a line of a run that was killed
+        journal.write('\n{"video": "b", "fra')  # half a line of a run that was killed
     written = (out / "a.npy").stat().st_mtime_ns
-    (out / "journal_00000.jsonl").write_text((out / "journal_00000.jsonl").read_text() + "\n")
     extractor().extract(paths, encoder=encoder(), trainer=trainer, output=out)
     assert (out / "a.npy").stat().st_mtime_ns == written
     assert np.load(out / "b.npy").shape == (1, 8)
+    with (out / "videos.csv").open(newline="") as lines:
+        assert [line["video"] for line in csv.DictReader(lines)] == ["a", "b", "bad"]
+
+
+def test_a_repaired_and_a_changed_file_are_read_again(paths: dict[str, str], tmp_path: Path, trainer: lightning.Trainer) -> None:
+    out = tmp_path / "out"
+    extractor().extract(paths, encoder=encoder(), trainer=trainer, output=out)
+    kept = (out / "a.npy").stat().st_mtime_ns
+    write_video(Path(paths["bad"]), frames=20)
+    write_video(Path(paths["b"]), frames=9)
+    folder = extractor().extract(paths, encoder=encoder(), trainer=trainer, output=out)
+    assert (folder.frames(), folder.broken()) == ({"a": 30, "b": 9, "bad": 20}, {})
+    assert (len(np.load(out / "b.npy")), len(np.load(out / "bad.npy"))) == (1, 2)
+    assert (out / "a.npy").stat().st_mtime_ns == kept
+    write_broken(Path(paths["a"]))
+    folder = extractor().extract(paths, encoder=encoder(), trainer=trainer, output=out)
+    assert (list(folder.broken()), (out / "a.npy").exists()) == (["a"], False)
 
 
 def test_the_second_time_nothing_is_read(
     paths: dict[str, str], tmp_path: Path, trainer: lightning.Trainer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    del paths["bad"]
     extractor().extract(paths, encoder=encoder(), trainer=trainer, output=tmp_path / "out")
     for path in paths.values():
         Path(path).unlink()

@@ -122,7 +122,7 @@ class ProposalRun(lightning.LightningModule):
             self._line(index, VideoPrediction(*(part[row] for part in arrays))) for row, index in enumerate(batch.video_index.tolist())
         ]
         with (self.folder / f"proposals_{self.trainer.global_rank:05}.jsonl").open("a") as journal:
-            journal.writelines(f"{json.dumps(line)}\n" for line in lines)
+            journal.writelines(f"\n{json.dumps(line)}" for line in lines)  # the end first: it also ends a killed run's half line
         self.videos_done += len(batch)
         return len(batch)
 
@@ -138,7 +138,7 @@ class ProposalRun(lightning.LightningModule):
 
 
 def journaled(folder: Path) -> dict[str, ProposedVideo]:
-    """By identity, of all ranks of all starts; half a line at an end is not one."""
+    """By identity, of all ranks of all starts; half a line is not one."""
     found = {}
     for path in sorted(folder.glob("proposals_*.jsonl")):
         for text in path.read_text().split("\n"):
