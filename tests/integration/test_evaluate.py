@@ -100,6 +100,20 @@ def test_two_processes_say_the_same(places: Path, evaluated: Path) -> None:
     assert all(files[0][path] == files[1][path] for path in shared)
 
 
+def test_one_video_is_enough_for_two_processes(places: Path) -> None:
+    one = write_video(places / "alone" / "one.mp4", frames=6)
+    for name, trainer in (("alone_one", "cpu"), ("alone_two", "ddp_cpu")):
+        arguments = command(places, name, f"data.root={one.parent}", f"output={places / name}", f"trainer={trainer}")
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "vclr_pl.embed", *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    for file in ("features.npy", "videos.csv", "features.json"):
+        assert (places / "alone_one" / file).read_bytes() == (places / "alone_two" / file).read_bytes()
+    assert len(list((places / "alone_two").iterdir())) == 3
+
+
 def test_embed_is_for_numpy(places: Path) -> None:
     arguments = command(places, "embed", f"data.root={places / 'set' / 'train'}", "data.class_folders=false", f"output={places / 'mine'}")
     assert run(embed, config_name="embed", arguments=arguments) == 0

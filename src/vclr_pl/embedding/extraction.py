@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.embedding.feature_folder import FeatureFolder
 from vclr_pl.embedding.feature_journal import FeatureJournal, read_journals, remove_journals
+from vclr_pl.embedding.folder_lock import FolderLock
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.embedding.video_reading import ReadingOptions, VideoReading
 from vclr_pl.types import BrokenVideo, VideoFrames
@@ -29,6 +31,7 @@ from vclr_pl.types import BrokenVideo, VideoFrames
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
+BETWEEN_TRIES_SECONDS = 1.0
 
 
 class FeatureExtraction(lightning.LightningModule):
@@ -40,12 +43,15 @@ class FeatureExtraction(lightning.LightningModule):
 
     def __init__(self, *, reading: VideoReading, journal: FeatureJournal, videos: list[int], frames_per_pass: int) -> None:
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer videos than ranks, one query for instance
         self.reading, self.journal, self.videos, self.frames_per_pass = reading, journal, videos, frames_per_pass
         self.encoder = reading.encoder
 
     def predict_dataloader(self) -> DataLoader[Any]:
         on_gpu = self.trainer.strategy.root_device.type == "cuda"
-        return self.reading.batches(self.videos, rank=self.trainer.global_rank, ranks=self.trainer.world_size, pin_memory=on_gpu)
+        # the first rank's list: another rank that comes later finds more in the journals, and would take other shares
+        videos = self.trainer.strategy.broadcast(self.videos)
+        return self.reading.batches(videos, rank=self.trainer.global_rank, ranks=self.trainer.world_size, pin_memory=on_gpu)
 
     def predict_step(self, batch: VideoFrames, batch_idx: int) -> int:
         del batch_idx
@@ -104,16 +110,20 @@ class Embedder:
         path = Path(output) if output is not None else Path(self.cache) / key
         folder = FeatureFolder(path=path, manifest=manifest, feature_dim=encoder.feature_dim)
         folder.begin(description)
-        if folder.complete:
-            logger.info("features of %d videos: kept in %s", len(manifest), folder.path)
-            return folder
-        self._extract(folder, encoder=encoder, trainer=trainer)
-        trainer.strategy.barrier()
-        if trainer.is_global_zero:
-            frames, broken = read_journals(folder)
-            folder.finish(frames=frames, broken=broken)
-            remove_journals(folder)
-            logger.info("features of %d videos (%d broken): %s", len(frames), len(broken), folder.path)
+        lock = FolderLock(folder.path)
+        try:
+            if _complete(folder, lock=lock, trainer=trainer):
+                _tell_of_kept(folder)
+                return folder
+            self._extract(folder, encoder=encoder, trainer=trainer)
+            trainer.strategy.barrier()
+            if trainer.is_global_zero:
+                frames, broken = read_journals(folder)
+                folder.finish(frames=frames, broken=broken)
+                remove_journals(folder)
+                logger.info("features of %d videos (%d broken): %s", len(frames), len(broken), folder.path)
+        finally:
+            lock.release()
         trainer.strategy.barrier()
         return folder
 
@@ -125,7 +135,8 @@ class Embedder:
         reading = VideoReading(manifest=folder.manifest, encoder=encoder, decoding=self.decoding, options=self.loader)
         with FeatureJournal(folder=folder, rank=trainer.global_rank) as journal:
             task = FeatureExtraction(reading=reading, journal=journal, videos=videos, frames_per_pass=self.frames_per_pass)
-            trainer.predict(task, return_predictions=False)
+            if videos or trainer.world_size > 1:  # of several ranks one may see what another does not yet
+                trainer.predict(task, return_predictions=False)
 
     def description(self, manifest: Manifest, *, encoder: FrozenEncoder, precision: str) -> dict[str, Any]:
         """All that the features depend on, as JSON."""
@@ -148,6 +159,30 @@ class Embedder:
                 "precision": precision,
             },
         }
+
+
+def _complete(folder: FeatureFolder, *, lock: FolderLock, trainer: Any) -> bool:
+    """Are the features there, perhaps by another command that was waited for? If not, the first rank holds the lock."""
+    told = False
+    while True:
+        # a complete folder may stand where nothing can be written, not even a lock; looked at again, once the lock is ours
+        is_ours = folder.complete or not trainer.is_global_zero or lock.acquired()
+        state = "complete" if folder.complete else "ours" if is_ours else "busy"
+        # before the first loop there is no process group, and each rank goes by what it sees; Lightning starts the others after this
+        state = trainer.strategy.broadcast(state)
+        if state != "busy":
+            return bool(state == "complete")
+        if not told:
+            logger.info("another process is reading these videos; waiting (%s)", folder.path)
+        told = True
+        time.sleep(BETWEEN_TRIES_SECONDS)
+
+
+def _tell_of_kept(folder: FeatureFolder) -> None:
+    logger.info("features of %d videos: kept in %s", len(folder.manifest), folder.path)
+    broken = folder.broken_count()
+    if broken:
+        logger.warning("%d of them could not be read at the time; to try these again, remove the folder", broken)
 
 
 def list_digest(manifest: Manifest) -> str:

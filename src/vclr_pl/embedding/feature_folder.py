@@ -120,6 +120,10 @@ class FeatureFolder:
             broken=tuple(broken),
         )
 
+    def broken_count(self) -> int:
+        """How many videos of a complete folder have no feature."""
+        return sum(line["status"] != OK for line in self._lines())
+
     def _lines(self) -> Iterator[dict[str, str]]:
         with (self.path / VIDEOS).open(newline="", **ENCODING) as file:  # type: ignore[call-overload]
             yield from csv.DictReader(file)

@@ -10,6 +10,7 @@ SILENCED = (
     (r"The '.*dataloader' does not have many workers", "loader.workers is the user's choice and stands in the config"),
     (r"Experiment logs directory .* exists and is not empty", "the run folder holds Hydra's files before the logger starts"),
     (r"Checkpoint directory .* exists and is not empty", "two checkpoint callbacks share one folder"),
+    (r"Total length of `DataLoader` across ranks is zero", "features that another start has read: nothing is left"),
     (r"The number of training batches \(\d+\) is smaller than the logging interval", "small data; Lightning logs the epoch's values"),
     (r"You are trying to `self.log\(\)` but the `self.trainer` reference is not registered", "modules are tried without a trainer"),
     (r"`trainer.fit_loop` .* mid-epoch", "checkpoints are written at the end of an epoch"),

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +25,7 @@ from vclr_pl.data.manifest import Manifest
 from vclr_pl.embedding.extraction import Embedder, list_digest
 from vclr_pl.embedding.feature_folder import FeatureFolder
 from vclr_pl.embedding.feature_journal import FeatureJournal
+from vclr_pl.embedding.folder_lock import LOCK
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder, load_encoder
 from vclr_pl.embedding.video_reading import ReadingOptions
 
@@ -78,6 +86,8 @@ class ReadsNothing:
     """A trainer that may not be asked to read."""
 
     precision = "32-true"
+    is_global_zero = True
+    strategy = SimpleNamespace(broadcast=lambda told: told)
 
     def predict(self, *_: Any, **__: Any) -> None:
         raise AssertionError("nothing is to be read")
@@ -89,6 +99,71 @@ def test_what_is_kept_is_not_read_again(tmp_path: Path, manifest: Manifest) -> N
     second = embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=ReadsNothing())
     assert second.path == first.path
     assert files(second) == before
+
+
+def test_of_kept_features_it_says_how_to_try_broken_videos_again(
+    tmp_path: Path, manifest: Manifest, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    with caplog.at_level(logging.INFO):
+        embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=ReadsNothing())
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("vclr_pl")] == [
+        f"features of 7 videos: kept in {folder.path}",
+        "1 of them could not be read at the time; to try these again, remove the folder",
+    ]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from vclr_pl.embedding.folder_lock import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+print(lock.acquired(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("other_finishes", [True, False])
+def test_another_process_that_reads_the_same_videos_is_waited_for(
+    tmp_path: Path, manifest: Manifest, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, other_finishes: bool
+) -> None:
+    whole = embedder(tmp_path / "whole").embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    mine = tmp_path / "mine"
+    shutil.copytree(whole.path, mine)
+    (mine / "videos.csv").unlink()
+    asked: list[int] = []
+    predict = lightning.Trainer.predict
+    monkeypatch.setattr(lightning.Trainer, "predict", lambda self, *what, **how: (asked.append(1), predict(self, *what, **how))[1])
+    caplog.set_level(logging.INFO)
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(mine)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                waiting = pool.submit(
+                    lambda: embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path), output=str(mine))
+                )
+                until = time.monotonic() + 60
+                while "another process is reading" not in caplog.text and time.monotonic() < until and not waiting.done():
+                    time.sleep(0.05)
+                assert not waiting.done()
+                assert asked == []
+                if other_finishes:
+                    shutil.copy(whole.path / "videos.csv", mine)
+            finally:
+                other.kill()  # the lock goes with its process, however that ends
+            folder = waiting.result(timeout=120)
+    assert len(asked) == (0 if other_finishes else 1)
+    assert {name: content for name, content in files(folder).items() if name != LOCK} == files(whole)
+
+
+def test_an_extraction_that_was_stopped_before_its_last_step_reads_nothing(tmp_path: Path, manifest: Manifest) -> None:
+    whole = embedder(tmp_path / "whole").embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeatureFolder, "finish", lambda *_, **__: (_ for _ in ()).throw(StoppedError))
+        with pytest.raises(StoppedError):
+            embedder(tmp_path / "again").embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    assert files(embedder(tmp_path / "again").embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))) == files(whole)
 
 
 class StoppedError(Exception):
