@@ -58,12 +58,12 @@ class FaissSearch:
     def _filled(self, gallery_GF: Tensor) -> Any:
         index = self._faiss.index_factory(gallery_GF.shape[1], self.index, self._faiss.METRIC_INNER_PRODUCT)
         if not index.is_trained:
-            step = max(1, len(gallery_GF) // self.training_rows)
-            index.train(_unit(gallery_GF[::step]))
+            index.train(_unit(gallery_GF[training_places(rows=len(gallery_GF), wanted=self.training_rows)]))
         for part_gF in gallery_GF.split(ROWS_PER_BLOCK):
             index.add(_unit(part_gF))
-        if hasattr(index, "nprobe"):
-            index.nprobe = self.probes
+        inverted = self._faiss.try_extract_index_ivf(index)  # also behind a transform, as in OPQ16,IVF1024,PQ16
+        if inverted is not None:
+            inverted.nprobe = self.probes
         return index
 
     def _search(self, index: Any, query_qF: Tensor, wanted: int, own_q: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -82,6 +82,12 @@ class FaissSearch:
         row_qK, cosine_qK = row_qK.gather(1, by_row), cosine_qK.gather(1, by_row)
         by_cosine = torch.argsort(cosine_qK, dim=1, descending=True, stable=True)
         return row_qK.gather(1, by_cosine), cosine_qK.gather(1, by_cosine)
+
+
+def training_places(*, rows: int, wanted: int) -> Tensor:
+    """`wanted` of `rows` places at equal distances, or all of them."""
+    shown = min(rows, wanted)
+    return torch.arange(shown) * rows // shown
 
 
 def _unit(features: Tensor) -> Any:

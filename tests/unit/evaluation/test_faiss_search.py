@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.unit.evaluation.tables import drawn_table
 
-from vclr_pl.evaluation.faiss_search import FaissSearch
+from vclr_pl.evaluation.faiss_search import FaissSearch, training_places
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors
 from vclr_pl.evaluation.retrieval import Retrieval
 from vclr_pl.types import InputError
@@ -41,6 +41,20 @@ def test_an_index_that_finds_too_few_is_refused() -> None:
     features = torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
     with pytest.raises(InputError, match="probes"):
         FaissSearch(index="IVF8,Flat", training_rows=400, probes=1)(gallery_GF=features, query_QF=features[:3], neighbors=399)
+
+
+@pytest.mark.parametrize("index", ["IVF8,Flat", "PCA4,IVF8,Flat"])
+def test_probes_reach_an_inverted_index_behind_a_transform(index: str) -> None:
+    pytest.importorskip("faiss", reason="faiss is an option: pip install faiss-cpu")
+    features = torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
+    found = FaissSearch(index=index, training_rows=400, probes=8)(gallery_GF=features, query_QF=features[:3], neighbors=399)
+    assert found.index.shape == (3, 399)
+
+
+def test_no_more_rows_train_an_index_than_are_said() -> None:
+    assert training_places(rows=6, wanted=9).tolist() == [0, 1, 2, 3, 4, 5]
+    assert training_places(rows=6, wanted=4).tolist() == [0, 1, 3, 4]
+    assert training_places(rows=199_999, wanted=100_000).shape == (100_000,)
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
