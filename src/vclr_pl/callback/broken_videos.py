@@ -44,7 +44,7 @@ class BrokenVideoList(lightning.Callback):
         broken: tuple[BrokenVideo, ...] = trainer.datamodule.broken_videos if trainer.is_global_zero else ()
         if broken:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("w", newline="") as file:
+            with self.path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 writer = csv.writer(file)
                 writer.writerow(["path", "backend", "reason"])
                 writer.writerows([video.path, video.backend, video.reason] for video in broken)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 from tests.unit.callback.stage import trainer
@@ -41,3 +43,13 @@ def test_nothing_broken_is_no_file(tmp_path, caplog):
     callback.on_train_epoch_end(run_with(BROKEN, first=False), None)
     assert list(tmp_path.iterdir()) == []
     assert caplog.records == []
+
+
+def test_a_file_name_that_is_no_text_comes_back_from_the_list(tmp_path):
+    video = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    video.write_text("no video")
+    path = tmp_path / "broken_videos.csv"
+    BrokenVideoList(path=str(path)).on_train_end(run_with((BrokenVideo(str(video), "pyav", "no frames"),)), None)
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        listed = Path(list(csv.reader(file))[1][0])
+    assert listed.read_text() == "no video"
