@@ -15,6 +15,7 @@ from vclr_pl.types import InputError
 
 FOLDER = "page"
 BYTES_PER_MEGABYTE = 1_000_000
+MEDIA_TAG = '<script type="text/plain" id=""></script>\n'
 
 
 class VideoPictures(Protocol):
@@ -85,7 +86,7 @@ class RetrievalPage:
 
 
 def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
-    """The page's HTML. Strips always go in; previews of the rows' videos do as long as the pictures stay below `maximum_megabytes`.
+    """The page's HTML. Its pictures stay below `maximum_megabytes`: strips first, in the order of the rows, then previews.
 
     Whatever names the videos and classes have, they are shown as text: the template escapes them, the script sets no markup.
 
@@ -94,18 +95,15 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
     """
     if maximum_megabytes <= 0:
         raise InputError(expected="page.maximum_megabytes above 0", got=str(maximum_megabytes), remedy="Set page.maximum_megabytes=30.")
-    media, previews = _media(page, limit_bytes=maximum_megabytes * BYTES_PER_MEGABYTE)
-    size = sum(len(text) for text in media.values()) / BYTES_PER_MEGABYTE
-    wanted = sum(1 for video in page.videos if video.pictures is not None and video.pictures.preview)
-    told = f"Pictures take {size:.1f} MB of this file (limit {maximum_megabytes:g} MB); {len(previews)} of {wanted} videos have a preview."
+    media = _media(page, limit_bytes=maximum_megabytes * BYTES_PER_MEGABYTE)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_text("page.html.jinja"))
     return template.render(
-        title=page.title,
-        lead=page.lead,
+        title=_shown(page.title),
+        lead=_shown(page.lead),
         figures=page.figures,
-        notes=[*page.notes, told],
-        classes=list(page.class_names),
+        notes=[_shown(note) for note in (*page.notes, _pictures_in_words(page, media, maximum_megabytes))],
+        classes=[_shown(name) for name in page.class_names],
         filterable=any(page.videos[row.video].class_number >= 0 for row in page.rows),
         judged=bool(page.recall),
         pairs=page.pairs,
@@ -127,22 +125,37 @@ def write_page(page: RetrievalPage, path: Path, *, maximum_megabytes: float) -> 
     draft.replace(path)
 
 
-def _media(page: RetrievalPage, *, limit_bytes: float) -> tuple[dict[str, str], set[int]]:
-    """base64 by the id of its element, and the videos whose preview fits, in the order in which rows show them."""
-    media = {f"s{place}": _base64(video.pictures.strip) for place, video in enumerate(page.videos) if video.pictures is not None}
-    used = sum(map(len, media.values()))
-    shown = [place for row in page.rows for place in (row.video, *(neighbor for neighbor, _ in row.neighbors))]
-    previews: set[int] = set()
-    for place in dict.fromkeys([*shown, *range(len(page.videos))]):
-        pictures = page.videos[place].pictures
-        if pictures is None or not pictures.preview:
-            continue
-        text = _base64(pictures.preview)
-        if used + len(text) <= limit_bytes:
-            used += len(text)
-            media[f"p{place}"] = text
-            previews.add(place)
-    return media, previews
+def _media(page: RetrievalPage, *, limit_bytes: float) -> dict[str, str]:
+    """base64 by the id of its element, as much as fits with the elements' tags; no preview where a strip had to stay away."""
+    in_rows = [place for row in page.rows for place in (row.video, *(neighbor for neighbor, _ in row.neighbors))]
+    shown = [(place, page.videos[place].pictures) for place in dict.fromkeys([*in_rows, *range(len(page.videos))])]
+    strips = {f"s{place}": pictures.strip for place, pictures in shown if pictures is not None}
+    previews = {f"p{place}": pictures.preview for place, pictures in shown if pictures is not None and pictures.preview}
+    media, used = _fitting(strips, limit_bytes)
+    if len(media) == len(strips):
+        media |= _fitting(previews, limit_bytes - used)[0]
+    return media
+
+
+def _fitting(pictures: Mapping[str, bytes], limit_bytes: float) -> tuple[dict[str, str], int]:
+    found, used = {}, 0
+    for key, content in pictures.items():
+        text = _base64(content)
+        size = len(text) + len(MEDIA_TAG) + 2 * len(key)  # its element, and its key in the data
+        if used + size <= limit_bytes:
+            used += size
+            found[key] = text
+    return found, used
+
+
+def _pictures_in_words(page: RetrievalPage, media: Mapping[str, str], maximum_megabytes: float) -> str:
+    size = sum(len(text) for text in media.values()) / BYTES_PER_MEGABYTE
+    readable = [video.pictures for video in page.videos if video.pictures is not None]
+    strips, previews = (sum(key.startswith(kind) for key in media) for kind in "sp")
+    return (
+        f"Pictures take {size:.1f} MB of this file (limit {maximum_megabytes:g} MB); {strips} of {len(readable)} videos have frames, "
+        f"{previews} of {sum(bool(pictures.preview) for pictures in readable)} have a preview."
+    )
 
 
 def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
@@ -155,7 +168,7 @@ def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
     return {
         "videos": [described(place, video) for place, video in enumerate(page.videos)],
         "rows": [[row.video, [[place, round(similarity, 6)] for place, similarity in row.neighbors]] for row in page.rows],
-        "classes": list(page.class_names),
+        "classes": [_shown(name) for name in page.class_names],
         "judged": bool(page.recall),
         "pairs": page.pairs,
         "points": [[round(point.x, 4), round(point.y, 4), point.video, int(point.is_query)] for point in page.points],

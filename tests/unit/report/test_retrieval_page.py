@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -53,14 +54,44 @@ def test_hostile_names_stay_inside_the_data() -> None:
 
 def test_previews_go_in_by_rows_until_the_limit() -> None:
     page = sample_page(queries=6, gallery=8)
-    strips = sum(len(base64.b64encode(video.pictures.strip)) for video in page.videos if video.pictures is not None)
+    tag = len('<script type="text/plain" id="s10"></script>\n') + 3
+    strips = sum(len(base64.b64encode(video.pictures.strip)) + tag for video in page.videos if video.pictures is not None)
     preview = max(len(base64.b64encode(drawn_pictures(number).preview)) for number in range(12))
-    html = render(page, maximum_megabytes=(strips + 3 * preview) / 1e6)
+    html = render(page, maximum_megabytes=(strips + 3 * (preview + tag)) / 1e6)
     kept = re.findall(r'id="p(\d+)"', html)
     assert 3 <= len(kept) < 14
     assert {"0", str(page.rows[0].neighbors[0][0])} <= set(kept)
-    assert f"{len(kept)} of 14 videos have a preview" in html
+    assert f"14 of 14 videos have frames, {len(kept)} of 14 have a preview" in html
     assert len(re.findall(r'id="s\d+"', html)) == 14
+
+
+def test_strips_go_too_when_the_limit_is_reached() -> None:
+    page = sample_page(queries=6, gallery=8)
+    bare = len(render(page, maximum_megabytes=1e-6).encode())
+    held = []
+    for limit_bytes in (500, 3_000, 6_000, 12_000, 100_000):
+        html = render(page, maximum_megabytes=limit_bytes / 1e6)
+        assert len(html.encode()) <= bare + limit_bytes + 20  # the sentence that tells of it counts in longer numbers
+        strips, previews = (len(re.findall(rf'id="{kind}\d+"', html)) for kind in "sp")
+        assert f"{strips} of 14 videos have frames, {previews} of 14 have a preview" in html
+        assert previews == 0 or strips == 14
+        held.append(strips + previews)
+    assert held == sorted(held)
+    assert held[0] < held[1] < held[-1] == 28
+
+
+def test_names_that_are_no_text() -> None:
+    page = sample_page(queries=2, gallery=2)
+    odd = "caf\udce9"
+    html = render(
+        replace(page, class_names=(odd, *page.class_names[1:]), notes=(f"Encoder: {odd}",), lead=odd, title=odd), maximum_megabytes=30
+    )
+    html.encode("utf-8")
+    assert "Encoder: caf\ufffd" in html
+    assert ">caf\ufffd</option>" in html
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert data is not None
+    assert json.loads(data.group(1))["classes"][0] == "caf\ufffd"
 
 
 def test_a_video_without_pictures_and_a_page_without_rows(tmp_path: Path) -> None:
