@@ -105,7 +105,7 @@ class VideoDataModule(lightning.LightningDataModule):
         self.sampling: Any = sampling  # what it draws is between it and the task's samples
         self.decoding, self.transform, self.photometric = decoding, transform, photometric
         self.evaluation_view, self.loader, self.seed = evaluation_view, loader, seed
-        self._account = BrokenAccount(videos=len(self._splits.train), max_broken_fraction=loader.max_broken_fraction)
+        self._account = BrokenAccount(videos=self._splits.train.files, max_broken_fraction=loader.max_broken_fraction)
         self._steps = 0
         # The number of workers is an option, and 0 is a choice.
         warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")

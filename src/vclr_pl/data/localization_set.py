@@ -17,6 +17,7 @@ from vclr_pl.types import InputError
 
 TRAINING, VALIDATION = "training", "validation"
 SUBSETS = (TRAINING, VALIDATION, "testing")
+SHOWN = 5  # videos of a kind are named in the log, so that they are found
 log = logging.getLogger(__name__)
 
 
@@ -78,9 +79,11 @@ def localization_set(*, annotations: str, root: str | None, overhang_seconds: fl
     path = Path(annotations).expanduser()
     content = _content(path)
     videos = tuple(_video(identity, entry, overhang_seconds=overhang_seconds) for identity, entry in content["database"].items())
-    cut = sum(_overhangs(entry) for entry in content["database"].values())
+    cut = {identity: count for identity, entry in content["database"].items() if (count := _overhangs(entry))}
     if cut:
-        log.warning("%s: %d segments reach out of their video by up to %g s and are cut", path.name, cut, overhang_seconds)
+        shown = f"{', '.join(list(cut)[:SHOWN])}{', ...' if len(cut) > SHOWN else ''}"
+        told = "%s: %d segments reach out of their video by up to %g s and are cut, in %s"
+        log.warning(told, path.name, sum(cut.values()), overhang_seconds, shown)
     class_names = _class_names(content, videos)
     for video in videos:
         _check_labels(video, known=class_names)

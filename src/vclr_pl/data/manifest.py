@@ -95,6 +95,11 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         return float(begin), float(end)
 
     @property
+    def files(self) -> int:
+        """How many files the videos are in: several may be parts of one."""
+        return len(self) if self._spans is None else len({self.path(index) for index in range(len(self))})
+
+    @property
     def labels(self) -> npt.NDArray[np.int32]:
         """`[N]`, -1 where there is none."""
         return self._labels

@@ -43,7 +43,8 @@ def check_readability(
     taking, done = threading.Lock(), queue.Queue[Readability | None](maxsize=4 * processes)
 
     def work() -> None:
-        own = IsolatedDecoder(decoder=decoder, decode_timeout_seconds=decode_timeout_seconds)
+        inner = decoder.decoder if isinstance(decoder, IsolatedDecoder) else decoder
+        own = IsolatedDecoder(decoder=inner, decode_timeout_seconds=decode_timeout_seconds)
         try:
             while not stop.is_set():
                 with taking:
@@ -79,6 +80,6 @@ def _read_all(path: str, decoder: IsolatedDecoder, stop: threading.Event) -> Rea
         with decoder.open(path) as reader:
             for frames in itertools.takewhile(lambda _: not stop.is_set(), range(reader.frame_count)):
                 reader.frames([frames])
-            return Readability(path=path, status=READABLE, backend=decoder.backend, frames=reader.frame_count, reason="")
+            return Readability(path=path, status=READABLE, backend=decoder.backend_of(path), frames=reader.frame_count, reason="")
     except VideoReadError as error:
         return Readability(path=path, status=BROKEN, backend=error.backend, frames=frames, reason=error.reason)

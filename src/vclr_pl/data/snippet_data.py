@@ -72,7 +72,7 @@ class SnippetData:
         return present
 
     def resample(self, identities: Sequence[str]) -> None:
-        """Write the features at T positions of these videos."""
+        """Write the features at T positions of these videos; those of videos that have no features any more are removed."""
         folder = self.folder
         if not folder.path.is_dir():
             raise InputError(
@@ -81,6 +81,9 @@ class SnippetData:
                 remedy="Run the stage features, or set snippets=DIR.",
             )
         files = self.resampling.write(folder, identities=identities, output=Path(self.resampled))
+        for identity in {*self.identities, *identities}.difference(files):
+            for suffix in (".npy", ".key"):
+                (Path(self.resampled) / f"{identity}{suffix}").unlink(missing_ok=True)
         logger.info("features of %d videos at %d positions: %s", len(files), self.resampling.positions, self.resampled)
 
     @cached_property
@@ -100,11 +103,17 @@ class SnippetData:
     def feature_dim(self) -> int:
         return int(np.load(next(iter(self.files.values())), mmap_mode="r").shape[0])
 
-    def digest(self) -> str:
-        """Sixteen hexadecimal digits of annotations and features."""
-        found = hashlib.sha256(self.untrimmed.digest().encode())
-        for identity, file in self.files.items():
-            found.update(f"{identity} {file.with_suffix('.key').read_text()}".encode(errors="surrogateescape"))
+    @property
+    def trained(self) -> tuple[AnnotatedVideo, ...]:
+        """The training videos that have features and a segment."""
+        return tuple(video for video in self.untrimmed.subset(TRAINING) if video.identity in self.files and video.segments)
+
+    def digest(self, videos: Sequence[AnnotatedVideo]) -> str:
+        """Sixteen hexadecimal digits of all that a network sees of these videos: segments, what is covered, features."""
+        found = hashlib.sha256()
+        for video in videos:
+            key = self.files[video.identity].with_suffix(".key").read_text()
+            found.update(repr((video, self.covered[video.identity], key)).encode(errors="surrogateescape"))
         return found.hexdigest()[:16]
 
     @cached_property
@@ -140,7 +149,7 @@ class SnippetData:
             InputError: there are none.
         """
         dataset = self.dataset(TRAINING)
-        dataset.videos = tuple(video for video in dataset.videos if video.segments)
+        dataset.videos = self.trained
         if not dataset.videos:
             raise InputError(
                 expected="training videos with segments", got="none has any", remedy="Annotate at least one video of subset training."
@@ -171,7 +180,7 @@ class SnippetData:
             logits: another folder of features, which a recognizer made; None for the features at hand.
 
         Raises:
-            InputError: `logits` names a folder that is not a recognizer's.
+            InputError: `logits` names a folder that is not a recognizer's, or its classes are not those of the annotations.
         """
         folder = self.folder if logits is None else SnippetFolder(Path(logits).expanduser())
         names: Sequence[str] = folder.description().get("class_names", ())
@@ -181,7 +190,10 @@ class SnippetData:
                 got=f"class_scores={logits}",
                 remedy="Run the stage features with a fine-tuned recognizer as encoder.",
             )
-        return {video.identity: _probabilities(folder, video.identity, names) for video in self.judged} if names else None
+        if not names:
+            return None
+        _compare_classes(names, self.untrimmed.class_names)
+        return {video.identity: _probabilities(folder, video.identity, names) for video in self.judged}
 
     def manifest(self, identities: Sequence[str]) -> Manifest | None:
         """The video files of these videos, in their order, for pictures; None where the videos are not at hand."""
@@ -189,6 +201,27 @@ class SnippetData:
             return None
         paths: Mapping[str, Any] = self.untrimmed.paths()
         return Manifest.from_pairs((paths.get(identity, f"{self.untrimmed.root}/{identity}"), None) for identity in identities)
+
+
+def _compare_classes(recognized: Sequence[str], annotated: Sequence[str]) -> None:
+    """
+    Raises:
+        InputError: not one name is in both; names that are only annotated are counted in a warning.
+    """
+    missing = [name for name in annotated if name not in set(recognized)]
+    if len(missing) == len(annotated):
+        raise InputError(
+            expected=f"a recognizer of the annotated classes ({_few(annotated)})",
+            got=f"one of others ({_few(recognized)})",
+            remedy="Fine-tune it on classes of the same names, or set class_scores=FILE.",
+        )
+    if missing:
+        told = "the recognizer knows %d of the %d annotated classes: no detection can be of the others (%s)"
+        logger.warning(told, len(annotated) - len(missing), len(annotated), _few(missing))
+
+
+def _few(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
 
 
 def _probabilities(folder: SnippetFolder, identity: str, names: Sequence[str]) -> dict[str, float]:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class SnippetFolder:
     """`<identity>.npy` or `.csv` (or `v_<identity>`), `[N, D]`: one line a snippet, in temporal order.
 
-    A CSV file may begin with a line of names. `videos.csv`, which our extraction leaves, tells frames and broken videos.
+    A CSV file may begin with a line of names, also with 0, 1, 2, ..., which pandas gives to columns without any. `videos.csv`, which our extraction leaves, tells frames and broken videos.
     """
 
     path: Path
@@ -160,16 +160,17 @@ def _some(files: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def _table(text: str) -> np.ndarray:
-    """Numbers separated by commas; a first line that is none is a header."""
-    first = text.partition("\n")[0]
-    return np.loadtxt(io.StringIO(text), dtype=np.float32, delimiter=",", ndmin=2, skiprows=0 if _is_numbers(first) else 1)
+    """Numbers separated by commas, without the header where there is one."""
+    return np.loadtxt(io.StringIO(text), dtype=np.float32, delimiter=",", ndmin=2, skiprows=int(_is_header(text.partition("\n")[0])))
 
 
-def _is_numbers(line: str) -> bool:
+def _is_header(line: str) -> bool:
+    """Words, or the numbers of the columns."""
+    parts = [part.strip() for part in line.split(",")]
     try:
-        return bool([float(part) for part in line.split(",")])
+        return not [float(part) for part in parts] or parts == [str(column) for column in range(len(parts))]
     except ValueError:
-        return False
+        return True
 
 
 def _bad_features(identity: str, file: Path, got: str) -> InputError:

@@ -66,7 +66,11 @@ def test_a_mistake_is_told_with_its_video_and_field(tmp_path: Path, broken: Any,
 def test_a_segment_that_hangs_over_a_little_is_cut(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     found = read(tmp_path, {"a": entry(annotations=[{"label": "jump", "segment": [-0.5, 10.5]}])})
     assert (found.videos[0].segments[0].start_seconds, found.videos[0].segments[0].end_seconds) == (0.0, 10.0)
-    assert "1 segments reach out" in caplog.text
+    assert "1 segments reach out of their video by up to 1 s and are cut, in a" in caplog.text
+    caplog.clear()
+    over = {name: segment(8, 10.5) for name in "abcdef"}
+    read(tmp_path, {"fits": entry(), **over})
+    assert "6 segments reach out of their video by up to 1 s and are cut, in a, b, c, d, e, ..." in caplog.text
 
 
 def test_labels_are_those_of_training_or_of_the_taxonomy(tmp_path: Path) -> None:

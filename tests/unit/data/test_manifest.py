@@ -99,3 +99,12 @@ def test_hundred_thousand_videos_take_their_share():
 def test_splits_need_no_test():
     splits = VideoSplits(train=Manifest.from_pairs([("1", 0)]))
     assert (splits.test, splits.absent) == (None, 0)
+
+
+def test_parts_of_one_file_are_one_file():
+    builder = ManifestBuilder(root="/data")
+    for path, span in (("a.mp4", (0.0, 0.5)), ("a.mp4", (0.5, 1.0)), ("b.mp4", (0.0, 1.0))):
+        builder.add(f"/data/{path}", span=span)
+    parts = builder.finish()
+    assert (len(parts), parts.files) == (3, 2)
+    assert Manifest.from_pairs([("a.mp4", 0), ("b.mp4", 1)]).files == 2

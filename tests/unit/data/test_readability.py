@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.unit.data.decoding.numbered_video import write_numbered_video
 
 from vclr_pl.data.decoding.auto import AutoDecoder
+from vclr_pl.data.decoding.frame_folder import FrameFolderDecoder
 from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.readability import check_readability
 
@@ -81,6 +83,15 @@ def test_a_reader_that_stops_early_stops_the_work(tmp_path):
     count = len(asked)
     time.sleep(0.1)
     assert len(asked) == count
+
+
+def test_folders_of_pictures_are_checked_as_they_are_read(tmp_path):
+    for number in range(3):
+        (tmp_path / "v").mkdir(exist_ok=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / "v" / f"img_{number:05d}.jpg")
+    for decoder in (FrameFolderDecoder(short_side_pixels=None), AutoDecoder(threads=1, short_side_pixels=None)):
+        row = checked([tmp_path / "v"], decoder)["v"]
+        assert (row.status, row.backend, row.frames) == ("readable", "frame_folder", 3)
 
 
 def test_counts_are_ffprobes_on_real_footage(real_footage):

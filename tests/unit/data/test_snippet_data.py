@@ -65,31 +65,73 @@ def test_training_takes_videos_with_segments(ready: SnippetData) -> None:
 
 
 def test_logits_become_probabilities(ready: SnippetData, tmp_path: Path) -> None:
-    (tmp_path / "features" / "features.json").write_text(json.dumps({"class_names": ["x", "y", "z"]}))
+    (tmp_path / "features" / "features.json").write_text(json.dumps({"class_names": ["x", "jump", "z"]}))
     scores = ready.class_scores()
     assert scores is not None
     expected = torch.softmax(torch.from_numpy(np.load(tmp_path / "features" / "c.npy")).double().mean(0), 0)
     assert list(scores) == ["c", "d"]
-    assert scores["c"] == pytest.approx(dict(zip("xyz", expected.tolist(), strict=True)))
+    assert scores["c"] == pytest.approx(dict(zip(("x", "jump", "z"), expected.tolist(), strict=True)))
 
 
 def test_logits_may_lie_elsewhere(ready: SnippetData, tmp_path: Path) -> None:
     write_features(tmp_path / "logits", {"c": 4}, dimension=2)
     with pytest.raises(InputError, match="a recognizer's logits"):
         ready.class_scores(logits=str(tmp_path / "logits"))
-    (tmp_path / "logits" / "features.json").write_text(json.dumps({"class_names": ["x", "y"]}))
+    (tmp_path / "logits" / "features.json").write_text(json.dumps({"class_names": ["x", "jump"]}))
     scores = ready.class_scores(logits=str(tmp_path / "logits"))
     assert scores is not None
-    assert (list(scores["c"]), scores["d"]) == (["x", "y"], {})
+    assert (list(scores["c"]), scores["d"]) == (["x", "jump"], {})
 
 
-def test_the_digest_follows_the_features(ready: SnippetData, tmp_path: Path) -> None:
-    before = ready.digest()
-    assert data(tmp_path).digest() == before
+def test_classes_of_other_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Else mAP would be near 0 for no reason that one sees."""
+    write_features(tmp_path / "features", {"a": 9, "b": 8, "c": 7})
+    swim = entry(annotations=[{"label": "swim", "segment": [0, 1]}])
+    made = data(tmp_path, {"a": entry(), "b": swim, "c": entry("validation")})
+    made.resample(["a", "b", "c"])
+    described = tmp_path / "features" / "features.json"
+    described.write_text(json.dumps({"class_names": ["Jump", "Run", "Swim"]}))
+    with pytest.raises(InputError, match=r"annotated classes \(jump, swim\); got one of others \(Jump, Run, Swim\)"):
+        made.class_scores()
+    described.write_text(json.dumps({"class_names": ["jump", "Run", "Swim"]}))
+    caplog.clear()
+    assert made.class_scores() is not None
+    assert "knows 1 of the 2 annotated classes: no detection can be of the others (swim)" in caplog.text
+    described.write_text(json.dumps({"class_names": ["jump", "run", "swim"]}))
+    caplog.clear()
+    assert made.class_scores() is not None
+    assert caplog.text == ""
+
+
+def test_the_digest_is_of_what_is_seen(ready: SnippetData, tmp_path: Path) -> None:
+    def digests(database: dict[str, Any] | None = None, **changes: Any) -> tuple[str, str]:
+        made = data(tmp_path, database, **changes)
+        made.resample([video.identity for video in made.untrimmed.videos])
+        return made.digest(made.trained), made.digest(made.judged)
+
+    assert [video.identity for video in ready.trained] == ["a"]
+    before = digests()
+    assert before == (ready.digest(ready.trained), ready.digest(ready.judged))
+    assert digests({**DATABASE, "a": entry(frames=161)})[0] != before[0]  # another part of it is covered
+    longer = {**DATABASE, "a": entry(annotations=[{"label": "jump", "segment": [1, 5]}], frames=170)}
+    assert digests(longer) == (digests(longer)[0], before[1])
+    assert digests(longer)[0] != before[0]
+    assert digests(snippet_frames=8)[0] != before[0]
+    write_features(tmp_path / "features", {"e": 9})
+    more = digests({**DATABASE, "e": entry("validation")})
+    assert more[0] == before[0]
+    assert more[1] != before[1]
     write_features(tmp_path / "features", {"a": 10})
+    assert digests()[0] != before[0]
+
+
+def test_videos_without_features_any_more_take_no_part(ready: SnippetData, tmp_path: Path) -> None:
+    (tmp_path / "features" / "d.npy").unlink()
+    assert sorted(ready.files) == ["a", "b", "c", "d"]
     again = data(tmp_path)
-    again.resample(["a", "b", "c", "d"])
-    assert again.digest() != before
+    again.resample(["a", "b", "c"])
+    assert sorted(again.files) == ["a", "b", "c"]
+    assert sorted(path.name for path in (tmp_path / "resampled").glob("d.*")) == []
 
 
 def test_stages_out_of_order_are_told(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def resampling(**changes: Any) -> SnippetResampling:
     return SnippetResampling(**{"positions": 6, "points_per_position": 3, "allow_missing": False, **changes})
 
 
-@pytest.mark.parametrize("header", ["", "f0,f1\n"])
+@pytest.mark.parametrize("header", ["", "f0,f1\n", "0,1\n", "0, 1\r\n"])
 def test_csv_with_and_without_names(tmp_path: Path, header: str) -> None:
     (tmp_path / "v_a.csv").write_text(f"{header}1,2\n3,4\n5,-6.5e-1\n")
     folder = SnippetFolder(tmp_path)

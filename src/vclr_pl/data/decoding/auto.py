@@ -12,8 +12,10 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from vclr_pl.data.decoding.container import container_of, mp4_reorders_frames
+from vclr_pl.data.decoding.frame_folder import BACKEND as FRAME_FOLDER
 from vclr_pl.data.decoding.frame_folder import FrameFolderDecoder
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader
+from vclr_pl.data.decoding.pyav import BACKEND as PYAV
 from vclr_pl.data.decoding.pyav import PyavDecoder, PyavReader
 
 
@@ -38,15 +40,26 @@ class AutoDecoder:
     def backend(self) -> str:
         return self._videos.backend
 
+    def backend_of(self, path: str | PathLike[str]) -> str:
+        """The name of what reads this file."""
+        if Path(path).is_dir():
+            return FRAME_FOLDER
+        return PYAV if self._prefers_pyav(path) else self.backend
+
     def open(self, path: str | PathLike[str]) -> VideoReader:
         if Path(path).is_dir():
             return FrameFolderDecoder(short_side_pixels=self.short_side_pixels).open(path)
-        if self.threads == 1 and _reads_faster_with_pyav(fspath(path)):
+        if self._prefers_pyav(path):
             return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
         return self._videos.open(path)
 
+    def _prefers_pyav(self, path: str | PathLike[str]) -> bool:
+        return self.threads == 1 and _reads_faster_with_pyav(fspath(path))
+
 
 def _reads_faster_with_pyav(file: str) -> bool:
+    if not Path(file).is_file():
+        return False  # a pipe would be waited for
     try:
         container = container_of(file)
     except OSError:

@@ -49,6 +49,11 @@ class ChildProcess:
         self._finalizer = weakref.finalize(self, _end, self._process, self._connection, self._owner)
 
     def is_ours_and_alive(self) -> bool:
+        """Asks the system, so that a child that died while it waited (of memory, say) is not laid to the next video's charge."""
+        if self._alive and self._owner == os.getpid() and os.waitpid(self._process, os.WNOHANG)[0]:
+            self._alive = False
+            self._finalizer.detach()
+            self._connection.close()
         return self._alive and self._owner == os.getpid()
 
     def ask(self, request: str, key: int, argument: Any) -> Any:

@@ -37,6 +37,11 @@ class IsolatedDecoder:
     def backend(self) -> str:
         return self.decoder.backend
 
+    def backend_of(self, path: str | PathLike[str]) -> str:
+        """The name of what reads this file, where the decoder chooses by file."""
+        choose = getattr(self.decoder, "backend_of", None)
+        return self.backend if choose is None else str(choose(path))
+
     def open(self, path: str | PathLike[str]) -> VideoReader:
         if not hasattr(os, "fork"):
             return self.decoder.open(path)
@@ -87,4 +92,4 @@ class IsolatedReader(ClosingReader):
         try:
             return self._child.ask(request, self._key, argument)
         except ChildEndedError as error:
-            raise VideoReadError(self.path, self._decoder.backend, str(error)) from error
+            raise VideoReadError(self.path, self._decoder.backend_of(self.path), str(error)) from error

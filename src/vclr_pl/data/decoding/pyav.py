@@ -25,6 +25,8 @@ from torch import Tensor
 from vclr_pl.data.decoding.protocol import ClosingReader, VideoReadError, existing_file, require_indices, scaled_size
 
 BACKEND = "pyav"
+# Where a frame that FFmpeg calls unreferenced is referenced by none: HEVC's mark is relative to a layer of time.
+PASSING_OVER = ("h264", "mpeg4")
 
 
 class PyavDecoder:
@@ -123,6 +125,7 @@ class PyavReader(ClosingReader):
         self._stream = self._container.streams.best("video")
         if self._stream is None:
             raise VideoReadError(self.path, BACKEND, "no video stream")
+        self._passes_over &= self._stream.codec_context.name in PASSING_OVER
         self._stream.thread_count = self._threads
         self._stream.thread_type = "AUTO" if self._threads > 1 else "NONE"
         self._decoded = self._decode()
@@ -137,9 +140,12 @@ class PyavReader(ClosingReader):
             yield from packet.decode()
 
     def _is_passed_over(self, packet: av.Packet) -> bool:
-        # Those after the last wanted frame are decoded: a decoder reads ahead, and the next call may go on from here.
+        # Those after the last wanted frame are decoded: a decoder reads ahead, and the next call may go on from here. Without times
+        # frames are counted, and none may be missing.
         time = packet.pts
-        return self._passes_over and time is not None and time < self._last_wanted_time and time not in self._wanted_times
+        if not self._passes_over or not self._scan.times or time is None:
+            return False
+        return time < self._last_wanted_time and time not in self._wanted_times
 
     def _scan_packets(self) -> PacketScan:
         assert self._container is not None, "the video is closed"

@@ -22,7 +22,7 @@ from vclr_pl.data.split.video_scan import data_folder, is_video, scan_files
 from vclr_pl.types import InputError
 
 SETTINGS_FILE = ".vclr_prepare.json"
-REENCODED, COPIED, KEPT, PRESENT = "reencoded", "copied", "kept", "present"
+REENCODED, COPIED, KEPT, PRESENT, ABSENT = "reencoded", "copied", "kept", "present", "absent"
 _SAME_TIME_SECONDS = 2.0  # some file systems keep times no finer
 _EARLIER_SECONDS = 3600.0  # a file that was kept bears a time that is not its original's, so that a later run tries it again
 
@@ -32,7 +32,7 @@ class CopiedFile:
     """One row of `prepare.csv`.
 
     `status`: reencoded; copied, for what is no video; kept, for a video that does not decode and was copied as it is; present, for what
-    an earlier run has done.
+    an earlier run has done; absent, for what cannot even be copied.
     """
 
     path: str  # relative to both folders
@@ -45,7 +45,7 @@ class CopiedFile:
 
     @property
     def failed(self) -> bool:
-        return self.status == KEPT
+        return self.status in (KEPT, ABSENT)
 
 
 def summary(rows: list[CopiedFile]) -> str:
@@ -140,7 +140,10 @@ def _replace_by_copy(source: Path, target: Path) -> None:
 
 
 def _keep(file: str, source: Path, target: Path, *, reason: str) -> CopiedFile:
-    _replace_by_copy(source, target)
+    try:
+        _replace_by_copy(source, target)
+    except OSError as error:  # shutil's refusal of a pipe is one too
+        return CopiedFile(file, ABSENT, 0, 0, 0, 0.0, f"{reason}; not copied: {error.strerror or error}")
     status = source.stat()
     os.utime(target, (status.st_atime, status.st_mtime - _EARLIER_SECONDS))
     return CopiedFile(file, KEPT, status.st_size, status.st_size, 0, 0.0, reason)

@@ -1,8 +1,10 @@
-"""Any list of videos: CSV with a header `path,label`, or plain lines of paths."""
+"""Any list of videos: CSV with a header `path,label`, plain lines of paths, or the published `rawframes` lists."""
 
 from __future__ import annotations
 
 import csv
+import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from vclr_pl.data.split.listed_video import list_lines, listed_manifest
 from vclr_pl.data.split.video_scan import data_folder
 from vclr_pl.types import InputError
 
+RAWFRAMES = re.compile(r"(?P<path>.+) (?P<frames>\d+) (?P<label>\d+)")
+
 
 def video_list(*, root: str | Path, train: str | Path, test: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
     """The videos that lists name.
@@ -18,8 +22,9 @@ def video_list(*, root: str | Path, train: str | Path, test: str | Path | None =
     Args:
         root: paths of the lists start here.
         train, test: the lists. With a first line `path,label` (or `path`) a list is CSV: quotes are understood, and of an unquoted
-            path with commas only the last field is the label. Else every line is a path, blanks and all. A label is a number, a
-            class name, or empty.
+            path with commas only the last field is the label. A list whose lines end in two numbers is one of frame folders as the
+            published code reads it, `path frames label`. Else every line is a path, blanks and all. A label is a number, a class
+            name, or empty.
 
     Raises:
         InputError: a missing list or folder, a video outside `root` or not on disk, names and numbers mixed as labels.
@@ -51,6 +56,10 @@ def _entries(path: Path) -> Iterator[tuple[str, str]]:
     first = next(lines, None)
     if first is None:
         return
+    if RAWFRAMES.fullmatch(first):
+        for line in itertools.chain([first], lines):
+            yield _rawframes(line, path=path)
+        return
     header = [field.strip().lower() for field in first.split(",")]
     if header not in (["path"], ["path", "label"]):
         yield first, ""
@@ -63,6 +72,13 @@ def _entries(path: Path) -> Iterator[tuple[str, str]]:
                 expected="path,label", got=f"'{','.join(fields)}' in '{path}'", remedy="Add a comma, and a label if it has one."
             )
         yield (",".join(fields[:-1]), fields[-1].strip()) if labeled else (",".join(fields), "")
+
+
+def _rawframes(line: str, *, path: Path) -> tuple[str, str]:
+    found = RAWFRAMES.fullmatch(line)
+    if found is None:
+        raise InputError(expected=f"'path frames label' in every line of '{path}'", got=f"'{line}'", remedy="Correct the line.")
+    return found["path"], found["label"]
 
 
 def _class_names(paths: list[Path]) -> tuple[str, ...]:

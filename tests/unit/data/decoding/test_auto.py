@@ -1,4 +1,5 @@
 import importlib
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,8 @@ from tests.unit.data.decoding.numbered_video import numbered_picture, numbers_sh
 
 from vclr_pl.data.decoding import auto
 from vclr_pl.data.decoding.auto import AutoDecoder
+from vclr_pl.data.decoding.isolated import IsolatedDecoder
+from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.decoding.pyav import PyavReader
 
 DECODER = AutoDecoder(threads=1, short_side_pixels=None)
@@ -49,6 +52,26 @@ def test_pyav_where_it_does_not(tmp_path, monkeypatch):
     with decoder.open(write_numbered_video(tmp_path / "v.mp4", frames=12)) as reader:
         assert isinstance(reader, PyavReader)
         assert numbers_shown(reader.frames([11, 4])) == [11, 4]
+
+
+@pytest.mark.usefixtures("torchcodec_works")
+def test_what_reads_a_file_is_named(tmp_path):
+    """In errors too, of the child process in which it crashes or hangs."""
+    written = {
+        "pyav": write_numbered_video(tmp_path / "b_frames.mp4", frames=12, b_frames=2),
+        "torchcodec": write_numbered_video(tmp_path / "plain.mp4", frames=12, b_frames=0),
+        "frame_folder": tmp_path,
+    }
+    isolated = IsolatedDecoder(decoder=DECODER, decode_timeout_seconds=20)
+    for backend, path in written.items():
+        assert DECODER.backend_of(path) == isolated.backend_of(path) == backend
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "v.mp4")
+    with pytest.raises(VideoReadError, match="not a file"):
+        DECODER.open(tmp_path / "v.mp4")
 
 
 def test_a_folder_is_read_as_pictures(tmp_path):

@@ -2,6 +2,7 @@ import ctypes
 import gc
 import os
 import pickle
+import signal
 import time
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def test_a_hang_in_c_costs_the_timeout_and_no_more(tmp_path, video):
         decoder.open(tmp_path / "hang.mp4")
     assert time.monotonic() - begin < 5
     assert isolated().open(video).frame_count == 40
+
+
+def test_a_child_that_died_while_it_waited_is_no_videos_fault(video):
+    decoder = IsolatedDecoder(decoder=PyavDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=20)
+    with decoder.open(video) as reader:
+        first = decoder.child()._process
+        os.kill(first, signal.SIGKILL)
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)  # dead, and not yet asked for
+        assert numbers_shown(reader.frames([2])) == [2]
+    with decoder.open(video) as reader:
+        assert numbers_shown(reader.frames([3])) == [3]
+    assert decoder.child()._process != first
 
 
 def test_a_reader_outlives_the_crash_of_another_video(tmp_path, video):

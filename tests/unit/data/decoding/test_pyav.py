@@ -86,6 +86,22 @@ def test_what_the_decoder_read_ahead_is_there_for_the_next_call(tmp_path, monkey
             assert frames_read(monkeypatch, reader, [index]) == [index]
 
 
+def test_all_frames_are_decoded_where_a_mark_may_mean_less(tmp_path, monkeypatch):
+    """HEVC calls a frame unreferenced that only its own layer does not reference."""
+    path = write_numbered_video(tmp_path / "v.mp4", frames=30, codec="libx265", b_frames=3, keyframe_every=30)
+    with DECODER.open(path) as reader:
+        assert frames_read(monkeypatch, reader, [20])[:21] == list(range(21))
+
+
+def test_none_is_passed_over_where_frames_are_counted(tmp_path, ffmpeg):
+    """A transport stream that begins just before its clock wraps has negative times; it cannot be sought exactly."""
+    whole, stream = write_numbered_video(tmp_path / "v.mp4", frames=40, b_frames=2), tmp_path / "v.ts"
+    command = [ffmpeg, "-v", "error", "-i", str(whole), "-c", "copy", "-output_ts_offset", "95430", "-muxdelay", "0", str(stream)]
+    subprocess.run(command, check=True, timeout=60)
+    with DECODER.open(stream) as reader:
+        assert numbers_shown(reader.frames([13, 3])) == [13, 3]
+
+
 GROUPS_OF_PICTURES = {
     "adaptive, pyramid": {"bf": "5", "b_strategy": "2"},
     "open": {"bf": "3", "g": "12", "x264-params": "open-gop=1"},

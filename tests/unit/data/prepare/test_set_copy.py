@@ -88,6 +88,15 @@ def test_a_decoder_that_hangs_costs_one_video(root, tmp_path):
     assert rows["b/z.mp4"] == "reencoded"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_what_cannot_even_be_copied_is_a_row_and_ends_nothing(root, tmp_path):
+    (root / "dangling.mp4").symlink_to(root / "nowhere.mp4")
+    os.mkfifo(root / "pipe.mp4")
+    rows = copied(root, tmp_path / "copy")
+    assert (rows["dangling.mp4"], rows["pipe.mp4"]) == ("absent", "absent")
+    assert rows["b/z.mp4"] == "reencoded"
+
+
 def test_folders_that_are_no_place_for_a_copy(root, tmp_path):
     for output in (root, root / "inside", tmp_path):
         with pytest.raises(InputError, match=r"apart from data\.root"):

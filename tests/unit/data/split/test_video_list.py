@@ -37,6 +37,18 @@ def test_csv_with_quotes_and_without(root):
     assert unquoted.train.class_names == ()
 
 
+def test_the_published_lists_of_frame_folders(tmp_path):
+    for name in ("Apply Eye/v_1_g01", "run/v_2"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "img_00001.jpg").touch()
+    path = write_lines(tmp_path / "trainlist_rawframes.txt", ["Apply Eye/v_1_g01 120 0", "run/v_2 98 17"])
+    splits = video_list(root=tmp_path, train=path)
+    assert contents(splits.train, tmp_path) == [("Apply Eye/v_1_g01", 0), ("run/v_2", 17)]
+    with pytest.raises(InputError, match=r"'path frames label' in every line of .*; got 'run/v_2 17'"):
+        video_list(root=tmp_path, train=write_lines(path, ["Apply Eye/v_1_g01 120 0", "run/v_2 17"]))
+
+
 def test_a_test_list_shares_the_class_numbers(root, tmp_path_factory):
     lists = tmp_path_factory.mktemp("lists")
     train = write_lines(lists / "train.csv", ["path,label", "a b.mp4,run"])
