@@ -19,8 +19,9 @@ from vclr_pl.report.result_record import write_record
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.build import Training, log_config, write_config
 from vclr_pl.runner.finetuning import build_finetuning
+from vclr_pl.runner.fitting import fit
 from vclr_pl.runner.provenance import provenance
-from vclr_pl.runner.resume import checkpoint_path, refuse_foreign_checkpoint
+from vclr_pl.runner.resume import FINE_TUNING, checkpoint_path, refuse_foreign_checkpoint
 from vclr_pl.runner.run import run
 
 logger = logging.getLogger(__name__)
@@ -32,12 +33,12 @@ def finetune(config: DictConfig) -> None:
     checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
     training = build_finetuning(config)
     if checkpoint is not None:
-        refuse_foreign_checkpoint(checkpoint, state=training.module.state_dict(), epochs=config.trainer.max_epochs)
-        logger.info("continuing from %s", checkpoint)
+        state, groups = training.module.state_dict(), [len(group.parameters) for group in training.module.groups()]
+        refuse_foreign_checkpoint(checkpoint, state=state, epochs=config.trainer.max_epochs, groups=groups, remedies=FINE_TUNING)
     if training.trainer.is_global_zero:
         write_config(config, training.folder)
         log_config(config, training.trainer)
-    training.trainer.fit(training.module, datamodule=training.datamodule, ckpt_path=checkpoint)
+    fit(training, checkpoint=checkpoint)
     if training.trainer.is_global_zero:
         report(config, training, seconds=time.perf_counter() - started)
 

@@ -15,6 +15,7 @@ from vclr_pl.report.result_record import ResultRecord, write_record
 from vclr_pl.report.result_table import result_table
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.build import Training, build, log_config, write_config
+from vclr_pl.runner.fitting import fit
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.resume import checkpoint_path, refuse_foreign_checkpoint
 from vclr_pl.runner.run import run
@@ -31,14 +32,13 @@ def train(config: DictConfig) -> None:
     training.evaluation.keep_initialization(training.module)
     if checkpoint is not None:
         refuse_foreign_checkpoint(checkpoint, state=training.module.state_dict(), epochs=config.trainer.max_epochs)
-        logger.info("continuing from %s", checkpoint)
     elif training.weight is not None:
         logger.info("%s", training.weight.load_into(training.module))
         training.module.momentum_encoder.restart(training.module.encoder)
     if training.trainer.is_global_zero:
         write_config(config, training.folder)
         log_config(config, training.trainer)
-    training.trainer.fit(training.module, datamodule=training.datamodule, ckpt_path=checkpoint)
+    fit(training, checkpoint=checkpoint)
     if training.trainer.is_global_zero:
         report(config, training, seconds=time.perf_counter() - started)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,31 @@ def test_a_resumed_run_goes_on_where_it_was(whole: Path, place: Path) -> None:
         torch.testing.assert_close(found["state_dict"][name], value, rtol=1e-5, atol=1e-7)
     results = [json.loads((place / "runs" / name / "results.json").read_text())["metrics"] for name in ("whole", "resumed")]
     assert results[0] == results[1]
+
+
+def test_a_run_killed_during_its_test_is_tested(whole: Path, place: Path) -> None:
+    shutil.copytree(whole / "checkpoints", place / "runs/killed/checkpoints")
+    assert go(place, *FAST, f"data.root={place / 'set'}", f"resume={place / 'runs/killed'}", name="tested") == 0
+    results = [json.loads((place / "runs" / name / "results.json").read_text()) for name in ("whole", "tested")]
+    for kind in ("metrics", "intervals", "training"):
+        assert results[0][kind] == results[1][kind]
+    for name in ("predictions.csv", "confusion.csv", "recognizer.json"):
+        assert (place / "runs/tested" / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("stored", "given"), [([], ["mode=linear"]), (["mode=linear"], []), ([], ["parameter_groups=tsm"])], ids=["linear", "full", "groups"]
+)
+def test_another_way_of_training_is_no_resume(stored, given, place, capfd):
+    first, second = (f"{'_'.join(part) or 'full'}".replace("=", "_") for part in (stored, given))
+    name = f"{first}_then_{second}"
+    stop = "+callback.interruption={_target_: tests.integration.interruption.Interruption, epoch: 1}"
+    assert go(place, *FAST, f"data.root={place / 'set'}", *stored, stop, name=name) == 1
+    capfd.readouterr()
+    assert go(place, *FAST, f"data.root={place / 'set'}", *given, f"resume={place / 'runs' / name}", name=f"{name}_resumed") == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if line]
+    assert len(lines) == 1, lines
+    assert "mode and parameter_groups it was trained with" in lines[0]
 
 
 def test_linear_trains_the_last_layer_alone(whole: Path, place: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,17 @@ def test_a_resumed_run_goes_on_where_it_was(whole_run: Path, places: Path) -> No
     assert results[0]["baseline"] == results[1]["baseline"]
     assert results[0]["training"] == results[1]["training"]
     assert results[0]["provenance"]["config_hash"] == results[1]["provenance"]["config_hash"]
+
+
+def test_a_run_killed_during_its_evaluation_is_evaluated(whole_run: Path, places: Path) -> None:
+    shutil.copytree(whole_run / "checkpoints", places / "runs" / "killed" / "checkpoints")
+    arguments = command(places, "evaluated", f"resume={places / 'runs' / 'killed'}")
+    assert run(train, config_name="train", arguments=arguments) == 0
+    results = [json.loads((places / "runs" / name / "results.json").read_text()) for name in ("whole", "evaluated")]
+    for kind in ("metrics", "baseline", "training"):
+        assert results[0][kind] == results[1][kind]
+    compare(last_checkpoint(whole_run), last_checkpoint(places / "runs" / "evaluated"))
+    assert (places / "runs" / "evaluated" / "backbone.safetensors").is_file()
 
 
 def last_checkpoint(folder: Path) -> dict[str, Any]:

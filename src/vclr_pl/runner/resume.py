@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,25 @@ from vclr_pl.types import InputError
 
 LAST = "last"
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """What a command's user can do about a checkpoint that is not of the run."""
+
+    another_network: str
+    weights_alone: str
+
+
+PRETRAINING = Remedies(
+    another_network="Give the backbone, head, queues and objective it was trained with, or load its weights with weight=...",
+    weights_alone="To start from weights alone use weight=moco_v2 or weight=vclr_release with weight.path=FILE.",
+)
+FINE_TUNING = Remedies(
+    another_network="Give the encoder, recognizer, data, mode and parameter_groups it was trained with, or start without resume.",
+    weights_alone="To start from weights alone use encoder=FILE, without resume.",
+)
 
 
 def checkpoint_path(resume: str | None, *, experiment_folder: Path) -> Path | None:
@@ -34,35 +54,63 @@ def checkpoint_path(resume: str | None, *, experiment_folder: Path) -> Path | No
     return path.absolute()
 
 
-def refuse_foreign_checkpoint(path: Path, *, state: Mapping[str, Any], epochs: int | None) -> None:
-    """Open a checkpoint before Lightning does and see that it continues this network's pretraining.
+def refuse_foreign_checkpoint(
+    path: Path,
+    *,
+    state: Mapping[str, Any],
+    epochs: int | None,
+    groups: Sequence[int] | None = None,
+    remedies: Remedies = PRETRAINING,
+) -> None:
+    """Open a checkpoint before Lightning does and see that it continues this network's training.
+
+    A run that has had all its epochs but has no results passes: its evaluation was interrupted.
 
     Args:
         path: the file.
         state: the module's, tensors by name.
         epochs: `trainer.max_epochs`.
+        groups: how many parameters each group of the optimizer has, where a command lets its user choose them.
+        remedies: of the command.
 
     Raises:
-        InputError: when it is no Lightning checkpoint, is of another network or objective, or its run was over.
+        InputError: when it is no Lightning checkpoint, is of another network, objective or optimizer, or its run was over.
     """
-    checkpoint = _read(path)
+    checkpoint = _read(path, remedies)
     stored, wanted = ({(name, tuple(value.shape)) for name, value in tensors.items()} for tensors in (checkpoint["state_dict"], state))
     if stored != wanted:
         name, shape = (sorted(wanted - stored) or sorted(stored - wanted))[0]
         raise InputError(
             expected=f"a checkpoint of this network ({len(wanted)} tensors)",
             got=f"{path} with {len(stored)} tensors, {len(wanted & stored)} of them the same (differs: {name} of shape {list(shape)})",
-            remedy="Give the backbone, head, queues and objective it was trained with, or load its weights with weight=...",
+            remedy=remedies.another_network,
         )
-    if epochs is not None and 0 < epochs <= checkpoint.get("epoch", -1) + 1:
+    trained = [len(group["params"]) for optimizer in checkpoint["optimizer_states"] for group in optimizer["param_groups"]]
+    if groups is not None and trained != list(groups):
+        raise InputError(
+            expected=f"a checkpoint that trains the same parameters, in groups of {_listed(groups)}",
+            got=f"{path} with {_listed(trained)}",
+            remedy=remedies.another_network,
+        )
+    done = checkpoint.get("epoch", -1) + 1
+    if epochs is not None and 0 < epochs <= done and (epochs < done or _has_results(path)):
         raise InputError(
             expected=f"a checkpoint of fewer than trainer.max_epochs={epochs} epochs",
-            got=f"{path} after {checkpoint['epoch'] + 1}",
+            got=f"{path} after {done}",
             remedy="That run is over: raise trainer.max_epochs to train longer.",
         )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _listed(groups: Sequence[int]) -> str:
+    return ", ".join(map(str, groups)) or "none"
+
+
+def _has_results(checkpoint: Path) -> bool:
+    folders = checkpoint.parents[:2] if checkpoint.parent.name == LAST_CHECKPOINT.parent.name else checkpoint.parents[:1]
+    return any((folder / RESULTS).is_file() for folder in folders)
+
+
+def _read(path: Path, remedies: Remedies) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
@@ -72,7 +120,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(
             expected="a checkpoint of a run, with optimizer and loops",
             got=f"{path} without them",
-            remedy="To start from weights alone use weight=moco_v2 or weight=vclr_release with weight.path=FILE.",
+            remedy=remedies.weights_alone,
         )
     return checkpoint
 

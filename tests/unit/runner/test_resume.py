@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vclr_pl.runner.resume import checkpoint_path, refuse_foreign_checkpoint
+from vclr_pl.runner.resume import FINE_TUNING, checkpoint_path, refuse_foreign_checkpoint
 from vclr_pl.types import InputError
 
 STATE = {"a": torch.zeros(1), "b": torch.zeros(1)}
@@ -19,7 +19,13 @@ def written(path: Path, *, content: object = None) -> Path:
 
 
 def state(*names: str, epoch: int = 1) -> dict[str, object]:
-    return {"state_dict": {name: torch.zeros(1) for name in names}, "optimizer_states": [], "loops": {}, "epoch": epoch}
+    groups = [{"params": [0, 1]}, {"params": [2]}]
+    return {
+        "state_dict": {name: torch.zeros(1) for name in names},
+        "optimizer_states": [{"param_groups": groups}],
+        "loops": {},
+        "epoch": epoch,
+    }
 
 
 def test_a_file_a_run_folder_and_its_checkpoints_mean_the_same(tmp_path):
@@ -58,7 +64,7 @@ def test_a_checkpoint_of_this_run_passes(tmp_path):
             {**state("a"), "state_dict": {"a": torch.zeros(1), "b": torch.zeros(2)}},
             r"2 tensors, 1 of them the same \(differs: b of shape \[1\]\)",
         ),
-        (state("a", "b", epoch=2), "That run is over"),
+        (state("a", "b", epoch=3), "That run is over"),
     ],
 )
 def test_others_are_refused(content, told, tmp_path):
@@ -74,3 +80,26 @@ def test_what_torch_cannot_read_is_refused(tmp_path):
 
 def test_a_run_without_a_last_epoch_can_be_resumed(tmp_path):
     refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content=state("a", "b")), state=STATE, epochs=None)
+
+
+def test_a_run_that_has_its_results_is_over(tmp_path):
+    """Killed during its evaluation it has none: it passes, to be evaluated."""
+    file = written(tmp_path / "run" / "checkpoints" / "last.ckpt", content=state("a", "b", epoch=2))
+    refuse_foreign_checkpoint(file, state=STATE, epochs=3)
+    (tmp_path / "run" / "results.json").write_text("{}")
+    with pytest.raises(InputError, match=r"after 3\. That run is over"):
+        refuse_foreign_checkpoint(file, state=STATE, epochs=3)
+    refuse_foreign_checkpoint(file, state=STATE, epochs=4)
+
+
+@pytest.mark.parametrize("groups", [[3], [2], [1, 2], [2, 1, 1]])
+def test_another_division_of_the_parameters_is_refused(groups, tmp_path):
+    file = written(tmp_path / "a.ckpt", content=state("a", "b"))
+    refuse_foreign_checkpoint(file, state=STATE, epochs=3, groups=[2, 1])
+    with pytest.raises(InputError, match=r"groups of .*; got .*a\.ckpt with 2, 1\. Give the encoder, recognizer, data, mode and"):
+        refuse_foreign_checkpoint(file, state=STATE, epochs=3, groups=groups, remedies=FINE_TUNING)
+
+
+def test_the_remedy_is_of_the_command(tmp_path):
+    with pytest.raises(InputError, match="encoder=FILE"):
+        refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content={"state_dict": {}}), state=STATE, epochs=3, remedies=FINE_TUNING)
