@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from vclr_pl.types import InputError
 
 TRAINING, VALIDATION = "training", "validation"
 SUBSETS = (TRAINING, VALIDATION, "testing")
-SHOWN = 5  # videos of a kind are named in the log, so that they are found
+SHOWN = 5
 log = logging.getLogger(__name__)
 
 
@@ -81,9 +81,8 @@ def localization_set(*, annotations: str, root: str | None, overhang_seconds: fl
     videos = tuple(_video(identity, entry, overhang_seconds=overhang_seconds) for identity, entry in content["database"].items())
     cut = {identity: count for identity, entry in content["database"].items() if (count := _overhangs(entry))}
     if cut:
-        shown = f"{', '.join(list(cut)[:SHOWN])}{', ...' if len(cut) > SHOWN else ''}"
         told = "%s: %d segments reach out of their video by up to %g s and are cut, in %s"
-        log.warning(told, path.name, sum(cut.values()), overhang_seconds, shown)
+        log.warning(told, path.name, sum(cut.values()), overhang_seconds, few(tuple(cut)))
     class_names = _class_names(content, videos)
     for video in videos:
         _check_labels(video, known=class_names)
@@ -179,8 +178,13 @@ def _labels(videos: Iterator[AnnotatedVideo]) -> Iterator[str]:
 def _check_labels(video: AnnotatedVideo, *, known: tuple[str, ...]) -> None:
     for number, segment in enumerate(video.segments):
         if segment.label not in known:
-            shown = f"{', '.join(known[:5])}{', ...' if len(known) > 5 else ''}"
-            raise _wrong(video.identity, f"annotations[{number}].label", f"one of the {len(known)} known labels ({shown})", segment.label)
+            told = f"one of the {len(known)} known labels ({few(known)})"
+            raise _wrong(video.identity, f"annotations[{number}].label", told, segment.label)
+
+
+def few(names: Sequence[str]) -> str:
+    """The first of them, for a log."""
+    return f"{', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
 
 
 def _wrong(identity: str, field: str, expected: str, got: Any) -> InputError:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from vclr_pl.data.localization_set import SUBSETS, TRAINING, LocalizationSet
+from vclr_pl.data.localization_set import SUBSETS, TRAINING, LocalizationSet, few
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.data.snippet_dataset import SnippetDataset, SnippetLoader, SnippetSample
 from vclr_pl.data.snippet_folder import SnippetFolder, SnippetResampling
@@ -211,17 +211,13 @@ def _compare_classes(recognized: Sequence[str], annotated: Sequence[str]) -> Non
     missing = [name for name in annotated if name not in set(recognized)]
     if len(missing) == len(annotated):
         raise InputError(
-            expected=f"a recognizer of the annotated classes ({_few(annotated)})",
-            got=f"one of others ({_few(recognized)})",
+            expected=f"a recognizer of the annotated classes ({few(annotated)})",
+            got=f"one of others ({few(recognized)})",
             remedy="Fine-tune it on classes of the same names, or set class_scores=FILE.",
         )
     if missing:
         told = "the recognizer knows %d of the %d annotated classes: no detection can be of the others (%s)"
-        logger.warning(told, len(annotated) - len(missing), len(annotated), _few(missing))
-
-
-def _few(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+        logger.warning(told, len(annotated) - len(missing), len(annotated), few(missing))
 
 
 def _probabilities(folder: SnippetFolder, identity: str, names: Sequence[str]) -> dict[str, float]:

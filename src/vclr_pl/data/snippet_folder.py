@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 class SnippetFolder:
     """`<identity>.npy` or `.csv` (or `v_<identity>`), `[N, D]`: one line a snippet, in temporal order.
 
-    A CSV file may begin with a line of names, also with 0, 1, 2, ..., which pandas gives to columns without any. `videos.csv`, which our extraction leaves, tells frames and broken videos.
+    A CSV file may begin with a line of names, also with 0, 1, 2, ..., which pandas gives to columns without any.
+    `videos.csv`, which our extraction leaves, tells frames and broken videos.
     """
 
     path: Path

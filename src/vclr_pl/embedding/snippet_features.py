@@ -133,7 +133,7 @@ class SnippetExtractor:
             logger.info("features of %d videos: kept in %s", len(paths), output)
             return folder
         if done:
-            logger.info("%d of %d videos are as they were and not read again", len(paths) - len(videos), len(paths))
+            logger.info("features of %d of %d videos: kept in %s", len(paths) - len(videos), len(paths), output)
         task = SnippetExtraction(
             encoder=encoder,
             reading=SnippetReading(videos=videos, decoder=self.decoding, view=encoder.view, sampling=self._sampling(encoder)),

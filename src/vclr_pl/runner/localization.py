@@ -149,7 +149,7 @@ class Localization:
             loader=self.data.reading_loader,
             covered_seconds=self.data.covered,
             identities=[video.identity for video in self.data.judged],
-            made_of=f"{path} {status.st_size} {status.st_mtime_ns} {self.data.digest()}",
+            made_of=f"{path} {status.st_size} {status.st_mtime_ns} {self._options('localizer')} {self.data.digest(self.data.judged)}",
             trainer=self.reader,
         )
 
@@ -158,10 +158,11 @@ class Localization:
         if not self.reader.is_global_zero:
             return
         scores = self._class_scores()
+        truth = self.data.truth()
         if scores is None:
             logger.info("no class scores of whole videos (a recognizer's logits, or class_scores=FILE): recall without mAP")
         durations = {video.identity: video.duration_seconds for video in self.data.judged}
-        found = self.proposing.figures(truth=self.data.truth(), class_scores=scores, durations_seconds=durations)
+        found = self.proposing.figures(truth=truth, class_scores=scores, durations_seconds=durations)
         record = ResultRecord(
             name=self.config.name,
             metrics=found.metrics,
@@ -169,7 +170,7 @@ class Localization:
             baseline_name="evenly spaced proposals",
             provenance=provenance(self.config),
             timings_seconds={},
-            training={"videos": len(self.data.judged), "judged": len(self.data.truth()), "subset": self.config.subset},
+            training={"videos": len(self.data.judged), "judged": len(truth), "subset": self.config.subset},
         )
         write_record(record, self.folder / RESULTS)
         rich.get_console().print(localization_table(record))
@@ -208,9 +209,14 @@ class Localization:
         return instantiate(self.config.localizer_module)(localizer=localizer)
 
     def _made_of(self) -> str:
-        parts = [OmegaConf.to_container(self.config[name], resolve=True) for name in ("localizer", "localizer_module", "batches")]
-        digest = hashlib.sha256(json.dumps([*parts, self.config.seed], sort_keys=True).encode()).hexdigest()[:16]
-        return json.dumps({"options": digest, "data": self.data.digest()}, indent=2) + "\n"
+        options = self._options("localizer", "localizer_module", "batches", "seed")
+        return json.dumps({"options": options, "data": self.data.digest(self.data.trained)}, indent=2) + "\n"
+
+    def _options(self, *names: str) -> str:
+        """Sixteen hexadecimal digits of these nodes, resolved."""
+        every = OmegaConf.to_container(self.config, resolve=True)
+        assert isinstance(every, dict)
+        return hashlib.sha256(json.dumps([every[name] for name in names], sort_keys=True).encode()).hexdigest()[:16]
 
     def _class_scores(self) -> Any:
         if self.config.class_scores is None or Path(self.config.class_scores).expanduser().is_dir():

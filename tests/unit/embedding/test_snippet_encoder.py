@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tests.unit.embedding.pretrained_file import small_backbone, write_run
+from tests.unit.embedding.written_recognizer import CLASS_NAMES, RESNET18, SHIFT, write_recognizer
 
 from vclr_pl.embedding.snippet_encoder import SnippetProtocol, is_recognizer
 from vclr_pl.types import InputError
@@ -43,3 +44,17 @@ def test_a_recognizer_is_loaded_as_one(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "recognizer.safetensors", metadata={"class_names": json.dumps(["a", "b"])})
     with pytest.raises(InputError, match="recognizer"):
         PROTOCOL.load(str(tmp_path), momentum=False, backbone=None)
+
+
+def test_a_recognizer_that_looks_at_neighbors_is_refused(tmp_path: Path) -> None:
+    write_recognizer(tmp_path, architecture=RESNET18, shift=SHIFT)
+    with pytest.raises(InputError, match=r"describes each snippet by itself.*mixes 4 frames"):
+        PROTOCOL.load(str(tmp_path), momentum=False, backbone=None)
+
+
+def test_what_a_recognizer_does_not_use_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_recognizer(tmp_path)
+    assert getattr(PROTOCOL.load(str(tmp_path), momentum=False, backbone=None), "class_names", ()) == CLASS_NAMES
+    assert caplog.text == ""
+    SnippetProtocol(crop_pixels=48, short_side_pixels=None, mean=None, std=None).load(str(tmp_path), momentum=True, backbone=None)
+    assert "protocol.crop_pixels, momentum: not used" in caplog.text

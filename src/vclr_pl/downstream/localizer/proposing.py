@@ -98,6 +98,9 @@ class Proposing:
             raise InputError(
                 expected="videos with true segments to judge by", got="none", remedy="Take evaluate out of stages, or annotate them."
             )
+        if without := [video for video in truth if class_scores is not None and not class_scores.get(video)]:
+            told = "%d of %d videos have no class scores, so that no detection counts in them, for instance %s"
+            logger.warning(told, len(without), len(truth), ", ".join(without[:5]))
         found = {identity: video.proposals for identity, video in self.proposed().items()}
         even = evenly_spaced({video: durations_seconds[video] for video in truth})
         return LocalizationFigures(

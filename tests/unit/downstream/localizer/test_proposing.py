@@ -89,3 +89,14 @@ def test_figures_stand_beside_evenly_spaced_ones(tmp_path: Path) -> None:
 def test_none_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Run the stage propose first"):
         proposing(tmp_path).proposed()
+
+
+def test_videos_without_class_scores_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(tmp_path)
+    truth = {video: [("jump", 1.0, 2.0)] for video in VIDEOS}
+    scores = {"b": {"jump": 1.0}, "c": {}}
+    proposing(tmp_path).figures(truth=truth, class_scores=scores, durations_seconds=dict.fromkeys(VIDEOS, 30.0))
+    assert "2 of 3 videos have no class scores, so that no detection counts in them, for instance a, c" in caplog.text
+    caplog.clear()
+    proposing(tmp_path).figures(truth=truth, class_scores=None, durations_seconds=dict.fromkeys(VIDEOS, 30.0))
+    assert caplog.text == ""
