@@ -34,11 +34,14 @@ def evaluate(config: DictConfig) -> None:
     gallery, *queries = (folder.table() for folder in folders)
     query = queries[0] if queries else None
     found = Scores()
-    if splits.train.labeled:
+    unlabeled = [
+        name for name, manifest in (("training", splits.train), ("test", splits.test)) if manifest is not None and not manifest.labeled
+    ]
+    if not unlabeled:
         bootstrap = instantiate(config.bootstrap)
         found = score(measures=instantiate(config.evaluation.measures), gallery=gallery, query=query, bootstrap=bootstrap)
     else:
-        logger.info("the data has no labels: retrieval, kNN and linear probe stay away")
+        logger.info("not all %s videos have labels: retrieval, kNN and linear probe stay away", " and ".join(unlabeled))
     page = write_search_page(
         config,
         folder=reading.folder,

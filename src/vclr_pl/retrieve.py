@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.evaluation.near_duplicates import near_duplicates
-from vclr_pl.evaluation.neighbor_search import nearest_neighbors
+from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
 from vclr_pl.report.neighbor_list import write_neighbors, write_pairs
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.runner.reading import Reading, build_reading
@@ -27,6 +27,8 @@ def retrieve(config: DictConfig) -> None:
     gallery = instantiate(config.gallery).train
     queries = None if config.query.root is None or config.duplicates else instantiate(config.query).train
     manifests = {"gallery": gallery, **({} if queries is None else {"query": queries})}
+    if not config.duplicates:
+        require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)
     folders = {role: reading.embed(manifest) for role, manifest in manifests.items()}
     if not reading.speaks:
         return
@@ -47,6 +49,7 @@ def retrieve(config: DictConfig) -> None:
 
 def neighbors(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker | None) -> None:
     gallery, query = tables["gallery"], tables.get("query")
+    require_neighbors(gallery=len(gallery), leave_one_out=query is None, neighbors=config.neighbors)  # some could not be read
     search = instantiate(config.search) or nearest_neighbors
     found = search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=config.neighbors)
     write_neighbors(reading.folder / "neighbors.csv", gallery=gallery, query=gallery if query is None else query, found=found)

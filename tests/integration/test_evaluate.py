@@ -192,6 +192,63 @@ def test_bad_input_is_one_line(places: Path, wrong: str, told: str, capsys: pyte
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("gallery", "more", "told"),
+    [
+        ("one", [], "expected two or more videos"),
+        ("one_readable", [], "expected two or more videos"),
+        ("two", ["neighbors=0"], "expected neighbors of 1 or more"),
+        ("broken", [], "expected readable gallery videos"),
+        ("one", ["query.root={places}/galleries/broken"], "expected readable query videos"),
+    ],
+)
+def test_a_gallery_without_neighbors_is_one_line(
+    places: Path, gallery: str, more: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, readable, broken in (("one", 1, 0), ("one_readable", 1, 1), ("two", 2, 0), ("broken", 0, 2)):
+        for number in range(readable):
+            write_video(places / "galleries" / name / f"{number}.mp4", frames=4)
+        for number in range(broken):
+            write_broken(places / "galleries" / name / f"broken{number}.mp4")
+    arguments = command(places, "none", f"gallery.root={places / 'galleries' / gallery}", *(one.format(places=places) for one in more))
+    assert run(retrieve, config_name="retrieve", arguments=arguments) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert len(error.splitlines()) == 1
+
+
+def test_test_videos_without_labels_leave_a_page_and_a_line(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = places / "half_labeled"
+    for name in ("train/dark/0.mp4", "train/dark/1.mp4", "train/long/2.mp4", "val/3.mp4", "val/4.mp4"):
+        write_video(root / name, frames=4)
+    arguments = command(places, "half_labeled", f"data.root={root}")
+    assert run(evaluate, config_name="evaluate", arguments=arguments) == 0
+    assert "not all test videos have labels: retrieval, kNN and linear probe stay away" in capsys.readouterr().out
+    assert results(places, "half_labeled")["metrics"] == {}
+    page = (places / "runs" / "half_labeled" / "retrieval.html").read_text()
+    assert "2 queries, each with the most similar of 3 gallery videos. Without labels on both sides nothing is judged" in page
+
+
+def test_files_and_classes_whose_names_are_no_text(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = os.fsencode(places / "odd")
+    for split, count in ((b"train", 3), (b"test", 1)):
+        for class_name in (b"caf\xe9", b"tea"):
+            for number in range(count):
+                path = Path(os.fsdecode(b"/".join((root, split, class_name, b"cr\xe8me%d.mp4" % number))))
+                made = write_video(places / "odd_source.mp4", frames=4)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(made.read_bytes())
+    write_broken(Path(os.fsdecode(root + b"/train/caf\xe9/broken\xe9.mp4")))
+    assert run(evaluate, config_name="evaluate", arguments=command(places, "odd", f"data.root={places / 'odd'}")) == 0
+    assert "caf\ufffd" in (places / "runs" / "odd" / "retrieval.html").read_text(encoding="utf-8")
+    assert set(results(places, "odd")["by_class"]["retrieval_r1"]) == {"caf\udce9", "tea"}  # type: ignore[index]
+    arguments = command(places, "odd_near", f"gallery.root={places / 'odd' / 'train'}", "neighbors=2")
+    assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
+    assert "broken\\udce9.mp4" in capsys.readouterr().out
+    with (places / "runs" / "odd_near" / "neighbors.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        assert all(Path(line["neighbor"]).is_file() for line in csv.DictReader(file))
+
+
 def test_real_footage_has_a_feature_or_a_reason(places: Path, real_footage: Path) -> None:
     arguments = command(places, "real", f"data.root={real_footage}", "data.class_folders=false", f"output={places / 'real'}")
     arguments = [part for part in arguments if not part.startswith("decoding")]

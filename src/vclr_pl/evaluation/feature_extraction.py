@@ -53,14 +53,24 @@ def extract_features(
     Raises:
         InputError: an unknown precision.
     """
-    if precision not in AUTOCAST_DTYPE:
-        raise InputError(expected=f"precision to be one of {', '.join(AUTOCAST_DTYPE)}", got=precision, remedy="Set one of these.")
+    refuse_unknown_precision(precision)
     rows = _Rows()
     dtype, kind = AUTOCAST_DTYPE[precision], torch.device(device).type
     with torch.no_grad(), evaluation_mode(encoder), torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
         for batch in batches:
             _add_batch(rows, prepare(batch.to(device)), encoder, path, frames_per_pass)
     return _merge(gather_objects(rows), path, class_names)
+
+
+def refuse_unknown_precision(precision: str) -> None:
+    """For whoever reads features only at the end of a long run.
+
+    Raises:
+        InputError: features cannot be read at this precision.
+    """
+    if precision not in AUTOCAST_DTYPE:
+        known = ", ".join(AUTOCAST_DTYPE)
+        raise InputError(expected=f"precision to be one of {known}", got=str(precision), remedy="Set trainer.precision to one of these.")
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vclr_pl.types import InputError
+
 # Cosines are compared as whole multiples of this: far finer than float32 features tell apart, far coarser than the noise of a
 # float64 product, whose last bits depend on the place in a matrix. Equal features are therefore equally near, wherever they stand.
 COSINE_STEP = 1e-10
@@ -57,6 +59,28 @@ def nearest_neighbors(*, gallery_GF: Tensor, query_QF: Tensor | None, neighbors:
         index=len(gallery_GF) - 1 - torch.remainder(key_QK, len(gallery_GF)),
         similarity=torch.div(key_QK, len(gallery_GF), rounding_mode="floor").double() * COSINE_STEP,
     )
+
+
+def require_neighbors(*, gallery: int, leave_one_out: bool, neighbors: int) -> None:
+    """
+    Args:
+        gallery: its videos.
+        leave_one_out: the gallery's videos ask each other.
+
+    Raises:
+        InputError: a query has no neighbor.
+    """
+    if neighbors < 1:
+        raise InputError(expected="neighbors of 1 or more", got=str(neighbors), remedy="Set for instance neighbors=10.")
+    least = 1 + int(leave_one_out)
+    if gallery < least:
+        raise InputError(
+            expected="two or more videos that can be read, to show the nearest of each"
+            if leave_one_out
+            else "a gallery video that can be read",
+            got=str(gallery),
+            remedy="Give more videos, or queries beside the gallery." if leave_one_out else "Check the files.",
+        )
 
 
 def cosine_keys(*, gallery_GF: Tensor, query_qF: Tensor, own_q: Tensor | None) -> Tensor:

@@ -25,7 +25,7 @@ GALLERY, QUERY = "gallery", "query"
 @dataclass(frozen=True, kw_only=True)
 class PageOptions:
     """neighbors: shown of each query. rows: at most; of more queries as many are taken at equal distances. map_points: at most.
-    maximum_megabytes: of pictures."""
+    maximum_megabytes: of pictures; previews stay away first, then strips."""
 
     neighbors: int
     rows: int

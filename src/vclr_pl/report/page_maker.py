@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vclr_pl.evaluation.near_duplicates import Pairs
-from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors
+from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors, require_neighbors
 from vclr_pl.report.page_content import PageOptions, Place, ShownRows, judgments, page_of, shown_neighbors, shown_pairs
 from vclr_pl.report.retrieval_page import Figure, RetrievalPage, VideoPictures, write_page
 from vclr_pl.types import FeatureTable
@@ -36,7 +36,12 @@ class PageMaker:
     origin: str
 
     def write_search(self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, figures: Sequence[Figure]) -> Path:
-        """The page of a retrieval that is still to be made, by the exact search."""
+        """The page of a retrieval that is still to be made, by the exact search.
+
+        Raises:
+            InputError: fewer videos than a retrieval takes.
+        """
+        require_neighbors(gallery=len(gallery), leave_one_out=query is None, neighbors=self.options.neighbors)
         query_QF = None if query is None else query.features
         found = nearest_neighbors(gallery_GF=gallery.features, query_QF=query_QF, neighbors=self.options.neighbors)
         self.write_neighbors(path, gallery=gallery, query=query, found=found, figures=figures)
@@ -46,7 +51,12 @@ class PageMaker:
     def write_neighbors(
         self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, found: Neighbors, figures: Sequence[Figure] = ()
     ) -> None:
-        """The page of a retrieval."""
+        """The page of a retrieval.
+
+        Raises:
+            InputError: no query has a neighbor.
+        """
+        require_neighbors(gallery=len(gallery), leave_one_out=query is None, neighbors=found.index.shape[1])
         shown = shown_neighbors(found=found, leave_one_out=query is None, options=self.options)
         recall, confusion = judgments(gallery=gallery, query=query, nearest_Q=found.index[:, 0])
         queries = len(found.index)

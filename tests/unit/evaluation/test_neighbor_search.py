@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from vclr_pl.evaluation import neighbor_search
-from vclr_pl.evaluation.neighbor_search import nearest_neighbors
+from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
+from vclr_pl.types import InputError
 
 
 def sorted_by_hand(gallery: Tensor, query: Tensor, neighbors: int, *, leave_one_out: bool = False) -> list[list[int]]:
@@ -103,3 +104,14 @@ def test_random_features_with_ties_equal_a_full_sort_in_float64() -> None:
     cosine = (unit(query.double(), dim=1) @ unit(gallery.double(), dim=1).T).div(1e-10).round()
     expected = torch.sort(cosine, dim=1, descending=True, stable=True).indices[:, :50]
     assert torch.equal(nearest_neighbors(gallery_GF=gallery, query_QF=query, neighbors=50).index, expected)
+
+
+@pytest.mark.parametrize(
+    ("gallery", "leave_one_out", "neighbors", "told"),
+    [(1, True, 3, "two or more videos"), (0, False, 3, "a gallery video"), (9, False, 0, "neighbors of 1"), (9, True, 0, "neighbors of 1")],
+)
+def test_what_finds_no_neighbor_is_refused(gallery: int, leave_one_out: bool, neighbors: int, told: str) -> None:
+    require_neighbors(gallery=2, leave_one_out=True, neighbors=1)
+    require_neighbors(gallery=1, leave_one_out=False, neighbors=1)
+    with pytest.raises(InputError, match=told):
+        require_neighbors(gallery=gallery, leave_one_out=leave_one_out, neighbors=neighbors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
 import torch
 from tests.page.sample_page import DrawnPictures, drawn_pictures
 
@@ -12,7 +13,7 @@ from vclr_pl.evaluation.near_duplicates import near_duplicates
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors
 from vclr_pl.report.page_content import PageOptions
 from vclr_pl.report.page_maker import PageMaker
-from vclr_pl.types import FeatureTable
+from vclr_pl.types import FeatureTable, InputError
 
 ASKED: dict[str, list[int]] = {}
 
@@ -52,3 +53,13 @@ def test_a_page_of_pairs(tmp_path: Path) -> None:
     html = (tmp_path / "page.html").read_text()
     assert "1 pairs among 3 videos have a similarity of 0.9 or more" in html
     assert "Near duplicates" in html
+
+
+@pytest.mark.parametrize("videos", [0, 1])
+def test_a_gallery_without_neighbors_is_refused(tmp_path: Path, videos: int) -> None:
+    gallery = table(torch.eye(4)[:videos], -1, 0)
+    found = nearest_neighbors(gallery_GF=gallery.features, query_QF=None, neighbors=3)
+    with pytest.raises(InputError, match="two or more videos"):
+        maker().write_search(tmp_path / "page.html", gallery=gallery, query=None, figures=())
+    with pytest.raises(InputError, match="expected neighbors of 1"):
+        maker().write_neighbors(tmp_path / "page.html", gallery=table(torch.eye(4), 0, 0), query=None, found=found)
