@@ -12,6 +12,7 @@ import pytorch_lightning as lightning
 from torch import nn
 
 from vclr_pl.callback.feature_reading import Measure, Measured, agree_on_statistics, measure_encoder
+from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +28,14 @@ class EncoderEvaluation(lightning.Callback):
         precision: of the network, as the trainer spells it.
         frames_per_pass: frames that the network sees at once.
         measures: by any name; each takes `gallery` and `query` tables and gives percentages by name.
+
+    Raises:
+        InputError: a precision that the evaluation does not know.
     """
 
     def __init__(self, *, enabled: bool, baseline: bool, precision: str, frames_per_pass: int, measures: Mapping[str, Measure]) -> None:
+        if enabled:
+            refuse_unknown_precision(precision)
         self.enabled, self.wants_baseline = enabled, baseline
         self.precision, self.frames_per_pass, self.measures = precision, frames_per_pass, dict(measures)
         self.initialization: nn.Module | None = None

@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as lightning
 
 from vclr_pl.callback.feature_reading import Measure, agree_on_statistics, measure_encoder
+from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 
 
 class KnnMonitor(lightning.Callback):
@@ -19,6 +20,8 @@ class KnnMonitor(lightning.Callback):
     """
 
     def __init__(self, *, measure: Measure, every_n_epochs: int, precision: str, frames_per_pass: int) -> None:
+        if every_n_epochs > 0:
+            refuse_unknown_precision(precision)
         self.measure, self.every_n_epochs = measure, every_n_epochs
         self.precision, self.frames_per_pass = precision, frames_per_pass
 

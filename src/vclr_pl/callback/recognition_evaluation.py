@@ -9,10 +9,11 @@ from typing import Any
 import pytorch_lightning as lightning
 
 from vclr_pl.callback.feature_reading import read_features
+from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 from vclr_pl.evaluation.query_scores import QueryScores
 from vclr_pl.evaluation.recognition import recognition_scores
 from vclr_pl.op.collective import broadcast_from_first
-from vclr_pl.types import FeatureTable
+from vclr_pl.types import FeatureTable, InputError
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +28,14 @@ class RecognitionEvaluation(lightning.Callback):
         every_n_epochs: logs `val/top1` this often, the last epoch aside; 0 tests at the end alone.
         precision: of the network, as the trainer spells it.
         frames_per_pass: frames that the network sees at once, lowered to whole videos where frames look at their neighbors.
+
+    Raises:
+        InputError: a precision that the test does not know; and at the test, where none of its videos can be read.
     """
 
     def __init__(self, *, enabled: bool, every_n_epochs: int, precision: str, frames_per_pass: int) -> None:
+        if enabled:
+            refuse_unknown_precision(precision)
         self.enabled, self.every_n_epochs = enabled, every_n_epochs
         self.precision, self.frames_per_pass = precision, frames_per_pass
         self.logits: FeatureTable | None = None
@@ -62,13 +68,21 @@ class RecognitionEvaluation(lightning.Callback):
     def _read(self, trainer: Any, module: Any) -> FeatureTable:
         broadcast_from_first(module.recognizer.buffers())  # each rank reads its share, and one table must be of one network
         step = module.recognizer.segments_per_pass
-        return read_features(
+        table = read_features(
             trainer=trainer,
             encoder=module.features,
             split="test",
             precision=self.precision,
             frames_per_pass=max(step, self.frames_per_pass // step * step),
         )
+        if not len(table):
+            first = f", the first {table.broken[0].path} ({table.broken[0].reason})" if table.broken else ""
+            raise InputError(
+                expected="at least one test video that can be read",
+                got=f"none of {len(table.broken)}{first}",
+                remedy="Correct the test list or its videos; resume=RUN_FOLDER tests what is trained.",
+            )
+        return table
 
     def _tell_broken(self, table: FeatureTable) -> None:
         if table.broken:

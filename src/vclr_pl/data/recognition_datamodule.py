@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from torch.utils.data import Dataset
 
 from vclr_pl.data.datamodule import LoaderOptions, Photometry, TrainingBatch, VideoDataModule
@@ -25,7 +26,8 @@ class RecognitionDataModule(VideoDataModule):
         evaluation_view: what the test sees, a `RecognitionView`.
 
     Raises:
-        InputError: a video without a label, fewer than two classes, or a test video of a class that training does not know.
+        InputError: a video without a label, fewer than two classes, a test video of a class without a training video, or a class with
+            one number in training and another in the test.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class RecognitionDataModule(VideoDataModule):
             if manifest is not None:
                 _refuse_unlabeled(manifest, role=role)
         self._class_names = train.class_names or tuple(map(str, range(int(train.labels.max()) + 1)))
-        _refuse_strange_classes(train, test, classes=len(self._class_names))
+        _refuse_strange_classes(train, test, class_names=self._class_names)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -86,11 +88,35 @@ def _refuse_unlabeled(manifest: Manifest, *, role: str) -> None:
         )
 
 
-def _refuse_strange_classes(train: Manifest, test: Manifest | None, *, classes: int) -> None:
-    if classes < 2:
-        raise InputError(expected="videos of at least two classes", got=str(classes), remedy="Give data with more classes.")
-    highest = max(int(manifest.labels.max()) for manifest in (train, test) if manifest is not None)
-    if highest >= classes:
+def _refuse_strange_classes(train: Manifest, test: Manifest | None, *, class_names: tuple[str, ...]) -> None:
+    """Names are compared, not numbers alone: two lists of names are each numbered by themselves."""
+    if len(class_names) < 2:
+        raise InputError(expected="videos of at least two classes", got=str(len(class_names)), remedy="Give data with more classes.")
+    if int(train.labels.max()) >= len(class_names):
+        got = f"{train.labels.max()} for {len(class_names)} class names"
+        raise InputError(expected="a name for every label", got=got, remedy="Correct the list's labels or its class names.")
+    if test is None:
+        return
+    of_test = _name_of(test, class_names=test.class_names if train.class_names and test.class_names else class_names)
+    of_train = _name_of(train, class_names=class_names)
+    strange = sorted(set(of_test.values()).difference(of_train.values()))
+    if strange:
         raise InputError(
-            expected=f"labels below {classes}, the number of training classes", got=str(highest), remedy="Correct the lists' labels."
+            expected=f"test videos of the {len(of_train)} classes that have a training video",
+            got=f"{len(strange)} other(s): {', '.join(strange[:3])}",
+            remedy="Take these videos off the test list, or give training videos of their class.",
         )
+    number_of = {name: number for number, name in of_train.items()}
+    moved = [name for number, name in of_test.items() if number_of[name] != number]
+    if moved:
+        raise InputError(
+            expected="the same number for a class in both lists",
+            got=f"{number_of[moved[0]]} and {next(number for number, name in of_test.items() if name == moved[0])} for {moved[0]}",
+            remedy="Number both alike: Manifest.from_pairs(..., class_names=CLASS_NAMES) for the test as for the training list.",
+        )
+
+
+def _name_of(manifest: Manifest, *, class_names: tuple[str, ...]) -> dict[int, str]:
+    """Of each label that a video has; a label without a name bears its number."""
+    labels = np.unique(manifest.labels).tolist()
+    return {label: class_names[label] if label < len(class_names) else str(label) for label in labels}

@@ -10,6 +10,7 @@ from torch import nn
 
 from vclr_pl.callback.encoder_evaluation import EncoderEvaluation
 from vclr_pl.evaluation.retrieval import Retrieval
+from vclr_pl.types import InputError
 
 
 class Scaled(nn.Module):
@@ -79,3 +80,10 @@ def test_left_out_videos_are_told(caplog):
         run(evaluation(), datamodule=data(broken=(BROKEN,)))
     assert "left out of the evaluation, the first is video_9.mp4" in caplog.text
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("precision", [32, "bf16", "bf16-true"])
+def test_an_unknown_precision_is_told_before_training(precision):
+    with pytest.raises(InputError, match=f"32-true, bf16-mixed, 16-mixed; got {precision}"):
+        EncoderEvaluation(precision=precision, frames_per_pass=8, measures={}, enabled=True, baseline=True)
+    EncoderEvaluation(precision=precision, frames_per_pass=8, measures={}, enabled=False, baseline=True)

@@ -6,6 +6,7 @@ from tests.unit.callback.stage import Logged, trainer
 
 from vclr_pl.callback.knn_monitor import KnnMonitor
 from vclr_pl.evaluation.nearest_neighbor import NearestNeighbor
+from vclr_pl.types import InputError
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,9 @@ def test_it_reads_every_n_epochs_where_there_are_labels(changes, is_read):
     module = Logged()
     monitor.on_train_epoch_end(trainer(**({"max_epochs": 9, "datamodule": data()} | changes)), module)
     assert module.values == ({"val/knn_top1": 100.0} if is_read else {})
+
+
+def test_an_unknown_precision_is_told_before_training():
+    with pytest.raises(InputError, match="got bf16-true"):
+        KnnMonitor(measure=NearestNeighbor(neighbors=2, temperature=0.1), every_n_epochs=2, precision="bf16-true", frames_per_pass=4)
+    KnnMonitor(measure=NearestNeighbor(neighbors=2, temperature=0.1), every_n_epochs=0, precision="bf16-true", frames_per_pass=4)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
-from tests.unit.callback.labeled_data import BROKEN
+from tests.unit.callback.labeled_data import BROKEN, videos
 from tests.unit.callback.recognizer_stage import module, stage
 
 from vclr_pl.backbone.tsm_resnet import ResidualShift
 from vclr_pl.callback.recognition_evaluation import RecognitionEvaluation
+from vclr_pl.types import InputError
 
 
 def evaluation(**changes):
@@ -69,3 +71,17 @@ def test_between_epochs_where_asked(monkeypatch):
     assert not logged
     evaluation(every_n_epochs=2).on_train_epoch_end(stage(current_epoch=1, max_epochs=4), recognizer)
     assert logged == {"val/top1": 100.0, "val/mean_class": 100.0}
+
+
+@pytest.mark.parametrize("precision", [32, "bf16", "bf16-true"])
+def test_an_unknown_precision_is_told_before_training(precision):
+    with pytest.raises(InputError, match=f"32-true, bf16-mixed, 16-mixed; got {precision}"):
+        evaluation(precision=precision)
+    assert not evaluation(precision=precision, enabled=False).enabled
+
+
+def test_a_test_list_without_a_readable_video_is_told():
+    place = stage()
+    place.datamodule.evaluation_dataloader = lambda split: [replace(batch, valid=torch.zeros_like(batch.valid)) for batch in videos(split)]
+    with pytest.raises(InputError, match=r"got none of 6, the first video_0\.mp4 .*resume=RUN_FOLDER tests what is trained"):
+        evaluation().on_train_end(place, module())

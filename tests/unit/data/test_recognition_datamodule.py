@@ -137,10 +137,27 @@ def test_classes_have_names(splits):
         ([("a.mp4", None), ("b.mp4", 1)], None, "a label for every training video; got 1 of 2 without one"),
         ([("a.mp4", 0), ("b.mp4", 1)], [("c.mp4", None)], "a label for every test video; got 1 of 1"),
         ([("a.mp4", 0), ("b.mp4", 0)], None, "at least two classes; got 1"),
-        ([("a.mp4", 0), ("b.mp4", 1)], [("c.mp4", 2)], "labels below 2, the number of training classes; got 2"),
+        ([("a.mp4", 0), ("b.mp4", 1)], [("c.mp4", 2)], r"the 2 classes that have a training video; got 1 other\(s\): 2"),
+        ([("a.mp4", 0), ("b.mp4", 2)], [("c.mp4", 1)], r"got 1 other\(s\): 1"),
+        ([("a.mp4", "run"), ("b.mp4", "sit")], [("c.mp4", "sit")], r"got 1 and 0 for sit\. Number both alike"),
+        ([("a.mp4", "run"), ("b.mp4", "sit")], [("c.mp4", "fly")], r"got 1 other\(s\): fly"),
     ],
 )
 def test_labels_that_do_not_do_are_told(train, test, told):
     splits = VideoSplits(train=Manifest.from_pairs(train), test=None if test is None else Manifest.from_pairs(test))
     with pytest.raises(InputError, match=told):
         datamodule(splits)
+
+
+def test_classes_are_compared_by_name():
+    """A class that only the test list has is refused, though both lists know its name; one that the test lacks is not."""
+    names = ("run", "sit", "walk")
+    train, test = ([("a.mp4", "run"), ("b.mp4", "walk")], [("c.mp4", "walk")])
+    lists = [Manifest.from_pairs(pairs, class_names=names) for pairs in (train, test, [("d.mp4", "sit")])]
+    assert datamodule(VideoSplits(train=lists[0], test=lists[1])).class_names == names
+    with pytest.raises(InputError, match=r"got 1 other\(s\): sit"):
+        datamodule(VideoSplits(train=lists[0], test=lists[2]))
+    numbered = Manifest.from_pairs([("c.mp4", 2)])
+    assert datamodule(VideoSplits(train=lists[0], test=numbered)).manifest("test").labels.tolist() == [2]
+    with pytest.raises(InputError, match="a name for every label; got 3 for 3 class names"):
+        datamodule(VideoSplits(train=Manifest.from_pairs([("a.mp4", 3)], class_names=names)))

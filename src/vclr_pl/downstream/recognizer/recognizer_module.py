@@ -18,7 +18,7 @@ from vclr_pl.encoder.runtime import EncoderRuntime
 from vclr_pl.evaluation.accuracy import within_top
 from vclr_pl.op.precision import at_least_float32
 from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.parameter_group import ParameterGroup, ParameterGroups
+from vclr_pl.optim.parameter_group import ParameterGroup, ParameterGroups, UniformGroups
 from vclr_pl.optim.step_decay import StepDecay
 from vclr_pl.optim.training_length import TrainingLength, training_length
 from vclr_pl.optim.warmup_cosine import FollowedRate
@@ -30,7 +30,7 @@ class RecognizerModule(lightning.LightningModule):
 
     Args:
         recognizer: the network.
-        parameter_groups: which of its parameters learn how.
+        parameter_groups: which of its parameters learn how; the last layer alone, over a frozen backbone, is one group.
         optimizer, schedule: learning rate, its scaling and its course.
         runtime: memory layout and compilation.
         linear_lr_factor: on the learning rate where the backbone is frozen: the last layer alone bears, and needs, a larger one.
@@ -128,7 +128,8 @@ class RecognizerModule(lightning.LightningModule):
 
     def groups(self) -> list[ParameterGroup]:
         """What is trained, and how."""
-        return self.parameter_groups.of(self.recognizer, head=self.recognizer.head)
+        groups = self.parameter_groups if self.recognizer.trains_backbone else UniformGroups()
+        return groups.of(self.recognizer, head=self.recognizer.head)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer.build_groups(groups=self.groups(), global_batch_size=self.length.global_batch_size)

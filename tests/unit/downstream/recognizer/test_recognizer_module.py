@@ -87,7 +87,9 @@ def test_linear_has_its_own_rate_and_two_parameters():
     made = module(mode="linear", groups=ShiftedNetworkGroups(head_weight_factor=5, head_bias_factor=10, bias_factor=2))
     optimizer = made.configure_optimizers()["optimizer"]
     assert made.scaled_lr == pytest.approx(0.05)
-    assert [(len(group["params"]), group["lr"]) for group in optimizer.param_groups] == [(1, pytest.approx(0.25)), (1, pytest.approx(0.5))]
+    assert [(len(group["params"]), group["lr"]) for group in optimizer.param_groups] == [(2, pytest.approx(0.05))]
+    full = module(groups=made.parameter_groups).configure_optimizers()["optimizer"]
+    assert [group["lr"] for group in full.param_groups] == [pytest.approx(rate) for rate in (0.01, 0.01, 0.05, 0.1)]
 
 
 def test_features_are_logits_of_single_frames():
