@@ -131,7 +131,8 @@ def collate_video_frames(samples: list[EvaluationSample]) -> VideoFrames:
     readable = [sample.frames for sample in samples if sample.frames is not None]
     longest = max((len(frames) for frames in readable), default=1)
     shape = readable[0].shape[1:] if readable else torch.Size((3, 1, 1))
-    padded = torch.zeros(len(samples), longest, *shape, dtype=torch.uint8)
+    # channels last underneath, as the decoder gives them and as networks want them: no pass over the frames turns them around
+    padded = torch.zeros(len(samples), longest, *shape[1:], shape[0], dtype=torch.uint8).movedim(-1, 2)
     valid = torch.zeros(len(samples), longest, dtype=torch.bool)
     for row, sample in enumerate(samples):
         if sample.frames is not None:

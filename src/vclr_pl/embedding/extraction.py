@@ -58,7 +58,7 @@ class FeatureExtraction(lightning.LightningModule):
         counts = batch.valid.sum(dim=1).tolist()
         index_of = batch.video_index.tolist()
         readable = [row for row, count in enumerate(counts) if count]
-        features = torch.stack([self._feature(batch.frames[row][batch.valid[row]]) for row in readable]).cpu() if readable else None
+        features = torch.stack([self._feature(batch.frames[row, : counts[row]]) for row in readable]).cpu() if readable else None
         reason = {video.path: video for video in batch.broken}
         broken = [self._broken(index_of[row], reason) for row, count in enumerate(counts) if not count]
         self.journal.write(
@@ -182,7 +182,7 @@ def _tell_of_kept(folder: FeatureFolder) -> None:
     logger.info("features of %d videos: kept in %s", len(folder.manifest), folder.path)
     broken = folder.broken_count()
     if broken:
-        logger.warning("%d of them could not be read at the time; to try these again, remove the folder", broken)
+        logger.warning("%d of them are broken; to try these again, remove the folder", broken)
 
 
 def list_digest(manifest: Manifest) -> str:

@@ -121,3 +121,13 @@ def test_evaluation_pads_to_the_longest_and_broken_videos_are_all_padding():
     alone = collate_video_frames(samples[1:2])
     assert alone.frames.shape == (1, 1, 3, 1, 1)
     assert not alone.valid.any()
+
+
+def test_frames_for_evaluation_lie_channels_last(tmp_path):
+    path = write_video(tmp_path / "video.mp4", frames=4)
+    with PyavDecoder(threads=1, short_side_pixels=None).open(path) as reader:
+        frames = reader.frames([0, 1, 3])
+    batch = collate_video_frames([EvaluationSample(frames=frames, label=0, video_index=0)])
+    assert batch.frames[0].is_contiguous(memory_format=torch.channels_last)
+    clips = frames.expand(2, 3, 3, 48, 64).transpose(1, 2)
+    assert torch.equal(collate_video_frames([EvaluationSample(frames=clips, label=0, video_index=0)]).frames[0], clips)

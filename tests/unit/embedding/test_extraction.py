@@ -109,7 +109,7 @@ def test_of_kept_features_it_says_how_to_try_broken_videos_again(
         embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=ReadsNothing())
     assert [record.getMessage() for record in caplog.records if record.name.startswith("vclr_pl")] == [
         f"features of 7 videos: kept in {folder.path}",
-        "1 of them could not be read at the time; to try these again, remove the folder",
+        "1 of them are broken; to try these again, remove the folder",
     ]
 
 

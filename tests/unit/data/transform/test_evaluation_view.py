@@ -52,3 +52,19 @@ def test_normalize_is_torchvisions_for_any_leading_dimensions():
     frames = torch.randint(0, 256, (2, 5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     expected = functional.normalize(frames.float() / 255, MEAN, STD)
     torch.testing.assert_close(view().normalize(frames), expected)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_normalized_frames_are_what_convolutions_take(channels_last):
+    frames = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    given = frames.contiguous(memory_format=torch.channels_last) if channels_last else frames
+    normalized = view().normalize(given)
+    assert normalized.is_contiguous(memory_format=torch.channels_last)
+    expected = ((frames.double() / 255 - torch.tensor(MEAN).double()[:, None, None]) / torch.tensor(STD).double()[:, None, None]).float()
+    torch.testing.assert_close(normalized, expected, atol=1e-6, rtol=0)
+
+
+def test_normalizing_leaves_the_frames_as_they_were():
+    frames = torch.full((2, 3, 8, 8), 7.0).contiguous(memory_format=torch.channels_last)
+    view().normalize(frames)
+    assert bool((frames == 7).all())
