@@ -1,6 +1,7 @@
 """Networks of frames that look at their neighbors in time: the shift before the first convolution of every residual block.
 
 TSM, Lin et al. 2019, section 4.1 ("residual shift"): the shortcut keeps the frame as it is. It costs no parameters and renames none.
+Where `layer3` has 23 blocks or more (ResNet-101), of every second block of a stage alone, as the published code (mmaction2's `n_round`).
 
 Legend: N frames, C channels, H W pixels.
 """
@@ -12,6 +13,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vclr_pl.op.temporal_shift import temporal_shift
 from vclr_pl.types import InputError
+
+DEEP = 23  # blocks of layer3
 
 
 class ShiftedConvolution(nn.Conv2d):
@@ -60,7 +63,7 @@ class ResidualShift:
         self.segments, self.divisor = segments, divisor
 
     def apply(self, backbone: nn.Module) -> None:
-        """Replace `conv1` of every residual block of a 2D network in place; parameters and their names stay.
+        """Replace `conv1` of the residual blocks of a 2D network in place; parameters and their names stay.
 
         Raises:
             InputError: for a network of clips, or one without residual blocks.
@@ -72,7 +75,15 @@ class ResidualShift:
                 got=type(backbone).__name__,
                 remedy="Choose recognizer=tsn, or a backbone such as resnet50.",
             )
-        for block in blocks:
-            if isinstance(block.conv1, ShiftedConvolution):
-                raise InputError(expected="a network without a temporal shift", got="one that has it", remedy="Shift it once.")
+        if any(isinstance(block.conv1, ShiftedConvolution) for block in blocks):
+            raise InputError(expected="a network without a temporal shift", got="one that has it", remedy="Shift it once.")
+        for block in _chosen(backbone):
             block.conv1 = ShiftedConvolution(block.conv1, segments=self.segments, divisor=self.divisor)
+
+
+def _chosen(backbone: nn.Module) -> list[BasicBlock | Bottleneck]:
+    """The blocks that are shifted: of each stage all, or in a deep network the first, the third and so on."""
+    stages = [[block for block in part.children() if isinstance(block, BasicBlock | Bottleneck)] for part in backbone.modules()]
+    third = getattr(backbone, "layer3", None)
+    every = 2 if third is not None and len(list(third.children())) >= DEEP else 1
+    return [block for stage in stages for block in stage[::every]]

@@ -1,5 +1,5 @@
-"""What a path holds: a run, a checkpoint or an exported backbone of ours, a published VCLR or MoCo v2 file, weights of torchvision, timm
-or mmaction2."""
+"""What a path holds: a run, a checkpoint, an exported backbone or a recognizer of ours, a published VCLR or MoCo v2 file, weights of
+torchvision, timm or mmaction2."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from vclr_pl.weight.vclr_release import PREFIXES as RELEASE_HEADS
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 EXPORT = "backbone.safetensors"
+RECOGNIZER = "recognizer.safetensors"
+SHIFTED = ", trained with a temporal shift, which single frames do not have"
 WRAPPER = "module."
 REMEDY = "Give a run folder, a checkpoint, backbone.safetensors, a published .pth, or `random`."
 
@@ -56,6 +58,9 @@ def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
         return found
     content = read_safely(str(file), allowed=[Namespace])
     state = _state(content)
+    if any(name.startswith("recognizer.backbone.") for name in state):
+        remedy = f"Give the run folder, once its training is over, or {RECOGNIZER}."
+        raise InputError(expected="an encoder", got=f"{file}, a checkpoint of fine-tuning", remedy=remedy)
     if any(name.startswith("encoder.backbone.") for name in state):
         return _of_own_checkpoint(state, file, momentum=momentum)
     return _of_published_file(state, file, momentum=momentum)
@@ -63,7 +68,7 @@ def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
 
 def _file_of(path: Path) -> Path:
     if path.is_dir():
-        found = next((path / name for name in (CHECKPOINT, EXPORT, CHECKPOINT.name) if (path / name).is_file()), None)
+        found = next((path / name for name in (RECOGNIZER, CHECKPOINT, EXPORT, CHECKPOINT.name) if (path / name).is_file()), None)
         if found is None:
             raise InputError(expected=f"a run folder with {CHECKPOINT} or {EXPORT}", got=str(path), remedy=REMEDY)
         return found
@@ -114,9 +119,8 @@ def _of_published_file(state: Mapping[str, Tensor], file: Path, *, momentum: boo
 
 def _of_mmaction(state: Mapping[str, Tensor], file: Path) -> EncoderFile:
     head = {CLASS_HEAD + name: tensor for name, tensor in _below(state, THEIR_HEAD).items()}
-    shift = ", trained with a temporal shift, which single frames do not have" if is_shifted(state) else ""
     return EncoderFile(
-        origin=f"mmaction2 recognizer {file}{shift}",
+        origin=f"mmaction2 recognizer {file}{SHIFTED if is_shifted(state) else ''}",
         backbone={torchvision_name(name): tensor for name, tensor in _below(state, THEIR_BACKBONE).items()},
         unused=tuple(name for name in state if not name.startswith(THEIR_BACKBONE)),
         classifier=head,
@@ -162,6 +166,8 @@ def _read_export(file: Path) -> EncoderFile:
             described = _described(opened.metadata() or {})
     except (SafetensorError, ValueError) as error:
         raise InputError(expected=f"safetensors in {file}", got=str(error), remedy=REMEDY) from error
+    if "class_names" in described:
+        return _of_recognizer(tensors, described, file)
     view = {"crop_pixels": described.get("size_pixels"), "mean": described.get("mean"), "std": described.get("std")}
     return EncoderFile(
         origin=f"exported backbone {file}",
@@ -171,6 +177,18 @@ def _read_export(file: Path) -> EncoderFile:
         view={name: value for name, value in view.items() if value is not None},
         clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
         classifier=_classifier(tensors),
+    )
+
+
+def _of_recognizer(tensors: Mapping[str, Tensor], described: Mapping[str, Any], file: Path) -> EncoderFile:
+    return EncoderFile(
+        origin=f"backbone of the recognizer {file}{SHIFTED if described.get('shift') else ''}",
+        backbone=_below(tensors, "backbone."),
+        unused=tuple(name for name in tensors if not name.startswith("backbone.")),
+        architecture=described.get("architecture"),
+        view={name: described[name] for name in ("crop_pixels", "short_side_pixels", "mean", "std") if name in described},
+        clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
+        classifier={CLASS_HEAD + name: tensor for name, tensor in _below(tensors, "head.").items()},
     )
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from vclr_pl.embedding.encoder_file import read_encoder_file
 from vclr_pl.embedding.recognizer_file import EXPORT, FrozenRecognizer, load_recognizer
 from vclr_pl.weight.key_map import BACKBONE, CLASS_HEAD
-from vclr_pl.weight.mmaction import DEEP
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +56,5 @@ def _weights_of(recognizer: FrozenRecognizer) -> dict[str, Tensor]:
     if recognizer.segments_per_pass > 1:
         logger.info("a temporal shift over %d segments, which mmaction2_tsm and onnx keep", recognizer.segments_per_pass)
     state = recognizer.backbone.state_dict()
-    if recognizer.segments_per_pass > 1 and f"{OWN_BACKBONE}layer3.{DEEP - 1}.conv1.weight" in state:
-        logger.warning("mmaction2 shifts every second block of so deep a network, this one all: logits will differ there")
     backbone = {BACKBONE + name.removeprefix(OWN_BACKBONE): tensor for name, tensor in state.items() if name.startswith(OWN_BACKBONE)}
     return backbone | {CLASS_HEAD + name.removeprefix(OWN_HEAD): tensor for name, tensor in state.items() if name.startswith(OWN_HEAD)}

@@ -16,10 +16,11 @@ from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.backbone.tsm_resnet import ResidualShift
 from vclr_pl.data.transform.recognition_view import RecognitionView
 from vclr_pl.embedding.architecture import build_backbone
+from vclr_pl.embedding.encoder_file import RECOGNIZER
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.types import InputError
 
-EXPORT = "recognizer.safetensors"
+EXPORT = RECOGNIZER
 REMEDY = f"Give the run folder of a fine-tuning run, or its {EXPORT}."
 
 

@@ -52,6 +52,17 @@ def test_every_block_is_shifted_at_no_cost(make, blocks):
     assert not torch.allclose(found, unshifted)
 
 
+def test_of_a_deep_network_every_second_block_is_shifted():
+    """ResNet-101 has stages of 3, 4, 23 and 3 blocks; by their names, as mmaction2 counts them."""
+    with torch.device("meta"):
+        network = resnet(name="resnet101")
+    SHIFT.apply(network)
+    found = {name for name, layer in network.named_modules() if isinstance(layer, ShiftedConvolution)}
+    assert found == {
+        f"layer{stage}.{block}.conv1" for stage, blocks in ((1, 3), (2, 4), (3, 23), (4, 3)) for block in range(blocks) if block % 2 == 0
+    }
+
+
 def test_the_shifted_resnet50_has_as_many_parameters():
     network = resnet(name="resnet50")
     before = sum(parameter.numel() for parameter in network.parameters())

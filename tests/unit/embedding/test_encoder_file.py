@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tests.unit.embedding.pretrained_file import ARCHITECTURE, VIEW, small_backbone, write_resnet18, write_run
+from tests.unit.embedding.written_recognizer import SHIFT, SMALL, write_recognizer
 
 from vclr_pl.backbone.resnet2d import resnet
 from vclr_pl.embedding.encoder_file import read_encoder_file
@@ -101,3 +102,24 @@ def test_safetensors_of_timm(tmp_path: Path) -> None:
     found = read_encoder_file(str(tmp_path / "x.safetensors"), momentum=False)
     assert found.backbone.keys() == network.state_dict().keys()
     assert (found.unused, found.architecture, found.view) == (("fc.weight",), None, {})
+
+
+@pytest.mark.parametrize("shift", [None, SHIFT])
+def test_the_backbone_of_a_fine_tuned_run(tmp_path: Path, shift: dict[str, int] | None) -> None:
+    """The folder, in which the checkpoint of fine-tuning lies too, and the file."""
+    network = write_recognizer(tmp_path / "run", shift=shift)
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    checkpoint.parent.mkdir()
+    torch.save({"state_dict": {f"recognizer.{name}": value for name, value in network.state_dict().items()}}, checkpoint)
+    for path in (tmp_path / "run", tmp_path / "run" / "recognizer.safetensors"):
+        found = read_encoder_file(str(path), momentum=False)
+        expected = network.backbone.state_dict()
+        assert set(found.backbone) == set(expected)
+        assert all(torch.equal(found.backbone[name], value) for name, value in expected.items())
+        assert torch.equal(found.classifier["fc.weight"], network.head.weight)
+        assert found.architecture == SMALL
+        assert found.view == {"crop_pixels": 32, "short_side_pixels": 40, "mean": [0.5] * 3, "std": [0.25] * 3}
+        assert found.clip == {"frames_per_clip": 1, "frame_stride": 1}
+        assert ("temporal shift" in found.origin) == (shift is not None)
+    with pytest.raises(InputError, match=r"a checkpoint of fine-tuning\. Give the run folder, once its training is over"):
+        read_encoder_file(str(checkpoint), momentum=False)
