@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +168,9 @@ def test_the_demo_renders_what_it_needs(places: Path) -> None:
         (["batches.batch_size=0"], "batches.batch_size of at least 1"),
         (["extractor.snippet_frames=0"], "extractor.snippet_frames"),
         (["localizer.hiden_1d=8"], "localizer.hidden_1d"),
+        (["trainer.precision=bf16-true"], "trainer.precision of 32-true, bf16-mixed"),
+        (["localizer_module.optimizer.lr=1e30", "localizer_module.optimizer.weight_decay=1e30"], "expected a finite loss"),
+        (["loader.videos_per_batch=2"], "loader.videos_per_batch"),
     ],
 )
 def test_mistakes_end_in_one_line(places: Path, capsys: pytest.CaptureFixture[str], more: list[str], told: str) -> None:
@@ -189,6 +195,54 @@ def test_a_folder_of_something_else_is_refused(
 ) -> None:
     assert start(places, "whole", *more) == 2
     assert told in capsys.readouterr().err
+
+
+def test_training_is_kept_when_other_videos_come(places: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One more video to judge, and another subset, are nothing that training sees; proposals are made anew."""
+    assert start(places, "grows", "stages=[features,resample,train,propose]") == 0
+    database = json.loads((places / "videos.json").read_text())["database"]
+    write_video(places / "videos" / "four.mp4", frames=32)
+    database |= {"four": entry("validation", SECONDS, annotations=[{"label": "run", "segment": [0.1, 0.9]}])}
+    more = f"untrimmed.annotations={write_annotations(tmp_path / 'more.json', database)}"
+    capsys.readouterr()
+    assert start(places, "grows", "stages=[features,resample,train,propose]", more) == 0
+    assert "trained for 2 epochs: kept" in capsys.readouterr().out
+    found = json.loads((places / "runs" / "grows" / "proposals" / "proposals.json").read_text())["results"]
+    assert list(found) == ["three", "four"]
+    assert start(places, "grows", "stages=[propose]", more) == 0
+    assert "(2 kept)" in capsys.readouterr().out
+    borrowed = f"checkpoint={whole / 'checkpoints' / 'last.ckpt'}"
+    assert start(places, "grows", "stages=[propose]", more, borrowed) == 0
+    assert start(places, "grows", "stages=[propose]", more, borrowed, "localizer.boundary_ratio=0.25") == 0
+    assert "kept" not in capsys.readouterr().out
+
+
+def in_two_processes(places: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """As torchrun starts them: both at once."""
+    given = [part for part in command(places, name, *more) if part != "trainer=cpu"]
+    environment = {**os.environ, "HYDRA_FULL_ERROR": "0", "OMP_NUM_THREADS": "1"}
+    whole_command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    whole_command += ["-m", "vclr_pl.localize", "trainer=ddp_cpu", *given]
+    return subprocess.run(whole_command, cwd=places, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_two_processes_wait_for_the_firsts_files(places: Path, tmp_path: Path) -> None:
+    """Features of one's own are resampled by one process, before the other trains on them."""
+    write_features(tmp_path / "mine", {"one": 20, "two": 7, "three": 9}, dimension=5)
+    more = [f"snippets={tmp_path / 'mine'}", "resampling.allow_missing=true", "untrimmed.root=null", "encoder=null", "page=null"]
+    done = in_two_processes(places, "two", *more)
+    assert done.returncode == 0, done.stderr
+    assert "2 processes: 4 videos a step in all, 2 in each; the learning rate is as given" in done.stdout
+    lines = (places / "runs" / "two" / "metrics.csv").read_text()
+    assert "data_wait" not in lines
+    again = in_two_processes(places, "two", *more, "stages=[propose,evaluate]", "proposing.maker.maximum_proposals=5")
+    assert again.returncode == 0, again.stderr
+    (found,) = json.loads((places / "runs" / "two" / "proposals" / "proposals.json").read_text())["results"].values()
+    assert len(found) == 5
+    wrong = in_two_processes(places, "wrong", "snippets=absent", "untrimmed.root=null", "stages=[resample]")
+    assert wrong.returncode != 0
+    assert "features of snippets in" in wrong.stderr
+    assert "Gloo" not in wrong.stderr
 
 
 def test_missing_features_name_the_video(places: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

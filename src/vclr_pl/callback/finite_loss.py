@@ -40,5 +40,5 @@ def refuse_broken_loss(trainer: Any, values: Mapping[str, float]) -> None:
         raise InputError(
             expected="a finite loss",
             got=f"{', '.join(f'{name}={values[name]}' for name in broken) or 'another rank with none'} at step {trainer.global_step}",
-            remedy="Lower optimizer.lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true; debug=anomaly names the cause.",
+            remedy="Lower the lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true; trainer.detect_anomaly=true names it.",
         )

@@ -11,7 +11,8 @@ import pytorch_lightning as lightning
 class Throughput(lightning.Callback):
     """Logs `train/videos_per_second` over all ranks and `train/data_wait_percent` of this one, over the last n steps.
 
-    The wait is what the loader's `waiting_seconds` counts: time in which the next batch was asked for and not there yet.
+    The wait is what the loader's `waiting_seconds` counts: time in which the next batch was asked for and not there yet. Of a loader
+    that does not count it, none is logged.
 
     The time between two epochs, in which monitors read and checkpoints are written, does not count.
 
@@ -40,13 +41,10 @@ class Throughput(lightning.Callback):
             return
         elapsed = time.perf_counter() - self._started
         waited = _waited(trainer)
-        pl_module.log_dict(
-            {
-                "train/videos_per_second": self._videos / elapsed,
-                "train/data_wait_percent": min(100.0, 100.0 * (waited - self._waited_before) / elapsed),
-            },
-            batch_size=len(batch),
-        )
+        found = {"train/videos_per_second": self._videos / elapsed}
+        if hasattr(trainer.train_dataloader, "waiting_seconds"):
+            found["train/data_wait_percent"] = min(100.0, 100.0 * (waited - self._waited_before) / elapsed)
+        pl_module.log_dict(found, batch_size=len(batch))
         self._restart(waited=waited)
 
     def _restart(self, *, waited: float) -> None:

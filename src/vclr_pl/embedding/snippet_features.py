@@ -28,7 +28,7 @@ from vclr_pl.data.snippet_reading import SnippetPart, SnippetReading, SnippetSam
 from vclr_pl.embedding.extraction import decoded_short_side
 from vclr_pl.embedding.feature_folder import write_whole
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
-from vclr_pl.embedding.video_reading import ReadingOptions
+from vclr_pl.embedding.video_reading import ReadingWorkers
 from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ OK = "ok"
 class SnippetExtraction(lightning.LightningModule):
     """A prediction loop: each part of a video to features; the video's file and journal line follow its last part."""
 
-    def __init__(self, *, encoder: FrozenEncoder, reading: SnippetReading, options: ReadingOptions, folder: Path) -> None:
+    def __init__(self, *, encoder: FrozenEncoder, reading: SnippetReading, options: ReadingWorkers, folder: Path) -> None:
         super().__init__()
         self.encoder, self.reading, self.options, self.folder = encoder, reading, options, folder
         self.identities: Mapping[int, str] = {}
@@ -99,13 +99,13 @@ class SnippetExtractor:
 
     Args:
         decoding: reads the videos.
-        loader: how many workers read; `videos_per_batch` does not matter here.
+        loader: how many workers read.
         snippet_frames: one snippet for each so many frames (published: 16), of which the network sees the center.
         snippets_per_part: decoded at once, and seen by the network at once.
     """
 
     decoding: VideoDecoder
-    loader: ReadingOptions
+    loader: ReadingWorkers
     snippet_frames: int
     snippets_per_part: int
 

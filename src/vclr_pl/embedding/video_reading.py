@@ -20,28 +20,39 @@ MOST_WORKERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadingOptions:
-    """How videos are read; changes the speed, not the features.
+class ReadingWorkers:
+    """Who reads; changes the speed, not the features.
 
-    videos_per_batch: read by one worker in one go. workers: processes for each device, 0 for none, None for the cores at hand shared
-    among the devices. prefetch_batches: ready in advance, for each worker.
+    workers: processes for each device, 0 for none, None for the cores at hand shared among the devices. prefetch_batches: ready in
+    advance, for each worker.
     """
 
-    videos_per_batch: int
     workers: int | None
     prefetch_batches: int
 
     def __post_init__(self) -> None:
-        for name, least in (("videos_per_batch", 1), ("workers", 0), ("prefetch_batches", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(
-                    expected=f"loader.{name} of at least {least}", got=str(value), remedy=f"Set loader.{name}={least} or more."
-                )
+        self.refuse_less("workers", 0)
+        self.refuse_less("prefetch_batches", 1)
+
+    def refuse_less(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if value is not None and value < least:
+            raise InputError(expected=f"loader.{name} of at least {least}", got=str(value), remedy=f"Set loader.{name}={least} or more.")
 
     def worker_count(self, *, ranks: int, batches: int) -> int:
         wanted = min(MOST_WORKERS, len(os.sched_getaffinity(0)) // ranks) if self.workers is None else self.workers
         return min(wanted, batches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions(ReadingWorkers):
+    """How videos are read in batches. videos_per_batch: read by one worker in one go."""
+
+    videos_per_batch: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.refuse_less("videos_per_batch", 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,17 +23,23 @@ from vclr_pl.report.result_record import ResultRecord, read_record, write_record
 from vclr_pl.runner.build import trainer_of, write_config
 from vclr_pl.runner.machine import refuse_absent_gpu
 from vclr_pl.runner.provenance import provenance
-from vclr_pl.runner.resume import LAST_CHECKPOINT, refuse_foreign_checkpoint
+from vclr_pl.runner.resume import LAST_CHECKPOINT, Remedies, refuse_foreign_checkpoint
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
 
 STAGES = ("features", "resample", "train", "propose", "evaluate", "page")
+ALONE = ("resample", "evaluate", "page")  # what the first process does while the others wait
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 FEATURES = "features"
 RESULTS = "results.json"
 MADE_OF = "localizer.json"
 FEW_STEPS = 100
+REMEDIES = Remedies(
+    another_network="Give the localizer, the positions and the features that it was trained with, or choose another name=...",
+    weights_alone="Set checkpoint=FILE stages=[resample,propose,evaluate,page] for proposals of these weights.",
+)
 
 
 @dataclass
@@ -47,16 +53,18 @@ class Localization:
         """The chosen stages, in their order.
 
         Raises:
-            InputError: an unknown stage, or whatever a stage finds wrong.
+            InputError: an unknown stage, a precision that the localizer has not, or whatever a stage finds wrong.
         """
         stages = chosen_stages(list(self.config.stages))
         refuse_absent_gpu(accelerator=self.config.trainer.accelerator)
         lightning.seed_everything(self.config.seed, workers=True, verbose=False)
+        self._refuse_precision()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._gather()
         for stage in stages:
             started = time.perf_counter()
             logger.info("stage %s", stage)
-            getattr(self, stage)()
+            self._alone(stage) if stage in ALONE else getattr(self, stage)()
             self.reader.strategy.barrier()
             self.seconds[stage] = round(time.perf_counter() - started, 2)
         if self.reader.is_global_zero:
@@ -99,10 +107,9 @@ class Localization:
 
     def resample(self) -> None:
         """Stage 2: features at equal positions."""
-        if self.reader.is_global_zero:
-            known = self.data.identities
-            extracted = [identity for identity in known if self.data.folder.file(identity) is not None]
-            self.data.resample(known if self.config.snippets is not None else extracted or known)
+        known = self.data.identities
+        extracted = [identity for identity in known if self.data.folder.file(identity) is not None]
+        self.data.resample(known if self.config.snippets is not None else extracted or known)
 
     def train(self) -> None:
         """Stage 3: the network; goes on from its last whole epoch, and is kept when it has had them all."""
@@ -118,7 +125,7 @@ class Localization:
                     got="one of others",
                     remedy=f"Choose another name=..., or remove {checkpoint.parent}.",
                 )
-            refuse_foreign_checkpoint(checkpoint, state=module.state_dict(), epochs=None)
+            refuse_foreign_checkpoint(checkpoint, state=module.state_dict(), epochs=None, remedies=REMEDIES)
             epochs = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
             if 0 < (self.config.trainer.max_epochs or 0) <= epochs:
                 logger.info("trained for %d epochs: kept in %s", epochs, checkpoint)
@@ -130,6 +137,9 @@ class Localization:
         if trainer.is_global_zero:
             described.write_text(made_of)
             logger.info("training on %d videos, %d steps an epoch", len(loader.dataset), len(loader))
+            if trainer.world_size > 1:
+                told = "%d processes: %d videos a step in all, %d in each; the learning rate is as given"
+                logger.info(told, trainer.world_size, trainer.world_size * loader.batch_size, loader.batch_size)
             if 0 < (steps := len(loader) * (trainer.max_epochs or 0)) < FEW_STEPS:
                 logger.warning("%d steps in all are few to learn from: raise trainer.max_epochs, or lower batches.batch_size", steps)
         if trainer.log_every_n_steps > len(loader):  # type: ignore[attr-defined]
@@ -155,8 +165,6 @@ class Localization:
 
     def evaluate(self) -> None:
         """Stage 5: the figures, beside those of evenly spaced proposals."""
-        if not self.reader.is_global_zero:
-            return
         scores = self._class_scores()
         truth = self.data.truth()
         if scores is None:
@@ -177,7 +185,7 @@ class Localization:
 
     def page(self) -> None:
         """Stage 6: a page a video, and an index."""
-        if self.config.get("page") is None or not self.reader.is_global_zero:
+        if self.config.get("page") is None:
             return
         pages, proposed = instantiate(self.config.page), self.proposing.proposed()
         videos = {video.identity: video for video in self.data.judged if video.identity in proposed}
@@ -201,6 +209,31 @@ class Localization:
         figures = [] if record is None else localization_figures(record.metrics, record.baseline)
         index = pages.write(self.folder / "pages", shown, figures=figures, notes=self._notes(len(shown), len(videos)))
         logger.info("pages of %d videos: %s", len(shown), index)
+
+    def _refuse_precision(self) -> None:
+        precision = str(self.reader.precision)
+        if precision not in PRECISIONS:
+            raise InputError(
+                expected=f"trainer.precision of {', '.join(PRECISIONS)}", got=precision, remedy="Set trainer.precision=bf16-mixed."
+            )
+
+    def _gather(self) -> None:
+        """All processes from here on: the barriers between stages hold nobody back before there is a group."""
+        strategy = self.reader.strategy
+        if self.reader.world_size > 1 and strategy.launcher is not None:
+            strategy.launcher.launch(strategy.setup_environment, trainer=self.reader)
+
+    def _alone(self, stage: str) -> None:
+        """In the first process; a mistake that it finds ends all of them."""
+        failure: InputError | None = None
+        if self.reader.is_global_zero:
+            try:
+                getattr(self, stage)()
+            except InputError as error:
+                failure = error
+        failure = self.reader.strategy.broadcast(failure)
+        if failure is not None:
+            raise failure
 
     def _module(self) -> Any:
         """Seeded anew, so that the network's start does not depend on which stages ran before."""

@@ -36,3 +36,10 @@ def test_batches_that_are_only_accumulated_give_no_reading():
     assert logged.values == {}
     throughput.on_train_batch_end(stage, logged, None, [0] * 8, 5)
     assert set(logged.values) == {"train/videos_per_second", "train/data_wait_percent"}
+
+
+def test_a_loader_that_counts_no_wait_has_none():
+    logged, stage = Logged(), trainer(global_step=1)
+    stage.train_dataloader = object()
+    Throughput(every_n_steps=1).on_train_batch_end(stage, logged, None, [0] * 8, 0)
+    assert set(logged.values) == {"train/videos_per_second"}

@@ -18,7 +18,7 @@ from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.embedding.snippet_encoder import SnippetProtocol
 from vclr_pl.embedding.snippet_features import SnippetExtractor
-from vclr_pl.embedding.video_reading import ReadingOptions
+from vclr_pl.embedding.video_reading import ReadingWorkers
 from vclr_pl.types import InputError
 
 DECODING = PyavDecoder(threads=1, short_side_pixels=None)
@@ -32,7 +32,7 @@ def encoder(seed: int = 0) -> FrozenEncoder:
 def extractor(**changes: Any) -> SnippetExtractor:
     options: dict[str, Any] = {
         "decoding": DECODING,
-        "loader": ReadingOptions(videos_per_batch=1, workers=0, prefetch_batches=1),
+        "loader": ReadingWorkers(workers=0, prefetch_batches=1),
         "snippet_frames": 8,
         "snippets_per_part": 2,
     }

@@ -107,6 +107,7 @@ class ProposalRun(lightning.LightningModule):
         super().__init__()
         self.localizer, self.maker, self.loader = localizer, maker, loader
         self.identities, self.covered_seconds, self.folder = identities, covered_seconds, folder
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer videos than ranks
         done = journaled(folder)
         self.videos_done = 0
         self.videos = [index for index, identity in enumerate(identities) if identity not in done]
