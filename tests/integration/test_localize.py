@@ -264,7 +264,13 @@ def test_real_footage_goes_through_all_stages(real_footage: Path, tmp_path: Path
         pytest.skip(f"{real_footage} has no folder long")
     more = [f"untrimmed.annotations={write_annotations(tmp_path / 'real.json', database)}", f"untrimmed.root={real_footage / 'long'}"]
     arguments = [*more, "encoder=random", "backbone=small_resnet", "protocol.crop_pixels=32", "protocol.short_side_pixels=40", "name=real"]
-    assert run(localize, config_name="localize", arguments=[*arguments, *QUICK, f"paths.runs={tmp_path}", f"paths.data={tmp_path}"]) == 0
+    arguments += [*QUICK, f"paths.data={tmp_path}"]
+    assert run(localize, config_name="localize", arguments=[*arguments, f"paths.runs={tmp_path}"]) == 0
+    for stage in STAGES:
+        assert run(localize, config_name="localize", arguments=[*arguments, f"paths.runs={tmp_path / 'steps'}", f"stages=[{stage}]"]) == 0
+    for name in ("proposals/proposals.json", "features/mmaction2_demo.npy", "pages/moviepy_chaplin.html"):
+        assert (tmp_path / "steps" / "real" / name).read_bytes() == (tmp_path / "real" / name).read_bytes()
+    assert results(tmp_path / "steps" / "real")["metrics"] == results(tmp_path / "real")["metrics"]
     with (tmp_path / "real" / "features" / "videos.csv").open(newline="") as lines:
         frames = {line["video"]: (line["frames"], line["status"]) for line in csv.DictReader(lines)}
     assert frames["mmaction2_demo"] == ("280", "ok")
