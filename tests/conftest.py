@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the machine's few
 os.environ.setdefault("WANDB_MODE", "disabled")
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,14 @@ import torch
 from tests.process_pair import ProcessPair
 
 FOOTAGE_VARIABLE = "VCLR_REAL_FOOTAGE"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """pytest-xdist sends reports as UTF-8, and a test of file names that are no text may log one."""
+    report = yield
+    report.sections = [(title, content.encode("utf-8", "backslashreplace").decode()) for title, content in report.sections]
+    return report
 
 
 @pytest.fixture(autouse=True, scope="session")

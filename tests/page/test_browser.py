@@ -188,4 +188,4 @@ def test_without_previews_strips_remain(opened: Opened) -> None:
     assert page.locator(".film img").count() > 0
     assert page.locator(".sign").count() == 0
     page.locator("details.about", has_text="How this was made").locator("summary").click()
-    assert "0 of 70 videos have a preview" in page.locator("details.about").last.text_content()
+    assert "0 of 70 have a preview" in page.locator("details.about").last.text_content()

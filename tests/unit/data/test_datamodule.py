@@ -127,7 +127,7 @@ def test_evaluation_reads_every_video_once(splits):
     assert frame_numbers(batches[0].frames[0]) == [0, 4, 7, 11]
     prepared = data.prepare(batches[0])
     assert prepared.frames.dtype == torch.float32
-    assert torch.equal(prepared.frames, batches[0].frames.float() / 255)
+    torch.testing.assert_close(prepared.frames, batches[0].frames.float() / 255, rtol=0, atol=1e-6)
     assert len(list(data.evaluation_dataloader("test"))) == 1
 
 
@@ -135,7 +135,7 @@ def test_evaluation_of_clips(splits):
     data = datamodule(splits, frames_per_clip=3)
     batch = next(iter(data.evaluation_dataloader("test")))
     assert batch.frames.shape == (3, 4, 3, 3, 16, 16)
-    assert torch.equal(data.prepare(batch).frames, batch.frames.float() / 255)
+    torch.testing.assert_close(data.prepare(batch).frames, batch.frames.float() / 255, rtol=0, atol=1e-6)
 
 
 def test_no_test_split_is_told(splits):
