@@ -10,6 +10,7 @@ where a file stays open: in the second half more than in the first (batches on t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -135,7 +136,10 @@ def reading(samples: int, seconds: float) -> Reading:
 
 def children(process: int) -> list[int]:
     """All descendants."""
-    own = [int(child) for task in Path(f"/proc/{process}/task").iterdir() for child in (task / "children").read_text().split()]
+    own = []
+    for task in Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            own += [int(child) for child in (task / "children").read_text().split()]
     return [descendant for child in own for descendant in (child, *children(child))]
 
 
