@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from vclr_pl.embedding.encoder_weights import is_recognizer
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder, load_encoder
-from vclr_pl.embedding.recognizer_file import EXPORT, FrozenRecognizer, load_recognizer
+from vclr_pl.embedding.recognizer_file import FrozenRecognizer, load_recognizer
 from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
@@ -61,16 +60,3 @@ def _refuse_shift(recognizer: FrozenRecognizer) -> None:
             got=f"{recognizer.origin}, whose temporal shift mixes {recognizer.segments_per_pass} frames of a video",
             remedy="Fine-tune one without it (recognizer=tsn), or give the pretrained encoder.",
         )
-
-
-def is_recognizer(path: str) -> bool:
-    """Is this a fine-tuning run, or a file of one?"""
-    file = Path(path).expanduser()
-    file = file / EXPORT if file.is_dir() else file
-    if not file.is_file() or file.suffix != ".safetensors":
-        return False
-    try:
-        with safe_open(str(file), framework="pt") as opened:
-            return "class_names" in (opened.metadata() or {})
-    except SafetensorError:
-        return False

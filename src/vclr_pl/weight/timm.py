@@ -43,7 +43,8 @@ class Timm:
             InputError: when the file is absent or holds no state dict, or when reading it would have to execute something.
         """
         state = self._tensors()
-        return {key if key.startswith(CLASS_HEAD) else BACKBONE + key: tensor for key, tensor in state.items()}
+        # sorted: a safetensors file gives its tensors in another order every time
+        return {key if key.startswith(CLASS_HEAD) else BACKBONE + key: tensor for key, tensor in sorted(state.items())}
 
     def load_into(self, module: nn.Module) -> KeyReport:
         """Copy into a `VCLRModule`'s backbone; heads stay as they are. See `key_map.load_by_name`."""

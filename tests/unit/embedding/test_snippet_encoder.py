@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from tests.unit.embedding.pretrained_file import small_backbone, write_run
 from tests.unit.embedding.written_recognizer import CLASS_NAMES, RESNET18, SHIFT, write_recognizer
 
-from vclr_pl.embedding.snippet_encoder import SnippetProtocol, is_recognizer
+from vclr_pl.embedding.encoder_weights import is_recognizer
+from vclr_pl.embedding.snippet_encoder import SnippetProtocol
 from vclr_pl.types import InputError
 
 PROTOCOL = SnippetProtocol(crop_pixels=None, short_side_pixels=None, mean=None, std=None)
