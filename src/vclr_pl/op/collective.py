@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+# torch 2.14 renamed it and warns of the old name; the oldest torch that works here knows the old name alone.
+_all_gather_tensor: Any = getattr(dist, "all_gather_single", None) or getattr(dist, "all_gather_into_tensor", None)
+
 
 def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
@@ -24,7 +27,7 @@ def gather_stacked(tensor: Tensor) -> Tensor:
     if world_size() == 1:
         return tensor.unsqueeze(0)
     gathered = tensor.new_empty((world_size(), *tensor.shape))
-    dist.all_gather_into_tensor(gathered.view(-1), tensor.contiguous().view(-1))
+    _all_gather_tensor(gathered.view(-1), tensor.contiguous().view(-1))
     return gathered
 
 

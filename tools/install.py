@@ -1,0 +1,122 @@
+"""Install vclr_pl into the environment of the interpreter that runs this file. `make` calls it; it needs Python and pip alone.
+
+    .venv/bin/python tools/install.py --extra dev --versions tried -- --proxy http://proxy:3128
+
+`--versions` chooses what pip may install:
+
+tried   exactly the versions of constraints.txt, with which the tests passed. torch and torchvision that the environment
+        holds already are kept where pyproject.toml's ranges take them.
+newest  the newest versions that pyproject.toml's ranges take.
+lowest  the lower end of the range of each package that pyproject.toml requires.
+
+What follows `--` goes to pip as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CONSTRAINTS = ROOT / "constraints.txt"
+KEPT_IF_PRESENT = ("torch", "torchvision")
+COMES_WITH_TORCH = ("torch==", "torchvision==", "triton==", "nvidia-", "cuda-")
+
+# Measured with the versions of constraints.txt on Linux, x86_64, Python 3.11 (docs/results.md): gigabytes to download, gigabytes installed.
+CUDA_BUILD = (3.0, 6.7)
+WITHOUT_TORCH = (0.4, 1.4)
+
+
+def requirements() -> dict[str, str]:
+    """Name and range of each package that pyproject.toml requires: `{"torch": ">=2.11,<2.16"}`."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    matches = (re.fullmatch(r"([A-Za-z0-9_.-]+?)\s*([<>=!~].*)", line) for line in listed)
+    return {found.group(1): found.group(2) for found in matches if found is not None}
+
+
+def release(version: str) -> tuple[int, ...]:
+    """`2.14.1+cpu` as `(2, 14, 1)`, `>=2.11` as `(2, 11, 0)`."""
+    numbers = [int(number) for number in re.findall(r"\d+", version.split("+")[0])]
+    return tuple((numbers + [0, 0])[:3])
+
+
+def fits(version: str, wanted: str) -> bool:
+    """Whether a version lies in a range of `>=`, `<` and `==` parts."""
+    held = release(version)
+    for part in wanted.split(","):
+        bound = release(part)
+        if part.startswith(">="):
+            inside = held >= bound
+        elif part.startswith("<"):
+            inside = held < bound
+        else:
+            inside = held == bound
+        if not inside:
+            return False
+    return True
+
+
+def holds_torch() -> bool:
+    """Whether the environment has torch and torchvision of versions that pyproject.toml takes."""
+    wanted = requirements()
+    try:
+        return all(fits(importlib.metadata.version(name), wanted[name]) for name in KEPT_IF_PRESENT)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def constraints(versions: str, *, keeps_torch: bool) -> list[str]:
+    """The lines of the constraints file for pip."""
+    if versions == "newest":
+        return []
+    if versions == "lowest":
+        return [f"{name}=={re.split('>=|==', wanted)[1].split(',')[0]}" for name, wanted in requirements().items()]
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not (keeps_torch and line.startswith(COMES_WITH_TORCH))]
+
+
+def announce(*, keeps_torch: bool, pip_arguments: list[str]) -> None:
+    """Say what is downloaded and how much disk it takes; leave where the disk cannot hold it."""
+    download, installed = WITHOUT_TORCH if keeps_torch else CUDA_BUILD
+    what = f"vclr_pl beside torch {importlib.metadata.version('torch')}" if keeps_torch else "vclr_pl and PyTorch"
+    print(f"Installing {what} into {sys.prefix}.", flush=True)
+    if pip_arguments and not keeps_torch:
+        print(f"pip gets {' '.join(pip_arguments)}. The CUDA build needs {installed:g} GB of disk, a CPU build less.", flush=True)
+        return
+    free = shutil.disk_usage(sys.prefix).free / 1e9
+    print(f"Download: {download:g} GB, less what pip's cache holds. Disk: {installed:g} GB of {free:.0f} GB free.", flush=True)
+    if not keeps_torch and sys.platform == "linux":
+        print("This is torch for NVIDIA GPUs; a CPU build is smaller: README, 'A smaller install'.", flush=True)
+    if free < installed:
+        expected = f"Expected {installed:g} GB of free disk for {sys.prefix}; got {free:.1f} GB."
+        sys.exit(f"{expected} Free some, or choose a folder on another disk: make demo VENV=DIR")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Install vclr_pl into the environment of this interpreter.")
+    parser.add_argument("--extra", default="", help="an extra of pyproject.toml, for example dev")
+    parser.add_argument("--versions", choices=("tried", "newest", "lowest"), default="tried")
+    parser.add_argument("--holds-torch", action="store_true", help="install nothing; exit 0 where a torch that fits is there, 1 elsewhere")
+    parser.add_argument("pip_arguments", nargs="*", help="after --: arguments for pip")
+    asked = parser.parse_args()
+    if asked.holds_torch:
+        return 0 if holds_torch() else 1
+    keeps_torch = asked.versions == "tried" and holds_torch()
+    announce(keeps_torch=keeps_torch, pip_arguments=asked.pip_arguments)
+    package = f"{ROOT}[{asked.extra}]" if asked.extra else str(ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "constraints.txt"
+        file.write_text("\n".join(constraints(asked.versions, keeps_torch=keeps_torch)) + "\n", encoding="utf-8")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        return subprocess.run([*pip, "--constraint", str(file), *asked.pip_arguments, "--editable", package], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
