@@ -44,7 +44,7 @@ def requirements() -> dict[str, str]:
 def release(version: str) -> tuple[int, ...]:
     """`2.14.1+cpu` as `(2, 14, 1)`, `>=2.11` as `(2, 11, 0)`."""
     numbers = [int(number) for number in re.findall(r"\d+", version.split("+")[0])]
-    return tuple((numbers + [0, 0])[:3])
+    return tuple([*numbers, 0, 0][:3])
 
 
 def fits(version: str, wanted: str) -> bool:
