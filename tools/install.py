@@ -29,9 +29,10 @@ CONSTRAINTS = ROOT / "constraints.txt"
 KEPT_IF_PRESENT = ("torch", "torchvision")
 COMES_WITH_TORCH = ("torch==", "torchvision==", "triton==", "nvidia-", "cuda-")
 
-# Measured with the versions of constraints.txt on Linux, x86_64, Python 3.11 (docs/results.md): gigabytes to download, gigabytes installed.
-CUDA_BUILD = (3.0, 6.7)
-WITHOUT_TORCH = (0.4, 1.4)
+# Gigabytes to download and gigabytes installed, measured with the versions of constraints.txt on Linux, x86_64, Python 3.11.
+CUDA_BUILD = (3.2, 6.4)
+WITHOUT_TORCH = (0.2, 0.8)
+DEVELOPMENT = (0.3, 0.8)  # what the extra dev adds
 
 
 def requirements() -> dict[str, str]:
@@ -82,20 +83,23 @@ def constraints(versions: str, *, keeps_torch: bool) -> list[str]:
     return [line for line in lines if not (keeps_torch and line.startswith(COMES_WITH_TORCH))]
 
 
-def announce(*, keeps_torch: bool, pip_arguments: list[str]) -> None:
+def announce(*, keeps_torch: bool, extra: str, pip_arguments: list[str]) -> None:
     """Say what is downloaded and how much disk it takes; leave where the disk cannot hold it."""
-    download, installed = WITHOUT_TORCH if keeps_torch else CUDA_BUILD
+    download, installed = (
+        package + (development if extra else 0)
+        for package, development in zip(WITHOUT_TORCH if keeps_torch else CUDA_BUILD, DEVELOPMENT, strict=True)
+    )
     what = f"vclr_pl beside torch {importlib.metadata.version('torch')}" if keeps_torch else "vclr_pl and PyTorch"
     print(f"Installing {what} into {sys.prefix}.", flush=True)
     if pip_arguments and not keeps_torch:
-        print(f"pip gets {' '.join(pip_arguments)}. The CUDA build needs {installed:g} GB of disk, a CPU build less.", flush=True)
+        print(f"pip gets {' '.join(pip_arguments)}. The CUDA build needs {installed:.1f} GB of disk, a CPU build less.", flush=True)
         return
     free = shutil.disk_usage(sys.prefix).free / 1e9
-    print(f"Download: {download:g} GB, less what pip's cache holds. Disk: {installed:g} GB of {free:.0f} GB free.", flush=True)
+    print(f"Download: {download:.1f} GB, less what pip's cache holds. Disk: {installed:.1f} GB of {free:.0f} GB free.", flush=True)
     if not keeps_torch and sys.platform == "linux":
         print("This is torch for NVIDIA GPUs; a CPU build is smaller: README, 'A smaller install'.", flush=True)
     if free < installed:
-        expected = f"Expected {installed:g} GB of free disk for {sys.prefix}; got {free:.1f} GB."
+        expected = f"Expected {installed:.1f} GB of free disk for {sys.prefix}; got {free:.1f} GB."
         sys.exit(f"{expected} Free some, or choose a folder on another disk: make demo VENV=DIR")
 
 
@@ -109,7 +113,7 @@ def main() -> int:
     if asked.holds_torch:
         return 0 if holds_torch() else 1
     keeps_torch = asked.versions == "tried" and holds_torch()
-    announce(keeps_torch=keeps_torch, pip_arguments=asked.pip_arguments)
+    announce(keeps_torch=keeps_torch, extra=asked.extra, pip_arguments=asked.pip_arguments)
     package = f"{ROOT}[{asked.extra}]" if asked.extra else str(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "constraints.txt"

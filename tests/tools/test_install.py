@@ -47,11 +47,11 @@ def test_a_disk_that_is_too_small_is_told_before_the_download(install, monkeypat
     free = type("Usage", (), {"free": 2.5e9})
     monkeypatch.setattr(install.shutil, "disk_usage", lambda _: free)
     with pytest.raises(SystemExit, match=r"got 2\.5 GB"):
-        install.announce(keeps_torch=False, pip_arguments=[])
+        install.announce(keeps_torch=False, extra="", pip_arguments=[])
 
 
 def test_what_is_downloaded_is_said(install, capsys):
-    install.announce(keeps_torch=False, pip_arguments=[])
+    install.announce(keeps_torch=False, extra="", pip_arguments=[])
     told = capsys.readouterr().out
     assert sys.prefix in told
-    assert "3 GB" in told
+    assert "3.2 GB" in told
