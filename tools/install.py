@@ -118,7 +118,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "constraints.txt"
         file.write_text("\n".join(constraints(asked.versions, keeps_torch=keeps_torch)) + "\n", encoding="utf-8")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         return subprocess.run([*pip, "--constraint", str(file), *asked.pip_arguments, "--editable", package], check=False).returncode
 
 
