@@ -69,11 +69,12 @@ def skip_unless_on_ci(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def torchcodec_works() -> None:
-    """Asks for FFmpeg's shared libraries, without which torchcodec does not load."""
-    try:
-        import torchcodec.decoders  # noqa: F401
-    except (ImportError, RuntimeError, OSError) as error:
-        skip_unless_on_ci(f"torchcodec does not load here ({str(error).splitlines()[0]})")
+    """Asks for FFmpeg's shared libraries, without which torchcodec does not decode."""
+    from vclr_pl.data.decoding.torchcodec_reader import torchcodec_failure
+
+    failure = torchcodec_failure()
+    if failure is not None:
+        skip_unless_on_ci(f"torchcodec cannot be used here ({failure})")
 
 
 @pytest.fixture(scope="session")
