@@ -85,11 +85,12 @@ def real_footage() -> Path:
 
 @pytest.fixture(scope="session")
 def torchcodec_works() -> None:
-    """Asks for FFmpeg's shared libraries, without which torchcodec does not load."""
-    try:
-        import torchcodec.decoders  # noqa: F401
-    except (ImportError, RuntimeError, OSError) as error:
-        pytest.skip(f"torchcodec does not load here ({str(error).splitlines()[0]})")
+    """Asks for FFmpeg's shared libraries, without which torchcodec does not decode."""
+    from vclr_pl.data.decoding.torchcodec_reader import torchcodec_failure
+
+    failure = torchcodec_failure()
+    if failure is not None:
+        pytest.skip(f"torchcodec cannot be used here ({failure})")
 
 
 @pytest.fixture(scope="session")

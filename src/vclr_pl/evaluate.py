@@ -31,7 +31,7 @@ def evaluate(config: DictConfig) -> None:
     if not reading.speaks:
         return
     seconds = {"features": round(time.perf_counter() - started, 2)}
-    gallery, *queries = (folder.table() for folder in folders)
+    gallery, *queries = (reading.table(folder, role=role) for folder, role in zip(folders, ("training", "test"), strict=False))
     query = queries[0] if queries else None
     found = Scores()
     unlabeled = [

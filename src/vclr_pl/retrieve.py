@@ -32,11 +32,11 @@ def retrieve(config: DictConfig) -> None:
     folders = {role: reading.embed(manifest) for role, manifest in manifests.items()}
     if not reading.speaks:
         return
-    tables = {role: folder.table() for role, folder in folders.items()}
+    tables = {role: reading.table(folder, role=role) for role, folder in folders.items()}
     for role, table in tables.items():
-        if not len(table) or not bool(torch.isfinite(table.features).all()):
+        if not bool(torch.isfinite(table.features).all()):
             raise InputError(
-                expected=f"readable {role} videos and finite features", got=f"{len(table)} features", remedy="Check the files."
+                expected=f"finite features of the {role} videos", got="NaN or infinity", remedy="Use an encoder that has not diverged."
             )
         for video in table.broken:
             logger.warning("broken: %s (%s)", video.path, video.reason)

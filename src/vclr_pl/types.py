@@ -7,7 +7,7 @@ D projection, K queue rows; of snippets: D features, T positions, A segments. A 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -37,6 +37,31 @@ class BrokenVideo:
     path: str
     backend: str
     reason: str
+
+
+class BrokenVideosError(InputError):
+    """All videos of a list, or too many of them, cannot be read. Entry points write `broken` to a file and name it."""
+
+    def __init__(self, *, expected: str, got: str, remedy: str, broken: Sequence[BrokenVideo]) -> None:
+        super().__init__(expected=expected, got=got, remedy=remedy)
+        self.broken = tuple(broken)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_broken_videos_error, (self.expected, self.got, self.remedy, self.broken)
+
+
+def _rebuild_broken_videos_error(expected: str, got: str, remedy: str, broken: Sequence[BrokenVideo]) -> BrokenVideosError:
+    return BrokenVideosError(expected=expected, got=got, remedy=remedy, broken=broken)
+
+
+def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, remedy: str = "Replace or repair the files.") -> BrokenVideosError:
+    """The error for a list of which no video can be read; `what` says which list. It gives the first cause."""
+    got = "none"
+    if broken:
+        first = broken[0]
+        cause = f"{first.backend}: {first.reason}" if first.backend else first.reason
+        got = f"none, {len(broken)} failed, the first is '{first.path}' ({cause})"
+    return BrokenVideosError(expected=f"{what} that can be read", got=got, remedy=remedy, broken=broken)
 
 
 @dataclass(frozen=True)

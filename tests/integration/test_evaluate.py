@@ -198,8 +198,8 @@ def test_bad_input_is_one_line(places: Path, wrong: str, told: str, capsys: pyte
         ("one", [], "expected two or more videos"),
         ("one_readable", [], "expected two or more videos"),
         ("two", ["neighbors=0"], "expected neighbors of 1 or more"),
-        ("broken", [], "expected readable gallery videos"),
-        ("one", ["query.root={places}/galleries/broken"], "expected readable query videos"),
+        ("broken", [], "expected gallery videos that can be read; got none, 2 failed, the first is"),
+        ("one", ["query.root={places}/galleries/broken"], "expected query videos that can be read; got none, 2 failed, the first is"),
     ],
 )
 def test_a_gallery_without_neighbors_is_one_line(

@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from vclr_pl.types import BrokenVideo, FeatureTable, InputError, LabeledViews, SegmentViews, VideoFrames
+from vclr_pl.types import BrokenVideo, FeatureTable, InputError, LabeledViews, SegmentViews, VideoFrames, nothing_readable
 
 BROKEN = (BrokenVideo(path="a.mp4", backend="pyav", reason="moov atom not found"),)
 
@@ -92,3 +92,12 @@ def test_an_input_error_is_one_line_and_survives_a_pickle():
         "an empty one",
         "Set data.root=DIR.",
     )
+
+
+def test_an_error_of_broken_videos_keeps_them_in_a_pickle():
+    error = nothing_readable("test videos", BROKEN)
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert again.broken == BROKEN
+    assert "none, 1 failed, the first is 'a.mp4' (pyav: moov atom not found)" in str(again)
+    assert "got none. " in str(nothing_readable("test videos", ()))

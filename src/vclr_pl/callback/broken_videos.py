@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 
+from vclr_pl.report.broken_list import add_to_broken_list
 from vclr_pl.types import BrokenVideo
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,5 @@ class BrokenVideoList(lightning.Callback):
     def _write(self, trainer: Any) -> tuple[BrokenVideo, ...]:
         broken: tuple[BrokenVideo, ...] = trainer.datamodule.broken_videos if trainer.is_global_zero else ()
         if broken:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-                writer = csv.writer(file)
-                writer.writerow(["path", "backend", "reason"])
-                writer.writerows([video.path, video.backend, video.reason] for video in broken)
+            add_to_broken_list(self.path, broken)
         return broken

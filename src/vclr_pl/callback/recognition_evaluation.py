@@ -13,7 +13,7 @@ from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 from vclr_pl.evaluation.query_scores import QueryScores
 from vclr_pl.evaluation.recognition import recognition_scores
 from vclr_pl.op.collective import broadcast_from_first
-from vclr_pl.types import FeatureTable, InputError
+from vclr_pl.types import FeatureTable, nothing_readable
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +76,8 @@ class RecognitionEvaluation(lightning.Callback):
             frames_per_pass=max(step, self.frames_per_pass // step * step),
         )
         if not len(table):
-            first = f", the first {table.broken[0].path} ({table.broken[0].reason})" if table.broken else ""
-            raise InputError(
-                expected="at least one test video that can be read",
-                got=f"none of {len(table.broken)}{first}",
-                remedy="Correct the test list or its videos; resume=RUN_FOLDER tests what is trained.",
-            )
+            remedy = "Correct the test list or its videos; resume=RUN_FOLDER then tests the recognizer that is trained."
+            raise nothing_readable("test videos", table.broken, remedy=remedy)
         return table
 
     def _tell_broken(self, table: FeatureTable) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vclr_pl.op.collective import gather_objects
-from vclr_pl.types import BrokenVideo, InputError
+from vclr_pl.types import BrokenVideo, BrokenVideosError
 
 
 class BrokenAccount:
@@ -28,14 +28,15 @@ class BrokenAccount:
                 self._fresh.setdefault(video.path, video)
 
     def agree(self) -> None:
-        """Shares what is new with all ranks, which call it together. Raises InputError on all of them past `max_broken_fraction`."""
+        """Shares what is new with all ranks, which call it together. Raises BrokenVideosError on all of them past `max_broken_fraction`."""
         for found in gather_objects(tuple(self._fresh.values())):
             self._agreed.update((video.path, video) for video in found)
         self._fresh.clear()
         if len(self._agreed) > self._most:
             first = next(iter(self._agreed.values()))
-            raise InputError(
+            raise BrokenVideosError(
                 expected=f"at most {self._max_broken_fraction:.0%} of {self._total} videos broken (loader.max_broken_fraction)",
                 got=f"{len(self._agreed)} so far, the first is '{first.path}': {first.reason}",
                 remedy="Replace them, or set loader.max_broken_fraction higher.",
+                broken=self.videos,
             )

@@ -80,6 +80,6 @@ def _read_all(path: str, decoder: IsolatedDecoder, stop: threading.Event) -> Rea
         with decoder.open(path) as reader:
             for frames in itertools.takewhile(lambda _: not stop.is_set(), range(reader.frame_count)):
                 reader.frames([frames])
-            return Readability(path=path, status=READABLE, backend=decoder.backend_of(path), frames=reader.frame_count, reason="")
+            return Readability(path=path, status=READABLE, backend=reader.backend, frames=reader.frame_count, reason="")
     except VideoReadError as error:
         return Readability(path=path, status=BROKEN, backend=error.backend, frames=frames, reason=error.reason)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vclr_pl.data.epoch_sampler import EpochSampler
 from vclr_pl.data.view_assembly import NoReadableVideo, collate_segment_views
-from vclr_pl.types import InputError
+from vclr_pl.types import InputError, nothing_readable
 
 
 class ResumableLoader(DataLoader[Any]):
@@ -63,7 +63,7 @@ class ResumableLoader(DataLoader[Any]):
         batches = super().__iter__()
         while (batch := self._awaited(batches)) is not None:
             if isinstance(batch, NoReadableVideo):
-                raise _nothing_readable(batch)
+                raise nothing_readable("training videos", list({video.path: video for video in batch.broken}.values()))
             self.position += 1
             yield batch
 
@@ -95,12 +95,3 @@ class ResumableLoader(DataLoader[Any]):
             )
         self.epoch_sampler.set_epoch(state["epoch"])
         self.position, self._restored_epoch = state["position"], state["epoch"]
-
-
-def _nothing_readable(batch: NoReadableVideo) -> InputError:
-    first, distinct = batch.broken[0], {video.path for video in batch.broken}
-    return InputError(
-        expected="readable videos",
-        got=f"{len(distinct)} broken ones and none to replace them, the first is '{first.path}': {first.reason}",
-        remedy="Set data.root=DIR to other videos, or replace the broken ones.",
-    )

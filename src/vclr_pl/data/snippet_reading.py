@@ -70,7 +70,7 @@ class SnippetReading(IterableDataset[SnippetPart]):
             with self.decoder.open(path) as reader:
                 yield from self._of_open(index, reader)
         except UNREADABLE as error:
-            broken = broken_video(path, error, backend=self.decoder.backend)
+            broken = broken_video(path, error, backend=self.decoder.backend_of(path))
             yield SnippetPart(video_index=index, frames=None, frame_count=0, is_last=True, broken=broken)
 
     def _of_open(self, index: int, reader: VideoReader) -> Iterator[SnippetPart]:

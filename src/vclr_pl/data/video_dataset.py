@@ -118,7 +118,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
             with self.decoder.open(path) as file:
                 return self.sample(within(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)
         except UNREADABLE as error:
-            return self._broken.setdefault(candidate, broken_video(path, error, backend=self.decoder.backend))
+            return self._broken.setdefault(candidate, broken_video(path, error, backend=self.decoder.backend_of(path)))
 
 
 class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
@@ -168,9 +168,8 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
             with self.decoder.open(path) as file:
                 frames = self._frames(within(file, span=self.manifest.span(index)))
         except UNREADABLE as error:
-            return EvaluationSample(
-                frames=None, label=label, video_index=index, broken=(broken_video(path, error, backend=self.decoder.backend),)
-            )
+            broken = broken_video(path, error, backend=self.decoder.backend_of(path))
+            return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken,))
         return EvaluationSample(frames=frames, label=label, video_index=index)
 
     def _frames(self, reader: FrameSource) -> Tensor:
@@ -210,7 +209,7 @@ def within(reader: VideoReader, *, span: tuple[float, float]) -> FrameSource:
 
 
 def broken_video(path: str, error: Exception, *, backend: str) -> BrokenVideo:
-    """`backend` is the one that tried, where the error does not name it."""
+    """`backend` is the decoder's for this file, where the error does not name one."""
     if isinstance(error, VideoReadError):
         return BrokenVideo(path=path, backend=error.backend, reason=error.reason)
     if isinstance(error, OSError):

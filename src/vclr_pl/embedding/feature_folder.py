@@ -98,7 +98,7 @@ class FeatureFolder:
                     row += 1
                 else:
                     video = broken[index]
-                    writer.writerow([self.manifest.path(index), *told, 0, f"broken: {video.reason} ({video.backend})", ""])
+                    writer.writerow([self.manifest.path(index), *told, 0, broken_status(video), ""])
         unfinished.replace(self.path / VIDEOS)
 
     def table(self) -> FeatureTable:
@@ -108,8 +108,7 @@ class FeatureFolder:
             if line["status"] == OK:
                 rows.append(index)
             else:
-                reason, _, backend = line["status"].removeprefix("broken: ").rpartition(" (")
-                broken.append(BrokenVideo(path=line["path"], backend=backend.rstrip(")"), reason=reason))
+                broken.append(broken_of(line["status"], path=line["path"]))
         mapped = np.load(self.path / FEATURES, mmap_mode="c" if rows else None)
         return FeatureTable(
             features=torch.from_numpy(mapped),
@@ -127,6 +126,17 @@ class FeatureFolder:
     def _lines(self) -> Iterator[dict[str, str]]:
         with (self.path / VIDEOS).open(newline="", **ENCODING) as file:  # type: ignore[call-overload]
             yield from csv.DictReader(file)
+
+
+def broken_status(video: BrokenVideo) -> str:
+    """Its status in `videos.csv`, which `broken_of` reads."""
+    return f"broken: {video.reason} ({video.backend})"
+
+
+def broken_of(status: str, *, path: str) -> BrokenVideo:
+    """The broken video that a line of `videos.csv` tells of."""
+    reason, _, backend = status.removeprefix("broken: ").rpartition(" (")
+    return BrokenVideo(path=path, backend=backend.rstrip(")"), reason=reason)
 
 
 def write_whole(file: Path, content: bytes) -> None:

@@ -26,10 +26,10 @@ from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.snippet_folder import DESCRIPTION, VIDEOS, SnippetFolder, write_array
 from vclr_pl.data.snippet_reading import SnippetPart, SnippetReading, SnippetSampling
 from vclr_pl.embedding.extraction import decoded_short_side
-from vclr_pl.embedding.feature_folder import write_whole
+from vclr_pl.embedding.feature_folder import broken_of, broken_status, write_whole
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.embedding.video_reading import ReadingWorkers
-from vclr_pl.types import InputError
+from vclr_pl.types import InputError, nothing_readable
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class SnippetExtraction(lightning.LightningModule):
         line: dict[str, Any] = {"video": identity, "frames": part.frame_count, "snippets": sum(map(len, parts)), "status": OK}
         line |= {"file": self.stamps[identity], "written_nanoseconds": time.time_ns()}
         if part.broken is not None:
-            line |= {"frames": 0, "snippets": 0, "status": f"broken: {part.broken.reason} ({part.broken.backend})"}
+            line |= {"frames": 0, "snippets": 0, "status": broken_status(part.broken)}
             (self.folder / f"{identity}.npy").unlink(missing_ok=True)  # of the file that stood there before
         else:
             write_array(self.folder / f"{identity}.npy", torch.cat(parts).numpy())
@@ -123,6 +123,7 @@ class SnippetExtractor:
 
         Raises:
             InputError: `output` holds features of another encoder, videos or protocol.
+            BrokenVideosError: none of the videos can be read.
         """
         folder = SnippetFolder(output)
         self._begin(output, self.description(encoder, precision=str(trainer.precision)))
@@ -147,6 +148,7 @@ class SnippetExtractor:
         if trainer.is_global_zero:
             _write_videos(output, paths)
         trainer.strategy.barrier()
+        _refuse_unreadable(output, paths)
         return folder
 
     def description(self, encoder: FrozenEncoder, *, precision: str) -> dict[str, Any]:
@@ -214,6 +216,13 @@ def _journaled(folder: Path) -> dict[str, dict[str, Any]]:
         except ValueError:
             continue
     return {str(line["video"]): line for line in sorted(lines, key=lambda line: line.get("written_nanoseconds", 0))}
+
+
+def _refuse_unreadable(folder: Path, paths: Mapping[str, str]) -> None:
+    lines = _journaled(folder)
+    broken = [broken_of(lines[identity]["status"], path=path) for identity, path in paths.items() if lines[identity]["status"] != OK]
+    if len(broken) == len(paths):
+        raise nothing_readable("untrimmed videos", broken)
 
 
 def _write_videos(folder: Path, paths: Mapping[str, str]) -> None:

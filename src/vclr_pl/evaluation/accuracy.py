@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vclr_pl.types import FeatureTable, InputError
+from vclr_pl.types import FeatureTable, InputError, nothing_readable
 
 
 def percent_correct(correct_N: Tensor) -> float:
@@ -48,11 +48,7 @@ def query_labels(*, gallery: FeatureTable, query: FeatureTable | None) -> Tensor
 
 def _check(table: FeatureTable, role: str) -> None:
     if len(table) == 0:
-        raise InputError(
-            expected=f"at least one {role} video with a feature",
-            got=f"none ({len(table.broken)} broken)",
-            remedy="Check the videos of this list: broken_videos.csv names those that failed.",
-        )
+        raise nothing_readable(f"{role} videos", table.broken)
     unlabeled = int((table.label < 0).sum())
     if unlabeled:
         raise InputError(

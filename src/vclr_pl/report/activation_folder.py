@@ -10,9 +10,10 @@ from pathlib import Path
 
 from vclr_pl.report.activation_sheet import ActivationSheet, MapRow
 from vclr_pl.report.activation_video import ActivationVideo
-from vclr_pl.types import BrokenVideo, InputError
+from vclr_pl.report.broken_list import BROKEN_VIDEOS, add_to_broken_list, listed_error
+from vclr_pl.types import BrokenVideo, InputError, nothing_readable
 
-TABLE, BROKEN = "activation_maps.csv", "broken_videos.csv"
+TABLE = "activation_maps.csv"
 COLUMNS = ("video", "encoder", "target", "score", "highest", "picture")
 LONGEST_NAME = 80
 
@@ -63,14 +64,12 @@ class ActivationFolder:
         """Write the table and the list.
 
         Raises:
-            InputError: no video could be read.
+            BrokenVideosError: no video could be read.
         """
         if self._broken:
-            _write(self.path / BROKEN, ("path", "backend", "reason"), [(video.path, video.backend, video.reason) for video in self._broken])
+            add_to_broken_list(self.path / BROKEN_VIDEOS, self._broken)
         if not self._lines:
-            raise InputError(
-                expected="a readable video", got=f"{len(self._broken)} broken", remedy=f"The reasons are in {self.path / BROKEN}."
-            )
+            raise listed_error(nothing_readable("videos", self._broken), file=self.path / BROKEN_VIDEOS)
         _write(self.path / TABLE, COLUMNS, self._lines)
 
     def _stem(self, video: str) -> str:

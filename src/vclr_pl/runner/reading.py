@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.runner.build import write_config
 from vclr_pl.runner.machine import refuse_absent_gpu
+from vclr_pl.types import FeatureTable, nothing_readable
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,17 @@ class Reading:
     def embed(self, manifest: Any, *, output: str | None = None) -> Any:
         """The finished features of `manifest`, all ranks together."""
         return self.embedder.embed(manifest, encoder=self.encoder, trainer=self.trainer, output=output)
+
+    def table(self, folder: Any, *, role: str) -> FeatureTable:
+        """The features in a folder of `embed`.
+
+        Raises:
+            BrokenVideosError: none could be read.
+        """
+        table: FeatureTable = folder.table()
+        if not len(table):
+            raise nothing_readable(f"{role} videos", table.broken)
+        return table
 
 
 def build_reading(config: DictConfig) -> Reading:

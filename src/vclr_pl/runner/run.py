@@ -6,18 +6,21 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.report.broken_list import BROKEN_VIDEOS, listed_error
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.group_override import without_null_groups
 from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
 from vclr_pl.runner.schema import option_names, refuse_unknown_keys
+from vclr_pl.types import BrokenVideosError
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"
 
@@ -45,7 +48,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
         try:
             with _environment(TRACEBACK_SWITCH, wants_traceback), own_processes():
                 refuse_unknown_keys(config, config_name=config_name)
-                task(config)
+                _do(task, config)
         except Exception as error:
             # In a sweep Hydra goes on with the next job and tells at the end; a single run would get Hydra's lines beside ours.
             if is_sweep() or not _tell(error, config_name=config_name, command=command, wants_traceback=wants_traceback):
@@ -64,6 +67,13 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     return 0
+
+
+def _do(task: Task, config: DictConfig) -> None:
+    try:
+        task(config)
+    except BrokenVideosError as error:
+        raise listed_error(error, file=Path(config.paths.run) / BROKEN_VIDEOS) from error
 
 
 def _tell(error: Exception, *, config_name: str, command: Sequence[str], wants_traceback: str | None) -> bool:

@@ -13,7 +13,7 @@ from vclr_pl.data.manifest import Manifest
 from vclr_pl.data.resumable_loader import ResumableLoader
 from vclr_pl.data.transform.contrastive import ContrastiveTransform
 from vclr_pl.data.video_dataset import SegmentVideoDataset
-from vclr_pl.types import InputError
+from vclr_pl.types import BrokenVideosError, InputError
 
 
 class NoPhotometry:
@@ -133,5 +133,8 @@ def test_other_options_inside_an_epoch_are_told(paths):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_nothing_readable_is_told_in_the_main_process(tmp_path, workers):
     loader = loader_of([write_broken(tmp_path / f"{number}.mp4") for number in range(3)], workers=workers)
-    with pytest.raises(InputError, match=r"readable videos; got 3 broken ones and none to replace them, the first is '.*\.mp4': "):
+    with pytest.raises(
+        BrokenVideosError, match=r"training videos that can be read; got none, 3 failed, the first is '.*\.mp4' \(pyav: "
+    ) as told:
         next(iter(loader))
+    assert len(told.value.broken) == 3

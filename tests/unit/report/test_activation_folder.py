@@ -55,7 +55,9 @@ def test_without_a_film_there_are_pictures_alone(tmp_path: Path) -> None:
 def test_nothing_readable_and_a_file_in_the_way_are_told(tmp_path: Path) -> None:
     folder = ActivationFolder(path=tmp_path / "maps", sheet=SHEET, film=None)
     folder.add_broken(BrokenVideo(path="/x/torn.mp4", backend="pyav", reason="no frames"))
-    with pytest.raises(InputError, match=r"got 1 broken\. The reasons are in .*broken_videos\.csv"):
+    with pytest.raises(
+        InputError, match=r"got none, 1 failed, the first is '/x/torn.mp4' \(pyav: no frames\)\. .* listed in .*broken_videos\.csv"
+    ):
         folder.finish()
     assert len(lines_of(tmp_path / "maps" / "broken_videos.csv")) == 2
     (tmp_path / "file").write_text("")

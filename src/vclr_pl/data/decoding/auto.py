@@ -1,76 +1,55 @@
-"""The policy `auto`: torchcodec where FFmpeg's libraries load, else PyAV; a folder is read as pictures.
+"""Which backend reads which file: the one place that chooses.
 
-What reads faster with PyAV is read by it in any case (docs/data.md): MP4 files with B-frames, of which it passes over those that are not
-wanted, which torchcodec cannot, and AVI files, whose frames torchcodec's answers have to be checked for.
+`auto` takes torchcodec where FFmpeg's libraries load, and PyAV, which brings its own, everywhere else. Whatever the machine has, PyAV
+reads what torchcodec does not read exactly (every container but MP4 and Matroska) and, on one thread, what PyAV reads faster: MP4 files
+with B-frames, of which it passes over those that are not wanted (docs/data.md). A folder is read as numbered pictures.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
 from os import PathLike, fspath
 from pathlib import Path
 
 from vclr_pl.data.decoding.container import container_of, mp4_reorders_frames
 from vclr_pl.data.decoding.frame_folder import BACKEND as FRAME_FOLDER
-from vclr_pl.data.decoding.frame_folder import FrameFolderDecoder
-from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader
+from vclr_pl.data.decoding.frame_folder import FrameFolderReader
+from vclr_pl.data.decoding.protocol import VideoReader
 from vclr_pl.data.decoding.pyav import BACKEND as PYAV
-from vclr_pl.data.decoding.pyav import PyavDecoder, PyavReader
+from vclr_pl.data.decoding.pyav import PyavReader
+from vclr_pl.data.decoding.torchcodec_reader import BACKEND as TORCHCODEC
+from vclr_pl.data.decoding.torchcodec_reader import TorchcodecReader, torchcodec_failure
 
 
-@functools.cache
-def torchcodec_loads() -> bool:
-    """Whether torchcodec finds FFmpeg's shared libraries. Asked once a process, without a word on the terminal."""
+def chosen_backend(path: str | PathLike[str], *, torchcodec_loads: bool, fastest: bool) -> str:
+    """The name of what reads this file; `fastest` also gives PyAV the files that it reads faster."""
     try:
-        importlib.import_module("torchcodec.decoders")
-    except (ImportError, RuntimeError, OSError):
-        return False
-    return True
+        if Path(path).is_dir():
+            return FRAME_FOLDER
+        if not torchcodec_loads:
+            return PYAV
+        if not Path(path).is_file():
+            return TORCHCODEC  # absent, or a pipe, which must not be waited for: refused without being read
+        container = container_of(fspath(path))
+    except OSError:
+        return TORCHCODEC if torchcodec_loads else PYAV  # its error says why the file cannot be read
+    if container not in ("mp4", "matroska"):
+        return PYAV
+    return PYAV if fastest and container == "mp4" and mp4_reorders_frames(fspath(path)) else TORCHCODEC
 
 
 class AutoDecoder:
-    """Chooses a backend by what the machine has, when it is made. `threads` and `short_side_pixels` as in the backends."""
+    """Chooses a backend for each file. `threads` and `short_side_pixels` as in the backends."""
 
     def __init__(self, *, threads: int, short_side_pixels: int | None) -> None:
         self.threads, self.short_side_pixels = threads, short_side_pixels
-        self._videos = _video_decoder(threads=threads, short_side_pixels=short_side_pixels)
-
-    @property
-    def backend(self) -> str:
-        return self._videos.backend
+        self._torchcodec_loads, self._fastest = torchcodec_failure() is None, threads == 1
 
     def backend_of(self, path: str | PathLike[str]) -> str:
-        """The name of what reads this file."""
-        if Path(path).is_dir():
-            return FRAME_FOLDER
-        return PYAV if self._prefers_pyav(path) else self.backend
+        return chosen_backend(path, torchcodec_loads=self._torchcodec_loads, fastest=self._fastest)
 
     def open(self, path: str | PathLike[str]) -> VideoReader:
-        if Path(path).is_dir():
-            return FrameFolderDecoder(short_side_pixels=self.short_side_pixels).open(path)
-        if self._prefers_pyav(path):
-            return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
-        return self._videos.open(path)
-
-    def _prefers_pyav(self, path: str | PathLike[str]) -> bool:
-        return self.threads == 1 and _reads_faster_with_pyav(fspath(path))
-
-
-def _reads_faster_with_pyav(file: str) -> bool:
-    if not Path(file).is_file():
-        return False  # a pipe would be waited for
-    try:
-        container = container_of(file)
-    except OSError:
-        return False  # the decoder tells
-    return container == "avi" or (container == "mp4" and mp4_reorders_frames(file))
-
-
-def _video_decoder(*, threads: int, short_side_pixels: int | None) -> VideoDecoder:
-    if not torchcodec_loads():
-        return PyavDecoder(threads=threads, short_side_pixels=short_side_pixels)
-    # Imported here because the module fails to import where FFmpeg is absent.
-    from vclr_pl.data.decoding.torchcodec import TorchcodecDecoder
-
-    return TorchcodecDecoder(threads=threads, short_side_pixels=short_side_pixels)
+        backend = self.backend_of(path)
+        if backend == FRAME_FOLDER:
+            return FrameFolderReader(path, short_side_pixels=self.short_side_pixels)
+        reader = TorchcodecReader if backend == TORCHCODEC else PyavReader
+        return reader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)

@@ -154,7 +154,7 @@ class _Service:
             return "error", error
         except Exception as error:  # whatever else it is, it is this video's, and the child lives on
             path = str(getattr(self._readers.get(key), "path", argument))
-            return "error", VideoReadError(path, self._decoder.backend, f"{type(error).__name__}: {error}")
+            return "error", VideoReadError(path, self._decoder.backend_of(path), f"{type(error).__name__}: {error}")
 
 
 def _live(service: _Service) -> None:

@@ -25,10 +25,11 @@ _PICTURE = re.compile(r"(?:img_|image_|frame_|)(\d+)\.(?:jpe?g|png)", re.IGNOREC
 class FrameFolderDecoder:
     """Opens folders of pictures. Their number in the name is their order; gaps and any first number are allowed."""
 
-    backend = BACKEND
-
     def __init__(self, *, short_side_pixels: int | None) -> None:
         self.short_side_pixels = short_side_pixels
+
+    def backend_of(self, path: str | PathLike[str]) -> str:  # noqa: ARG002
+        return BACKEND
 
     def open(self, path: str | PathLike[str]) -> FrameFolderReader:
         return FrameFolderReader(path, short_side_pixels=self.short_side_pixels)
@@ -36,6 +37,8 @@ class FrameFolderDecoder:
 
 class FrameFolderReader(ClosingReader):
     """One folder. Raises VideoReadError where it is absent, holds no numbered picture, or a wanted picture does not decode."""
+
+    backend = BACKEND
 
     def __init__(self, path: str | PathLike[str], *, short_side_pixels: int | None) -> None:
         self.path, self._short_side_pixels = fspath(path), short_side_pixels

@@ -33,14 +33,8 @@ class IsolatedDecoder:
         self._child: ChildProcess | None = None
         self._readers = itertools.count()
 
-    @property
-    def backend(self) -> str:
-        return self.decoder.backend
-
     def backend_of(self, path: str | PathLike[str]) -> str:
-        """The name of what reads this file, where the decoder chooses by file."""
-        choose = getattr(self.decoder, "backend_of", None)
-        return self.backend if choose is None else str(choose(path))
+        return self.decoder.backend_of(path)
 
     def open(self, path: str | PathLike[str]) -> VideoReader:
         if not hasattr(os, "fork"):
@@ -71,6 +65,10 @@ class IsolatedReader(ClosingReader):
         self._frame_count = self._open()
 
     @property
+    def backend(self) -> str:
+        return self._decoder.backend_of(self.path)
+
+    @property
     def frame_count(self) -> int:
         return self._frame_count
 
@@ -92,4 +90,4 @@ class IsolatedReader(ClosingReader):
         try:
             return self._child.ask(request, self._key, argument)
         except ChildEndedError as error:
-            raise VideoReadError(self.path, self._decoder.backend_of(self.path), str(error)) from error
+            raise VideoReadError(self.path, self.backend, str(error)) from error

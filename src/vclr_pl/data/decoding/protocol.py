@@ -30,6 +30,10 @@ class VideoReader(Protocol):
     """An open video. Use it as a context manager; `close` may be called twice."""
 
     @property
+    def backend(self) -> str:
+        """The name of what reads this file."""
+
+    @property
     def frame_count(self) -> int:
         """Frames in presentation order, counted from the file's packets, not believed from its header."""
 
@@ -50,9 +54,8 @@ class VideoReader(Protocol):
 class VideoDecoder(Protocol):
     """Opens videos. Holds options only, so it can be copied into workers."""
 
-    @property
-    def backend(self) -> str:
-        """Its name in errors."""
+    def backend_of(self, path: str | PathLike[str]) -> str:
+        """The name of what reads this file, in errors and tables."""
 
     def open(self, path: str | PathLike[str]) -> VideoReader:
         """Raises VideoReadError where the file is absent, empty, holds no video or no frames."""

@@ -32,10 +32,11 @@ PASSING_OVER = ("h264", "mpeg4")
 class PyavDecoder:
     """Opens videos with PyAV. `threads` is per open video; `short_side_pixels` resizes (bilinear) while the color is converted."""
 
-    backend = BACKEND
-
     def __init__(self, *, threads: int, short_side_pixels: int | None) -> None:
         self.threads, self.short_side_pixels = threads, short_side_pixels
+
+    def backend_of(self, path: str | PathLike[str]) -> str:  # noqa: ARG002
+        return BACKEND
 
     def open(self, path: str | PathLike[str]) -> PyavReader:
         return PyavReader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
@@ -57,6 +58,8 @@ class PacketScan:
 
 class PyavReader(ClosingReader):
     """One video, open. Raises VideoReadError naming the file, `pyav` and FFmpeg's cause."""
+
+    backend = BACKEND
 
     def __init__(self, path: str | PathLike[str], *, threads: int, short_side_pixels: int | None) -> None:
         self.path, self._file = fspath(path), existing_file(path, backend=BACKEND)

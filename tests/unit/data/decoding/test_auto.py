@@ -1,4 +1,3 @@
-import importlib
 import os
 import subprocess
 import sys
@@ -6,21 +5,19 @@ import sys
 import pytest
 from PIL import Image
 from tests.unit.data.decoding.numbered_video import numbered_picture, numbers_shown, write_numbered_video
+from tests.unit.data.decoding.without_ffmpeg import run_without_ffmpeg
 
-from vclr_pl.data.decoding import auto
 from vclr_pl.data.decoding.auto import AutoDecoder
 from vclr_pl.data.decoding.isolated import IsolatedDecoder
 from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.decoding.pyav import PyavReader
+from vclr_pl.data.decoding.torchcodec_reader import TorchcodecReader
 
 DECODER = AutoDecoder(threads=1, short_side_pixels=None)
 
 
 @pytest.mark.usefixtures("torchcodec_works")
 def test_torchcodec_where_ffmpeg_loads(tmp_path):
-    from vclr_pl.data.decoding.torchcodec import TorchcodecReader
-
-    assert DECODER.backend == "torchcodec"
     for name, b_frames in (("v.mp4", 0), ("v.mkv", 2)):
         with DECODER.open(write_numbered_video(tmp_path / name, frames=12, b_frames=b_frames)) as reader:
             assert isinstance(reader, TorchcodecReader)
@@ -38,33 +35,42 @@ def test_pyav_where_it_is_faster(tmp_path):
         assert not isinstance(reader, PyavReader)
 
 
-def test_pyav_where_it_does_not(tmp_path, monkeypatch):
-    def fails(name):
-        raise RuntimeError(f"Could not load libtorchcodec for {name}")
-
-    monkeypatch.setattr(importlib, "import_module", fails)
-    auto.torchcodec_loads.cache_clear()
-    try:
-        decoder = AutoDecoder(threads=1, short_side_pixels=None)
-    finally:
-        auto.torchcodec_loads.cache_clear()
-    assert decoder.backend == "pyav"
-    with decoder.open(write_numbered_video(tmp_path / "v.mp4", frames=12)) as reader:
-        assert isinstance(reader, PyavReader)
-        assert numbers_shown(reader.frames([11, 4])) == [11, 4]
+def test_pyav_where_it_does_not(tmp_path):
+    """torchcodec's newer versions import without FFmpeg, and fail when the first decoder is made. No word on the terminal."""
+    path = write_numbered_video(tmp_path / "v.mp4", frames=12, b_frames=0)
+    program = (
+        "from vclr_pl.data.decoding.auto import AutoDecoder\n"
+        "decoder = AutoDecoder(threads=1, short_side_pixels=None)\n"
+        f"with decoder.open({str(path)!r}) as reader:\n"
+        f"    print(decoder.backend_of({str(path)!r}), reader.backend, len(reader.frames([11, 4])))\n"
+    )
+    done = run_without_ffmpeg(tmp_path, program)
+    assert (done.stdout, done.stderr) == ("pyav pyav 2\n", "")
 
 
 @pytest.mark.usefixtures("torchcodec_works")
 def test_what_reads_a_file_is_named(tmp_path):
-    """In errors too, of the child process in which it crashes or hangs."""
-    written = {
-        "pyav": write_numbered_video(tmp_path / "b_frames.mp4", frames=12, b_frames=2),
-        "torchcodec": write_numbered_video(tmp_path / "plain.mp4", frames=12, b_frames=0),
-        "frame_folder": tmp_path,
-    }
+    """By the reader, and in the errors of the child process in which it crashes or hangs."""
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(numbered_picture(1)).save(tmp_path / "pictures" / "img_00001.jpg")
+    written = [
+        (write_numbered_video(tmp_path / "b_frames.mp4", frames=12, b_frames=2), "pyav"),
+        (write_numbered_video(tmp_path / "plain.mp4", frames=12, b_frames=0), "torchcodec"),
+        (write_numbered_video(tmp_path / "v.ts", frames=12), "pyav"),
+        (write_numbered_video(tmp_path / "v.avi", frames=12, codec="mpeg4"), "pyav"),
+        (tmp_path / "pictures", "frame_folder"),
+    ]
     isolated = IsolatedDecoder(decoder=DECODER, decode_timeout_seconds=20)
-    for backend, path in written.items():
+    for path, backend in written:
         assert DECODER.backend_of(path) == isolated.backend_of(path) == backend
+        for decoder in (DECODER, isolated):
+            with decoder.open(path) as reader:
+                assert reader.backend == backend
+
+
+def test_a_name_too_long_is_an_error_of_that_file(tmp_path):
+    with pytest.raises(VideoReadError, match="File name too long"):
+        DECODER.open(tmp_path / ("v" * 300 + ".mp4"))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
