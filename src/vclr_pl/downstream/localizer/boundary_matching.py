@@ -126,7 +126,7 @@ class BoundaryMatching(nn.Module):
 
 def _sparse(starts: Tensor, places: Tensor, values: Tensor, *, size: tuple[int, int]) -> Tensor:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")  # which a user cannot mend
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")  # which a user cannot mend
         return torch.sparse_csr_tensor(starts, places, values, size=size, check_invariants=False)
 
 
