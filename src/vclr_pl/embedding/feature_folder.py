@@ -1,7 +1,8 @@
 """Features of a list of videos on disk: three files that need nothing but NumPy to be read.
 
 `features.npy`, float32 `[N, F]`, memory-mapped; `videos.csv`, one line a video of the list, in its order, with the row of its
-feature; `features.json`, what they were made of. A folder is complete when `videos.csv` is there.
+feature; `features.json`, what they were made of. A folder is complete when `videos.csv` is there. A video whose cause may pass (a time
+limit) is `unread` in it, and the next command tries it again; `broken` is the file's own fault.
 
 Legend: N videos with a feature, F features.
 """
@@ -24,7 +25,7 @@ from vclr_pl.types import BrokenVideo, FeatureTable, InputError
 FEATURES, VIDEOS, DESCRIPTION = "features.npy", "videos.csv", "features.json"
 DRAFT = "features.draft"
 COLUMNS = ("path", "label", "class", "frames", "status", "row")
-OK = "ok"
+OK, BROKEN, UNREAD = "ok", "broken: ", "unread: "
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names are bytes
 
 
@@ -98,18 +99,18 @@ class FeatureFolder:
                     row += 1
                 else:
                     video = broken[index]
-                    writer.writerow([self.manifest.path(index), *told, 0, f"broken: {video.reason} ({video.backend})", ""])
+                    status = f"{UNREAD if video.is_temporary else BROKEN}{video.reason} ({video.backend})"
+                    writer.writerow([self.manifest.path(index), *told, 0, status, ""])
         unfinished.replace(self.path / VIDEOS)
 
     def table(self) -> FeatureTable:
         """The features in memory-mapped pages, and the broken videos."""
-        rows, broken = [], []
-        for index, line in enumerate(self._lines()):
-            if line["status"] == OK:
+        rows, others = [], []
+        for index, _, broken in self.fates():
+            if broken is None:
                 rows.append(index)
             else:
-                reason, _, backend = line["status"].removeprefix("broken: ").rpartition(" (")
-                broken.append(BrokenVideo(path=line["path"], backend=backend.rstrip(")"), reason=reason))
+                others.append(broken)
         mapped = np.load(self.path / FEATURES, mmap_mode="c" if rows else None)
         return FeatureTable(
             features=torch.from_numpy(mapped),
@@ -117,16 +118,25 @@ class FeatureFolder:
             video_index=torch.tensor(rows, dtype=torch.long),
             path=tuple(self.manifest.path(index) for index in rows),
             class_names=self.manifest.class_names,
-            broken=tuple(broken),
+            broken=tuple(others),
         )
 
-    def broken_count(self) -> int:
-        """How many videos of a complete folder have no feature."""
-        return sum(line["status"] != OK for line in self._lines())
-
-    def _lines(self) -> Iterator[dict[str, str]]:
+    def fates(self) -> Iterator[tuple[int, int, BrokenVideo | None]]:
+        """Of a complete folder: each video's place in the list, how many frames were averaged, and why there are none."""
         with (self.path / VIDEOS).open(newline="", **ENCODING) as file:  # type: ignore[call-overload]
-            yield from csv.DictReader(file)
+            for index, line in enumerate(csv.DictReader(file)):
+                yield index, int(line["frames"]), _broken(line["path"], line["status"])
+
+    def has_unread(self) -> bool:
+        """Whether a complete folder lacks videos that another try may read."""
+        return any(broken is not None and broken.is_temporary for _, _, broken in self.fates())
+
+
+def _broken(path: str, status: str) -> BrokenVideo | None:
+    if status == OK:
+        return None
+    reason, _, backend = status.removeprefix(UNREAD).removeprefix(BROKEN).rpartition(" (")
+    return BrokenVideo(path=path, backend=backend.rstrip(")"), reason=reason, is_temporary=status.startswith(UNREAD))
 
 
 def write_whole(file: Path, content: bytes) -> None:
