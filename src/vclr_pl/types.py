@@ -32,11 +32,15 @@ def _rebuild_input_error(expected: str, got: str, remedy: str) -> InputError:
 
 @dataclass(frozen=True)
 class BrokenVideo:
-    """A video that could not be read: its path, the backend that tried, and the cause."""
+    """A video that could not be read: its path, the backend that tried, and the cause.
+
+    `is_temporary`: the cause may lie outside the file (a time limit, too little memory, a disk), so that another try can succeed.
+    """
 
     path: str
     backend: str
     reason: str
+    is_temporary: bool = False
 
 
 class BrokenVideosError(InputError):

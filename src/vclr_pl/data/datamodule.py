@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 import pytorch_lightning as lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from vclr_pl.data.broken_account import BrokenAccount
 from vclr_pl.data.decoding.protocol import VideoDecoder
@@ -22,6 +22,7 @@ from vclr_pl.data.epoch_sampler import EpochSampler
 from vclr_pl.data.manifest import Manifest, VideoSplits
 from vclr_pl.data.resumable_loader import ResumableLoader
 from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.data.unread_watch import WatchedLoader
 from vclr_pl.data.video_dataset import EvaluationVideoDataset, PhotometryDraw, SegmentVideoDataset
 from vclr_pl.data.view_assembly import Geometry, NoReadableVideo, collate_segment_views, collate_video_frames
 from vclr_pl.op.collective import rank, world_size
@@ -179,7 +180,7 @@ class VideoDataModule(lightning.LightningDataModule):
     def evaluation_dataloader(self, split: SplitName) -> Iterable[VideoFrames]:
         """This rank's share of whole videos, uint8; over all ranks each video exactly once. Broken ones are rows without valid frames."""
         manifest = self.manifest(split)
-        return DataLoader(
+        return WatchedLoader(
             EvaluationVideoDataset(manifest=manifest, decoder=self.decoding, view=self.evaluation_view, sampling=self.sampling),
             sampler=range(self._rank(), len(manifest), self._ranks()),
             batch_size=self.loader.evaluation_batch_size,

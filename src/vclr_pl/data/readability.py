@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from vclr_pl.data.decoding.isolated import IsolatedDecoder
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReadError
 from vclr_pl.data.process_pool import process_count
+from vclr_pl.types import InputError
 
 READABLE, BROKEN = "readable", "broken"
 
@@ -40,7 +41,7 @@ def check_readability(
     """
     processes = process_count(processes, key="reading.processes")
     waiting, stop = iter(paths), threading.Event()
-    taking, done = threading.Lock(), queue.Queue[Readability | None](maxsize=4 * processes)
+    taking, done = threading.Lock(), queue.Queue[Readability | InputError | None](maxsize=4 * processes)
 
     def work() -> None:
         inner = decoder.decoder if isinstance(decoder, IsolatedDecoder) else decoder
@@ -52,6 +53,8 @@ def check_readability(
                 if path is None:
                     return
                 done.put(_read_all(path, own, stop))
+        except InputError as error:
+            done.put(error)  # raised by the thread that waits for rows
         finally:
             done.put(None)
 
@@ -64,6 +67,8 @@ def check_readability(
             row = done.get()
             if row is None:
                 running -= 1
+            elif isinstance(row, InputError):
+                raise row
             else:
                 yield row
     finally:

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from vclr_pl.data.epoch_sampler import EpochSampler
+from vclr_pl.data.unread_watch import UnreadWatch
 from vclr_pl.data.view_assembly import NoReadableVideo, collate_segment_views
 from vclr_pl.types import InputError, nothing_readable
 
@@ -34,6 +35,7 @@ class ResumableLoader(DataLoader[Any]):
         self.position = 0  # batches handed out in this epoch
         self.waiting_seconds = 0.0  # time in which a batch was asked for and not there yet
         self._restored_epoch: int | None = None
+        self._watch = UnreadWatch()  # of all epochs
         super().__init__(
             dataset,
             sampler=sampler,
@@ -62,6 +64,7 @@ class ResumableLoader(DataLoader[Any]):
         self.epoch_sampler.first_batch = self.position
         batches = super().__iter__()
         while (batch := self._awaited(batches)) is not None:
+            self._watch.observe(batch.broken)
             if isinstance(batch, NoReadableVideo):
                 raise nothing_readable("training videos", list({video.path: video for video in batch.broken}.values()))
             self.position += 1

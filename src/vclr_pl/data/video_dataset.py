@@ -77,12 +77,14 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
 
     A broken or too short video is replaced: by the first readable one of a sequence drawn from (seed, epoch, video), without
     repetition, at most 64 long. The sample carries what it replaces. A worker remembers broken videos and does not open them
-    again; that changes no sample, for a file that could not be read is taken to stay so.
+    again; that changes no sample, for a file that could not be read is taken to stay so. Where the cause may pass (a time limit), it
+    opens the file once more, in a later epoch.
     """
 
     def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, seed: int) -> None:
         self.manifest, self.decoder, self.seed = manifest, decoder, seed
         self._broken: dict[int, BrokenVideo] = {}
+        self._tried_once: set[int] = set()
 
     @abstractmethod
     def sample(self, reader: FrameSource, *, draws: SampleDraws, video: int) -> MadeSample:
@@ -118,7 +120,11 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
             with self.decoder.open(path) as file:
                 return self.sample(within(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)
         except UNREADABLE as error:
-            return self._broken.setdefault(candidate, broken_video(path, error, backend=self.decoder.backend_of(path)))
+            found = broken_video(path, error, backend=self.decoder.backend_of(path))
+            if not found.is_temporary or candidate in self._tried_once:
+                self._broken[candidate] = found
+            self._tried_once.add(candidate)
+            return found
 
 
 class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
@@ -211,7 +217,7 @@ def within(reader: VideoReader, *, span: tuple[float, float]) -> FrameSource:
 def broken_video(path: str, error: Exception, *, backend: str) -> BrokenVideo:
     """`backend` is the decoder's for this file, where the error does not name one."""
     if isinstance(error, VideoReadError):
-        return BrokenVideo(path=path, backend=error.backend, reason=error.reason)
+        return BrokenVideo(path=path, backend=error.backend, reason=error.reason, is_temporary=error.is_temporary)
     if isinstance(error, OSError):
-        return BrokenVideo(path=path, backend=backend, reason=f"{type(error).__name__}: {error.strerror or error}")
+        return BrokenVideo(path=path, backend=backend, reason=f"{type(error).__name__}: {error.strerror or error}", is_temporary=True)
     return BrokenVideo(path=path, backend=backend, reason=str(error))

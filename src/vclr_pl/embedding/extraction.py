@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from torch.utils.data import DataLoader
 
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.unread_watch import REMEDY
 from vclr_pl.embedding.feature_folder import FeatureFolder
-from vclr_pl.embedding.feature_journal import FeatureJournal, read_journals, remove_journals
+from vclr_pl.embedding.feature_journal import FeatureJournal, read_journals, remove_journals, reopen
 from vclr_pl.embedding.folder_lock import FolderLock
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.embedding.video_reading import ReadingOptions, VideoReading
@@ -115,6 +117,8 @@ class Embedder:
             if _complete(folder, lock=lock, trainer=trainer):
                 _tell_of_kept(folder)
                 return folder
+            if trainer.is_global_zero:
+                reopen(folder)
             self._extract(folder, encoder=encoder, trainer=trainer)
             trainer.strategy.barrier()
             if trainer.is_global_zero:
@@ -122,13 +126,15 @@ class Embedder:
                 folder.finish(frames=frames, broken=broken)
                 remove_journals(folder)
                 logger.info("features of %d videos (%d broken): %s", len(frames), len(broken), folder.path)
+                _tell_of_unread(broken.values())
         finally:
             lock.release()
         trainer.strategy.barrier()
         return folder
 
     def _extract(self, folder: FeatureFolder, *, encoder: FrozenEncoder, trainer: Any) -> None:
-        done: set[int] = set().union(*read_journals(folder))
+        frames, broken = read_journals(folder)
+        done = {*frames, *(index for index, video in broken.items() if not video.is_temporary)}
         videos = [index for index in range(len(folder.manifest)) if index not in done]
         if done:
             logger.info("%d of %d videos were done before", len(done), len(folder.manifest))
@@ -166,8 +172,9 @@ def _complete(folder: FeatureFolder, *, lock: FolderLock, trainer: Any) -> bool:
     told = False
     while True:
         # a complete folder may stand where nothing can be written, not even a lock; looked at again, once the lock is ours
-        is_ours = folder.complete or not trainer.is_global_zero or lock.acquired()
-        state = "complete" if folder.complete else "ours" if is_ours else "busy"
+        kept = _is_kept(folder)
+        is_ours = kept or not trainer.is_global_zero or lock.acquired()
+        state = "complete" if kept or _is_kept(folder) else "ours" if is_ours else "busy"
         # before the first loop there is no process group, and each rank goes by what it sees; Lightning starts the others after this
         state = trainer.strategy.broadcast(state)
         if state != "busy":
@@ -178,11 +185,29 @@ def _complete(folder: FeatureFolder, *, lock: FolderLock, trainer: Any) -> bool:
         time.sleep(BETWEEN_TRIES_SECONDS)
 
 
+def _is_kept(folder: FeatureFolder) -> bool:
+    """Complete, and no video left to try again where that could be written."""
+    return folder.complete and not (os.access(folder.path, os.W_OK) and folder.has_unread())
+
+
 def _tell_of_kept(folder: FeatureFolder) -> None:
     logger.info("features of %d videos: kept in %s", len(folder.manifest), folder.path)
-    broken = folder.broken_count()
+    broken = sum(video is not None for _, _, video in folder.fates())
     if broken:
         logger.warning("%d of them are broken; to try these again, remove the folder", broken)
+
+
+def _tell_of_unread(broken: Iterable[BrokenVideo]) -> None:
+    unread = [video for video in broken if video.is_temporary]
+    if unread:
+        first = unread[0]
+        logger.warning(
+            "%d of the broken may be sound, the first is %s: %s. The next command tries them again. %s",
+            len(unread),
+            first.path,
+            first.reason,
+            REMEDY,
+        )
 
 
 def list_digest(manifest: Manifest) -> str:

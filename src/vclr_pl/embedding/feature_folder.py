@@ -1,7 +1,8 @@
 """Features of a list of videos on disk: three files that need nothing but NumPy to be read.
 
 `features.npy`, float32 `[N, F]`, memory-mapped; `videos.csv`, one line a video of the list, in its order, with the row of its
-feature; `features.json`, what they were made of. A folder is complete when `videos.csv` is there.
+feature; `features.json`, what they were made of. A folder is complete when `videos.csv` is there. A video whose cause may pass (a time
+limit) is `unread` in it, and the next command tries it again; `broken` is the file's own fault.
 
 Legend: N videos with a feature, F features.
 """
@@ -24,7 +25,7 @@ from vclr_pl.types import BrokenVideo, FeatureTable, InputError
 FEATURES, VIDEOS, DESCRIPTION = "features.npy", "videos.csv", "features.json"
 DRAFT = "features.draft"
 COLUMNS = ("path", "label", "class", "frames", "status", "row")
-OK = "ok"
+OK, BROKEN, UNREAD = "ok", "broken: ", "unread: "
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names are bytes
 
 
@@ -103,12 +104,12 @@ class FeatureFolder:
 
     def table(self) -> FeatureTable:
         """The features in memory-mapped pages, and the broken videos."""
-        rows, broken = [], []
-        for index, line in enumerate(self._lines()):
-            if line["status"] == OK:
+        rows, others = [], []
+        for index, _, broken in self.fates():
+            if broken is None:
                 rows.append(index)
             else:
-                broken.append(broken_of(line["status"], path=line["path"]))
+                others.append(broken)
         mapped = np.load(self.path / FEATURES, mmap_mode="c" if rows else None)
         return FeatureTable(
             features=torch.from_numpy(mapped),
@@ -116,27 +117,29 @@ class FeatureFolder:
             video_index=torch.tensor(rows, dtype=torch.long),
             path=tuple(self.manifest.path(index) for index in rows),
             class_names=self.manifest.class_names,
-            broken=tuple(broken),
+            broken=tuple(others),
         )
 
-    def broken_count(self) -> int:
-        """How many videos of a complete folder have no feature."""
-        return sum(line["status"] != OK for line in self._lines())
-
-    def _lines(self) -> Iterator[dict[str, str]]:
+    def fates(self) -> Iterator[tuple[int, int, BrokenVideo | None]]:
+        """Of a complete folder: each video's place in the list, how many frames were averaged, and why there are none."""
         with (self.path / VIDEOS).open(newline="", **ENCODING) as file:  # type: ignore[call-overload]
-            yield from csv.DictReader(file)
+            for index, line in enumerate(csv.DictReader(file)):
+                yield index, int(line["frames"]), None if line["status"] == OK else broken_of(line["status"], path=line["path"])
+
+    def has_unread(self) -> bool:
+        """Whether a complete folder lacks videos that another try may read."""
+        return any(broken is not None and broken.is_temporary for _, _, broken in self.fates())
 
 
 def broken_status(video: BrokenVideo) -> str:
     """Its status in `videos.csv`, which `broken_of` reads."""
-    return f"broken: {video.reason} ({video.backend})"
+    return f"{UNREAD if video.is_temporary else BROKEN}{video.reason} ({video.backend})"
 
 
 def broken_of(status: str, *, path: str) -> BrokenVideo:
     """The broken video that a line of `videos.csv` tells of."""
-    reason, _, backend = status.removeprefix("broken: ").rpartition(" (")
-    return BrokenVideo(path=path, backend=backend.rstrip(")"), reason=reason)
+    reason, _, backend = status.removeprefix(UNREAD).removeprefix(BROKEN).rpartition(" (")
+    return BrokenVideo(path=path, backend=backend.rstrip(")"), reason=reason, is_temporary=status.startswith(UNREAD))
 
 
 def write_whole(file: Path, content: bytes) -> None:

@@ -15,10 +15,11 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
-from vclr_pl.embedding.feature_folder import FeatureFolder
+from vclr_pl.embedding.feature_folder import VIDEOS, FeatureFolder
 from vclr_pl.types import BrokenVideo
 
 PATTERN = "journal_*.jsonl"
+_ROWS_AT_ONCE = 4096  # between two waits for the disk
 
 
 class FeatureJournal:
@@ -44,7 +45,7 @@ class FeatureJournal:
             os.pwrite(self._draft, feature.numpy().astype(np.float32, copy=False).tobytes(), index * self._row_bytes)
         os.fdatasync(self._draft)  # a line must never stand for a feature that a power cut has taken
         lines: list[dict[str, Any]] = [{"video": index, "frames": frames[index]} for index in features]
-        lines += [{"video": index, "frames": 0, "backend": video.backend, "reason": video.reason} for index, video in broken]
+        lines += [{"video": index, "frames": 0, **_told(video)} for index, video in broken]
         self._file.write("".join(f"{json.dumps(line)}\n" for line in lines).encode())
         self._file.flush()
 
@@ -57,7 +58,7 @@ class FeatureJournal:
 
 
 def read_journals(folder: FeatureFolder) -> tuple[dict[int, int], dict[int, BrokenVideo]]:
-    """Number of frames by index of each readable video that is done, and the broken ones, by all ranks of all starts."""
+    """Number of frames by index of each readable video that is done, and the others, by all ranks of all starts."""
     frames: dict[int, int] = {}
     broken: dict[int, BrokenVideo] = {}
     for path in sorted(folder.path.glob(PATTERN)):
@@ -66,14 +67,41 @@ def read_journals(folder: FeatureFolder) -> tuple[dict[int, int], dict[int, Brok
             index = int(line["video"])
             if line["frames"]:
                 frames[index] = int(line["frames"])
-            else:
-                broken[index] = BrokenVideo(path=folder.manifest.path(index), backend=line["backend"], reason=line["reason"])
-    return frames, broken
+            elif index not in broken or broken[index].is_temporary:
+                broken[index] = BrokenVideo(
+                    path=folder.manifest.path(index),
+                    backend=line["backend"],
+                    reason=line["reason"],
+                    is_temporary=line.get("is_temporary", False),
+                )
+    return frames, {index: video for index, video in broken.items() if index not in frames}
+
+
+def reopen(folder: FeatureFolder) -> None:
+    """Turns a finished folder back into one that was interrupted: what may be readable by now is left to do. Killed, it changes nothing."""
+    if not folder.complete:
+        return
+    remove_journals(folder)
+    fates = list(folder.fates())
+    frames = {index: count for index, count, broken in fates if broken is None}
+    lasting = [(index, broken) for index, _, broken in fates if broken is not None and not broken.is_temporary]
+    rows, readable = folder.table().features, list(frames)
+    with FeatureJournal(folder=folder, rank=0) as journal:
+        for start in range(0, len(readable), _ROWS_AT_ONCE):
+            some = readable[start : start + _ROWS_AT_ONCE]
+            journal.write(features=dict(zip(some, rows[start:], strict=False)), frames=frames, broken=[])
+        journal.write(features={}, frames={}, broken=lasting)
+    (folder.path / VIDEOS).unlink()
 
 
 def remove_journals(folder: FeatureFolder) -> None:
     for path in folder.path.glob(PATTERN):
         path.unlink()
+
+
+def _told(video: BrokenVideo) -> dict[str, Any]:
+    told = {"backend": video.backend, "reason": video.reason}
+    return told | {"is_temporary": True} if video.is_temporary else told
 
 
 def _cut_half_line(path: Path) -> None:

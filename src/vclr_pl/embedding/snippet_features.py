@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.snippet_folder import DESCRIPTION, VIDEOS, SnippetFolder, write_array
 from vclr_pl.data.snippet_reading import SnippetPart, SnippetReading, SnippetSampling
+from vclr_pl.data.unread_watch import UnreadWatch
 from vclr_pl.embedding.extraction import decoded_short_side
 from vclr_pl.embedding.feature_folder import broken_of, broken_status, write_whole
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
@@ -47,6 +48,7 @@ class SnippetExtraction(lightning.LightningModule):
         self.identities: Mapping[int, str] = {}
         self.stamps: Mapping[str, str] = {}  # of the files, as they were before they were read
         self.videos_done = 0
+        self._watch = UnreadWatch()
         self._parts: dict[int, list[Tensor]] = {}  # of the few videos that are being read
 
     @property
@@ -85,6 +87,7 @@ class SnippetExtraction(lightning.LightningModule):
         line: dict[str, Any] = {"video": identity, "frames": part.frame_count, "snippets": sum(map(len, parts)), "status": OK}
         line |= {"file": self.stamps[identity], "written_nanoseconds": time.time_ns()}
         if part.broken is not None:
+            self._watch.observe([part.broken])
             line |= {"frames": 0, "snippets": 0, "status": broken_status(part.broken)}
             (self.folder / f"{identity}.npy").unlink(missing_ok=True)  # of the file that stood there before
         else:

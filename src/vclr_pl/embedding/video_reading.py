@@ -11,10 +11,11 @@ from torch.utils.data import DataLoader
 from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.unread_watch import WatchedLoader
 from vclr_pl.data.video_dataset import EvaluationVideoDataset
-from vclr_pl.data.view_assembly import EvaluationSample, collate_video_frames
+from vclr_pl.data.view_assembly import collate_video_frames
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
-from vclr_pl.types import InputError
+from vclr_pl.types import InputError, VideoFrames
 
 MOST_WORKERS = 16
 
@@ -64,11 +65,11 @@ class VideoReading:
     decoding: VideoDecoder
     options: ReadingOptions
 
-    def batches(self, videos: Sequence[int], *, rank: int, ranks: int, pin_memory: bool) -> DataLoader[EvaluationSample]:
+    def batches(self, videos: Sequence[int], *, rank: int, ranks: int, pin_memory: bool) -> DataLoader[VideoFrames]:
         """This rank's share of `videos` (indices of the manifest) as VideoFrames, uint8."""
         own = videos[rank::ranks]
         workers = self.options.worker_count(ranks=ranks, batches=len(own) // self.options.videos_per_batch + 1)
-        return DataLoader(
+        return WatchedLoader(
             EvaluationVideoDataset(
                 manifest=self.manifest,
                 decoder=self.decoding,

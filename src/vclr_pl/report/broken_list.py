@@ -36,4 +36,4 @@ def _listed(file: Path) -> list[BrokenVideo]:
     if not file.is_file():
         return []
     with file.open(newline="", **ENCODING) as stream:  # type: ignore[call-overload]
-        return [BrokenVideo(**line) for line in csv.DictReader(stream)]
+        return [BrokenVideo(path=line["path"], backend=line["backend"], reason=line["reason"]) for line in csv.DictReader(stream)]

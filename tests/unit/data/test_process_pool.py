@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import time
 
 import pytest
+from tests.unit.data.decoding.process_watch import children_of, wait_until
 
 from vclr_pl.data.process_pool import cores_at_hand, each_in_a_process, process_count
 from vclr_pl.types import InputError
@@ -25,6 +25,16 @@ def fate(piece, sign_of_life):
             time.sleep(0.1)
             sign_of_life()
     return piece, os.getpid()
+
+
+def nap(piece, sign_of_life):
+    return piece, (time.monotonic(), time.sleep(0.4), time.monotonic())
+
+
+def tell(piece, sign_of_life):
+    if piece:
+        time.sleep(60)
+    return os.getpid(), os.getppid()
 
 
 def results(pieces, **options):
@@ -47,7 +57,7 @@ def test_pieces_run_side_by_side_and_no_more_than_asked():
     found = dict(
         each_in_a_process(
             range(4),
-            work=lambda piece, _: (piece, (time.monotonic(), time.sleep(0.4), time.monotonic())),
+            work=nap,
             failed=lambda piece, reason: (piece, reason),
             processes=2,
             silence_seconds=20,
@@ -59,23 +69,19 @@ def test_pieces_run_side_by_side_and_no_more_than_asked():
 
 
 def test_an_early_end_leaves_no_process_behind():
-    def tell(piece, sign_of_life):
-        if piece:
-            time.sleep(60)
-        return os.getpid()
-
-    before = children()
-    rows = each_in_a_process(range(5), work=tell, failed=lambda piece, reason: reason, processes=3, silence_seconds=60)
+    options = {"work": tell, "failed": lambda piece, reason: reason, "processes": 3, "silence_seconds": 60}
+    server = next(each_in_a_process([0], **options))[1]
+    before = children_of(server)
+    rows = each_in_a_process(range(5), **options)
     next(rows)
-    assert children() != before
+    assert children_of(server) - before
     rows.close()
-    assert children() == before
+    assert wait_until(lambda: children_of(server) <= before)
 
 
-def children() -> set[str]:
-    with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123
-        return set(file.read().split())
-    pytest.skip("no /proc to see processes in")
+def test_work_that_only_this_process_knows_is_refused():
+    with pytest.raises(InputError, match=r"that a new process can import.*in a module of its own"):
+        results(["a"], work=lambda piece, sign_of_life: piece)
 
 
 def test_the_number_of_processes():

@@ -8,6 +8,7 @@ from tests.photometry import published_photometry
 from tests.video_fixture import copies, frame_numbers, write_broken, write_video
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
+from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.manifest import Manifest, ManifestBuilder
 from vclr_pl.data.transform.contrastive import ContrastiveTransform
@@ -105,6 +106,31 @@ def test_a_short_video_says_what_it_lacks(mixed):
     (lost, *_) = segments(mixed)[0, 4].broken
     assert (lost.path, lost.backend) == (str(mixed[4]), "pyav")
     assert lost.reason == "5 frames, but 3 segments of two distinct frames each need 6"
+
+
+class ReluctantDecoder(CountingDecoder):
+    """Has no answer in time for the first tries of one video."""
+
+    def __init__(self, *, tries):
+        super().__init__()
+        self.tries = tries
+
+    def open(self, path):
+        reader = super().open(path)
+        if path.endswith("0.mp4") and self.opened.count(path) <= self.tries:
+            raise VideoReadError(path, "pyav", "no answer within 60 s", is_temporary=True)
+        return reader
+
+
+def test_a_video_that_took_too_long_is_tried_once_more(mixed):
+    for tries, lost in ((1, [True, False, False, False]), (9, [True, True, True, True])):
+        dataset = segments(mixed[:3])
+        dataset.decoder = ReluctantDecoder(tries=tries)
+        samples = [dataset[epoch, 0] for epoch in range(4)]
+        assert [bool(sample.broken) for sample in samples] == lost
+        assert samples[0].broken[0].is_temporary
+        if tries == 9:
+            assert dataset.decoder.opened.count(str(mixed[0])) == 2
 
 
 def test_a_broken_video_is_not_opened_twice(mixed):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ import torch
 from tests.unit.embedding.pretrained_file import small_backbone
 from tests.video_fixture import write_broken, write_video
 
+from vclr_pl.data.decoding.isolated import IsolatedDecoder
 from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.embedding.extraction import Embedder, list_digest
@@ -112,6 +114,48 @@ def test_of_kept_features_it_says_how_to_try_broken_videos_again(
         f"features of 7 videos: kept in {folder.path}",
         "1 of them are broken; to try these again, remove the folder",
     ]
+
+
+class BusyDecoder(PyavDecoder):
+    """On a machine that is too slow for one of the videos, as long as a file says so."""
+
+    def open(self, path):
+        if Path(path).name == "3.mp4" and (Path(path).parent / "busy").exists():
+            time.sleep(60)
+        return super().open(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no time limit without child processes")
+def test_a_video_that_took_too_long_is_tried_again_by_the_next_command(
+    tmp_path: Path, manifest: Manifest, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "videos" / "busy").touch()
+    make = replace(
+        embedder(tmp_path),
+        decoding=IsolatedDecoder(decoder=BusyDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=0.5),
+    )
+    with caplog.at_level(logging.INFO):
+        first = make.embed(manifest, encoder=encoder(), trainer=trainer(tmp_path)).table()
+    assert {Path(video.path).name: video.is_temporary for video in first.broken} == {"3.mp4": True, "bad.mp4": False}
+    assert "1 of the broken may be sound" in caplog.text
+    assert "set decoding.decode_timeout_seconds higher" in caplog.text
+    (tmp_path / "videos" / "busy").unlink()
+    opened = CountingFeatures()
+    folder = make.embed(manifest, encoder=encoder(), trainer=trainer(tmp_path, callbacks=[opened]))
+    assert opened.videos == 1
+    assert [Path(video.path).name for video in folder.table().broken] == ["bad.mp4"]
+    whole = embedder(tmp_path / "other").embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
+    assert {name: content for name, content in files(folder).items() if name != "features.json"} == {
+        name: content for name, content in files(whole).items() if name != "features.json"
+    }
+    make.embed(manifest, encoder=encoder(), trainer=ReadsNothing())
+
+
+class CountingFeatures(lightning.Callback):
+    videos = 0
+
+    def on_predict_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, *_: Any) -> None:
+        self.videos += outputs
 
 
 HOLDER = """

@@ -23,6 +23,7 @@ def filled(path: Path) -> FeatureFolder:
     np.arange(12, dtype=np.float32).tofile(folder.draft)
     assert not folder.complete
     folder.finish(frames={3: 5, 0: 30, 1: 30}, broken={2: BROKEN})
+    assert not folder.has_unread()
     return folder
 
 
@@ -57,6 +58,22 @@ def test_all_broken_is_a_table_without_rows(tmp_path: Path) -> None:
     folder.begin({})
     folder.finish(frames={}, broken=dict.fromkeys(range(4), BROKEN))
     assert (len(folder.table()), folder.table().features.shape) == (0, torch.Size((0, 3)))
+
+
+def test_what_may_be_readable_later_is_told_apart(tmp_path: Path) -> None:
+    slow = BrokenVideo(path="/v/d.mp4", backend="pyav", reason="no answer within 60 s", is_temporary=True)
+    folder = FeatureFolder(path=tmp_path, manifest=MANIFEST, feature_dim=3)
+    folder.begin({})
+    np.zeros(12, dtype=np.float32).tofile(folder.draft)
+    folder.finish(frames={0: 30, 1: 30}, broken={2: BROKEN, 3: slow})
+    with (folder.path / "videos.csv").open(newline="", errors="surrogateescape") as file:
+        assert [line["status"] for line in csv.DictReader(file)][2:] == [
+            "broken: no frames (at all) (pyav)",
+            "unread: no answer within 60 s (pyav)",
+        ]
+    assert folder.table().broken == (BROKEN, slow)
+    assert list(folder.fates()) == [(0, 30, None), (1, 30, None), (2, 0, BROKEN), (3, 0, slow)]
+    assert folder.has_unread()
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

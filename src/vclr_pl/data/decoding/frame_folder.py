@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from vclr_pl.data.decoding.protocol import ClosingReader, VideoReadError, require_indices, scaled_size
 
@@ -71,6 +70,9 @@ class FrameFolderReader(ClosingReader):
         picture = torch.from_numpy(pixels_HWC).permute(2, 0, 1)
         if self._short_side_pixels is None:
             return picture
+        # Imported where it is needed: it takes a second, which every process that decodes would wait for.
+        from torchvision.transforms.v2 import functional
+
         size = scaled_size(height=picture.shape[1], width=picture.shape[2], short_side_pixels=self._short_side_pixels)
         resized: Tensor = functional.resize(picture, list(size), antialias=True)
         return resized

@@ -1,8 +1,9 @@
 """Decoding in a child process, so that a decoder that crashes or hangs costs one video and not the run.
 
 A segmentation fault inside FFmpeg ends the process it happens in, and no Python signal handler interrupts a loop in C. So each process
-that decodes (a loader's worker, or the main process without workers) forks one child, which decodes for it and hands the frames over in
+that decodes (a loader's worker, or the main process without workers) has one child, which decodes for it and hands the frames over in
 shared memory. A child that dies or does not answer in time is replaced by the next call; its video is a VideoReadError like any other.
+Children share nothing with the process that they decode for (`clean_process`): what it did before, threads that it has, cannot hang them.
 
 Legend: T frames asked for, C channels, H W pixels.
 """
@@ -10,7 +11,6 @@ Legend: T frames asked for, C channels, H W pixels.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
@@ -18,26 +18,28 @@ from typing import Any
 from torch import Tensor
 
 from vclr_pl.data.decoding.child_process import ChildEndedError, ChildProcess
+from vclr_pl.data.decoding.clean_process import can_start, start_server
 from vclr_pl.data.decoding.protocol import ClosingReader, VideoDecoder, VideoReader, VideoReadError
 
 
 class IsolatedDecoder:
     """`decoder` in a child process. `decode_timeout_seconds` bounds each call: one `open`, or one `frames`.
 
-    Costs a copy of the frames and two switches of process a call, about 0.3 ms for six frames of 320 x 240. Where the system cannot fork
-    (Windows), `decoder` runs unguarded.
+    Costs a copy of the frames and two switches of process a call, about 0.3 ms for six frames of 320 x 240. `decoder` is pickled, and its
+    class imported in the child. Where the system cannot fork (Windows), it runs unguarded.
     """
 
     def __init__(self, *, decoder: VideoDecoder, decode_timeout_seconds: float) -> None:
         self.decoder, self.decode_timeout_seconds = decoder, decode_timeout_seconds
         self._child: ChildProcess | None = None
         self._readers = itertools.count()
+        start_server()  # before a loader forks its workers, which share it, and while networks are built
 
     def backend_of(self, path: str | PathLike[str]) -> str:
         return self.decoder.backend_of(path)
 
     def open(self, path: str | PathLike[str]) -> VideoReader:
-        if not hasattr(os, "fork"):
+        if not can_start():
             return self.decoder.open(path)
         return IsolatedReader(fspath(path), decoder=self)
 
@@ -83,11 +85,17 @@ class IsolatedReader(ClosingReader):
             self._child.tell("close", self._key)
 
     def _open(self) -> int:
-        self._child = self._decoder.child()
+        try:
+            self._child = self._decoder.child()
+        except ChildEndedError as error:
+            raise self._failure(error) from error
         return int(self._ask("open", self.path))
 
     def _ask(self, request: str, argument: Any) -> Any:
         try:
             return self._child.ask(request, self._key, argument)
         except ChildEndedError as error:
-            raise VideoReadError(self.path, self.backend, str(error)) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: ChildEndedError) -> VideoReadError:
+        return VideoReadError(self.path, self._decoder.backend_of(self.path), str(error), is_temporary=error.is_temporary)

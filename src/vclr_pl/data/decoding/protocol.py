@@ -16,11 +16,14 @@ from torch import Tensor
 
 
 class VideoReadError(Exception):
-    """A video that cannot be read: which file, which backend tried, and why. Survives pickling."""
+    """A video that cannot be read: which file, which backend tried, and why. Survives pickling.
 
-    def __init__(self, path: str, backend: str, reason: str) -> None:
-        super().__init__(path, backend, reason)
-        self.path, self.backend, self.reason = path, backend, reason
+    `is_temporary`: the cause may lie outside the file (a time limit, too little memory), so that another try can succeed.
+    """
+
+    def __init__(self, path: str, backend: str, reason: str, is_temporary: bool = False) -> None:
+        super().__init__(path, backend, reason, is_temporary)
+        self.path, self.backend, self.reason, self.is_temporary = path, backend, reason, is_temporary
 
     def __str__(self) -> str:
         return f"{self.path}: {self.backend} cannot read it: {self.reason}"

@@ -1,4 +1,4 @@
-"""Memory that a process and its forked child both see, for the frames that the child decodes.
+"""Memory that a process and its child both see, for the frames that the child decodes.
 
 Legend: T frames, C channels, H W pixels.
 """
@@ -18,17 +18,16 @@ _FIRST_BYTES = 1 << 22  # grows to what the largest answer needs
 
 
 class SharedFrames:
-    """Bytes that both see: a file without a name, mapped by each at the size it has."""
+    """Bytes that both see: a file without a name, mapped by each at the size it has.
 
-    def __init__(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self._descriptor = os.memfd_create("frames")
-        else:
-            with tempfile.TemporaryFile() as file:
-                self._descriptor = os.dup(file.fileno())
-        weakref.finalize(self, os.close, self._descriptor)
-        os.ftruncate(self._descriptor, _FIRST_BYTES)
-        self._bytes = mmap.mmap(self._descriptor, _FIRST_BYTES)
+    Args:
+        descriptor: of the file, in the child; None makes one.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self.descriptor = _nameless_file() if descriptor is None else descriptor
+        weakref.finalize(self, os.close, self.descriptor)
+        self._bytes = mmap.mmap(self.descriptor, _FIRST_BYTES)
         self._lent = False
 
     @property
@@ -59,7 +58,17 @@ class SharedFrames:
     def _array(self, shape: tuple[int, ...]) -> np.ndarray:
         size = int(np.prod(shape))
         if size > len(self._bytes):
-            if os.fstat(self._descriptor).st_size < size:
-                os.ftruncate(self._descriptor, size)
-            self._bytes = mmap.mmap(self._descriptor, size)
+            if os.fstat(self.descriptor).st_size < size:
+                os.ftruncate(self.descriptor, size)
+            self._bytes = mmap.mmap(self.descriptor, size)
         return np.frombuffer(self._bytes, dtype=np.uint8, count=size).reshape(shape)
+
+
+def _nameless_file() -> int:
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("frames")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, _FIRST_BYTES)
+    return descriptor

@@ -6,6 +6,7 @@ lists, labels and retrieval results that name files hold for the copy as they do
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -84,8 +85,7 @@ class SetCopy:
         """One row a file, in the order in which they are done."""
         source, target = Path(root).expanduser().absolute(), Path(output).expanduser().absolute()
 
-        def work(file: str, sign_of_life: SignOfLife) -> CopiedFile:
-            return self._copy_file(file, source / file, target / file, sign_of_life)
+        work = functools.partial(_copy_file, reencoder=self.reencoder, source=source, target=target)
 
         def failed(file: str, reason: str) -> CopiedFile:
             return _keep(file, source / file, target / file, reason=reason)
@@ -108,22 +108,24 @@ class SetCopy:
                 remedy="Repeat those, or set output=DIR to another folder.",
             )
 
-    def _copy_file(self, file: str, source: Path, target: Path, sign_of_life: SignOfLife) -> CopiedFile:
-        started, status = time.perf_counter(), source.stat()
-        if target.exists() and abs(target.stat().st_mtime - status.st_mtime) < _SAME_TIME_SECONDS:
-            return CopiedFile(file, PRESENT, status.st_size, target.stat().st_size, 0, 0.0, "")
-        if not is_video(source.name):
-            _replace_by_copy(source, target)
-            return CopiedFile(file, COPIED, status.st_size, status.st_size, 0, round(time.perf_counter() - started, 3), "")
-        draft = _draft(target)
-        try:
-            frames = self.reencoder.encode(source, draft, each_frame=sign_of_life)
-        except VideoReadError as error:
-            return _keep(file, source, target, reason=error.reason)
-        os.utime(draft, ns=(status.st_atime_ns, status.st_mtime_ns))
-        draft.replace(target)
-        seconds = round(time.perf_counter() - started, 3)
-        return CopiedFile(file, REENCODED, status.st_size, target.stat().st_size, frames, seconds, "")
+
+def _copy_file(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Path, target: Path) -> CopiedFile:
+    original, copy = source / file, target / file
+    started, status = time.perf_counter(), original.stat()
+    if copy.exists() and abs(copy.stat().st_mtime - status.st_mtime) < _SAME_TIME_SECONDS:
+        return CopiedFile(file, PRESENT, status.st_size, copy.stat().st_size, 0, 0.0, "")
+    if not is_video(original.name):
+        _replace_by_copy(original, copy)
+        return CopiedFile(file, COPIED, status.st_size, status.st_size, 0, round(time.perf_counter() - started, 3), "")
+    draft = _draft(copy)
+    try:
+        frames = reencoder.encode(original, draft, each_frame=sign_of_life)
+    except VideoReadError as error:
+        return _keep(file, original, copy, reason=error.reason)
+    os.utime(draft, ns=(status.st_atime_ns, status.st_mtime_ns))
+    draft.replace(copy)
+    seconds = round(time.perf_counter() - started, 3)
+    return CopiedFile(file, REENCODED, status.st_size, copy.stat().st_size, frames, seconds, "")
 
 
 def _draft(target: Path) -> Path:

@@ -1,5 +1,4 @@
 import ctypes
-import gc
 import os
 import pickle
 import signal
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.unit.data.decoding.numbered_video import numbers_shown, write_numbered_video
+from tests.unit.data.decoding.process_watch import children_of, parent_of, wait_until
 from torch.utils.data import DataLoader
 
 from vclr_pl.data.decoding.isolated import IsolatedDecoder
@@ -81,13 +81,13 @@ def test_a_hang_in_c_costs_the_timeout_and_no_more(tmp_path, video):
 def test_a_child_that_died_while_it_waited_is_no_videos_fault(video):
     decoder = IsolatedDecoder(decoder=PyavDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=20)
     with decoder.open(video) as reader:
-        first = decoder.child()._process
-        os.kill(first, signal.SIGKILL)
-        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)  # dead, and not yet asked for
+        first = decoder.child()
+        os.kill(first.number, signal.SIGKILL)
+        assert wait_until(lambda: not first.is_ours_and_alive())
         assert numbers_shown(reader.frames([2])) == [2]
     with decoder.open(video) as reader:
         assert numbers_shown(reader.frames([3])) == [3]
-    assert decoder.child()._process != first
+    assert decoder.child().number != first.number
 
 
 def test_a_reader_outlives_the_crash_of_another_video(tmp_path, video):
@@ -132,11 +132,11 @@ def test_a_loaders_workers_survive_crashes_and_hangs_and_leave_no_process(tmp_pa
         paths[place] = tmp_path / name
         paths[place].write_bytes(b"x")
     assert decoder.open(video).frame_count == 40  # the main process has a child already; workers must not talk to it
+    server = parent_of(decoder.child().number)
+    before = children_of(server)
     read = [int(number) for number in DataLoader(Videos(paths, decoder), batch_size=None, num_workers=2)]
     assert read == [0, 1, -1, 3, 4, -1, 6, 7, -1, 9, 10, 11]
-    del decoder
-    gc.collect()  # earlier tests' errors hold on to theirs
-    assert _wait_until(lambda: not _children_in_this_group())
+    assert wait_until(lambda: children_of(server) <= before)
 
 
 def test_a_copy_has_its_own_child(video):
@@ -145,25 +145,3 @@ def test_a_copy_has_its_own_child(video):
     copy = pickle.loads(pickle.dumps(decoder))
     assert copy.open(video).frame_count == 40
     assert copy.child() is not decoder.child()
-
-
-def _wait_until(condition, *, seconds=10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return bool(condition())
-
-
-def _children_in_this_group() -> list[int]:
-    """Forked decoders that still run: children of this process with its own command line."""
-    own, found = Path("/proc/self/cmdline"), []
-    if not own.exists():
-        return []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields, command = status.read_text().rsplit(")", 1)[1].split(), (status.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == os.getpid() and fields[0] != "Z" and command == own.read_bytes():
-            found.append(int(status.parent.name))
-    return found

@@ -1,0 +1,175 @@
+"""A small process, started afresh, that forks others when asked: `clean_process` asks.
+
+Decoders are not forked from the process that trains, since a fork copies one thread of many: OpenMP's others, which torch uses, are then
+waited for without end (seen in torchcodec for widths of 426 and 340 pixels). Here there is one thread; what decoding needs is imported
+once, so that a fork takes some milliseconds and shares that memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from vclr_pl.data.decoding.message_socket import MessageSocket, framed
+
+ASK = b"f"  # one process; the socket of its client comes with it
+READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # the first message of a process, and the server's words about it
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first message to a process. `work` is a pickled function of a MessageSocket and the descriptors that came along."""
+
+    folder: str | None  # the client's working directory
+    import_path: list[str]
+    work: bytes
+
+
+def serve() -> None:
+    """Forks until every process that holds the other end of standard input is gone; then ends, with all that it forked."""
+    _close_all_but_standard_files()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the client decides
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # SIGINT was blocked until now
+    faulthandler.disable()
+    _leave_no_core_files()
+    _import_what_decoding_needs()
+    gc.collect()
+    gc.freeze()  # a collection in a forked process would copy all of it
+    _Server(socket.socket(fileno=os.dup(0))).run()
+
+
+class _Server:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._clients: dict[int, socket.socket] = {}  # by process: its own end of the socket to its client
+        self._poll = select.poll()
+        self._bell, ringing = os.pipe()
+        os.set_blocking(ringing, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(ringing, warn_on_full_buffer=False)
+        self._ringing = ringing
+        for descriptor in (control.fileno(), self._bell):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def run(self) -> None:
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor == self._bell:
+                    os.read(self._bell, 4096)
+                    self._tell_of_the_ended()
+                elif descriptor != self._control.fileno():
+                    self._kill_client_gone(descriptor)
+                elif not self._fork_one():
+                    self._kill_all()
+                    return
+
+    def _fork_one(self) -> bool:
+        """False where no client is left."""
+        asked, descriptors, _, _ = socket.recv_fds(self._control, len(ASK), 1)
+        if not asked:
+            return False
+        for descriptor in descriptors:
+            connection = socket.socket(fileno=descriptor)
+            try:
+                process = os.fork()
+            except OSError as error:
+                _tell(connection, (NOT_FORKED, error.strerror))
+                connection.close()
+                continue
+            if process == 0:
+                self._live(connection)
+            self._clients[process] = connection
+            self._poll.register(connection, 0)  # the client's end closed is all that is of interest
+        return True
+
+    def _tell_of_the_ended(self) -> None:
+        while self._clients:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if not process:
+                return
+            connection = self._clients.pop(process)
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(connection)
+            _tell(connection, (ENDED, status))
+            connection.close()
+
+    def _kill_client_gone(self, descriptor: int) -> None:
+        """Its client has closed the socket, or died."""
+        self._poll.unregister(descriptor)
+        for process, connection in self._clients.items():
+            if connection.fileno() == descriptor:
+                os.kill(process, signal.SIGKILL)  # not waited for yet, so the number is its own
+
+    def _kill_all(self) -> None:
+        for process in self._clients:
+            os.kill(process, signal.SIGKILL)
+
+    def _live(self, connection: socket.socket) -> NoReturn:
+        """In the new process, which ends here."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for sibling in self._clients.values():
+                sibling.close()
+            self._control.close()
+            os.close(self._bell)
+            os.close(self._ringing)
+            silence = os.open(os.devnull, os.O_RDWR)
+            for standard in range(3):
+                os.dup2(silence, standard)
+            os.close(silence)
+            _work(MessageSocket(connection))
+            os._exit(0)
+        except ConnectionError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+
+
+def _work(connection: MessageSocket) -> None:
+    beginning, descriptors = connection.receive_with_descriptors()
+    with contextlib.suppress(OSError):  # a folder that is gone by now
+        os.chdir(beginning.folder or os.curdir)
+    sys.path[:] = beginning.import_path
+    try:
+        work = pickle.loads(beginning.work)
+    except Exception as error:  # modules that are imported here may raise anything
+        connection.send((UNFIT, f"{type(error).__name__}: {error}"))
+        return
+    connection.send((READY, os.getpid()))
+    work(connection, descriptors)
+
+
+def _tell(connection: socket.socket, message: object) -> None:
+    with contextlib.suppress(OSError):  # the client is gone, or does not read: it waits for nothing then
+        connection.send(framed(message), socket.MSG_DONTWAIT)
+
+
+def _close_all_but_standard_files() -> None:
+    """What C libraries of the client opened and did not mark: a port that it listens on would stay taken."""
+    for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
+        if descriptor > 2:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def _leave_no_core_files() -> None:
+    import resource  # absent on Windows, where nothing forks and this is never reached
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _import_what_decoding_needs() -> None:
+    from vclr_pl.data.decoding.torchcodec_reader import torchcodec_failure
+
+    torchcodec_failure()
