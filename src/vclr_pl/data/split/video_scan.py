@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vclr_pl.types import InputError
@@ -11,6 +11,13 @@ from vclr_pl.types import InputError
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".flv", ".wmv", ".mpg", ".mpeg", ".mpe", ".m2v", ".mts", ".m2ts", ".ts")
 ) | {".3gp", ".3g2", ".ogv", ".vob", ".asf", ".divx", ".y4m", ".gif"}
+
+SHOWN = 5
+
+
+def few(names: Sequence[str]) -> str:
+    """The first of them, for a log."""
+    return f"{', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
 
 
 def is_video(name: str) -> bool:
