@@ -5,9 +5,10 @@ Legend: N videos.
 
 from __future__ import annotations
 
+import logging
 import os
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,8 @@ from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
 from vclr_pl.types import InputError
 
 NO_LABEL = -1
+SHOWN = 5  # class names in a line of the log
+log = logging.getLogger(__name__)
 
 
 class Manifest(LabeledVideoPaths):  # type: ignore[misc]
@@ -108,6 +111,16 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
     def labeled(self) -> bool:
         """Whether every video has a label."""
         return bool(len(self)) and bool((self._labels != NO_LABEL).all())
+
+    @property
+    def in_words(self) -> str:
+        """How many videos of how many classes."""
+        labels = np.unique(self._labels[self._labels != NO_LABEL])
+        unlabeled = int((self._labels == NO_LABEL).sum())
+        names = [self.class_names[label] if 0 <= label < len(self.class_names) else str(label) for label in labels[: SHOWN + 1].tolist()]
+        shown = f"{', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+        missing = f", {unlabeled} of them without a label" if unlabeled else ""
+        return f"{len(self)} videos of {len(labels)} classes ({shown}){missing}" if len(labels) else f"{len(self)} videos without labels"
 
     @property
     def size_bytes(self) -> int:
@@ -199,6 +212,14 @@ class VideoSplits:
     train: Manifest
     test: Manifest | None = None
     absent: int = 0
+
+    def told(self, *, root: str | os.PathLike[str], folders: Sequence[str] = ()) -> VideoSplits:
+        """Log one line: what was understood of the set at `root`, whose splits are `folders` where these are given."""
+        parts = {"train": self.train} if self.test is None else {"train": self.train, "test": self.test}
+        names = [f"{name} ({folder})" for name, folder in zip(parts, folders, strict=True)] if folders else list(parts)
+        words = [f"{name}: {manifest.in_words}" for name, manifest in zip(names, parts.values(), strict=True)]
+        log.info("data in %s: %s", os.fspath(root), "; ".join(words))
+        return self
 
     def with_numbered_classes(self) -> VideoSplits:
         """Classes numbered from 0 without gaps over both lists. Where numbers have gaps and no names, the numbers become the names."""

@@ -45,7 +45,7 @@ def video_list(*, root: str | Path, train: str | Path, test: str | Path | None =
             readers[name](), root=folder, source=paths[name].name, allow_outside_root=allow_outside_root, class_names=class_names
         )
 
-    return VideoSplits(train=manifest("train"), test=manifest("test") if test is not None else None)
+    return VideoSplits(train=manifest("train"), test=manifest("test") if test is not None else None).told(root=folder)
 
 
 def _list_file(path: str | Path, *, key: str) -> Path:
