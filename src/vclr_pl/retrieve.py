@@ -14,7 +14,7 @@ from vclr_pl.evaluation.near_duplicates import near_duplicates
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
 from vclr_pl.report.neighbor_list import write_neighbors, write_pairs
 from vclr_pl.report.page_maker import PageMaker
-from vclr_pl.runner.reading import Reading, build_reading
+from vclr_pl.runner.reading import Reading, build_reading, collection
 from vclr_pl.runner.run import run
 from vclr_pl.types import InputError
 
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 def retrieve(config: DictConfig) -> None:
     """Features of gallery and queries, then neighbors or duplicates."""
     reading = build_reading(config)
-    gallery = instantiate(config.gallery).train
-    queries = None if config.query.root is None or config.duplicates else instantiate(config.query).train
+    gallery = collection(config.gallery, key="gallery")
+    queries = None if config.query.root is None or config.duplicates else collection(config.query, key="query")
     manifests = {"gallery": gallery, **({} if queries is None else {"query": queries})}
     if not config.duplicates:
         require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)

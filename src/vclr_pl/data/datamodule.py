@@ -102,7 +102,8 @@ class VideoDataModule(lightning.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        self._splits = splits if isinstance(splits, VideoSplits) else VideoSplits(train=Manifest.from_source(splits))
+        given = splits if isinstance(splits, VideoSplits) else VideoSplits(train=Manifest.from_source(splits))
+        self._splits = given.with_numbered_classes()
         self.sampling: Any = sampling  # what it draws is between it and the task's samples
         self.decoding, self.transform, self.photometric = decoding, transform, photometric
         self.evaluation_view, self.loader, self.seed = evaluation_view, loader, seed

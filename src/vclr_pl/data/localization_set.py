@@ -6,18 +6,17 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vclr_pl.data.split.activitynet import AnnotatedSegment, AnnotatedVideo
-from vclr_pl.data.split.video_scan import data_folder, scan_videos
+from vclr_pl.data.split.video_scan import data_folder, few, scan_videos
 from vclr_pl.types import InputError
 
 TRAINING, VALIDATION = "training", "validation"
 SUBSETS = (TRAINING, VALIDATION, "testing")
-SHOWN = 5
 log = logging.getLogger(__name__)
 
 
@@ -180,11 +179,6 @@ def _check_labels(video: AnnotatedVideo, *, known: tuple[str, ...]) -> None:
         if segment.label not in known:
             told = f"one of the {len(known)} known labels ({few(known)})"
             raise _wrong(video.identity, f"annotations[{number}].label", told, segment.label)
-
-
-def few(names: Sequence[str]) -> str:
-    """The first of them, for a log."""
-    return f"{', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
 
 
 def _wrong(identity: str, field: str, expected: str, got: Any) -> InputError:

@@ -5,10 +5,11 @@ Legend: N videos.
 
 from __future__ import annotations
 
+import logging
 import os
 from array import array
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
 from vclr_pl.types import InputError
 
 NO_LABEL = -1
+SHOWN = 5  # class names in a line of the log
+log = logging.getLogger(__name__)
 
 
 class Manifest(LabeledVideoPaths):  # type: ignore[misc]
@@ -36,7 +39,7 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         root: str,
         text: npt.NDArray[np.uint8],
         ends: npt.NDArray[np.int64],
-        labels: npt.NDArray[np.int32],
+        labels: npt.NDArray[np.signedinteger[Any]],
         spans: npt.NDArray[np.float64] | None,
         class_names: tuple[str, ...],
     ) -> None:
@@ -100,7 +103,7 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         return len(self) if self._spans is None else len({self.path(index) for index in range(len(self))})
 
     @property
-    def labels(self) -> npt.NDArray[np.int32]:
+    def labels(self) -> npt.NDArray[np.signedinteger[Any]]:
         """`[N]`, -1 where there is none."""
         return self._labels
 
@@ -110,8 +113,24 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         return bool(len(self)) and bool((self._labels != NO_LABEL).all())
 
     @property
+    def in_words(self) -> str:
+        """How many videos of how many classes."""
+        labels = np.unique(self._labels[self._labels != NO_LABEL])
+        unlabeled = int((self._labels == NO_LABEL).sum())
+        names = [self.class_names[label] if 0 <= label < len(self.class_names) else str(label) for label in labels[: SHOWN + 1].tolist()]
+        shown = f"{', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+        missing = f", {unlabeled} of them without a label" if unlabeled else ""
+        return f"{len(self)} videos of {len(labels)} classes ({shown}){missing}" if len(labels) else f"{len(self)} videos without labels"
+
+    @property
     def size_bytes(self) -> int:
         return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
+
+    def with_numbers_as_names(self, numbers: npt.NDArray[np.signedinteger[Any]]) -> Manifest:
+        """The same videos, labeled by the place of their label in `numbers`, which ascend; the numbers become the class names."""
+        labels = np.where(self._labels == NO_LABEL, NO_LABEL, np.searchsorted(numbers, self._labels)).astype(np.int32)
+        names = tuple(map(str, numbers.tolist()))
+        return Manifest(root=self.root, text=self._text, ends=self._ends, labels=labels, spans=self._spans, class_names=names)
 
     def labeled_video_dataset(self, *, clip_sampler: ClipSampler) -> LabeledVideoDataset:
         """The same videos as a stock pytorchvideo dataset, video only."""
@@ -138,7 +157,7 @@ class ManifestBuilder:
     def __init__(self, *, root: str) -> None:
         self._root = root
         self._prefix = os.path.join(root, "") if root else ""  # noqa: PTH118
-        self._text, self._ends, self._labels, self._spans = bytearray(), array("q"), array("i"), array("d")
+        self._text, self._ends, self._labels, self._spans = bytearray(), array("q"), array("q"), array("d")
         self._class_numbers: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -149,7 +168,12 @@ class ManifestBuilder:
         text = os.fspath(path)
         self._text += os.fsencode(text.removeprefix(self._prefix) if self._prefix else text)
         self._ends.append(len(self._text))
-        self._labels.append(self._number(label))
+        try:
+            self._labels.append(self._number(label))
+        except OverflowError:
+            raise InputError(
+                expected="class numbers of 64 bits", got=f"{label} for '{text}'", remedy="Number the classes from 0, or give their names."
+            ) from None
         if span is not None:
             self._spans.extend(span)
 
@@ -162,7 +186,9 @@ class ManifestBuilder:
 
     def finish(self, *, class_names: tuple[str, ...] = ()) -> Manifest:
         """`class_names` fixes the numbers of class names; without it they are numbered alphabetically."""
-        labels = np.frombuffer(self._labels, np.int32)  # the arrays keep the buffers, nothing is copied
+        labels: npt.NDArray[np.signedinteger[Any]] = np.frombuffer(self._labels, np.int64)
+        if not len(labels) or max(labels.max(), -labels.min()) <= np.iinfo(np.int32).max:
+            labels = labels.astype(np.int32)
         if self._class_numbers:
             class_names = class_names or tuple(sorted(self._class_numbers))
             number_of = {name: number for number, name in enumerate(class_names)}
@@ -171,7 +197,7 @@ class ManifestBuilder:
             labels[known] = final[labels[known]]
         return Manifest(
             root=self._root,
-            text=np.frombuffer(self._text, np.uint8),
+            text=np.frombuffer(self._text, np.uint8),  # the arrays keep the buffers, nothing is copied
             ends=np.frombuffer(self._ends, np.int64),
             labels=labels,
             spans=np.frombuffer(self._spans, np.float64) if self._spans else None,
@@ -186,3 +212,23 @@ class VideoSplits:
     train: Manifest
     test: Manifest | None = None
     absent: int = 0
+
+    def told(self, *, root: str | os.PathLike[str], folders: Sequence[str] = ()) -> VideoSplits:
+        """Log one line: what was understood of the set at `root`, whose splits are `folders` where these are given."""
+        parts = {"train": self.train} if self.test is None else {"train": self.train, "test": self.test}
+        names = [f"{name} ({folder})" for name, folder in zip(parts, folders, strict=True)] if folders else list(parts)
+        words = [f"{name}: {manifest.in_words}" for name, manifest in zip(names, parts.values(), strict=True)]
+        log.info("data in %s: %s", os.fspath(root), "; ".join(words))
+        return self
+
+    def with_numbered_classes(self) -> VideoSplits:
+        """Classes numbered from 0 without gaps over both lists. Where numbers have gaps and no names, the numbers become the names."""
+        manifests = [self.train] if self.test is None else [self.train, self.test]
+        if any(manifest.class_names for manifest in manifests):
+            return self
+        found = np.unique(np.concatenate([manifest.labels for manifest in manifests]))
+        numbers = found[found != NO_LABEL]
+        if np.array_equal(numbers, np.arange(len(numbers))):
+            return self
+        train, *test = (manifest.with_numbers_as_names(numbers) for manifest in manifests)
+        return replace(self, train=train, test=test[0] if test else None)

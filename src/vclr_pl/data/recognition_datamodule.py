@@ -56,7 +56,8 @@ class RecognitionDataModule(VideoDataModule):
         for role, manifest in (("training", train), ("test", test)):
             if manifest is not None:
                 _refuse_unlabeled(manifest, role=role)
-        self._class_names = train.class_names or tuple(map(str, range(int(train.labels.max()) + 1)))
+        named = train.class_names or (() if test is None else test.class_names)
+        self._class_names = named or tuple(map(str, range(int(train.labels.max()) + 1)))
         _refuse_strange_classes(train, test, class_names=self._class_names)
 
     @property

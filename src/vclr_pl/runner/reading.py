@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.runner.build import write_config
 from vclr_pl.runner.machine import refuse_absent_gpu
-from vclr_pl.types import FeatureTable, nothing_readable
+from vclr_pl.types import FeatureTable, InputError, nothing_readable
 
 logger = logging.getLogger(__name__)
+OPTION = re.compile(r"(?<![\w/.-])data\.(?=[a-z])")  # not within a path
 
 
 @dataclass(frozen=True)
@@ -68,3 +71,22 @@ def build_reading(config: DictConfig) -> Reading:
         logger.info("view: %s", encoder.view_in_words)
         write_config(config, reading.folder)
     return reading
+
+
+def collection(node: DictConfig, *, key: str) -> Any:
+    """The training list of the data that the config `key` names; a test list is counted in the log, and not used.
+
+    Raises:
+        InputError: as the data's reader does, with options below `key`.
+    """
+    try:
+        splits = instantiate(node)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if not isinstance(cause, InputError):
+            raise
+        expected, got, remedy = (OPTION.sub(f"{key}.", text) for text in (cause.expected, cause.got, cause.remedy))
+        raise InputError(expected=expected, got=got, remedy=remedy) from None
+    if splits.test is not None:
+        logger.warning("%s: the %d videos of the test split are left out", key, len(splits.test))
+    return splits.train

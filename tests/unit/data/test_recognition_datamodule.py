@@ -128,7 +128,22 @@ def test_broken_videos_are_replaced_and_listed(tmp_path):
 
 def test_classes_have_names(splits):
     assert datamodule(splits).class_names == ("ApplyEyeMakeup", "HandstandPushups", "YoYo")
-    assert datamodule([("a.mp4", 0), ("b.mp4", 2)]).class_names == ("0", "1", "2")
+    assert datamodule([("a.mp4", 0), ("b.mp4", 1), ("c.mp4", 2)]).class_names == ("0", "1", "2")
+
+
+def test_numbers_with_gaps_are_numbered_anew_over_both_lists_and_stay_as_names():
+    splits = VideoSplits(
+        train=Manifest.from_pairs([("a.mp4", 10**17), ("b.mp4", 3), ("c.mp4", 2_000_000_000)]),
+        test=Manifest.from_pairs([("d.mp4", 2_000_000_000)]),
+    )
+    data = datamodule(splits)
+    assert data.class_names == ("3", "2000000000", "100000000000000000")
+    assert (data.manifest("train").labels.tolist(), data.manifest("test").labels.tolist()) == ([2, 0, 1], [1])
+    with pytest.raises(InputError, match=f"class numbers of 64 bits; got {10**30} for 'a.mp4'"):
+        Manifest.from_pairs([("a.mp4", 10**30)])
+    mixed = VideoSplits(train=Manifest.from_pairs([("a.mp4", 0), ("b.mp4", 10**9)]), test=Manifest.from_pairs([("c.mp4", "run")]))
+    with pytest.raises(InputError, match="at least two classes; got 1"):
+        datamodule(mixed)
 
 
 @pytest.mark.parametrize(

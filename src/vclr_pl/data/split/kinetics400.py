@@ -15,7 +15,8 @@ from pathlib import Path
 from vclr_pl.data.manifest import Manifest, ManifestBuilder, VideoSplits
 from vclr_pl.data.split.folder import folder_manifest
 from vclr_pl.data.split.listed_video import inside_root
-from vclr_pl.data.split.video_scan import data_folder, first_folder, no_videos, scan_videos
+from vclr_pl.data.split.video_index import VideoIndex
+from vclr_pl.data.split.video_scan import data_folder, first_folder, no_videos
 from vclr_pl.types import InputError
 
 PARTS = {"train": ("train", "train_256", "videos_train"), "test": ("val", "val_256", "validation", "validate", "videos_val")}
@@ -47,13 +48,20 @@ def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outs
     list_root = top if lists is None else data_folder(lists, key="data.lists")
     train_videos = first_folder([top / name for name in PARTS["train"]])
     test_videos = first_folder([top / name for name in PARTS["test"]])
-    train, absent = _part(train_videos or top, csv_path=_csv(list_root, part="train"), top=top, allow_outside_root=allow_outside_root)
+    train_csv, test_csv = (_csv(list_root, part=part) for part in ("train", "test"))
+    if train_videos is None and test_videos is not None and train_csv is None:
+        raise InputError(
+            expected=f"a folder of training videos, '{top / 'train'}', beside '{test_videos.name}'",
+            got="none, and no train.csv",
+            remedy="Add it, or set data=folder data.root=DIR to read one folder alone.",
+        )
+    train, absent = _part(train_videos or top, csv_path=train_csv, top=top, allow_outside_root=allow_outside_root)
     if test_videos is None:
-        return VideoSplits(train=train, absent=absent)
-    test, test_absent = _part(
-        test_videos, csv_path=_csv(list_root, part="test"), top=top, allow_outside_root=allow_outside_root, class_names=train.class_names
-    )
-    return VideoSplits(train=train, test=test, absent=absent + test_absent)
+        if test_csv is not None:
+            log.warning("%s is there without a folder '%s': no test videos", test_csv, top / PARTS["test"][0])
+        return VideoSplits(train=train, absent=absent).told(root=top)
+    test, test_absent = _part(test_videos, csv_path=test_csv, top=top, allow_outside_root=allow_outside_root, class_names=train.class_names)
+    return VideoSplits(train=train, test=test, absent=absent + test_absent).told(root=top)
 
 
 def _csv(folder: Path, *, part: str) -> Path | None:
@@ -68,16 +76,18 @@ def _part(
         return folder_manifest(videos, root=top, class_folders=True, class_names=class_names), 0
     rows = list(_rows(csv_path))
     names = tuple(sorted({row.label for row in rows} | set(class_names) - {""}))
-    path_of = {Path(path).stem: path for path in scan_videos(videos)}
+    index = VideoIndex(videos)
     builder = ManifestBuilder(root=os.fspath(top))
     for row in rows:
         inside_root(row.name, root=videos, source=csv_path.name, allow_outside_root=allow_outside_root)
-        path = path_of.get(row.name) or path_of.get(row.youtube_id)
+        path = index.find(row.name, parent=row.label) or index.find(row.youtube_id, parent=row.label)
         if path is not None:
             builder.add(videos / path, row.label)
     absent = len(rows) - len(builder)
     if not len(builder):
-        raise no_videos(videos) if not path_of else _none_listed(videos, csv_path)
+        raise _none_listed(videos, csv_path) if index else no_videos(videos)
+    index.refuse_clashes()
+    index.tell_unlisted(csv_path.name)
     if absent:
         log.warning("%s: %d of %d videos are not below %s; training goes on without them", csv_path.name, absent, len(rows), videos)
     return builder.finish(class_names=names), absent

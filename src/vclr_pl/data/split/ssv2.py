@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from vclr_pl.types import InputError
 
 VIDEO_FOLDERS = ("20bn-something-something-v2", "something-something-v2", "videos", "sthv2", "ssv2")
 LIST_FOLDERS = ("", "labels", "annotations", "lists")
+NUMBER = re.compile(r"[0-9]{1,18}")
 PREFIXES = ("something-something-v2-", "")
 
 
@@ -31,14 +33,23 @@ def ssv2(*, root: str | Path, lists: str | Path | None = None, allow_outside_roo
     folder = data_folder(root)
     videos = first_folder([folder / name for name in VIDEO_FOLDERS]) or folder
     list_folder = folder if lists is None else data_folder(lists, key="data.lists")
-    number_of = {template: int(number) for template, number in _json(list_folder, name="labels").items()}
-    class_names = tuple(sorted(number_of, key=lambda template: number_of[template]))
+    class_names = _class_names(_json(list_folder, name="labels"))
+    number_of = {template: number for number, template in enumerate(class_names)}
 
     def manifest(name: str) -> Manifest:
         entries = _entries(_json(list_folder, name=name), number_of=number_of)
         return listed_manifest(entries, root=videos, source=f"{name}.json", allow_outside_root=allow_outside_root, class_names=class_names)
 
-    return VideoSplits(train=manifest("train"), test=manifest("validation"))
+    return VideoSplits(train=manifest("train"), test=manifest("validation")).told(root=folder)
+
+
+def _class_names(labels: Any) -> tuple[str, ...]:
+    """Templates by their numbers, `{"Holding something": "0", ...}`, which may have gaps."""
+    if not isinstance(labels, dict) or not all(NUMBER.fullmatch(str(number)) for number in labels.values()):
+        raise InputError(
+            expected="labels.json to give each template a number", got="something else", remedy="Take labels.json as it is shipped."
+        )
+    return tuple(sorted(labels, key=lambda template: int(labels[template])))
 
 
 def _json(folder: Path, *, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from vclr_pl.data.split.video_scan import data_folder, first_folder
 from vclr_pl.types import InputError
 
 VIDEO_FOLDERS = ("UCF-101", "UCF101", "ucf101", "videos")
+NUMBER = re.compile(r"[0-9]{1,18}")
 LIST_FOLDERS = ("ucfTrainTestlist", "UCF101TrainTestSplits-RecognitionTask/ucfTrainTestlist", "annotations", "splits")
 
 
@@ -37,7 +39,7 @@ def ucf101(*, root: str | Path, split: int, lists: str | Path | None = None, all
         entries = _entries(path, class_names=class_names)
         return listed_manifest(entries, root=videos, source=name, allow_outside_root=allow_outside_root, class_names=class_names)
 
-    return VideoSplits(train=manifest(f"trainlist{split:02d}.txt"), test=manifest(f"testlist{split:02d}.txt"))
+    return VideoSplits(train=manifest(f"trainlist{split:02d}.txt"), test=manifest(f"testlist{split:02d}.txt")).told(root=folder)
 
 
 def _list_folder(folder: Path, *, lists: str | Path | None) -> Path:
@@ -59,7 +61,7 @@ def _class_names(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise InputError(expected=f"the list '{path}'", got="no such file", remedy="Set data.lists=DIR to the folder of UCF101's lists.")
     numbered = [line.strip().split(maxsplit=1) for line in list_lines(path)]
-    if any(len(fields) != 2 or not fields[0].isdigit() for fields in numbered):
+    if any(len(fields) != 2 or not NUMBER.fullmatch(fields[0]) for fields in numbered):
         raise InputError(
             expected="lines '<number> <class>'", got=f"other lines in '{path}'", remedy="Take classInd.txt as UCF101 ships it."
         )
@@ -71,7 +73,7 @@ def _entries(path: Path, *, class_names: tuple[str, ...]) -> Iterator[tuple[str,
     number_of = {name: number for number, name in enumerate(class_names)}
     for line in list_lines(path):
         entry, _, last = line.strip().rpartition(" ")
-        if not (entry and last.isdigit()):
+        if not (entry and NUMBER.fullmatch(last)):
             entry = line.strip()
         name = Path(entry).parent.name
         if name not in number_of:

@@ -1,9 +1,10 @@
-"""Finding video files below a folder."""
+"""Finding video files below a folder. What is passed over is counted and named in the log."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vclr_pl.types import InputError
@@ -11,6 +12,13 @@ from vclr_pl.types import InputError
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".flv", ".wmv", ".mpg", ".mpeg", ".mpe", ".m2v", ".mts", ".m2ts", ".ts")
 ) | {".3gp", ".3g2", ".ogv", ".vob", ".asf", ".divx", ".y4m", ".gif"}
+SHOWN = 5
+log = logging.getLogger(__name__)
+
+
+def few(names: Sequence[str]) -> str:
+    """The first of them, for a log."""
+    return f"{', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
 
 
 def is_video(name: str) -> bool:
@@ -19,14 +27,18 @@ def is_video(name: str) -> bool:
 
 
 def data_folder(root: str | os.PathLike[str], *, key: str = "data.root") -> Path:
-    """The folder as an absolute path, links kept. Raises InputError where it is missing, no folder, or empty."""
+    """The folder as an absolute path, links kept. Raises InputError where it is missing, no folder, unreadable, or empty."""
     folder = Path(os.path.abspath(Path(root).expanduser()))  # noqa: PTH100 (resolve() would follow links that the user chose)
-    if not folder.exists():
-        raise InputError(expected=f"{key} to be a folder of videos", got=f"'{folder}', which does not exist", remedy=f"Set {key}=DIR.")
-    if not folder.is_dir():
-        raise InputError(expected=f"{key} to be a folder of videos", got=f"'{folder}', which is a file", remedy=f"Set {key}=DIR.")
-    if not any(folder.iterdir()):
-        raise InputError(expected=f"{key} to be a folder of videos", got=f"'{folder}', which is empty", remedy=f"Set {key}=DIR.")
+    try:
+        trouble = "" if any(folder.iterdir()) else "is empty"
+    except FileNotFoundError:
+        trouble = "does not exist"
+    except NotADirectoryError:
+        trouble = "is a file"
+    except OSError as error:
+        trouble = f"cannot be read ({error.strerror})"
+    if trouble:
+        raise InputError(expected=f"{key} to be a folder of videos", got=f"'{folder}', which {trouble}", remedy=f"Set {key}=DIR.")
     return folder
 
 
@@ -36,18 +48,64 @@ def scan_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def scan_files(folder: str | os.PathLike[str], *, wanted: Callable[[str], bool]) -> Iterator[str]:
-    """As `scan_videos`, for files of any `wanted` name."""
-    top, visited = os.fspath(folder), set()
-    for current, folders, files in os.walk(top, followlinks=True):
+    """As `scan_videos`, for files of any `wanted` name.
+
+    A folder that is reached twice, by a link, is read once. Such folders, those that cannot be read, and links without a target are
+    named in the log at the end.
+    """
+    top, names = os.fspath(folder), dict[tuple[int, int], str]()
+    unreadable, again, astray = list[str](), list[str](), list[str]()
+
+    def note(error: OSError) -> None:
+        unreadable.append(f"{os.path.relpath(os.fsdecode(error.filename), top)} ({error.strerror})")
+
+    for current, folders, files in os.walk(top, followlinks=True, onerror=note):
+        relative = os.path.relpath(current, top)
         status = os.stat(current)  # noqa: PTH116
-        if (status.st_dev, status.st_ino) in visited:
+        if (first := names.setdefault((status.st_dev, status.st_ino), relative)) != relative:
+            again.append(f"{relative} (is {first})")
             folders.clear()
             continue
-        visited.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        relative = os.path.relpath(current, top)
         prefix = "" if relative == "." else relative + os.sep
+        astray += [prefix + name for name in sorted(files) if not wanted(name) and _leads_nowhere(current, name)]
         yield from (prefix + name for name in sorted(files) if wanted(name))
+    for told, found in (
+        ("%s: %d folders cannot be read and are left out: %s", unreadable),
+        ("%s: %d folders are links to others, whose files are read once: %s", again),
+        ("%s: %d links lead nowhere: %s", astray),
+    ):
+        if found:
+            log.warning(told, top, len(found), few(found))
+
+
+def _leads_nowhere(folder: str, name: str) -> bool:
+    path = f"{folder}{os.sep}{name}"
+    return not name.startswith(".") and os.path.islink(path) and not os.path.exists(path)  # noqa: PTH110, PTH114
+
+
+def distinct_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """As `scan_videos`, each file once: of several links to it, hard ones too, the first. The others are named in the log."""
+    seen, again = set[int](), list[str]()
+    for path in scan_videos(folder):
+        known = file_identity(os.path.join(folder, path))  # noqa: PTH118
+        if known is not None and known in seen:
+            again.append(path)
+            continue
+        if known is not None:
+            seen.add(known)
+        yield path
+    if again:
+        log.warning("%s: %d files are links to others and are read once: %s", os.fspath(folder), len(again), few(again))
+
+
+def file_identity(path: str) -> int | None:
+    """The same for all names of one file; None where it cannot be asked for."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return hash((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))  # some network drives give numbers twice
 
 
 def no_videos(folder: Path) -> InputError:
@@ -59,5 +117,14 @@ def no_videos(folder: Path) -> InputError:
 
 
 def first_folder(candidates: list[Path]) -> Path | None:
-    """The first that exists."""
-    return next((candidate for candidate in candidates if candidate.is_dir()), None)
+    """The first that exists, if need be written in other case. Others that exist are named in the log."""
+    found = [candidate for candidate in candidates if candidate.is_dir()]
+    if not found:
+        found = [path for candidate in candidates for path in _siblings(candidate) if path.name.casefold() == candidate.name.casefold()]
+    if len(found) > 1:
+        log.warning("videos are read from %s; left out: %s", found[0], few([path.name for path in found[1:]]))
+    return found[0] if found else None
+
+
+def _siblings(path: Path) -> list[Path]:
+    return sorted(sibling for sibling in path.parent.iterdir() if sibling.is_dir())

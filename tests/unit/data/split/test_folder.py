@@ -1,6 +1,9 @@
-"""Any folder of videos."""
+"""Any folder of videos: every video is used, or counted and named; what can be understood in two ways is refused."""
 
 from __future__ import annotations
+
+import logging
+import os
 
 import pytest
 from tests.video_fixture import copies
@@ -8,37 +11,141 @@ from tests.video_fixture import copies
 from vclr_pl.data.split.folder import folder
 from vclr_pl.types import InputError
 
+NINE = [f"{name}/{number}.mp4" for name in ("bus", "car", "train") for number in range(3)]
+
 
 def contents(manifest, root):
     return [(manifest.path(index).removeprefix(f"{root}/"), manifest.label(index)) for index in range(len(manifest))]
 
 
-def test_subfolders_are_classes(tmp_path):
-    copies(tmp_path / name for name in ["run fast/2.mp4", "run fast/deep/1.mp4", "jump/ü.mp4"])
-    splits = folder(root=tmp_path)
+def make(root, names):
+    copies(root / name for name in names)
+    return root
+
+
+def messages(caplog, level=logging.WARNING):
+    return [record.getMessage() for record in caplog.records if record.levelno >= level]
+
+
+def test_subfolders_are_classes(tmp_path, caplog):
+    make(tmp_path, ["run fast/2.mp4", "run fast/deep/1.mp4", "jump/ü.mp4"])
+    (tmp_path / "empty").mkdir()
+    with caplog.at_level(logging.INFO):
+        splits = folder(root=tmp_path)
     assert contents(splits.train, tmp_path) == [("jump/ü.mp4", 0), ("run fast/2.mp4", 1), ("run fast/deep/1.mp4", 1)]
     assert splits.train.class_names == ("jump", "run fast")
     assert splits.test is None
+    assert messages(caplog, logging.INFO) == [
+        f"{tmp_path}: 1 folders hold no video: empty",
+        f"data in {tmp_path}: train: 3 videos of 2 classes (jump, run fast)",
+    ]
     unlabeled = folder(root=tmp_path, class_folders=False)
     assert unlabeled.train.labels.tolist() == [-1, -1, -1]
     assert unlabeled.train.class_names == ()
 
 
-@pytest.mark.parametrize("names", [["1.mp4", "2.mp4"], ["jump/1.mp4", "run/1.mp4", "loose.mp4"], ["all/1.mp4", "all/2.mp4"]])
-def test_no_subfolders_one_or_loose_videos_mean_no_labels(tmp_path, names):
-    copies(tmp_path / name for name in names)
-    splits = folder(root=tmp_path)
+@pytest.mark.parametrize("names", [["1.mp4", "2.mp4"], ["all/1.mp4", "loose.mp4"], ["all/1.mp4", "all/2.mp4"]])
+def test_no_subfolders_or_one_mean_no_labels(tmp_path, names, caplog):
+    with caplog.at_level(logging.INFO):
+        splits = folder(root=make(tmp_path, names))
     assert len(splits.train) == len(names)
     assert set(splits.train.labels.tolist()) == {-1}
     assert splits.train.class_names == ()
+    assert messages(caplog, logging.INFO) == [f"data in {tmp_path}: train: {len(names)} videos without labels"]
 
 
-def test_train_and_test_subfolders_are_the_splits(tmp_path):
-    copies(tmp_path / name for name in ["train/run/1.mp4", "train/sit/2.mp4", "val/sit/3.mp4", "notes/4.mp4"])
-    splits = folder(root=tmp_path)
-    assert contents(splits.train, tmp_path) == [("train/run/1.mp4", 0), ("train/sit/2.mp4", 1)]
-    assert contents(splits.test, tmp_path) == [("val/sit/3.mp4", 1)]
+def test_a_stray_video_beside_class_folders_is_named(tmp_path):
+    make(tmp_path, ["jump/1.mp4", "run/1.mp4", "loose.mp4"])
+    told = r"got 1 outside \(loose\.mp4\) beside 2 folders \(jump, run\)\. Move them, or set data\.class_folders=false"
+    with pytest.raises(InputError, match=told):
+        folder(root=tmp_path)
+    assert folder(root=tmp_path, class_folders=False).train.labels.tolist() == [-1, -1, -1]
+    (tmp_path / "loose.mp4").rename(tmp_path / "run/2.mp4")
+    assert folder(root=tmp_path).train.labels.tolist() == [0, 1, 1]
+
+
+def test_a_class_of_a_split_s_name_is_not_taken_for_a_split(tmp_path):
+    make(tmp_path, NINE)
+    told = r"either splits or classes; got train beside bus, car\. Set data\.split_folders=\[train\] .* or data\.split_folders=\[\]"
+    with pytest.raises(InputError, match=told):
+        folder(root=tmp_path)
+    splits = folder(root=tmp_path, split_folders=[])
+    assert (len(splits.train), splits.test, splits.train.class_names) == (9, None, ("bus", "car", "train"))
+
+
+def test_what_is_beside_chosen_splits_is_counted_and_named(tmp_path, caplog):
+    make(tmp_path, [*NINE, "stray.mp4"])
+    with caplog.at_level(logging.WARNING):
+        splits = folder(root=tmp_path, split_folders=["train", "bus"])
+    assert (contents(splits.train, tmp_path), len(splits.test)) == ([(name, -1) for name in NINE[6:]], 3)
+    assert messages(caplog) == [f"{tmp_path}: left out, beside train and bus: car (3 videos), stray.mp4"]
+    for wrong in (["train", "no"], ["train", "train"], ["bus", "car", "train"], ["../x"], [""]):
+        with pytest.raises(InputError, match=r"data\.split_folders to name one or two folders in"):
+            folder(root=tmp_path, split_folders=wrong)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "val"),
+        ("Train", "Test"),
+        ("TRAIN", "VAL"),
+        ("Training", "Validation"),
+        ("train", "testing"),
+        ("training", "valid"),
+    ],
+)
+def test_splits_are_known_by_their_names_in_any_case(tmp_path, train, test, caplog):
+    make(tmp_path, [f"{train}/run/1.mp4", f"{train}/sit/2.mp4", f"{test}/sit/3.mp4"])
+    with caplog.at_level(logging.INFO):
+        splits = folder(root=tmp_path)
+    assert contents(splits.train, tmp_path) == [(f"{train}/run/1.mp4", 0), (f"{train}/sit/2.mp4", 1)]
+    assert contents(splits.test, tmp_path) == [(f"{test}/sit/3.mp4", 1)]
     assert splits.train.class_names == splits.test.class_names == ("run", "sit")
+    told = f"data in {tmp_path}: train ({train}): 2 videos of 2 classes (run, sit); test ({test}): 1 videos of 1 classes (sit)"
+    assert messages(caplog, logging.INFO) == [told]
+
+
+def test_a_third_split_and_other_folders_are_counted_and_named(tmp_path, caplog):
+    make(tmp_path, ["train/run/1.mp4", "train/sit/2.mp4", "val/sit/3.mp4", "test/sit/4.mp4", "notes/5.mp4", "notes/6.mp4"])
+    with caplog.at_level(logging.WARNING):
+        splits = folder(root=tmp_path)
+    assert contents(splits.test, tmp_path) == [("test/sit/4.mp4", 1)]
+    assert messages(caplog) == [f"{tmp_path}: left out, beside train and test: notes (2 videos), val (1 videos)"]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["train/1.mp4", "training/1.mp4", "test/1.mp4"], r"got train, training, test"),
+        (["train/1.mp4", "val/1.mp4", "validation/1.mp4"], r"got train, val, validation\."),
+        (["train/1.mp4", "stray.mp4"], r"got train beside stray\.mp4"),
+        (["Test/1.mp4", "bus/1.mp4"], r"got Test beside bus\. Set data\.split_folders=\[Test\]"),
+        (["val/1.mp4"], r"got val\. Set"),
+    ],
+)
+def test_names_that_can_be_understood_in_two_ways_are_refused(tmp_path, names, told):
+    with pytest.raises(InputError, match=told):
+        folder(root=make(tmp_path, names))
+
+
+def test_a_link_and_its_target_are_one_video(tmp_path, caplog):
+    make(tmp_path, ["a/1.mp4", "b/2.mp4"])
+    (tmp_path / "a/again.mp4").symlink_to(tmp_path / "a/1.mp4")
+    os.link(tmp_path / "b/2.mp4", tmp_path / "b/hard.mp4")
+    with caplog.at_level(logging.WARNING):
+        splits = folder(root=tmp_path)
+    assert contents(splits.train, tmp_path) == [("a/1.mp4", 0), ("b/2.mp4", 1)]
+    assert messages(caplog) == [f"{tmp_path}: 2 files are links to others and are read once: a/again.mp4, b/hard.mp4"]
+
+
+def test_a_split_of_links_into_another_folder_keeps_its_videos(tmp_path):
+    make(tmp_path, ["all/1.mp4", "all/2.mp4"])
+    for number, split in enumerate(("train", "val"), 1):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "x.mp4").symlink_to(tmp_path / f"all/{number}.mp4")
+    splits = folder(root=tmp_path)
+    assert (contents(splits.train, tmp_path), contents(splits.test, tmp_path)) == ([("train/x.mp4", -1)], [("val/x.mp4", -1)])
 
 
 def test_a_folder_without_videos_is_told(tmp_path):

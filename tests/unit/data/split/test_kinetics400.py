@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.video_fixture import KINETICS_CLASSES, make_kinetics400
+from tests.video_fixture import KINETICS_CLASSES, copies, make_kinetics400
 
 from vclr_pl.data.split.kinetics400 import kinetics400
 from vclr_pl.types import InputError
@@ -62,6 +62,36 @@ def test_lists_elsewhere_other_suffixes_and_no_validation_set(tmp_path):
         (name.removesuffix(".mp4"), label) for name, label in sorted(TRAIN)
     ]
     assert splits.test is None
+
+
+def test_folders_in_other_case(tmp_path):
+    root = make_kinetics400(tmp_path)
+    for path in root.glob("*.csv"):
+        path.unlink()
+    (root / "train").rename(root / "Train")
+    (root / "val").rename(root / "VAL")
+    splits = kinetics400(root=root)
+    assert (names(splits.train), names(splits.test)) == (sorted(TRAIN), sorted(TEST))
+    (root / "Train").rename(root / "fit")
+    with pytest.raises(InputError, match=r"a folder of training videos, '.*train', beside 'VAL'; got none"):
+        kinetics400(root=root)
+
+
+def test_videos_of_one_name_and_videos_without_a_row(tmp_path, caplog):
+    root = make_kinetics400(tmp_path)
+    clip = "-tr0_abs_000000_000010.mp4"
+    (root / "train/air drumming" / clip).symlink_to(root / "train/abseiling" / clip)
+    (root / "train/abseiling/more").mkdir()
+    copies([root / "train/abseiling/more/unknown.mp4", root / "train/air drumming/deep" / clip])
+    with caplog.at_level(logging.WARNING):
+        splits = kinetics400(root=root)
+    assert names(splits.train) == sorted(TRAIN)
+    assert splits.train.path(0) == str(root / "train/abseiling" / clip)  # the row says abseiling
+    assert "train.csv does not name 1 of the videos below" in caplog.text
+    assert "left out: abseiling/more/unknown.mp4" in caplog.text
+    (root / "train/abseiling" / clip).rename(root / "train" / clip)
+    with pytest.raises(InputError, match=r"got 1 with several, for instance '-tr0_abs_000000_000010': -tr0.*mp4, air drumming/deep/-tr0"):
+        kinetics400(root=root)
 
 
 def test_what_is_wrong_is_told(tmp_path):

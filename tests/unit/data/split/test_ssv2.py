@@ -38,3 +38,15 @@ def test_what_is_wrong_is_told(tmp_path):
     train.unlink()
     with pytest.raises(InputError, match=r"something-something-v2-train\.json'; got no such file.*data\.lists=DIR"):
         ssv2(root=root)
+
+
+def test_numbers_of_templates_may_have_gaps_and_must_be_numbers(tmp_path):
+    root = make_ssv2(tmp_path)
+    labels = root / "something-something-v2-labels.json"
+    labels.write_text('{"Moving something up": "2000000000", "Holding something": 7}')
+    splits = ssv2(root=root)
+    assert splits.train.labels.tolist() == [1, 0, 1]
+    assert splits.train.class_names == ("Holding something", "Moving something up")
+    labels.write_text('{"Moving something up": "²", "Holding something": "1"}')
+    with pytest.raises(InputError, match=r"labels\.json to give each template a number"):
+        ssv2(root=root)

@@ -56,6 +56,7 @@ def test_what_is_wrong_is_told(root):
     (lists / "trainlist01.txt").write_text("../YoYo/v_YoYo_g01_c01.avi 3\n")
     with pytest.raises(InputError, match=r"data\.allow_outside_root=true"):
         ucf101(root=root, split=1)
-    (lists / "classInd.txt").write_text("YoYo\n")
-    with pytest.raises(InputError, match="lines '<number> <class>'"):
-        ucf101(root=root, split=1)
+    for line in ("YoYo", "² YoYo"):
+        (lists / "classInd.txt").write_text(f"{line}\n", encoding="utf-8")
+        with pytest.raises(InputError, match="lines '<number> <class>'"):
+            ucf101(root=root, split=1)

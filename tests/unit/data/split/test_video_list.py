@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from tests.video_fixture import copies, write_lines
 
@@ -33,8 +35,8 @@ def test_csv_with_quotes_and_without(root):
     assert contents(splits.train, root) == [(NAMES[0], 0), (NAMES[1], 1), (NAMES[2], 0), (NAMES[3], -1)]
     assert splits.train.class_names == ("run", "sit")
     unquoted = video_list(root=root, train=write_lines(root / "list.csv", ["Path,Label", "comma, dot.v2.mp4,7", "a b.mp4,0"]))
-    assert contents(unquoted.train, root) == [(NAMES[1], 7), (NAMES[0], 0)]
-    assert unquoted.train.class_names == ()
+    assert contents(unquoted.train, root) == [(NAMES[1], 1), (NAMES[0], 0)]
+    assert unquoted.train.class_names == ("0", "7")
 
 
 def test_the_published_lists_of_frame_folders(tmp_path):
@@ -44,7 +46,8 @@ def test_the_published_lists_of_frame_folders(tmp_path):
         (folder / "img_00001.jpg").touch()
     path = write_lines(tmp_path / "trainlist_rawframes.txt", ["Apply Eye/v_1_g01 120 0", "run/v_2 98 17"])
     splits = video_list(root=tmp_path, train=path)
-    assert contents(splits.train, tmp_path) == [("Apply Eye/v_1_g01", 0), ("run/v_2", 17)]
+    assert contents(splits.train, tmp_path) == [("Apply Eye/v_1_g01", 0), ("run/v_2", 1)]
+    assert splits.train.class_names == ("0", "17")
     with pytest.raises(InputError, match=r"'path frames label' in every line of .*; got 'run/v_2 17'"):
         video_list(root=tmp_path, train=write_lines(path, ["Apply Eye/v_1_g01 120 0", "run/v_2 17"]))
 
@@ -78,3 +81,105 @@ def test_what_is_wrong_is_told(root):
         video_list(root=root, train=write_lines(root / "list.csv", ["path,label"]))
     with pytest.raises(InputError, match="got an empty list"):
         video_list(root=root, train=write_lines(root / "list.csv", []))
+
+
+HEADERLESS = {  # what the readers of these projects take: the lines, and by hand what they say
+    "pytorchvideo": (["c0/v0.mp4 0", "c1/v 1.mp4 1"], [0, 1]),
+    "pytorchvideo, a label missing": (["c0/v0.mp4 0", "c1/v 1.mp4"], [0, -1]),
+    "mmaction2": (["c0/v0.mp4 4", "c1/v 1.mp4 5"], [0, 1]),
+    "mmaction2, another suffix than on disk": (["c0/v0.avi 4", "c1/v 1 5"], [0, 1]),
+    "VideoMAE, two blanks": (["c0/v0.mp4  0", "c1/v 1.mp4  1"], [0, 1]),
+    "VideoMAE, commas": (["c0/v0.mp4,0", "c1/v 1.mp4, 1"], [0, 1]),
+    "VideoMAE's pretraining": (["c0/v0.mp4 0 -1", "c1/v 1.mp4 0 -1"], [-1, -1]),
+    "no label is -1": (["c0/v0.mp4 -1", "c1/v 1.mp4 -1"], [-1, -1]),
+    "tabs": (["c0/v0.mp4\tbrush hair", "c1/v 1.mp4\twave"], [0, 1]),
+    "names": (["c0/v0.mp4 run", "c1/v 1.mp4 sit"], [0, 1]),
+    "quotes of pandas": (["c0/v0.mp4 0", '"c1/v 1.mp4" 1'], [0, 1]),
+    "quotes and commas": (["c0/v0.mp4,0", '"c1/v 1.mp4",1'], [0, 1]),
+    "header, blanks": (["path label", "c0/v0.mp4 0", "c1/v 1.mp4 1"], [0, 1]),
+    "header, tabs": (["Path\tLabel", "c0/v0.mp4\t0", "c1/v 1.mp4\t1"], [0, 1]),
+    "comments": (["# made by hand", "c0/v0.mp4 0", "#", "c1/v 1.mp4 1"], [0, 1]),
+    "comment before the header": (["# made by hand", "path,label", "c0/v0.mp4,0", "c1/v 1.mp4,1"], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("form", HEADERLESS)
+def test_forms_of_other_projects(tmp_path, form, encoding, ending):
+    copies([tmp_path / "c0/v0.mp4", tmp_path / "c1/v 1.mp4"])
+    lines, labels = HEADERLESS[form]
+    path = tmp_path / "list.txt"
+    path.write_bytes(ending.join([*lines, ""]).encode(encoding))
+    found = dict(contents(video_list(root=tmp_path, train=path).train, tmp_path))
+    assert found == dict(zip(["c0/v0.mp4", "c1/v 1.mp4"], labels, strict=True))
+
+
+def test_frame_folders_of_videomae_have_no_labels(tmp_path):
+    for name in ("v_1", "v_2"):
+        (tmp_path / name).mkdir()
+    splits = video_list(root=tmp_path, train=write_lines(tmp_path / "list.csv", ["v_1 1 117", "v_2 0 98"]))
+    assert contents(splits.train, tmp_path) == [("v_1", -1), ("v_2", -1)]
+    splits = video_list(root=tmp_path, train=write_lines(tmp_path / "list.csv", ["v_1 117 1", "v_2 1 1"]))
+    assert contents(splits.train, tmp_path) == [("v_1", 0), ("v_2", 0)]
+
+
+def test_names_that_look_like_labels_are_names(tmp_path):
+    names = ["clip 1", "clip 2", "#1.mp4", "# 2.mp4", "a.mp4 b.mp4"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    splits = video_list(root=tmp_path, train=write_lines(tmp_path / "list.txt", names))
+    assert contents(splits.train, tmp_path) == [(name, -1) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["w.mp4 0", "x.mp4 1"], r"got no line that names one; the first is 'w\.mp4 0'"),
+        (["video,class", "w.mp4,0"], r"got no line that names one; the first is 'video,class'"),
+        (["clip 1", "clip 2"], r"read in one way; got 'clip 1', which .* both as 'path' and 'path label'\. Write a first line"),
+        (["v.mp4 3 7"], r"one label for each video of list\.txt, whose first line is 'v\.mp4 3 7'; got several numbers after a video"),
+        (["v.mp4 3", "v.mp4 3 7"], r"whose first line is 'v\.mp4 3'; got several numbers after a video\. Keep one label a line"),
+        (["v.mp4,3,7"], r"got several numbers after a video"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_one_line_with_the_first_of_the_file(tmp_path, lines, told):
+    for name in ("clip", "clip 1", "clip 2", "v.mp4"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=told) as caught:
+        video_list(root=tmp_path, train=write_lines(tmp_path / "list.txt", lines))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_list(tmp_path):
+    (video,) = copies([tmp_path / "v.mp4"])
+    with pytest.raises(InputError, match=r"data\.train to be a list of videos; got '.*v\.mp4', which is no text"):
+        video_list(root=tmp_path, train=video)
+
+
+def test_videos_that_are_listed_twice_are_counted_and_named(tmp_path, caplog):
+    copies([tmp_path / "v.mp4", tmp_path / "w.mp4"])
+    with caplog.at_level(logging.WARNING):
+        splits = video_list(root=tmp_path, train=write_lines(tmp_path / "list.txt", ["v.mp4 0", "w.mp4 1", "v.avi 1"]))
+    assert len(splits.train) == 3
+    assert [record.getMessage() for record in caplog.records] == [f"list.txt names 1 videos more than once: {tmp_path / 'v.mp4'}"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "numbers", "names"),
+    [
+        (["0", "2000000000"], [0, 1], ("0", "2000000000")),
+        (["100000000000000000", "3", "007"], [2, 0, 1], ("3", "7", "100000000000000000")),
+        (["1", "2", "3"], [0, 1, 2], ("1", "2", "3")),
+        (["-5", "5", "-1"], [0, 1, -1], ("-5", "5")),
+        (["³", "²"], [1, 0], ("²", "³")),
+        (["१", "a"], [1, 0], ("a", "१")),
+        (["9" * 5000, "b"], [0, 1], ("9" * 5000, "b")),
+    ],
+)
+def test_numbers_are_numbered_anew_and_what_is_no_number_is_a_name(tmp_path, labels, numbers, names):
+    paths = copies(tmp_path / f"{place}.mp4" for place in range(len(labels)))
+    lines = ["path,label", *(f"{path.name},{label}" for path, label in zip(paths, labels, strict=True))]
+    splits = video_list(root=tmp_path, train=write_lines(tmp_path / "list.csv", lines))
+    assert splits.train.class_names == names
+    assert splits.train.labels.tolist() == numbers
