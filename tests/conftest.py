@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the machine's few cores belong to the workers and to pytest-xdist
-os.environ.setdefault("WANDB_MODE", "disabled")
 
 import shutil
 from collections.abc import Callable, Generator, Iterator

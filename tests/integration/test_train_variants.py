@@ -1,4 +1,4 @@
-"""The main job in its other forms: a sweep, a trial batch, an ablation, data without labels, W&B offline."""
+"""The main job in its other forms: a sweep, a trial batch, an ablation, data without labels."""
 
 from __future__ import annotations
 
@@ -67,14 +67,3 @@ def test_videos_without_labels_train(data, tmp_path, capsys):
     assert shown.count("no labels") == 1
     assert "random init" not in shown.split("no labels")[0].rsplit("pretraining", 1)[1]
     assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"] == {}
-
-
-def test_wandb_goes_offline_without_a_key(data, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    ends_well(data, tmp_path, "logger=wandb", "evaluation.enabled=false")
-    assert "wandb sync" in capsys.readouterr().out
-    (kept,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
-    assert list(kept.glob("*.wandb"))
-    assert list(kept.rglob("media/images/*.png"))
-    assert (tmp_path / "run" / "metrics.csv").exists()

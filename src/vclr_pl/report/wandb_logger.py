@@ -1,44 +1,128 @@
-"""The W&B logger, which goes offline by itself where there is no API key."""
+"""The W&B logger. A run does not depend on W&B: without an API key it is kept offline, and where W&B fails it goes on without."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 logger = logging.getLogger(__name__)
 
+ONLINE, OFFLINE = "online", "offline"
 
-def wandb_logger(*, project: str, name: str, save_dir: str) -> WandbLogger:
-    """A logger that writes below `save_dir`; without an API key (`wandb login`, WANDB_API_KEY) it keeps the run there."""
-    offline = not is_online()
-    if offline:
-        logger.warning(
-            "W&B has no API key: the run stays offline; later: `wandb login`, then `wandb sync %s/wandb/offline-run-*`", save_dir
-        )
+
+def wandb_logger(*, project: str, name: str, save_dir: str) -> ForgivingWandbLogger:
+    """A logger that writes below `save_dir`; WANDB_MODE and the other variables and files of W&B hold as everywhere."""
     Path(save_dir).mkdir(parents=True, exist_ok=True)
-    return WandbLogger(project=project, name=name, save_dir=save_dir, offline=offline, log_model=False)
+    return ForgivingWandbLogger(project=project, name=name, save_dir=save_dir, log_model=False)
 
 
-def is_online() -> bool:
-    """An API key is known, and W&B was not told to stay offline."""
-    if os.environ.get("WANDB_MODE", "online") != "online":
-        return False
-    import wandb  # half a second that a run without W&B need not wait
+class ForgivingWandbLogger(WandbLogger):
+    """Begins the run at W&B when it is first asked for something; the first error is told and is the last call."""
 
-    return bool(wandb.api.api_key)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.is_lost = False
+        del self._wandb_init["anonymous"]  # None is not the same as absent: newer wandb warns of it
+
+    @property
+    def experiment(self) -> Any:
+        """The run of W&B, None once W&B has failed; in all processes but the first a stand-in."""
+        if rank_zero_only.rank:  # type: ignore[attr-defined]
+            return super().experiment
+        if self._experiment is None and not self.is_lost:
+            self._attempt(self._begin)
+        return self._experiment
+
+    def log_hyperparams(self, *values: Any) -> None:
+        self._attempt(super().log_hyperparams, *values)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self._attempt(super().log_metrics, metrics, step)
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None, **options: Any) -> None:
+        self._attempt(super().log_image, key, images, step, **options)
+
+    def log_evaluation(self, *, metrics: Mapping[str, float], page: Path | None) -> None:
+        """The figures, and the page as an HTML panel."""
+        self._attempt(self._log_evaluation, metrics, page)
+
+    @rank_zero_only
+    def _log_evaluation(self, metrics: Mapping[str, float], page: Path | None) -> None:
+        self.experiment.log({f"evaluation/{name}": value for name, value in metrics.items()})
+        if page is not None:
+            from wandb import Html  # loaded by `experiment`
+
+            self.experiment.log({"evaluation/page": Html(str(page), inject=False)})
+
+    def _attempt(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        if self.is_lost:
+            return
+        try:
+            call(*arguments, **options)
+        except Exception as error:
+            if not self.is_lost:  # of a call within this one
+                logger.warning("W&B failed (%s): the run goes on without it", _first_line(error))
+            self.is_lost, self._experiment = True, None
+
+    def _begin(self) -> None:
+        """At W&B where there is a key and an answer, else in a folder; or as W&B's own variables and files say."""
+        _keep_cache_in(Path(str(self._save_dir)) / "wandb" / "cache")
+        import wandb  # half a second that a run without W&B need not wait
+
+        mode, reason = wandb.setup().settings.mode, "has no API key"
+        try:
+            if mode != ONLINE or has_key(wandb):
+                _ = super().experiment
+                return
+        except Exception as error:  # a key that W&B refuses, no network: all sorts
+            if mode != ONLINE:
+                raise
+            reason = f"does not begin the run ({_first_line(error)})"
+        # The mode of this one call: WANDB_MODE would come too late, for wandb has read its settings by now.
+        self._wandb_init |= {"mode": OFFLINE, "resume": None}
+        folder = shlex.quote(str(self._save_dir))
+        logger.warning("W&B %s: the run stays offline; later: `wandb login`, then `wandb sync %s/wandb/offline-run-*`", reason, folder)
+        _ = super().experiment
+
+
+def _keep_cache_in(folder: Path) -> None:
+    """Let wandb's logs go to `folder` where there is no home to write to: it would print them, and leave a cache in the working folder."""
+    if "WANDB_CACHE_DIR" in os.environ:
+        return
+    try:
+        usual = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ["HOME"]) / ".cache") / "wandb" / "logs"
+        usual.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=usual).close()
+    except (KeyError, OSError):
+        os.environ["WANDB_CACHE_DIR"] = str(folder.absolute())
+
+
+def has_key(wandb: Any) -> bool:
+    """Does wandb know an API key, or another credential, without asking for one?
+
+    Args:
+        wandb: the module.
+    """
+    if "prompt" in inspect.signature(wandb.login).parameters:  # where there is this question, `wandb.api` is deprecated
+        return bool(wandb.login(prompt=False, verify=False))
+    return bool(os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
 
 
 def log_evaluation(loggers: Sequence[Any], *, metrics: Mapping[str, float], page: Path | None) -> None:
     """The figures, and the page as an HTML panel, to each W&B run among the loggers."""
     for one in loggers:
-        if isinstance(one, WandbLogger):
-            one.experiment.log({f"evaluation/{name}": value for name, value in metrics.items()})
-            if page is not None:
-                from wandb import Html  # loaded by `experiment`
+        if isinstance(one, ForgivingWandbLogger):
+            one.log_evaluation(metrics=metrics, page=page)
 
-                one.experiment.log({"evaluation/page": Html(str(page), inject=False)})
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.report.broken_list import BROKEN_VIDEOS, listed_error
+from vclr_pl.report.wandb_run import own_wandb_run
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.group_override import without_null_groups
 from vclr_pl.runner.machine import register_resolvers
@@ -46,7 +47,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
 
     def job(config: DictConfig) -> None:
         try:
-            with _environment(TRACEBACK_SWITCH, wants_traceback), own_processes():
+            with _environment(TRACEBACK_SWITCH, wants_traceback), own_processes(), _own_loggers():
                 refuse_unknown_keys(config, config_name=config_name)
                 _do(task, config)
         except Exception as error:
@@ -74,6 +75,10 @@ def _do(task: Task, config: DictConfig) -> None:
         task(config)
     except BrokenVideosError as error:
         raise listed_error(error, file=Path(config.paths.run) / BROKEN_VIDEOS) from error
+
+
+def _own_loggers() -> contextlib.AbstractContextManager[None]:
+    return own_wandb_run() if is_sweep() else contextlib.nullcontext()
 
 
 def _tell(error: Exception, *, config_name: str, command: Sequence[str], wants_traceback: str | None) -> bool:
