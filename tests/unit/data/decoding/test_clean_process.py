@@ -24,7 +24,7 @@ from vclr_pl.data.decoding.auto import AutoDecoder
 from vclr_pl.data.decoding.isolated import IsolatedDecoder
 decoder = IsolatedDecoder(decoder=AutoDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=6)
 """
-AFTER_OPENMP = """
+AFTER_OPENMP = f"""
 import sys
 import numpy, torch
 from torch.utils.data import DataLoader
@@ -34,7 +34,7 @@ matrix = torch.rand(1500, 1500)
 torch.nn.Conv2d(16, 32, 3)(torch.rand(8, 16, 64, 64)).sum().backward()
 torch.rand(4000, 4000).sin().sum()
 print("once", flush=True)
-{reading}
+{READING}
 class Videos(torch.utils.data.Dataset):
     def __init__(self, paths): self.paths = paths
     def __len__(self): return len(self.paths)
@@ -44,7 +44,7 @@ class Videos(torch.utils.data.Dataset):
 for workers in (0, 1, 4):
     frames = list(DataLoader(Videos(sys.argv[2:]), batch_size=None, num_workers=workers))
     numpy.savez(f"{{sys.argv[1]}}/{{workers}}.npz", *[video.numpy() for video in frames])
-""".format(reading=READING)
+"""
 
 
 def environment() -> dict[str, str]:
