@@ -1,12 +1,14 @@
 """Processes that begin without this one's threads and memory, for work that may crash or hang.
 
 They are forked by a server (`process_server`) that this process starts afresh, once; its own forks, a loader's workers among them, share
-it. Nothing of the program's main module is run again. The server and all that it forked end when the last process that can reach it is
-gone, killed by SIGKILL too.
+it. Nothing of the program's main module is run again. The server and all that it forked end with the process that started it, be it by
+SIGKILL.
 """
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import pickle
 import signal
@@ -18,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vclr_pl.data.decoding.message_socket import MessageSocket
-from vclr_pl.data.decoding.process_server import ASK, ENDED, NOT_FORKED, READY, UNFIT, Beginning
+from vclr_pl.data.decoding.process_server import ASK, ENDED, LIFE, NOT_FORKED, READY, UNFIT, Beginning
 from vclr_pl.types import InputError
 
 START_SECONDS = 300.0  # a file system that is asleep may take minutes to import from
@@ -122,6 +124,17 @@ class _Server:
         )
         theirs.close()
         os.close(speaking)
+        watching, life = os.pipe()
+        self._life: int | None = life
+        with contextlib.suppress(ConnectionError):  # it did not start, which the first process finds out
+            socket.send_fds(self._control, [LIFE], [watching])
+        os.close(watching)
+
+    def leave_to_owner(self) -> None:
+        """In a fork of the owner, which asks as the owner does, but does not keep the server alive."""
+        if self._life is not None:
+            os.close(self._life)
+            self._life = None
 
     def fork(self, theirs: MessageSocket) -> None:
         """A process for the client at the other end of `theirs`. Raises ConnectionError where the server is gone."""
@@ -130,6 +143,7 @@ class _Server:
     def last_words(self) -> str:
         """Of a server that is gone; called once."""
         self._control.close()
+        self.leave_to_owner()
         if self._owner == os.getpid():
             os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)
@@ -145,13 +159,14 @@ _current: _Server | None = None
 _starting = threading.Lock()
 
 
-def _renew_lock() -> None:
-    global _starting
-    _starting = threading.Lock()  # another thread may have held it in the process that was forked
+def _after_fork() -> None:
+    _starting.release()
+    if _current is not None:
+        _current.leave_to_owner()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+if hasattr(os, "register_at_fork"):  # no fork while a server is half started
+    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_after_fork)
 
 
 def _server() -> _Server:
@@ -184,11 +199,13 @@ def _begin(work: Work, descriptors: Sequence[int]) -> tuple[MessageSocket, tuple
         server = _server()
         ours, theirs = MessageSocket.pair()
         try:
-            server.fork(theirs)
-            theirs.close()
+            with contextlib.closing(theirs):
+                server.fork(theirs)
             ours.send_with_descriptors(beginning, descriptors)
             return ours, ours.receive(timeout_seconds=START_SECONDS)
         except ConnectionError:
+            ours.close()
+            _end_with_the_parent()
             words = _forget(server)
         except TimeoutError:
             ours.shut()
@@ -198,6 +215,13 @@ def _begin(work: Work, descriptors: Sequence[int]) -> tuple[MessageSocket, tuple
         got=words,
         remedy="Correct the installation, or the environment variables that it was started with.",
     )
+
+
+def _end_with_the_parent() -> None:
+    """A loader's worker whose parent was killed ends here: nobody waits for what it would read."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
 
 
 def _import_path() -> list[str]:

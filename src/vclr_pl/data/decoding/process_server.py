@@ -23,6 +23,7 @@ from typing import NoReturn
 from vclr_pl.data.decoding.message_socket import MessageSocket, framed
 
 ASK = b"f"  # one process; the socket of its client comes with it
+LIFE = b"l"  # sent once: a pipe whose other end only the process that started the server holds
 READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # the first message of a process, and the server's words about it
 
 
@@ -36,7 +37,7 @@ class Beginning:
 
 
 def serve() -> None:
-    """Forks until every process that holds the other end of standard input is gone; then ends, with all that it forked."""
+    """Forks until the process that started it is gone, or all that hold the other end of standard input; ends with all that it forked."""
     _close_all_but_standard_files()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the client decides
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # SIGINT was blocked until now
@@ -53,6 +54,7 @@ class _Server:
         self._control = control
         self._clients: dict[int, socket.socket] = {}  # by process: its own end of the socket to its client
         self._poll = select.poll()
+        self._life: int | None = None
         self._bell, ringing = os.pipe()
         os.set_blocking(ringing, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -67,30 +69,33 @@ class _Server:
                 if descriptor == self._bell:
                     os.read(self._bell, 4096)
                     self._tell_of_the_ended()
-                elif descriptor != self._control.fileno():
+                elif descriptor != self._control.fileno() and descriptor != self._life:
                     self._kill_client_gone(descriptor)
-                elif not self._fork_one():
+                elif descriptor == self._life or not self._do_asked():
                     self._kill_all()
                     return
 
-    def _fork_one(self) -> bool:
-        """False where no client is left."""
+    def _do_asked(self) -> bool:
+        """False where nobody is left to ask."""
         asked, descriptors, _, _ = socket.recv_fds(self._control, len(ASK), 1)
-        if not asked:
-            return False
-        for descriptor in descriptors:
-            connection = socket.socket(fileno=descriptor)
-            try:
-                process = os.fork()
-            except OSError as error:
-                _tell(connection, (NOT_FORKED, error.strerror))
-                connection.close()
-                continue
-            if process == 0:
-                self._live(connection)
-            self._clients[process] = connection
-            self._poll.register(connection, 0)  # the client's end closed is all that is of interest
-        return True
+        if asked == ASK and descriptors:
+            self._fork(socket.socket(fileno=descriptors[0]))
+        elif asked == LIFE and descriptors:
+            self._life = descriptors[0]
+            self._poll.register(self._life, select.POLLIN)
+        return bool(asked)
+
+    def _fork(self, connection: socket.socket) -> None:
+        try:
+            process = os.fork()
+        except OSError as error:
+            _tell(connection, (NOT_FORKED, error.strerror))
+            connection.close()
+            return
+        if process == 0:
+            self._live(connection)
+        self._clients[process] = connection
+        self._poll.register(connection, 0)  # the client's end closed is all that is of interest
 
     def _tell_of_the_ended(self) -> None:
         while self._clients:
