@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from vclr_pl.data.localization_set import SUBSETS, TRAINING, LocalizationSet
+from vclr_pl.data.localization_set import LocalizationSet
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.data.snippet_dataset import SnippetDataset, SnippetLoader, SnippetSample
 from vclr_pl.data.snippet_folder import SnippetFolder, SnippetResampling
 from vclr_pl.data.snippet_sampling import covered_seconds
-from vclr_pl.data.split.activitynet import AnnotatedVideo
+from vclr_pl.data.split.annotation_file import SUBSETS, TRAINING, AnnotatedVideo
 from vclr_pl.data.split.video_scan import few
 from vclr_pl.types import InputError
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from vclr_pl.data.split.activitynet import AnnotatedVideo
+from vclr_pl.data.split.annotation_file import AnnotatedVideo
 from vclr_pl.types import InputError, SnippetBatch
 
 

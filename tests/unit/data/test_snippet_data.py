@@ -29,7 +29,7 @@ DATABASE: dict[str, Any] = {
 def data(tmp_path: Path, database: dict[str, Any] | None = None, **changes: Any) -> SnippetData:
     path = write_annotations(tmp_path / "videos.json", DATABASE if database is None else database)
     options: dict[str, Any] = {
-        "untrimmed": localization_set(annotations=path, root=None, overhang_seconds=0.0),
+        "untrimmed": localization_set(annotations=path, root=None),
         "snippets": str(tmp_path / "features"),
         "resampled": str(tmp_path / "resampled"),
         "resampling": SnippetResampling(positions=5, points_per_position=3, allow_missing=False),
@@ -156,7 +156,7 @@ def test_empty_subsets_are_told(tmp_path: Path) -> None:
 def test_videos_that_are_not_there_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_broken(tmp_path / "videos" / "c.mp4")
     path = write_annotations(tmp_path / "videos.json", DATABASE)
-    untrimmed = localization_set(annotations=path, root=str(tmp_path / "videos"), overhang_seconds=0.0)
+    untrimmed = localization_set(annotations=path, root=str(tmp_path / "videos"))
     made = data(tmp_path, untrimmed=untrimmed)
     assert list(made.paths()) == ["c"]
     assert made.identities == ["a", "b", "c", "d"]

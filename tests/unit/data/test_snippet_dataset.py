@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vclr_pl.data.snippet_dataset import SnippetDataset, SnippetLoader
-from vclr_pl.data.split.activitynet import AnnotatedSegment, AnnotatedVideo
+from vclr_pl.data.split.annotation_file import AnnotatedSegment, AnnotatedVideo
 from vclr_pl.types import InputError
 
 

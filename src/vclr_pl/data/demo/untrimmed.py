@@ -24,7 +24,8 @@ from vclr_pl.data.demo.catalog import CLASS_KINDS
 from vclr_pl.data.demo.glyph import KINDS
 from vclr_pl.data.demo.rendering import FRAMES_PER_SECOND, encode_h264
 from vclr_pl.data.demo.scene import Appearance, render_scene
-from vclr_pl.data.localization_set import TRAINING, VALIDATION, LocalizationSet, localization_set
+from vclr_pl.data.localization_set import LocalizationSet, localization_set
+from vclr_pl.data.split.annotation_file import TRAINING, VALIDATION
 from vclr_pl.types import InputError
 
 VERSION = 1  # of the drawing: raise it whenever a pixel or a time changes
@@ -114,7 +115,7 @@ def demo_untrimmed(
         appearance=appearance,
     )
     folder = render_untrimmed(root=Path(root).expanduser(), settings=settings)
-    return localization_set(annotations=str(folder / ANNOTATIONS), root=str(folder / VIDEOS), overhang_seconds=0.0)
+    return localization_set(annotations=str(folder / ANNOTATIONS), root=str(folder / VIDEOS))
 
 
 def render_untrimmed(*, root: Path, settings: UntrimmedSettings) -> Path:

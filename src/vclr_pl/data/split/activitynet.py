@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import math
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from vclr_pl.data.decoding.duration import video_seconds
 from vclr_pl.data.manifest import Manifest, ManifestBuilder, VideoSplits
-from vclr_pl.data.split.listed_video import inside_root
-from vclr_pl.data.split.video_scan import data_folder, no_videos, scan_videos
+from vclr_pl.data.split.annotation_file import TRAINING, VALIDATION, AnnotatedVideo, read_annotations
+from vclr_pl.data.split.video_index import VideoIndex
+from vclr_pl.data.split.video_scan import data_folder, few, no_videos
 from vclr_pl.types import InputError
 
 DATABASE_NAMES = ("activity_net.v1-3.min.json", "activity_net.v1-3.json")
 LIST_FOLDERS = ("", "annotations", "lists")
-SUBSETS = {"train": "training", "test": "validation"}
+SUBSETS = {"train": TRAINING, "test": VALIDATION}
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class AnnotatedSegment:
-    """One activity in a video, from `start_seconds` to `end_seconds`."""
-
-    label: str
-    start_seconds: float
-    end_seconds: float
-
-
-@dataclass(frozen=True)
-class AnnotatedVideo:
-    """One video of the database; those of the subset `testing` have no segments."""
-
-    identity: str
-    subset: str
-    duration_seconds: float
-    segments: tuple[AnnotatedSegment, ...]
-
-
-def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
+def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = None) -> VideoSplits:
     """Training and validation set; the validation set is `test`.
 
     Args:
@@ -47,29 +29,41 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
         trim: false for one whole video each, labeled with its first activity; true for one annotated segment each.
         database: `activity_net.v1-3.min.json`, where it stands elsewhere.
 
-    Videos of the database that are not on disk are counted (`VideoSplits.absent`) and passed over: many are no longer to be had.
+    Videos of the database that are not on disk are counted (`VideoSplits.absent`) and passed over: many are no longer available.
 
     Raises:
-        InputError: a missing folder or database, or no video of a subset on disk.
+        InputError: a missing folder or database, no video of a subset on disk, or several files of one video.
     """
     folder = data_folder(root)
     path = _database_path(folder, database=database)
-    videos = read_database(path)
-    for video in videos:
-        inside_root(video.identity, root=folder, source=path.name, allow_outside_root=allow_outside_root)
-    path_of = {Path(found).stem.removeprefix("v_"): found for found in scan_videos(folder)}
-    class_names = tuple(sorted({segment.label for video in videos for segment in video.segments}))
+    index = VideoIndex(folder)
+
+    def file_of(identity: str) -> Path | None:
+        found = index.find(identity, f"v_{identity}")
+        return None if found is None else folder / found
+
+    def seconds_of(identity: str) -> float | None:
+        if not trim:
+            return math.inf  # whole videos, whose length nobody asks for
+        file = file_of(identity)
+        return None if file is None else video_seconds(file)
+
+    annotations = read_annotations(path, option="data.database", seconds_of=seconds_of)
+    videos = annotations.videos
+    class_names = tuple(sorted({label for video in videos for label in video.labels}))
     absent, manifests = 0, {}
     for name, subset in SUBSETS.items():
         listed = [video for video in videos if video.subset == subset]
-        present = [video for video in listed if video.identity in path_of]
+        present = [video for video in listed if file_of(video.identity) is not None]
         if not present:
-            raise no_videos(folder) if not path_of else _none_listed(folder, path, subset)
+            raise _none_listed(folder, path, subset) if index else no_videos(folder)
         absent += len(listed) - len(present)
-        manifests[name] = _manifest(present, root=folder, path_of=path_of, trim=trim, class_names=class_names)
+        manifests[name] = _manifest(present, root=folder, file_of=file_of, trim=trim, class_names=class_names)
+    index.refuse_clashes()
+    index.tell_unlisted(path.name, known=[f"{prefix}{identity}" for identity in annotations.identities for prefix in ("", "v_")])
     if absent:
         log.warning("%s: %d videos are not below %s; the run goes on without them", path.name, absent, folder)
-    return VideoSplits(train=manifests["train"], test=manifests["test"], absent=absent)
+    return VideoSplits(train=manifests["train"], test=manifests["test"], absent=absent).told(root=folder)
 
 
 def _none_listed(folder: Path, path: Path, subset: str) -> InputError:
@@ -80,40 +74,24 @@ def _none_listed(folder: Path, path: Path, subset: str) -> InputError:
     )
 
 
-def _manifest(videos: list[AnnotatedVideo], *, root: Path, path_of: dict[str, str], trim: bool, class_names: tuple[str, ...]) -> Manifest:
+def _manifest(
+    videos: list[AnnotatedVideo], *, root: Path, file_of: Callable[[str], Path | None], trim: bool, class_names: tuple[str, ...]
+) -> Manifest:
     builder = ManifestBuilder(root=os.fspath(root))
     for video in videos:
-        path = root / path_of[video.identity]
+        path = file_of(video.identity)
+        assert path is not None
         if not trim:
-            builder.add(path, video.segments[0].label if video.segments else None)
+            builder.add(path, video.labels[0] if video.labels else None)
             continue
         for segment in video.segments:
             span = (segment.start_seconds / video.duration_seconds, segment.end_seconds / video.duration_seconds)
-            builder.add(path, segment.label, span=(max(0.0, span[0]), min(1.0, span[1])))
+            builder.add(path, segment.label, span=span)
+    if not len(builder):
+        raise InputError(expected="annotated segments", got=f"none in {len(videos)} videos", remedy="Set data.trim=false for whole videos.")
+    if trim and (without := [video.identity for video in videos if not video.segments]):
+        log.warning("%d videos have no segment and are left out: %s", len(without), few(without))
     return builder.finish(class_names=class_names)
-
-
-def read_database(path: Path) -> list[AnnotatedVideo]:
-    """Every video of the database, in its order."""
-    try:
-        database: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["database"]
-        return [_video(identity, entry) for identity, entry in database.items()]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            expected="ActivityNet's database, a JSON object with 'database'",
-            got=f"'{path}', which is none ({type(error).__name__}: {error})",
-            remedy="Take activity_net.v1-3.min.json as published.",
-        ) from None
-
-
-def _video(identity: str, entry: dict[str, Any]) -> AnnotatedVideo:
-    segments = tuple(
-        AnnotatedSegment(
-            label=annotation["label"], start_seconds=float(annotation["segment"][0]), end_seconds=float(annotation["segment"][1])
-        )
-        for annotation in entry["annotations"]
-    )
-    return AnnotatedVideo(identity=identity, subset=entry["subset"], duration_seconds=float(entry["duration"]), segments=segments)
 
 
 def _database_path(folder: Path, *, database: str | Path | None) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 import pytest
-from tests.video_fixture import make_activitynet
+from tests.video_fixture import make_activitynet, write_video
 
-from vclr_pl.data.split.activitynet import AnnotatedSegment, activitynet, read_database
+from vclr_pl.data.localization_set import localization_set
+from vclr_pl.data.split.activitynet import activitynet
 from vclr_pl.types import InputError
 
 
@@ -37,11 +39,50 @@ def test_annotated_segments(tmp_path):
     assert contents(splits.test) == [("v_dd4.mp4", 1, (0.5, 1.0))]
 
 
-def test_the_database_keeps_seconds(tmp_path):
-    first, *_, last = read_database(make_activitynet(tmp_path) / "activity_net.v1-3.min.json")
-    assert (first.identity, first.subset, first.duration_seconds) == ("--aa_1", "training", 12.0)
-    assert first.segments[1] == AnnotatedSegment(label="Archery", start_seconds=6.0, end_seconds=13.0)
-    assert (last.subset, last.segments) == ("testing", ())
+def write(root, database):
+    (root / "activity_net.v1-3.min.json").write_text(json.dumps({"database": database}))
+    return root
+
+
+def test_both_readers_agree_on_empty_segments_and_durations_of_zero(tmp_path, caplog):
+    """As in ActivityNet's own file, activitynet#56."""
+    root = tmp_path / "root"
+    for number in range(3):
+        write_video(root / f"v_vid_{number}.mp4", frames=30, rate=10)
+    listed = [{"label": "b", "segment": [0.75, 1.5]}, {"label": "b", "segment": [0, 0]}, {"label": "a", "segment": [1.5, 4]}]
+    entries = {f"vid_{number}": {"subset": "training", "duration": 3.0, "annotations": listed} for number in range(2)}
+    entries["vid_1"]["duration"] = 0
+    entries["vid_2"] = {"subset": "validation", "annotations": [{"label": "a", "segment": [0.6, 0.9]}]}
+    splits = activitynet(root=write(root, entries), trim=True)
+    assert contents(splits.train) == [(f"v_vid_{number}.mp4", *rest) for number in (0, 1) for rest in ((1, (0.25, 0.5)), (0, (0.5, 1.0)))]
+    assert [(name, label, pytest.approx(span)) for name, label, span in contents(splits.test)] == [("v_vid_2.mp4", 0, (0.2, 0.3))]
+    assert "2 segments are empty and dropped, in vid_0, vid_1" in caplog.text
+    assert "2 segments reach out of their video and are cut, in vid_0, vid_1" in caplog.text
+    other = localization_set(annotations=str(root / "activity_net.v1-3.min.json"), root=str(root))
+    found = [(segment.label, segment.start_seconds / 3, segment.end_seconds / 3) for video in other.videos for segment in video.segments]
+    expected = [(("a", "b")[label], *span) for manifest in (splits.train, splits.test) for _, label, span in contents(manifest)]
+    assert found == [(label, pytest.approx(start), pytest.approx(end)) for label, start, end in expected]
+
+
+def test_a_whole_video_whose_segments_are_empty_keeps_its_label(tmp_path):
+    root = tmp_path / "root"
+    for name in ("x", "y"):
+        write_video(root / f"{name}.mp4")
+    empty = [{"label": "b", "segment": [0, 0]}]
+    splits = activitynet(
+        root=write(root, {"x": {"subset": "training", "annotations": empty}, "y": {"subset": "validation", "annotations": empty}}),
+        trim=False,
+    )
+    assert contents(splits.train) == [("x.mp4", 0, (0.0, 1.0))]
+    with pytest.raises(InputError, match=r"annotated segments; got none in 1 videos\. Set data\.trim=false"):
+        activitynet(root=root, trim=True)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    root = make_activitynet(tmp_path)
+    write_video(root / "more/--aa_1.mkv", frames=5)
+    with pytest.raises(InputError, match=r"got 1 with several, for instance '--aa_1': more/--aa_1\.mkv, v1-3/train_val/v_--aa_1\.mp4"):
+        activitynet(root=root, trim=False)
 
 
 def test_what_is_wrong_is_told(tmp_path):
@@ -52,10 +93,10 @@ def test_what_is_wrong_is_told(tmp_path):
         activitynet(root=root, trim=False)
     text = database.read_text()
     database.write_text(text.replace('"bb2"', '"../../bb2"'))
-    with pytest.raises(InputError, match=r"data\.allow_outside_root=true"):
+    with pytest.raises(InputError, match="an identity that can name a file"):
         activitynet(root=root, trim=False)
     database.write_text("{}")
-    with pytest.raises(InputError, match=r"which is none \(KeyError: 'database'\)"):
+    with pytest.raises(InputError, match=r"\(no object 'database' with videos in it\)\. .*set data\.database=FILE"):
         activitynet(root=root, trim=False)
     database.rename(tmp_path / "elsewhere.json")
     with pytest.raises(InputError, match=r"v1-3\.min\.json'; got no such file\. Set data\.database=FILE"):
