@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 def retrieve(config: DictConfig) -> None:
     """Features of gallery and queries, then neighbors or duplicates."""
-    reading = build_reading(config)
-    gallery = instantiate(config.gallery).train
+    reading = build_reading(config, data=config.gallery)
+    gallery = reading.splits.train
     queries = None if config.query.root is None or config.duplicates else instantiate(config.query).train
     manifests = {"gallery": gallery, **({} if queries is None else {"query": queries})}
     if not config.duplicates:
@@ -42,8 +42,8 @@ def retrieve(config: DictConfig) -> None:
             logger.warning("broken: %s (%s)", video.path, video.reason)
     maker = None
     if config.get("page") is not None:
-        pictures = instantiate(config.preview).pictures
-        maker = PageMaker(options=instantiate(config.page), pictures=pictures, manifests=manifests, origin=reading.encoder.origin)
+        shown = {"origin": reading.encoder.origin, "view": reading.encoder.view}
+        maker = PageMaker(options=instantiate(config.page), pictures=instantiate(config.preview).pictures, manifests=manifests, **shown)
     (duplicates if config.duplicates else neighbors)(config, reading, tables, maker)
 
 

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 class Reading:
     """What `evaluate`, `embed` and `retrieve` share."""
 
+    splits: Any
     encoder: Any
     embedder: Any
     trainer: lightning.Trainer
@@ -36,10 +37,13 @@ class Reading:
         return self.embedder.embed(manifest, encoder=self.encoder, trainer=self.trainer, output=output)
 
 
-def build_reading(config: DictConfig) -> Reading:
-    """Instantiate encoder, embedder and trainer; tell what was loaded, and keep the config.
+def build_reading(config: DictConfig, *, data: DictConfig) -> Reading:
+    """Instantiate encoder, lists of videos, embedder and trainer; tell what was loaded, and keep the config.
 
     The network is made right after seeding: encoder=random depends on the seed and the network alone.
+
+    Args:
+        data: the node of the lists; they say whether the videos are a benchmark's, which the encoder sees as published.
 
     Raises:
         InputError: when a GPU is asked for that is not there, and whatever the constructors find wrong.
@@ -47,12 +51,16 @@ def build_reading(config: DictConfig) -> Reading:
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     backbone = instantiate(config.get("backbone"))
-    encoder = instantiate(config.protocol).load(str(config.encoder), momentum=config.momentum, backbone=backbone)
+    protocol = instantiate(config.protocol)
+    loaded = protocol.read(str(config.encoder), momentum=config.momentum, backbone=backbone)  # its mistakes first: lists take time
+    splits = instantiate(data)
+    encoder = protocol.show(loaded, published=splits.published)
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
     trainer = instantiate(config.trainer, callbacks=[instantiate(config.progress)], logger=loggers or False)
-    reading = Reading(encoder=encoder, embedder=instantiate(config.embedder), trainer=trainer, folder=Path(config.paths.run))
+    embedder = instantiate(config.embedder)
+    reading = Reading(splits=splits, encoder=encoder, embedder=embedder, trainer=trainer, folder=Path(config.paths.run))
     if reading.speaks:
         logger.info("encoder: %s", encoder.origin)
-        logger.info("view: %s", encoder.view_in_words)
+        logger.info("view: %s", encoder.view.in_words)
         write_config(config, reading.folder)
     return reading

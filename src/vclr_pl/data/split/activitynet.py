@@ -69,7 +69,7 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
         manifests[name] = _manifest(present, root=folder, path_of=path_of, trim=trim, class_names=class_names)
     if absent:
         log.warning("%s: %d videos are not below %s; the run goes on without them", path.name, absent, folder)
-    return VideoSplits(train=manifests["train"], test=manifests["test"], absent=absent)
+    return VideoSplits(train=manifests["train"], test=manifests["test"], absent=absent, published=True)
 
 
 def _none_listed(folder: Path, path: Path, subset: str) -> InputError:

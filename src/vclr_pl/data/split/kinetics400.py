@@ -49,11 +49,11 @@ def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outs
     test_videos = first_folder([top / name for name in PARTS["test"]])
     train, absent = _part(train_videos or top, csv_path=_csv(list_root, part="train"), top=top, allow_outside_root=allow_outside_root)
     if test_videos is None:
-        return VideoSplits(train=train, absent=absent)
+        return VideoSplits(train=train, absent=absent, published=True)
     test, test_absent = _part(
         test_videos, csv_path=_csv(list_root, part="test"), top=top, allow_outside_root=allow_outside_root, class_names=train.class_names
     )
-    return VideoSplits(train=train, test=test, absent=absent + test_absent)
+    return VideoSplits(train=train, test=test, absent=absent + test_absent, published=True)
 
 
 def _csv(folder: Path, *, part: str) -> Path | None:
