@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.runner.reading import build_reading
@@ -17,7 +16,7 @@ logger = logging.getLogger(__name__)
 def embed(config: DictConfig) -> None:
     """Write features of the training list, and of the test list where the data has one."""
     reading = build_reading(config)
-    splits = instantiate(config.data)
+    splits = reading.splits
     manifests = {name: manifest for name, manifest in (("train", splits.train), ("test", splits.test)) if manifest is not None}
     for name, manifest in manifests.items():
         below = f"/{name}" if len(manifests) > 1 else ""

@@ -26,7 +26,7 @@ def evaluate(config: DictConfig) -> None:
     """Features of both splits, the measures on them, results.json, the table and the page."""
     started = time.perf_counter()
     reading = build_reading(config)
-    splits = instantiate(config.data)
+    splits = reading.splits
     folders = [reading.embed(manifest) for manifest in (splits.train, splits.test) if manifest is not None]
     if not reading.speaks:
         return
@@ -47,6 +47,7 @@ def evaluate(config: DictConfig) -> None:
         folder=reading.folder,
         manifests={"gallery": splits.train, "query": splits.test},
         origin=reading.encoder.origin,
+        view=reading.encoder.view,
         gallery=gallery,
         query=query,
         figures=metric_figures(found.metrics, found.intervals),

@@ -14,7 +14,7 @@ from vclr_pl.evaluation.near_duplicates import near_duplicates
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
 from vclr_pl.report.neighbor_list import write_neighbors, write_pairs
 from vclr_pl.report.page_maker import PageMaker
-from vclr_pl.runner.reading import Reading, build_reading, collection
+from vclr_pl.runner.reading import Reading, build_reading, only_list, splits_of
 from vclr_pl.runner.run import run
 from vclr_pl.types import InputError
 
@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 def retrieve(config: DictConfig) -> None:
     """Features of gallery and queries, then neighbors or duplicates."""
-    reading = build_reading(config)
-    gallery = collection(config.gallery, key="gallery")
-    queries = None if config.query.root is None or config.duplicates else collection(config.query, key="query")
+    reading = build_reading(config, data="gallery")
+    gallery = only_list(reading.splits, key="gallery")
+    queries = None if config.query.root is None or config.duplicates else only_list(splits_of(config.query, key="query"), key="query")
     manifests = {"gallery": gallery, **({} if queries is None else {"query": queries})}
     if not config.duplicates:
         require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)
@@ -42,8 +42,8 @@ def retrieve(config: DictConfig) -> None:
             logger.warning("broken: %s (%s)", video.path, video.reason)
     maker = None
     if config.get("page") is not None:
-        pictures = instantiate(config.preview).pictures
-        maker = PageMaker(options=instantiate(config.page), pictures=pictures, manifests=manifests, origin=reading.encoder.origin)
+        shown = {"origin": reading.encoder.origin, "view": reading.encoder.view}
+        maker = PageMaker(options=instantiate(config.page), pictures=instantiate(config.preview).pictures, manifests=manifests, **shown)
     (duplicates if config.duplicates else neighbors)(config, reading, tables, maker)
 
 

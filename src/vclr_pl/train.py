@@ -45,7 +45,7 @@ def train(config: DictConfig) -> None:
 
 def report(config: DictConfig, training: Training, *, seconds: float) -> None:
     """Write results.json, and, where something was measured, print the table and write the page."""
-    trainer, evaluation = training.trainer, training.evaluation
+    trainer, evaluation, data = training.trainer, training.evaluation, training.datamodule
     record = ResultRecord(
         name=config.name,
         metrics=evaluation.metrics,
@@ -58,14 +58,14 @@ def report(config: DictConfig, training: Training, *, seconds: float) -> None:
     if record.metrics:
         rich.get_console().print(result_table(record))
     if evaluation.measured is not None:
-        data, measured = training.datamodule, evaluation.measured
         page = write_search_page(
             config,
             folder=training.folder,
             manifests={"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None},
             origin=f"{config.name}, trained for {trainer.global_step} steps",
-            gallery=measured.gallery,
-            query=measured.query,
+            view=data.evaluation_view,
+            gallery=evaluation.measured.gallery,
+            query=evaluation.measured.query,
             figures=metric_figures(evaluation.metrics, {}),
         )
         log_evaluation(trainer.loggers, metrics=evaluation.metrics, page=page)

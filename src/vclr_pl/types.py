@@ -69,6 +69,17 @@ def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, remedy: str = 
 
 
 @dataclass(frozen=True)
+class NarrowView:
+    """A video of whose frames the network sees little: its path, the frames' size, the crop and the share of the area that it covers."""
+
+    path: str
+    width_pixels: int
+    height_pixels: int
+    crop_pixels: int
+    seen_fraction: float
+
+
+@dataclass(frozen=True)
 class SegmentViews:
     """One batch of the segment-contrastive task. Frames stand in temporal order; the orders say how the tuples are shown.
 
@@ -142,6 +153,7 @@ class VideoFrames:
     label: Tensor  # [B] long, -1 where there is none
     video_index: Tensor  # [B] long, position in the manifest
     broken: tuple[BrokenVideo, ...] = field(default=())
+    narrow: tuple[NarrowView, ...] = field(default=())
 
     def __len__(self) -> int:
         return self.frames.shape[0]

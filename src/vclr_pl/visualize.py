@@ -52,7 +52,7 @@ def load(config: DictConfig) -> list[NamedEncoder]:
     encoders: list[NamedEncoder] = instantiate(config.encoders).load(paths, backbone=functools.partial(instantiate, config.get("backbone")))
     for named in encoders:
         named.encoder.to(device)
-        logger.info("%s: %s; %s", named.name, named.encoder.origin, named.encoder.view_in_words)
+        logger.info("%s: %s; %s", named.name, named.encoder.origin, named.encoder.view.in_words)
     return encoders
 
 

@@ -149,6 +149,9 @@ def test_it_composes_and_instantiates(choice, tmp_path):
 @pytest.mark.parametrize("experiment", ["ucf101", "hmdb51", "kinetics400", "ssv2", "activitynet", "folder"])
 def test_the_published_figures_are_the_defaults(experiment):
     config = composed(f"experiment={experiment}", "data.root=here")
+    if experiment == "folder":  # videos of any size are resized for the evaluation
+        assert config.evaluation_view.short_side_pixels == 256
+        config.evaluation_view.short_side_pixels = None
     found = {key: OmegaConf.select(config, key) for key in PUBLISHED}
     assert {key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in found.items()} == PUBLISHED
     assert list(config.objective.terms) == ["inter_frame", "intra_frame", "segment_contrast", "temporal_order"]

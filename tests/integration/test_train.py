@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from hydra.utils import instantiate
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from vclr_pl.embedding.frozen_encoder import load_encoder
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
 
@@ -109,9 +111,20 @@ def test_the_export_builds_the_backbone_again(whole_run: Path) -> None:
     backbone.load_state_dict(tensors, strict=True)
     checkpoint = torch.load(whole_run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(checkpoint[f"encoder.backbone.{name}"], value) for name, value in tensors.items())
-    assert (described["feature_dim"], described["epochs"], described["size_pixels"]) == (16, EPOCHS, 32)
+    assert (described["feature_dim"], described["epochs"], described["crop_pixels"]) == (16, EPOCHS, 32)
     with safe_open(whole_run / "backbone.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()["architecture"]) == described["architecture"]
+
+
+def test_the_run_and_its_export_see_videos_alike(whole_run: Path) -> None:
+    configured = yaml.safe_load((whole_run / "config.yaml").read_text())["evaluation_view"]
+    encoders = [load_encoder(str(whole_run / name)) for name in ("checkpoints/last.ckpt", "backbone.safetensors")]
+    for encoder in encoders:
+        view = encoder.view
+        assert (view.frames, view.crop_pixels, view.short_side_pixels) == (30, configured["crop_pixels"], configured["short_side_pixels"])
+    frames = torch.randint(256, (1, 4, 3, 90, 160), dtype=torch.uint8)
+    run_features, export_features = (encoder(encoder.transform(frames)) for encoder in encoders)
+    assert torch.equal(run_features, export_features)
 
 
 def test_a_resumed_run_goes_on_where_it_was(whole_run: Path, places: Path) -> None:

@@ -27,6 +27,8 @@ class DrawnPictures:
     frames: int
     width_pixels: int
     height_pixels: int
+    video_width_pixels: int = 640
+    video_height_pixels: int = 480
 
 
 def drawn_pictures(number: int, *, width: int = 64, height: int = 48) -> DrawnPictures:
@@ -46,9 +48,12 @@ def drawn_pictures(number: int, *, width: int = 64, height: int = 48) -> DrawnPi
 def sample_page(*, queries: int = 40, gallery: int = 30, judged: bool = True, pictures: int = 12) -> RetrievalPage:
     """Query q is of class q % 3; its nearest video is right unless q % 4 is 0. Its similarity falls with q."""
     drawn = [drawn_pictures(number) for number in range(pictures)]
+    crop = (0.2, 0.05, 0.6, 0.9)
     names = [HOSTILE[number] if number < len(HOSTILE) else f"query/{number:05}.mp4" for number in range(queries)]
-    videos = [PageVideo(name, number % 3 if judged else -1, drawn[number % pictures]) for number, name in enumerate(names)]
-    videos += [PageVideo(f"gallery/{number:05}.mp4", number % 3 if judged else -1, drawn[number % pictures]) for number in range(gallery)]
+    names += [f"gallery/{number:05}.mp4" for number in range(gallery)]
+    classes = [number % 3 if judged else -1 for number in (*range(queries), *range(gallery))]
+    places = [*range(queries), *range(gallery)]
+    videos = [PageVideo(name, label, drawn[place % pictures], crop) for name, label, place in zip(names, classes, places, strict=True)]
     rows, counts = [], {}
     for query in range(queries):
         nearest = next(near for near in range(query % 7, gallery) if (near % 3 == query % 3) == (query % 4 != 0))
@@ -67,6 +72,7 @@ def sample_page(*, queries: int = 40, gallery: int = 30, judged: bool = True, pi
         class_names=CLASSES,
         figures=[Figure("retrieval R@1", "75.0%", "60.0 to 88.0"), Figure("kNN top-5", "99.0%", headline=False)],
         notes=["Encoder: <i>made up</i>"],
+        view_note="The encoder sees only the outlined part of a frame: a <b>made up</b> crop.",
         points=[MapPoint((number * 37 % 101) / 100, (number * 61 % 97) / 96, number, number < queries) for number in range(len(videos))],
         map_note="Two directions.",
         recall=[(label, counts.get((label, label), 0), totals[label]) for label in range(3)] if judged else [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,31 @@ def test_right_and_wrong_are_told_by_word_sign_and_line(opened: Opened) -> None:
     assert (first.locator("b").text_content(), second.locator("b").text_content()) == ("✗ wrong", "✓ right")
     style = "card => getComputedStyle(card).borderTopStyle"
     assert (first.evaluate(style), second.evaluate(style)) == ("dashed", "solid")
+
+
+def test_the_crop_is_drawn_on_every_frame_and_said(opened: Opened) -> None:
+    """Its place in pixels is that of the page's data: left 20 %, top 5 %, 60 % wide, 90 % high."""
+    page = opened(sample_page())
+    note = page.locator(".view-note")
+    assert note.text_content().strip() == "The encoder sees only the outlined part of a frame: a <b>made up</b> crop."
+    assert note.is_visible()
+    page.locator(".query .film").nth(1).click()
+    frames = [page.locator(".query i").first, page.locator(".card .film").first, page.locator(".query .moving")]
+    for frame in frames:
+        around, crop = frame.bounding_box(), frame.locator(".crop").bounding_box()
+        places = [(crop["x"] - around["x"]) / around["width"], (crop["y"] - around["y"]) / around["height"]]
+        places += [crop["width"] / around["width"], crop["height"] / around["height"]]
+        assert places == pytest.approx([0.2, 0.05, 0.6, 0.9], abs=0.01)
+    assert page.locator(".query i").count() == page.locator(".query i .crop").count()
+    page.locator(".query .film").nth(1).click()
+    assert page.locator(".query .moving").count() == 0
+
+
+def test_a_frame_that_is_seen_whole_has_no_outline(opened: Opened) -> None:
+    content = sample_page()
+    whole = [replace(video, crop=(0.0, 0.0, 1.0, 1.0)) for video in content.videos]
+    page = opened(replace(content, videos=whole))
+    assert page.locator(".crop").count() == 0
 
 
 def test_filters_by_class_mistake_and_name(opened: Opened) -> None:

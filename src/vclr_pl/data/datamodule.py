@@ -20,6 +20,7 @@ from vclr_pl.data.broken_account import BrokenAccount
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.epoch_sampler import EpochSampler
 from vclr_pl.data.manifest import Manifest, VideoSplits
+from vclr_pl.data.narrow_view import NarrowViewWarning
 from vclr_pl.data.resumable_loader import ResumableLoader
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.unread_watch import WatchedLoader
@@ -108,6 +109,7 @@ class VideoDataModule(lightning.LightningDataModule):
         self.decoding, self.transform, self.photometric = decoding, transform, photometric
         self.evaluation_view, self.loader, self.seed = evaluation_view, loader, seed
         self._account = BrokenAccount(videos=self._splits.train.files, max_broken_fraction=loader.max_broken_fraction)
+        self._narrow = NarrowViewWarning(view=evaluation_view, option="evaluation_view")
         self._steps = 0
         # The number of workers is an option, and 0 is a choice.
         warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")
@@ -192,7 +194,8 @@ class VideoDataModule(lightning.LightningDataModule):
         )
 
     def prepare(self, batch: VideoFrames) -> VideoFrames:
-        """The batch with frames as floats, normalized, on the device they are on."""
+        """The batch with frames as floats, normalized, on the device they are on; warns of a crop that sees little."""
+        self._narrow.observe(batch.narrow if self._rank() == 0 else ())
         frames = batch.frames if self.sampling.frames_per_clip == 1 else batch.frames.transpose(2, 3)  # channels before H and W
         normalized = self.evaluation_view.normalize(frames)
         return replace(batch, frames=normalized if self.sampling.frames_per_clip == 1 else normalized.transpose(2, 3))

@@ -207,11 +207,13 @@ class ManifestBuilder:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSplits:
-    """What a data set's layout yields. `absent` counts the listed videos that are not on disk, where a layout tolerates them."""
+    """What a data set's layout yields. `absent` counts the listed videos that are not on disk, where a layout tolerates them.
+    `published` is true of a benchmark, whose published evaluation crops frames of the stored size."""
 
     train: Manifest
     test: Manifest | None = None
     absent: int = 0
+    published: bool = False
 
     def told(self, *, root: str | os.PathLike[str], folders: Sequence[str] = ()) -> VideoSplits:
         """Log one line: what was understood of the set at `root`, whose splits are `folders` where these are given."""

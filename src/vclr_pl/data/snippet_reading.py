@@ -7,22 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader
+from vclr_pl.data.narrow_view import narrow_view
 from vclr_pl.data.segment_sampling import clips_around
 from vclr_pl.data.snippet_sampling import snippet_centers
+from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.video_dataset import UNREADABLE, broken_video
-from vclr_pl.types import BrokenVideo
-
-
-class Geometry(Protocol):
-    """The crop of an evaluation view."""
-
-    def geometry(self, frames: Tensor) -> Tensor: ...
+from vclr_pl.types import BrokenVideo, NarrowView
 
 
 @dataclass(frozen=True)
@@ -34,6 +29,7 @@ class SnippetPart:
     frame_count: int
     is_last: bool
     broken: BrokenVideo | None = None
+    narrow: tuple[NarrowView, ...] = ()
 
     def __len__(self) -> int:
         return 0 if self.frames is None else len(self.frames)
@@ -57,7 +53,9 @@ class SnippetReading(IterableDataset[SnippetPart]):
         view: crops, in the worker.
     """
 
-    def __init__(self, *, videos: Sequence[tuple[int, str]], decoder: VideoDecoder, view: Geometry, sampling: SnippetSampling) -> None:
+    def __init__(
+        self, *, videos: Sequence[tuple[int, str]], decoder: VideoDecoder, view: EvaluationView, sampling: SnippetSampling
+    ) -> None:
         self.videos, self.decoder, self.view, self.sampling = list(videos), decoder, view, sampling
 
     def __iter__(self) -> Iterator[SnippetPart]:
@@ -68,27 +66,35 @@ class SnippetReading(IterableDataset[SnippetPart]):
     def _parts(self, index: int, path: str) -> Iterator[SnippetPart]:
         try:
             with self.decoder.open(path) as reader:
-                yield from self._of_open(index, reader)
+                yield from self._of_open(index, path, reader)
         except UNREADABLE as error:
             broken = broken_video(path, error, backend=self.decoder.backend_of(path))
             yield SnippetPart(video_index=index, frames=None, frame_count=0, is_last=True, broken=broken)
 
-    def _of_open(self, index: int, reader: VideoReader) -> Iterator[SnippetPart]:
+    def _of_open(self, index: int, path: str, reader: VideoReader) -> Iterator[SnippetPart]:
         centers = snippet_centers(frame_count=reader.frame_count, snippet_frames=self.sampling.snippet_frames)
         step = self.sampling.snippets_per_part
         for start in range(0, len(centers), step):
-            frames = self._frames(reader, centers[start : start + step])
-            is_last = start + step >= len(centers)
-            yield SnippetPart(video_index=index, frames=frames, frame_count=reader.frame_count, is_last=is_last)
+            frames, (height, width) = self._frames(reader, centers[start : start + step])
+            yield SnippetPart(
+                video_index=index,
+                frames=frames,
+                frame_count=reader.frame_count,
+                is_last=start + step >= len(centers),
+                narrow=narrow_view(self.view, path=path, height=height, width=width),
+            )
 
-    def _frames(self, reader: VideoReader, centers: Sequence[int]) -> Tensor:
+    def _frames(self, reader: VideoReader, centers: Sequence[int]) -> tuple[Tensor, tuple[int, int]]:
+        """Of a part; and height and width of the frames before the crop."""
         if self.sampling.frames_per_clip == 1:
-            return self.view.geometry(reader.frames(centers))
+            whole = reader.frames(centers)
+            return self.view.geometry(whole), (whole.shape[-2], whole.shape[-1])
         indices_NT = clips_around(
             centers=centers,
             frame_count=reader.frame_count,
             frames_per_clip=self.sampling.frames_per_clip,
             frame_stride=self.sampling.frame_stride,
         )
-        frames = self.view.geometry(reader.frames(indices_NT.reshape(-1).tolist()))
-        return frames.reshape(*indices_NT.shape, *frames.shape[1:]).movedim(1, 2)
+        whole = reader.frames(indices_NT.reshape(-1).tolist())
+        frames = self.view.geometry(whole)
+        return frames.reshape(*indices_NT.shape, *frames.shape[1:]).movedim(1, 2), (whole.shape[-2], whole.shape[-1])

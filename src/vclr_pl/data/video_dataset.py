@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader, VideoReadError
 from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.narrow_view import narrow_view
 from vclr_pl.data.segment_sampling import VideoTooShortError, clips_around
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.view_assembly import (
@@ -172,17 +173,19 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         path, label = self.manifest.path(index), self.manifest.label(index)
         try:
             with self.decoder.open(path) as file:
-                frames = self._frames(within(file, span=self.manifest.span(index)))
+                frames, (height, width) = self._frames(within(file, span=self.manifest.span(index)))
         except UNREADABLE as error:
             broken = broken_video(path, error, backend=self.decoder.backend_of(path))
             return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken,))
-        return EvaluationSample(frames=frames, label=label, video_index=index)
+        narrow = narrow_view(self.view, path=path, height=height, width=width)
+        return EvaluationSample(frames=frames, label=label, video_index=index, narrow=narrow)
 
-    def _frames(self, reader: FrameSource) -> Tensor:
-        """`[T, C, H, W]`, or for clips `[T, C, t, H, W]`."""
+    def _frames(self, reader: FrameSource) -> tuple[Tensor, tuple[int, int]]:
+        """`[T, C, H, W]`, or for clips `[T, C, t, H, W]`; and height and width of the frames before the crop."""
         centers = self.view.indices(reader.frame_count)
         if self.sampling.frames_per_clip == 1:
-            return self.view.geometry(reader.frames(centers))
+            whole = reader.frames(centers)
+            return self.view.geometry(whole), (whole.shape[-2], whole.shape[-1])
         clips = clips_around(
             centers=centers,
             frame_count=reader.frame_count,
@@ -190,9 +193,10 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
             frame_stride=self.sampling.frame_stride,
         )
         wanted, place_of = np.unique(clips, return_inverse=True)
-        frames = self.view.geometry(reader.frames(wanted.tolist())).unflatten(0, (-1, len(wanted)))  # crop by crop
+        whole = reader.frames(wanted.tolist())
+        frames = self.view.geometry(whole).unflatten(0, (-1, len(wanted)))  # crop by crop
         shown: Tensor = frames[:, torch.from_numpy(place_of.reshape(clips.shape))].flatten(0, 1).transpose(1, 2)
-        return shown
+        return shown, (whole.shape[-2], whole.shape[-1])
 
 
 class _Span:

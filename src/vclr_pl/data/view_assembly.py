@@ -17,7 +17,7 @@ from torch.utils.data import default_collate
 from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.frame_order import FrameOrder, draw_frame_order
 from vclr_pl.data.segment_sampling import SegmentFrames
-from vclr_pl.types import BrokenVideo, SegmentViews, VideoFrames
+from vclr_pl.types import BrokenVideo, NarrowView, SegmentViews, VideoFrames
 
 Sample = TypeVar("Sample")
 
@@ -73,6 +73,7 @@ class EvaluationSample:
     label: int
     video_index: int
     broken: tuple[BrokenVideo, ...] = ()
+    narrow: tuple[NarrowView, ...] = ()
 
 
 def draw_segments(*, frame_count: int, sampling: SegmentClipSampler, generator: np.random.Generator) -> SegmentDraw:
@@ -144,6 +145,7 @@ def collate_video_frames(samples: list[EvaluationSample]) -> VideoFrames:
         label=torch.tensor([sample.label for sample in samples]),
         video_index=torch.tensor([sample.video_index for sample in samples]),
         broken=tuple(video for sample in samples for video in sample.broken),
+        narrow=tuple(video for sample in samples for video in sample.narrow),
     )
 
 

@@ -24,6 +24,7 @@ EXPORT = "backbone.safetensors"
 RECOGNIZER = "recognizer.safetensors"
 SHIFTED = ", trained with a temporal shift, which single frames do not have"
 WRAPPER = "module."
+VIEW = ("frames", "crop_pixels", "short_side_pixels", "mean", "std")
 REMEDY = "Give a run folder, a checkpoint, backbone.safetensors, a published .pth, or `random`."
 
 
@@ -35,7 +36,7 @@ class EncoderFile:
     backbone: dict[str, Tensor]  # by the backbone's own names
     unused: tuple[str, ...] = ()  # names in the file that no backbone has
     architecture: Mapping[str, Any] | None = None  # `_target_` and arguments, where the file says it
-    view: Mapping[str, Any] = field(default_factory=dict)  # crop_pixels, short_side_pixels, mean, std, as far as they are known
+    view: Mapping[str, Any] = field(default_factory=dict)  # of VIEW, as far as they are known
     clip: Mapping[str, Any] = field(default_factory=dict)  # frames_per_clip, frame_stride, as far as they are known
     classifier: Mapping[str, Tensor] = field(default_factory=dict)  # fc.weight, fc.bias, where the file has a linear one
 
@@ -156,7 +157,7 @@ def _run_config(checkpoint: Path) -> dict[str, Any]:
 
 def _view_of_run(described: Mapping[str, Any]) -> dict[str, Any]:
     known = described.get("evaluation_view", {})
-    return {name: known[name] for name in ("crop_pixels", "short_side_pixels", "mean", "std") if name in known}
+    return {name: known[name] for name in VIEW if name in known}
 
 
 def _read_export(file: Path) -> EncoderFile:
@@ -168,13 +169,13 @@ def _read_export(file: Path) -> EncoderFile:
         raise InputError(expected=f"safetensors in {file}", got=str(error), remedy=REMEDY) from error
     if "class_names" in described:
         return _of_recognizer(tensors, described, file)
-    view = {"crop_pixels": described.get("size_pixels"), "mean": described.get("mean"), "std": described.get("std")}
+    size = {"crop_pixels": described["size_pixels"]} if "size_pixels" in described else {}  # its name in older files
     return EncoderFile(
         origin=f"exported backbone {file}",
         backbone={name: tensor for name, tensor in tensors.items() if not name.startswith(CLASS_HEAD)},
         unused=tuple(name for name in tensors if name.startswith(CLASS_HEAD)),
         architecture=described.get("architecture"),
-        view={name: value for name, value in view.items() if value is not None},
+        view=size | {name: described[name] for name in VIEW if described.get(name) is not None},
         clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
         classifier=_classifier(tensors),
     )
@@ -186,7 +187,7 @@ def _of_recognizer(tensors: Mapping[str, Tensor], described: Mapping[str, Any], 
         backbone=_below(tensors, "backbone."),
         unused=tuple(name for name in tensors if not name.startswith("backbone.")),
         architecture=described.get("architecture"),
-        view={name: described[name] for name in ("crop_pixels", "short_side_pixels", "mean", "std") if name in described},
+        view={name: described[name] for name in VIEW if name in described},
         clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
         classifier={CLASS_HEAD + name: tensor for name, tensor in _below(tensors, "head.").items()},
     )

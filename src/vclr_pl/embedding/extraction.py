@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.narrow_view import NarrowViewWarning
 from vclr_pl.data.unread_watch import REMEDY
 from vclr_pl.embedding.feature_folder import FeatureFolder
 from vclr_pl.embedding.feature_journal import FeatureJournal, read_journals, remove_journals, reopen
@@ -48,6 +49,7 @@ class FeatureExtraction(lightning.LightningModule):
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer videos than ranks, one query for instance
         self.reading, self.journal, self.videos, self.frames_per_pass = reading, journal, videos, frames_per_pass
         self.encoder = reading.encoder
+        self.narrow = NarrowViewWarning(view=reading.encoder.view, option="protocol")
 
     def predict_dataloader(self) -> DataLoader[Any]:
         on_gpu = self.trainer.strategy.root_device.type == "cuda"
@@ -57,6 +59,7 @@ class FeatureExtraction(lightning.LightningModule):
 
     def predict_step(self, batch: VideoFrames, batch_idx: int) -> int:
         del batch_idx
+        self.narrow.observe(batch.narrow if self.trainer.is_global_zero else ())
         counts = batch.valid.sum(dim=1).tolist()
         index_of = batch.video_index.tolist()
         readable = [row for row, count in enumerate(counts) if count]

@@ -13,14 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.embedding.loaded_backbone import load_backbone
+from vclr_pl.data.transform.evaluation_view import EvaluationView, usual_short_side
+from vclr_pl.embedding.loaded_backbone import LoadedBackbone, load_backbone
 from vclr_pl.types import InputError
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-PUBLISHED_VIEW: dict[str, Any] = {"crop_pixels": 224, "short_side_pixels": None, **IMAGENET}
-PUBLISHED_FRAMES = 30
-
+PUBLISHED_VIEW: dict[str, Any] = {"frames": 30, "crop_pixels": 224, **IMAGENET}
+STORED = "stored"  # in place of a short side: frames keep their size
 
 SINGLE_FRAMES = {"frames_per_clip": 1, "frame_stride": 1}
 
@@ -45,13 +44,6 @@ class FrozenEncoder(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 layer.to(memory_format=torch.channels_last)
         self.eval().requires_grad_(False)
-
-    @property
-    def view_in_words(self) -> str:
-        """Which pixels of which frames it sees."""
-        view = self.view
-        side = "the stored size" if view.short_side_pixels is None else f"a short side of {view.short_side_pixels} pixels"
-        return f"{view.frames} frames a video, center crop of {view.crop_pixels} pixels from {side}"
 
     def transform(self, frames: Tensor) -> Tensor:
         """uint8 RGB `[..., C, H, W]` of any size to float32, cropped and normalized, `[..., C, crop, crop]`."""
@@ -90,20 +82,53 @@ def load_encoder(
         momentum: the momentum encoder in place of the query encoder.
         backbone: the network, where the file does not say it or names one that is not of this package.
         view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std` that differ from what the file says, or, where it says
-            nothing, from the published 30, 224, None and ImageNet's; `frames_per_clip` and `frame_stride` of a 3D network.
+            nothing, from the published 30, 224 and ImageNet's; `frames_per_clip` and `frame_stride` of a 3D network. A short side that
+            neither gives is 256/224 of the crop; `stored` crops frames of the stored size.
 
     Raises:
         InputError: an unknown form, a file that lacks parts of the backbone, clips of unknown length for a 3D network, or clips for
             another one.
     """
-    loaded = load_backbone(path, momentum=momentum, backbone=backbone)
-    chosen = {name: value for name, value in (view or {}).items() if value is not None}
+    return frozen(load_backbone(path, momentum=momentum, backbone=backbone), view=view or {}, published=False)
+
+
+def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) -> FrozenEncoder:
+    """`loaded` with its view.
+
+    Args:
+        view: as of `load_encoder`.
+        published: frames of the stored size where neither `view` nor the file gives a short side, as in the published evaluation.
+
+    Raises:
+        InputError: clips of unknown length for a 3D network, clips for another one, or a short side that is no number.
+    """
+    chosen = {name: value for name, value in view.items() if value is not None}
     told = {**SINGLE_FRAMES, **loaded.clip, **chosen}
     clip = {name: int(told[name]) for name in SINGLE_FRAMES}
     _require_fitting_clips(loaded.network, frames_per_clip=clip["frames_per_clip"])
-    merged = {"frames": PUBLISHED_FRAMES, **PUBLISHED_VIEW, **loaded.view, **chosen}
+    merged = {**PUBLISHED_VIEW, **loaded.view, **chosen}
+    merged["short_side_pixels"] = _short_side(crop_pixels=merged["crop_pixels"], of_file=loaded.view, chosen=chosen, published=published)
     view_of_frames = EvaluationView(**{name: value for name, value in merged.items() if name not in clip})
     return FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)
+
+
+def _short_side(*, crop_pixels: int, of_file: Mapping[str, Any], chosen: Mapping[str, Any], published: bool) -> int | None:
+    """The one given, else the file's if it is for this crop, else that of the data. A file's None says nothing of other videos."""
+    given = chosen.get("short_side_pixels")
+    if given == STORED:
+        return None
+    if given is not None:
+        if not isinstance(given, int) or given < 1:
+            raise InputError(
+                expected="protocol.short_side_pixels of at least 1, or `stored`",
+                got=str(given),
+                remedy=f"Set protocol.short_side_pixels={usual_short_side(crop_pixels)}.",
+            )
+        return given
+    side = of_file.get("short_side_pixels")
+    if side is not None and of_file.get("crop_pixels", crop_pixels) == crop_pixels:
+        return int(side)
+    return None if published else usual_short_side(crop_pixels)
 
 
 def _require_fitting_clips(network: nn.Module, *, frames_per_clip: int) -> None:

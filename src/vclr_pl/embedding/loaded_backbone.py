@@ -22,7 +22,7 @@ class LoadedBackbone:
     network: Any
     architecture: Mapping[str, Any] | None
     origin: str  # in words: from where, and how many tensors
-    view: Mapping[str, Any]  # crop_pixels, short_side_pixels, mean, std, as far as the file says
+    view: Mapping[str, Any]  # frames, crop_pixels, short_side_pixels, mean, std, as far as the file says
     clip: Mapping[str, Any]  # frames_per_clip, frame_stride, as far as the file says
 
 

@@ -36,6 +36,8 @@ class Pictures:
     frames: int
     width_pixels: int  # of one frame
     height_pixels: int
+    video_width_pixels: int  # of the video's own frames
+    video_height_pixels: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,8 @@ class PreviewMaker:
             strip_T = _spread(reader.frame_count, self.strip_frames, margin=True)
             preview_T = _spread(reader.frame_count, self.preview_frames, margin=False)
             wanted, place = np.unique([*strip_T, *preview_T], return_inverse=True)
-            frames = self._small(reader.frames(wanted.tolist()))
+            whole = reader.frames(wanted.tolist())
+            frames = self._small(whole)
         shown = [frames[position] for position in place]
         made = Pictures(
             strip=self._encode([np.concatenate(shown[: len(strip_T)], axis=1)]),
@@ -112,6 +115,8 @@ class PreviewMaker:
             frames=len(strip_T),
             width_pixels=frames.shape[2],
             height_pixels=frames.shape[1],
+            video_width_pixels=whole.shape[-1],
+            video_height_pixels=whole.shape[-2],
         )
         _write(folder, made)
         return made
@@ -165,13 +170,21 @@ def _write(folder: Path, pictures: Pictures) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"preview{SUFFIX}", pictures.preview)
     size = f"{pictures.frames}x{pictures.width_pixels}x{pictures.height_pixels}"
-    write_whole(folder / f"strip_{size}{SUFFIX}", pictures.strip)
+    of = f"{pictures.video_width_pixels}x{pictures.video_height_pixels}"
+    write_whole(folder / f"strip_{size}_of_{of}{SUFFIX}", pictures.strip)
 
 
 def _read(folder: Path) -> Pictures | None:
-    strip = next(iter(folder.glob(f"strip_*{SUFFIX}")), None)
+    strip = next(iter(folder.glob(f"strip_*_of_*{SUFFIX}")), None)
     if strip is None:
         return None
-    frames, width, height = map(int, strip.stem.removeprefix("strip_").split("x"))
-    preview = (folder / f"preview{SUFFIX}").read_bytes()
-    return Pictures(strip=strip.read_bytes(), preview=preview, frames=frames, width_pixels=width, height_pixels=height)
+    frames, width, height, video_width, video_height = map(int, strip.stem.removeprefix("strip_").replace("_of_", "x").split("x"))
+    return Pictures(
+        strip=strip.read_bytes(),
+        preview=(folder / f"preview{SUFFIX}").read_bytes(),
+        frames=frames,
+        width_pixels=width,
+        height_pixels=height,
+        video_width_pixels=video_width,
+        video_height_pixels=video_height,
+    )

@@ -21,12 +21,11 @@ class SnippetProtocol:
     """Loads encoders with their view.
 
     Args:
-        crop_pixels, short_side_pixels, mean, std: None for what the file says, or, where it does not say it, for the published ones.
-            A recognizer's file says it all; they are not used for it.
+        crop_pixels, short_side_pixels, mean, std: as of `EvaluationProtocol`. A recognizer's file says it all; they are not used for it.
     """
 
     def __init__(
-        self, *, crop_pixels: int | None, short_side_pixels: int | None, mean: Sequence[float] | None, std: Sequence[float] | None
+        self, *, crop_pixels: int | None, short_side_pixels: int | str | None, mean: Sequence[float] | None, std: Sequence[float] | None
     ) -> None:
         self.view: dict[str, Any] = {
             "frames": ONE_FRAME,

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from vclr_pl.data.decoding.protocol import VideoDecoder
+from vclr_pl.data.narrow_view import NarrowViewWarning
 from vclr_pl.data.snippet_folder import DESCRIPTION, VIDEOS, SnippetFolder, write_array
 from vclr_pl.data.snippet_reading import SnippetPart, SnippetReading, SnippetSampling
 from vclr_pl.data.unread_watch import UnreadWatch
@@ -45,6 +46,7 @@ class SnippetExtraction(lightning.LightningModule):
     def __init__(self, *, encoder: FrozenEncoder, reading: SnippetReading, options: ReadingWorkers, folder: Path) -> None:
         super().__init__()
         self.encoder, self.reading, self.options, self.folder = encoder, reading, options, folder
+        self.narrow = NarrowViewWarning(view=encoder.view, option="protocol")
         self.identities: Mapping[int, str] = {}
         self.stamps: Mapping[str, str] = {}  # of the files, as they were before they were read
         self.videos_done = 0
@@ -68,6 +70,7 @@ class SnippetExtraction(lightning.LightningModule):
 
     def predict_step(self, batch: SnippetPart, batch_idx: int) -> int:
         del batch_idx
+        self.narrow.observe(batch.narrow if self.trainer.is_global_zero else ())
         parts = self._parts.setdefault(batch.video_index, [])
         if batch.frames is not None:
             parts.append(self._features(batch.frames.to(self.device)).cpu())

@@ -17,6 +17,7 @@ from torch import Tensor
 from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.manifest import Manifest
+from vclr_pl.data.narrow_view import NarrowViewWarning
 from vclr_pl.data.video_dataset import EvaluationVideoDataset
 from vclr_pl.embedding.activation_map import ClassScore, FeatureNorm, MapTarget, Similarity, VideoMaps, feature_of, map_video, stage_of
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
@@ -60,6 +61,7 @@ class VideoMapping:
     encoders: Sequence[NamedEncoder]
     manifest: Manifest
     _kept: dict[tuple[int, str], Similarity] = field(default_factory=dict, init=False)
+    _narrow: dict[int, NarrowViewWarning] = field(default_factory=dict, init=False)  # by the encoder's place
 
     def check(self) -> None:
         """Look for mistakes before the first video is read.
@@ -86,18 +88,20 @@ class VideoMapping:
         """One video's maps for each encoder, in their order; or why it cannot be read."""
         maps = []
         for place, named in enumerate(self.encoders):
-            frames = self._frames(self.manifest, index, named.encoder)
+            frames = self._frames(self.manifest, index, place)
             if isinstance(frames, BrokenVideo):
                 return frames
             target = self._target(place, index=index, frames=frames)
             maps.append(map_video(named.encoder, frames, target=target, layer=self.question.layer))
         return maps
 
-    def _frames(self, manifest: Manifest, index: int, encoder: FrozenEncoder) -> Tensor | BrokenVideo:
-        """uint8 `[T, *view]` as the encoder wants to see them."""
+    def _frames(self, manifest: Manifest, index: int, place: int) -> Tensor | BrokenVideo:
+        """uint8 `[T, *view]` as the encoder at `place` wants to see them."""
+        encoder: FrozenEncoder = self.encoders[place].encoder
         sampling = SegmentClipSampler(segments=2, frames_per_clip=encoder.frames_per_clip, frame_stride=encoder.frame_stride)
         dataset = EvaluationVideoDataset(manifest=manifest, decoder=self.question.decoding, view=encoder.view, sampling=sampling)
         sample = dataset[index]
+        self._narrow.setdefault(place, NarrowViewWarning(view=encoder.view, option="protocol")).observe(sample.narrow)
         return sample.broken[0] if sample.frames is None else sample.frames
 
     def _target(self, place: int, *, index: int, frames: Tensor) -> MapTarget:
@@ -130,7 +134,7 @@ class VideoMapping:
     def _similarity(self, place: int, path: str) -> Similarity | BrokenVideo:
         if (place, path) not in self._kept:
             encoder = self.encoders[place].encoder
-            frames = self._frames(Manifest.from_pairs([(path, None)]), 0, encoder)
+            frames = self._frames(Manifest.from_pairs([(path, None)]), 0, place)
             if isinstance(frames, BrokenVideo):
                 return frames
             self._kept[place, path] = Similarity(other=feature_of(encoder, frames), other_name=Path(path).name, frames=frames)

@@ -6,7 +6,7 @@ Legend: G gallery videos, Q queries, K neighbors, C classes.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,6 +20,7 @@ from vclr_pl.types import FeatureTable, InputError
 
 Place = tuple[str, int]  # GALLERY or QUERY, and the row of the table
 GALLERY, QUERY = "gallery", "query"
+CropOf = Callable[..., tuple[float, float, float, float]]  # of a frame of `height` and `width`, as of `PageVideo.crop`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ def page_of(
     gallery: FeatureTable,
     query: FeatureTable | None,
     pictures: Mapping[Place, VideoPictures],
+    crop_of: CropOf,
     options: PageOptions,
 ) -> RetrievalPage:
     """`page` with its videos, rows and map."""
@@ -86,7 +88,12 @@ def page_of(
     place_of = {place: number for number, place in enumerate(shown.places)}
     short = {role: _short_names(table.path) for role, table in tables.items()}
     videos = [
-        PageVideo(name=short[role][row], class_number=number_of[role][int(tables[role].label[row])], pictures=pictures.get((role, row)))
+        PageVideo(
+            name=short[role][row],
+            class_number=number_of[role][int(tables[role].label[row])],
+            pictures=pictures.get((role, row)),
+            crop=_crop(pictures.get((role, row)), crop_of),
+        )
         for role, row in shown.places
     ]
     rows = [PageRow(place_of[asking], tuple((place_of[place], similarity) for place, similarity in found)) for asking, found in shown.rows]
@@ -127,6 +134,10 @@ def joined_classes(gallery: FeatureTable, query: FeatureTable) -> tuple[list[str
         told = {label: table.class_names[label] if label < len(table.class_names) else f"class {label}" for label in labels}
         number_of[role] = {-1: -1, **{label: names.setdefault(name, len(names)) for label, name in told.items()}}
     return list(names), number_of
+
+
+def _crop(pictures: VideoPictures | None, crop_of: CropOf) -> tuple[float, float, float, float] | None:
+    return None if pictures is None else crop_of(height=pictures.video_height_pixels, width=pictures.video_width_pixels)
 
 
 def _nearest(found: Neighbors, query: int, options: PageOptions) -> list[tuple[int, float]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from vclr_pl.evaluation.near_duplicates import Pairs
 from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors, require_neighbors
@@ -19,6 +19,15 @@ logger = logging.getLogger(__name__)
 PictureSource = Callable[[Any, Sequence[int]], Mapping[int, VideoPictures]]
 
 
+class ShownView(Protocol):
+    """What an encoder saw of the videos."""
+
+    @property
+    def in_words(self) -> str: ...
+
+    def crop_box(self, *, height: int, width: int) -> tuple[float, float, float, float]: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class PageMaker:
     """Writes pages of one encoder.
@@ -28,12 +37,14 @@ class PageMaker:
         pictures: of the videos of a manifest, by index; those that cannot be read are left out.
         manifests: the lists that the tables were read from, by `gallery` and `query`.
         origin: of the encoder, in words.
+        view: of the encoder, which the page draws on the frames.
     """
 
     options: PageOptions
     pictures: PictureSource
     manifests: Mapping[str, Any]
     origin: str
+    view: ShownView
 
     def write_search(self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, figures: Sequence[Figure]) -> Path:
         """The page of a retrieval that is still to be made, by the exact search.
@@ -100,8 +111,17 @@ class PageMaker:
             row_of = {int(table.video_index[row]): row for row in shown.rows_of(role)}
             made = self.pictures(self.manifests[role], list(row_of))
             pictures.update({(role, row_of[index]): picture for index, picture in made.items()})
-        content = page_of(page=page, shown=shown, gallery=gallery, query=query, pictures=pictures, options=self.options)
-        write_page(content, path, maximum_megabytes=self.options.maximum_megabytes)
+        content = page_of(
+            page=page,
+            shown=shown,
+            gallery=gallery,
+            query=query,
+            pictures=pictures,
+            crop_of=self.view.crop_box,
+            options=self.options,
+        )
+        note = f"The encoder sees only the outlined part of a frame: {self.view.in_words}."
+        write_page(replace(content, view_note=note), path, maximum_megabytes=self.options.maximum_megabytes)
 
     def _notes(self) -> list[str]:
         return [

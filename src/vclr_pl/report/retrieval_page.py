@@ -26,15 +26,19 @@ class VideoPictures(Protocol):
     frames: int
     width_pixels: int
     height_pixels: int
+    video_width_pixels: int
+    video_height_pixels: int
 
 
 @dataclass(frozen=True)
 class PageVideo:
-    """A video that the page shows. `class_number` is -1 where it has no label."""
+    """A video that the page shows. `class_number` is -1 where it has no label. `crop` is the part of its frames that the encoder saw, as
+    left, top, width and height in fractions of the frame; None draws none."""
 
     name: str
     class_number: int
     pictures: VideoPictures | None
+    crop: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class RetrievalPage:
     class_names: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     notes: Sequence[str] = ()
+    view_note: str = ""  # what the encoder saw of each frame
     points: Sequence[MapPoint] = ()
     map_note: str = ""
     recall: Sequence[tuple[int, int, int]] = ()
@@ -102,6 +107,7 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
         title=_shown(page.title),
         lead=_shown(page.lead),
         figures=page.figures,
+        view_note=_shown(page.view_note),
         notes=[_shown(note) for note in (*page.notes, _pictures_in_words(page, media, maximum_megabytes))],
         classes=[_shown(name) for name in page.class_names],
         filterable=any(page.videos[row.video].class_number >= 0 for row in page.rows),
@@ -163,7 +169,8 @@ def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
         pictures = video.pictures
         keys = [key if key in media else None for key in (f"s{place}", f"p{place}")]
         size = [0, 4, 3] if pictures is None else [pictures.frames, pictures.width_pixels, pictures.height_pixels]
-        return [_shown(video.name), video.class_number, *keys, *size]
+        crop = None if video.crop is None else [round(100 * part, 2) for part in video.crop]
+        return [_shown(video.name), video.class_number, *keys, *size, crop]
 
     return {
         "videos": [described(place, video) for place, video in enumerate(page.videos)],

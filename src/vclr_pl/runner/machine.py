@@ -1,20 +1,23 @@
-"""What the machine has: a GPU, native bfloat16. Configs ask through the resolver `native_precision`."""
+"""What the machine has: a GPU, native bfloat16; and the resolvers through which configs ask for it and for what follows from a crop."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
+from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from vclr_pl.types import InputError
 
 FALLBACK_PRECISION = "32-true"
+USUAL_SHORT_SIDE = "vclr_pl.data.transform.evaluation_view.usual_short_side"
 
 
 def register_resolvers() -> None:
-    """Make `${native_precision:bf16-mixed}` known to configs."""
+    """Make `${native_precision:bf16-mixed}` and `${usual_short_side:224}` known to configs."""
     OmegaConf.register_new_resolver("native_precision", native_precision, replace=True)
+    OmegaConf.register_new_resolver("usual_short_side", lambda crop_pixels: get_method(USUAL_SHORT_SIDE)(crop_pixels), replace=True)
 
 
 def native_precision(wanted: str) -> str:

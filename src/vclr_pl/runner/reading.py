@@ -25,6 +25,7 @@ OPTION = re.compile(r"(?<![\w/.-])data\.(?=[a-z])")  # not within a path
 class Reading:
     """What `evaluate`, `embed` and `retrieve` share."""
 
+    splits: Any
     encoder: Any
     embedder: Any
     trainer: lightning.Trainer
@@ -51,10 +52,13 @@ class Reading:
         return table
 
 
-def build_reading(config: DictConfig) -> Reading:
-    """Instantiate encoder, embedder and trainer; tell what was loaded, and keep the config.
+def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
+    """Instantiate encoder, lists of videos, embedder and trainer; tell what was loaded, and keep the config.
 
     The network is made right after seeding: encoder=random depends on the seed and the network alone.
+
+    Args:
+        data: key of the node of the lists; they say whether the videos are a benchmark's, which the encoder sees as published.
 
     Raises:
         InputError: when a GPU is asked for that is not there, and whatever the constructors find wrong.
@@ -62,31 +66,39 @@ def build_reading(config: DictConfig) -> Reading:
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     backbone = instantiate(config.get("backbone"))
-    encoder = instantiate(config.protocol).load(str(config.encoder), momentum=config.momentum, backbone=backbone)
+    protocol = instantiate(config.protocol)
+    loaded = protocol.read(str(config.encoder), momentum=config.momentum, backbone=backbone)  # its mistakes first: lists take time
+    splits = splits_of(config[data], key=data)
+    encoder = protocol.show(loaded, published=splits.published)
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
     trainer = instantiate(config.trainer, callbacks=[instantiate(config.progress)], logger=loggers or False)
-    reading = Reading(encoder=encoder, embedder=instantiate(config.embedder), trainer=trainer, folder=Path(config.paths.run))
+    embedder = instantiate(config.embedder)
+    reading = Reading(splits=splits, encoder=encoder, embedder=embedder, trainer=trainer, folder=Path(config.paths.run))
     if reading.speaks:
         logger.info("encoder: %s", encoder.origin)
-        logger.info("view: %s", encoder.view_in_words)
+        logger.info("view: %s", encoder.view.in_words)
         write_config(config, reading.folder)
     return reading
 
 
-def collection(node: DictConfig, *, key: str) -> Any:
-    """The training list of the data that the config `key` names; a test list is counted in the log, and not used.
+def splits_of(node: DictConfig, *, key: str) -> Any:
+    """The lists of the data that the config `key` names.
 
     Raises:
         InputError: as the data's reader does, with options below `key`.
     """
     try:
-        splits = instantiate(node)
+        return instantiate(node)
     except InstantiationException as error:
         cause = error.__cause__
-        if not isinstance(cause, InputError):
+        if key == "data" or not isinstance(cause, InputError):
             raise
         expected, got, remedy = (OPTION.sub(f"{key}.", text) for text in (cause.expected, cause.got, cause.remedy))
         raise InputError(expected=expected, got=got, remedy=remedy) from None
+
+
+def only_list(splits: Any, *, key: str) -> Any:
+    """The training list, where one list is wanted; a test list is counted in the log, and not used."""
     if splits.test is not None:
         logger.warning("%s: the %d videos of the test split are left out", key, len(splits.test))
     return splits.train

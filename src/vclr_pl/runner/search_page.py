@@ -21,6 +21,7 @@ def write_search_page(
     folder: Path,
     manifests: dict[str, Any],
     origin: str,
+    view: Any,
     gallery: FeatureTable,
     query: FeatureTable | None,
     figures: list[Figure],
@@ -30,10 +31,12 @@ def write_search_page(
     Args:
         manifests: the lists that the tables were read from, by `gallery` and `query`.
         origin: of the encoder, in words.
+        view: of the encoder: what it saw of each frame.
         query: without it each training video is shown with the others.
         figures: for the top of the page.
     """
     if config.get("page") is None:
         return None
-    maker = PageMaker(options=instantiate(config.page), pictures=instantiate(config.preview).pictures, manifests=manifests, origin=origin)
+    pictures = instantiate(config.preview).pictures
+    maker = PageMaker(options=instantiate(config.page), pictures=pictures, manifests=manifests, origin=origin, view=view)
     return maker.write_search(folder / PAGE_FILE, gallery=gallery, query=query, figures=figures)

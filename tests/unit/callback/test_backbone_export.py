@@ -9,22 +9,29 @@ from tests.unit.callback.stage import trainer
 from torch import nn
 
 from vclr_pl.callback.backbone_export import BackboneExport
+from vclr_pl.data.transform.evaluation_view import EvaluationView
 
-FIGURES = {"architecture": {"_target_": "a.b"}, "size_pixels": 48, "mean": (0.5,), "std": (0.25,)}
+VIEW = EvaluationView(frames=7, crop_pixels=48, short_side_pixels=56, mean=(0.5,), std=(0.25,))
+DATA = SimpleNamespace(evaluation_view=VIEW, sampling=SimpleNamespace(frames_per_clip=4, frame_stride=2))
+FIGURES = {"architecture": {"_target_": "a.b"}}
 
 
 def test_it_writes_tensors_and_how_to_use_them(tmp_path):
     backbone = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2)).to(memory_format=torch.channels_last)
     module = SimpleNamespace(encoder=SimpleNamespace(backbone=backbone, feature_dim=2))
     path = tmp_path / "run" / "backbone.safetensors"
-    BackboneExport(path=str(path), **FIGURES).on_train_end(trainer(current_epoch=4, global_step=20), module)
+    BackboneExport(path=str(path), **FIGURES).on_train_end(trainer(current_epoch=4, global_step=20, datamodule=DATA), module)
     read = load_file(path)
     assert {name: value.tolist() for name, value in read.items()} == {name: value.tolist() for name, value in backbone.state_dict().items()}
     assert json.loads(path.with_suffix(".json").read_text()) == {
         "architecture": {"_target_": "a.b"},
-        "size_pixels": 48,
+        "frames": 7,
+        "crop_pixels": 48,
+        "short_side_pixels": 56,
         "mean": [0.5],
         "std": [0.25],
+        "frames_per_clip": 4,
+        "frame_stride": 2,
         "feature_dim": 2,
         "epochs": 4,
         "steps": 20,

@@ -26,13 +26,24 @@ def test_a_run_or_its_checkpoint(tmp_path: Path, where: str, momentum: bool, see
     assert found.backbone.keys() == expected.keys()
     assert all(torch.equal(found.backbone[name], tensor) for name, tensor in expected.items())
     assert found.architecture == ARCHITECTURE
-    assert found.view == {name: value for name, value in VIEW.items() if name != "frames"}
+    assert found.view == VIEW
     assert found.clip == {"frames_per_clip": 1, "frame_stride": 1}
     assert "encoder.heads.inter.0.weight" in found.unused
     assert ("momentum encoder" if momentum else "query encoder") in found.origin
 
 
-def test_an_exported_backbone(tmp_path: Path) -> None:
+def test_an_exported_backbone_says_its_whole_view(tmp_path: Path) -> None:
+    described = {"architecture": ARCHITECTURE, **VIEW, "feature_dim": 8, "frames_per_clip": 4, "frame_stride": 2}
+    path = tmp_path / "backbone.safetensors"
+    for side in (40, None):
+        told = {**described, "short_side_pixels": side}
+        save_file(small_backbone().state_dict(), path, metadata={name: json.dumps(value) for name, value in told.items()})
+        found = read_encoder_file(str(path), momentum=False)
+        assert found.view == {name: value for name, value in {**VIEW, "short_side_pixels": side}.items() if value is not None}
+        assert found.clip == {"frames_per_clip": 4, "frame_stride": 2}
+
+
+def test_an_older_exported_backbone(tmp_path: Path) -> None:
     described = {"architecture": ARCHITECTURE, "size_pixels": 48, "mean": [0.1, 0.2, 0.3], "std": [1, 1, 1], "feature_dim": 8}
     path = tmp_path / "backbone.safetensors"
     save_file(small_backbone().state_dict(), path, metadata={name: json.dumps(value) for name, value in described.items()})

@@ -9,6 +9,8 @@ import torch
 from tests.unit.embedding.pretrained_file import small_backbone, write_resnet18, write_run
 
 import vclr_pl
+from vclr_pl.embedding.frozen_encoder import frozen
+from vclr_pl.embedding.loaded_backbone import LoadedBackbone
 from vclr_pl.types import InputError
 
 
@@ -35,6 +37,32 @@ def test_the_view_of_the_file_holds_unless_another_is_given(tmp_path: Path) -> N
     published = vclr_pl.load_encoder(str(tmp_path / "x.pth"))
     assert (published.view.frames, published.view.crop_pixels, published.view.mean[0]) == (30, 224, 0.485)
     assert "0 missing, 2 unused (fc.weight, fc.bias)" in published.origin
+
+
+@pytest.mark.parametrize(
+    ("of_file", "given", "own", "benchmark"),
+    [
+        ({"crop_pixels": 48, "short_side_pixels": 56}, {}, 56, 56),  # the file's number
+        ({"crop_pixels": 48, "short_side_pixels": 56}, {"crop_pixels": 48}, 56, 56),
+        ({"crop_pixels": 48, "short_side_pixels": 56}, {"crop_pixels": 112}, 128, None),  # is of another crop
+        ({"crop_pixels": 48, "short_side_pixels": None}, {}, 55, None),  # the published view is for the benchmarks
+        ({"crop_pixels": 48}, {}, 55, None),  # an older backbone.json
+        ({}, {}, 256, None),
+        ({"crop_pixels": 48, "short_side_pixels": 56}, {"short_side_pixels": 64}, 64, 64),
+        ({"crop_pixels": 48, "short_side_pixels": 56}, {"short_side_pixels": "stored"}, None, None),
+    ],
+)
+def test_the_short_side_that_is_given_then_the_files_then_that_of_the_data(
+    of_file: dict[str, int | None], given: dict[str, int | str], own: int, benchmark: int | None
+) -> None:
+    loaded = LoadedBackbone(network=small_backbone(), architecture=None, origin="", view=of_file, clip={})
+    assert [frozen(loaded, view=given, published=published).view.short_side_pixels for published in (False, True)] == [own, benchmark]
+
+
+@pytest.mark.parametrize("given", ["whole", 0, -3, 2.5])
+def test_a_short_side_that_is_no_number_is_refused(given: object) -> None:
+    with pytest.raises(InputError, match=r"or `stored`; got .*Set protocol\.short_side_pixels=256"):
+        vclr_pl.load_encoder("random", backbone=small_backbone(), view={"short_side_pixels": given})
 
 
 def test_an_incomplete_backbone_is_refused(tmp_path: Path) -> None:

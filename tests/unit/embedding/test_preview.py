@@ -32,6 +32,7 @@ def test_a_strip_of_frames_and_an_animation(tmp_path: Path) -> None:
     strip = Image.open(io.BytesIO(made.strip))
     assert (strip.format, strip.size) == ("WEBP", (3 * 32, 24))
     assert (made.frames, made.width_pixels, made.height_pixels) == (3, 32, 24)
+    assert (made.video_width_pixels, made.video_height_pixels) == (64, 48)
     assert levels(strip, 3) == pytest.approx([8 * frame + 4 for frame in (2, 6, 10)], abs=3)
     preview = Image.open(io.BytesIO(made.preview))
     assert (preview.n_frames, preview.size) == (4, (32, 24))

@@ -23,6 +23,10 @@ def table(label: list[int], names: tuple[str, ...], folder: str) -> FeatureTable
     return FeatureTable(features=features, label=torch.tensor(label), video_index=rows, path=paths, class_names=names)
 
 
+def crop_of(*, height: int, width: int) -> tuple[float, float, float, float]:
+    return width, height, 0.5, 0.5
+
+
 def found(index: list[list[int]]) -> Neighbors:
     return Neighbors(index=torch.tensor(index), similarity=torch.full((len(index), len(index[0])), 0.5).double())
 
@@ -44,7 +48,8 @@ def test_a_page_of_two_tables() -> None:
     gallery, query = table([0, 1, 1, 0], ("jump", "run"), "gallery"), table([0], ("run",), "query")
     shown = shown_neighbors(found=found([[2, 0]]), leave_one_out=False, options=OPTIONS)
     pictures = {("gallery", 2): drawn_pictures(0)}
-    page = page_of(page=EMPTY, shown=shown, gallery=gallery, query=query, pictures=pictures, options=OPTIONS)
+    page = page_of(page=EMPTY, shown=shown, gallery=gallery, query=query, pictures=pictures, crop_of=crop_of, options=OPTIONS)
+    assert [video.crop for video in page.videos] == [None, (640.0, 480.0, 0.5, 0.5), None]
     assert [(video.name, video.class_number, video.pictures is None) for video in page.videos] == [
         ("0.mp4", 1, True),
         ("2.mp4", 1, False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,12 +11,14 @@ import pytest
 import torch
 from tests.page.sample_page import DrawnPictures, drawn_pictures
 
+from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.evaluation.near_duplicates import near_duplicates
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors
 from vclr_pl.report.page_content import PageOptions
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.types import FeatureTable, InputError
 
+VIEW = EvaluationView(frames=30, crop_pixels=224, short_side_pixels=256, mean=(0, 0, 0), std=(1, 1, 1))
 ASKED: dict[str, list[int]] = {}
 
 
@@ -33,7 +37,9 @@ def table(features: torch.Tensor, label: int, first_index: int) -> FeatureTable:
 
 def maker() -> PageMaker:
     options = PageOptions(neighbors=2, rows=10, map_points=10, maximum_megabytes=5)
-    return PageMaker(options=options, pictures=pictures, manifests={"gallery": "the gallery", "query": "the query"}, origin="<somewhere>")
+    return PageMaker(
+        options=options, pictures=pictures, manifests={"gallery": "the gallery", "query": "the query"}, origin="<somewhere>", view=VIEW
+    )
 
 
 def test_a_page_of_neighbors(tmp_path: Path) -> None:
@@ -44,6 +50,13 @@ def test_a_page_of_neighbors(tmp_path: Path) -> None:
     assert ASKED == {"the gallery": [100, 101], "the query": [7]}
     assert "One query with the most similar of 4 gallery videos. A neighbor of the query&#39;s class is right" in html
     assert "Encoder: &lt;somewhere&gt;" in html
+    assert (
+        "The encoder sees only the outlined part of a frame: 30 frames a video, center crop of 224 pixels from a short side of 256" in html
+    )
+    content = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert content is not None
+    crops = [video[-1] for video in json.loads(content.group(1))["videos"]]
+    assert crops[-1] == pytest.approx([17.16, 6.25, 65.69, 87.5], abs=0.02)  # 224 x 224 of 341 x 256, of 640 x 480
 
 
 def test_a_page_of_pairs(tmp_path: Path) -> None:

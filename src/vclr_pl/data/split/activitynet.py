@@ -63,7 +63,7 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
     index.tell_unlisted(path.name, known=[f"{prefix}{identity}" for identity in annotations.identities for prefix in ("", "v_")])
     if absent:
         log.warning("%s: %d videos are not below %s; the run goes on without them", path.name, absent, folder)
-    return VideoSplits(train=manifests["train"], test=manifests["test"], absent=absent).told(root=folder)
+    return VideoSplits(train=manifests["train"], test=manifests["test"], absent=absent, published=True).told(root=folder)
 
 
 def _none_listed(folder: Path, path: Path, subset: str) -> InputError:

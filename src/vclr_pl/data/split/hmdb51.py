@@ -43,7 +43,7 @@ def hmdb51(*, root: str | Path, split: int, lists: str | Path | None = None, all
         source = f"{list_folder.name} (split {split}, {split_type})"
         return listed_manifest(entries, root=videos, source=source, allow_outside_root=allow_outside_root, class_names=class_names)
 
-    return VideoSplits(train=manifest("train"), test=manifest("test")).told(root=folder)
+    return VideoSplits(train=manifest("train"), test=manifest("test"), published=True).told(root=folder)
 
 
 def _ending(split: int) -> str:

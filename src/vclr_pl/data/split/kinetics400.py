@@ -59,9 +59,9 @@ def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outs
     if test_videos is None:
         if test_csv is not None:
             log.warning("%s is there without a folder '%s': no test videos", test_csv, top / PARTS["test"][0])
-        return VideoSplits(train=train, absent=absent).told(root=top)
+        return VideoSplits(train=train, absent=absent, published=True).told(root=top)
     test, test_absent = _part(test_videos, csv_path=test_csv, top=top, allow_outside_root=allow_outside_root, class_names=train.class_names)
-    return VideoSplits(train=train, test=test, absent=absent + test_absent).told(root=top)
+    return VideoSplits(train=train, test=test, absent=absent + test_absent, published=True).told(root=top)
 
 
 def _csv(folder: Path, *, part: str) -> Path | None:

@@ -40,7 +40,7 @@ def ssv2(*, root: str | Path, lists: str | Path | None = None, allow_outside_roo
         entries = _entries(_json(list_folder, name=name), number_of=number_of)
         return listed_manifest(entries, root=videos, source=f"{name}.json", allow_outside_root=allow_outside_root, class_names=class_names)
 
-    return VideoSplits(train=manifest("train"), test=manifest("validation")).told(root=folder)
+    return VideoSplits(train=manifest("train"), test=manifest("validation"), published=True).told(root=folder)
 
 
 def _class_names(labels: Any) -> tuple[str, ...]:

@@ -39,7 +39,9 @@ def ucf101(*, root: str | Path, split: int, lists: str | Path | None = None, all
         entries = _entries(path, class_names=class_names)
         return listed_manifest(entries, root=videos, source=name, allow_outside_root=allow_outside_root, class_names=class_names)
 
-    return VideoSplits(train=manifest(f"trainlist{split:02d}.txt"), test=manifest(f"testlist{split:02d}.txt")).told(root=folder)
+    return VideoSplits(train=manifest(f"trainlist{split:02d}.txt"), test=manifest(f"testlist{split:02d}.txt"), published=True).told(
+        root=folder
+    )
 
 
 def _list_folder(folder: Path, *, lists: str | Path | None) -> Path:

@@ -14,6 +14,13 @@ from torchvision.transforms.v2 import functional
 
 from vclr_pl.data.decoding.protocol import scaled_size
 
+CropBox = tuple[float, float, float, float]  # left, top, width, height, as fractions of the frame
+
+
+def usual_short_side(crop_pixels: int) -> int:
+    """To how many pixels the short side is resized before a crop of `crop_pixels`: 256 for 224, others in proportion."""
+    return round(crop_pixels * 256 / 224)
+
 
 class EvaluationView:
     """The published protocol: `frames` of the video at round(linspace(1, n, frames)), all if it has fewer; center crop of `crop_pixels`.
@@ -28,6 +35,12 @@ class EvaluationView:
         self.frames, self.crop_pixels, self.short_side_pixels = frames, crop_pixels, short_side_pixels
         self.mean, self.std = tuple(mean), tuple(std)
 
+    @property
+    def in_words(self) -> str:
+        """Which pixels of which frames are seen."""
+        side = "the stored size" if self.short_side_pixels is None else f"a short side of {self.short_side_pixels} pixels"
+        return f"{self.frames} frames a video, center crop of {self.crop_pixels} pixels from {side}"
+
     def indices(self, frame_count: int) -> list[int]:
         """0-based, ascending; `frames` of them, or all if there are fewer."""
         if frame_count <= self.frames:
@@ -41,6 +54,17 @@ class EvaluationView:
             frames = functional.resize(frames, list(size), antialias=True)
         cropped: Tensor = functional.center_crop(frames, [self.crop_pixels, self.crop_pixels])
         return cropped
+
+    def crop_box(self, *, height: int, width: int) -> CropBox:
+        """Where in a frame of this size the center crop is."""
+        size = scaled_size(height=height, width=width, short_side_pixels=self.short_side_pixels)
+        tall, wide = (min(1.0, self.crop_pixels / length) for length in size)
+        return (1 - wide) / 2, (1 - tall) / 2, wide, tall
+
+    def seen_fraction(self, *, height: int, width: int) -> float:
+        """Which share of the area of a frame of this size the network sees."""
+        _, _, wide, tall = self.crop_box(height=height, width=width)
+        return wide * tall
 
     def normalize(self, frames: Tensor) -> Tensor:
         """uint8 `[..., C, H, W]` to float32, (value / 255 - mean) / std within 1e-6, on the frames' device.

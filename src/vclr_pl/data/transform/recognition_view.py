@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
@@ -75,6 +76,14 @@ class RecognitionView(EvaluationView):
             crop = resized[..., top : top + side, left : left + side]
             shown.append(crop.flip(-1) if mirrored else crop)
         return torch.cat(shown)
+
+    def seen_fraction(self, *, height: int, width: int) -> float:
+        """Of all crops together."""
+        tall, wide = scaled_size(height=height, width=width, short_side_pixels=self.short_side_pixels)
+        seen = np.zeros((tall, wide), bool)
+        for top, left, _ in self.test_crops(height=tall, width=wide):
+            seen[top : top + self.crop_pixels, left : left + self.crop_pixels] = True
+        return float(seen.mean())
 
     def test_crops(self, *, height: int, width: int) -> list[TestCrop]:
         """Of a frame of this size, in the published order (mmaction2 0.11: CenterCrop, ThreeCrop, TenCrop)."""

@@ -13,10 +13,17 @@
     element.append(...children);
     return element;
   };
-  const NAME = 0, CLASS = 1, MEDIA = 2, PREVIEW = 3, FRAMES = 4, WIDTH = 5, HEIGHT = 6;
+  const NAME = 0, CLASS = 1, MEDIA = 2, PREVIEW = 3, FRAMES = 4, WIDTH = 5, HEIGHT = 6, CROP = 7;
   const picture = (key) => {
     const element = key && byId(key);
     return element ? `data:image/webp;base64,${element.textContent}` : null;
+  };
+  // the part of a frame that the encoder saw: over a frame, as [left, top, width, height] in percent
+  const outline = (box) => {
+    if (!box || (box[2] >= 100 && box[3] >= 100)) return [];
+    const element = make("span", { class: "crop" });
+    ["left", "top", "width", "height"].forEach((side, place) => { element.style[side] = `${box[place]}%`; });
+    return [element];
   };
   const isRight = (row) => row[1].length > 0 && videos[row[1][0][0]][CLASS] === videos[row[0]][CLASS];
   const className = (index) => (index < 0 ? "" : classes[index]);
@@ -43,19 +50,21 @@
       frame.style.backgroundImage = `url(${still})`;
       frame.style.backgroundSize = `${100 * video[FRAMES]}% 100%`;
       frame.style.backgroundPosition = `${video[FRAMES] > 1 ? (100 * place) / (video[FRAMES] - 1) : 0}% 0`;
+      frame.append(...outline(video[CROP]));
       return frame;
     });
+    const moving = make("span", { class: "moving" }, ...(whole ? [image, ...outline(video[CROP])] : []));
     const rest = () => {
-      if (whole) button.querySelector("img")?.remove();
+      moving.remove();
       frames.forEach((frame) => { frame.hidden = false; });
       if (!whole) image.src = still;
     };
     const run = () => {
       image.src = picture(video[PREVIEW]);
       frames.forEach((frame) => { frame.hidden = true; });
-      if (whole) button.prepend(image);
+      if (whole) button.prepend(moving);
     };
-    button.append(...(whole ? frames : [image]));
+    button.append(...(whole ? frames : [image, ...outline(video[CROP])]));
     rest();
     if (video[PREVIEW]) {
       const sign = make("span", { class: "sign", text: "▶ play" });
@@ -313,7 +322,7 @@
       const moving = picture(videos[index][PREVIEW]) || picture(videos[index][MEDIA]);
       const box = make("div", { class: "film still" });
       box.style.aspectRatio = `${Math.max(1, videos[index][WIDTH])} / ${Math.max(1, videos[index][HEIGHT])}`;
-      if (moving) box.append(make("img", { src: moving, alt: "" }));
+      if (moving) box.append(make("img", { src: moving, alt: "" }), ...outline(videos[index][CROP]));
       tip.replaceChildren(box, caption(index), make("div", { class: "class", text: data.roles[isQuery ? 1 : 0] }));
       const [x, y] = places[at];
       tip.style.left = `${Math.max(0, Math.min(canvas.clientWidth - 190, x + 14))}px`;

@@ -24,6 +24,7 @@ def test_untrimmed_videos(tmp_path, caplog):
     assert contents(splits.train) == [("v_--aa_1.mp4", 1, (0.0, 1.0)), ("v_bb2.mkv", 0, (0.0, 1.0))]
     assert contents(splits.test) == [("v_dd4.mp4", 1, (0.0, 1.0))]
     assert splits.train.class_names == splits.test.class_names == ("Archery", "Zumba")
+    assert splits.published
     assert splits.absent == 1
     assert "1 videos are not below" in caplog.text
 

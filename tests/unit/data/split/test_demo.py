@@ -25,6 +25,7 @@ FIGURES = {"seed": 0, "train_videos_per_class": 2, "test_videos_per_class": 1, "
 
 def test_it_renders_and_reads_both_lists(tmp_path: Path) -> None:
     splits = demo(root=tmp_path, appearance=APPEARANCE, **FIGURES)
+    assert splits.published
     assert list(splits.train.labels) == [label for label in range(10) for _ in range(2)]
     assert list(splits.test.labels) == list(range(10))
     assert list(splits.train.class_names)[:2] == ["BarsDiscRing", "BarsDiscSquare"]

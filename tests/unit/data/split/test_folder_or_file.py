@@ -15,6 +15,7 @@ def test_a_file_is_one_video_without_a_label(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4")
     splits = folder_or_file(root=path)
     assert [splits.train[0], len(splits.train), splits.test] == [(str(path), {"label": -1}), 1, None]
+    assert not splits.published
 
 
 def test_a_folder_is_as_ever(tmp_path: Path) -> None:

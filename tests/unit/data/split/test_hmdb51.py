@@ -23,6 +23,7 @@ def test_official_splits(tmp_path, split, video_folder):
     assert numbers(splits.train) == [(number, label) for label in (0, 1) for number in range(3) if number != split - 1]
     assert numbers(splits.test) == [(split - 1, label) for label in (0, 1)]
     assert splits.train.class_names == splits.test.class_names == HMDB51_CLASSES
+    assert splits.published
     assert Path(splits.train.path(0)).is_file()
 
 

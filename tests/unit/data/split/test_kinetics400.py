@@ -36,6 +36,7 @@ def test_rows_without_a_video_are_counted(tmp_path, class_folders, caplog):
     assert names(splits.train) == sorted(TRAIN)
     assert names(splits.test) == sorted(TEST)
     assert splits.train.class_names == splits.test.class_names == KINETICS_CLASSES
+    assert splits.published
     assert splits.absent == 2
     assert [record.getMessage() for record in caplog.records] == [
         f"train.csv: 2 of 6 videos are not below {root / 'train'}; training goes on without them"

@@ -20,6 +20,7 @@ def test_official_splits(tmp_path, later_release):
     splits = ssv2(root=make_ssv2(tmp_path, later_release=later_release))
     assert names(splits.train) == [("101.webm", 1), ("102.webm", 0), ("103.webm", 1)]
     assert names(splits.test) == [("201.webm", 1), ("202.webm", 0)]
+    assert splits.published
     assert splits.train.class_names == splits.test.class_names == ("Holding something", "Moving something up")
 
 

@@ -30,6 +30,7 @@ def test_official_splits(root, split):
     assert names(splits.train) == train
     assert names(splits.test) == test
     assert splits.train.class_names == splits.test.class_names == UCF101_CLASSES
+    assert splits.published
     assert splits.train.labeled
     assert Path(splits.train.path(0)).is_file()
 

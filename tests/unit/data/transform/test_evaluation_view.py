@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.data.transform.evaluation_view import EvaluationView, usual_short_side
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -68,3 +68,29 @@ def test_normalizing_leaves_the_frames_as_they_were():
     frames = torch.full((2, 3, 8, 8), 7.0).contiguous(memory_format=torch.channels_last)
     view().normalize(frames)
     assert bool((frames == 7).all())
+
+
+@pytest.mark.parametrize(("crop_pixels", "expected"), [(224, 256), (112, 128), (56, 64), (48, 55), (64, 73)])
+def test_the_usual_short_side_is_256_for_a_crop_of_224(crop_pixels, expected):
+    assert usual_short_side(crop_pixels) == expected
+
+
+@pytest.mark.parametrize("short_side_pixels", [None, 16, 9])
+@pytest.mark.parametrize("size", [(40, 60), (60, 40), (5, 30), (16, 16)])
+def test_the_crop_box_is_where_the_pixels_of_the_crop_are(short_side_pixels, size):
+    """Each pixel says its place, as fractions of the frame; padding is out of the box."""
+    height, width = size
+    rows, columns = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij")
+    frame = (torch.stack([rows, columns, torch.ones_like(rows)]) * 255).round().to(torch.uint8)[None]
+    shown = view(short_side_pixels=short_side_pixels)
+    seen = shown.geometry(frame)[0].double() / 255
+    inside = seen[2] > 0.5
+    left, top, wide, tall = shown.crop_box(height=height, width=width)
+    reached = [seen[1][inside].min(), seen[0][inside].min(), seen[1][inside].max(), seen[0][inside].max()]
+    one_pixel = max(1 / length for length in size) * (1 if short_side_pixels is None else max(1, min(size) / short_side_pixels))
+    assert [float(edge) for edge in reached] == pytest.approx([left, top, left + wide, top + tall], abs=1.1 * one_pixel)
+
+
+def test_in_words():
+    assert view().in_words == "5 frames a video, center crop of 8 pixels from the stored size"
+    assert view(short_side_pixels=9).in_words == "5 frames a video, center crop of 8 pixels from a short side of 9 pixels"

@@ -1,0 +1,96 @@
+"""A copy finds the video that it was made of first, with default settings and a network that was never trained: the view is right."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.video_fixture import make_ucf101, write_pictures
+
+from vclr_pl.embed import embed
+from vclr_pl.retrieve import retrieve
+from vclr_pl.runner.run import run
+
+SIDE_BY_SIDE = ["backbone=resnet18", "trainer=cpu", "loader.workers=0", "page=null", "neighbors=1"]
+# what people have: a part of the video, another codec and quality, another size, another crop
+COPIES = {
+    "excerpt": "-ss 1 -t 2",
+    "encoded": "-t 3 -c:v mpeg4 -qscale:v 9",
+    "small": "-t 3 -vf scale=-2:180",
+    "large": "-t 2 -vf scale=-2:1080",
+    "cropped": "-t 3 -vf crop=trunc(iw*0.45)*2:trunc(ih*0.45)*2",
+}
+
+
+SHOWN = [("folder", [], 37), ("ucf101", [], None), ("ucf101", ["=40"], 40), ("folder", ["=stored"], None)]
+
+
+def nearest(folder: Path, *more: str) -> dict[str, str]:
+    """By the query's name, the name of its nearest video of `folder`/gallery."""
+    paths = [f"paths.data={folder / 'kept'}", f"hydra.run.dir={folder / 'run'}"]
+    arguments = ["encoder=random", f"gallery.root={folder / 'gallery'}", f"query.root={folder / 'queries'}", *SIDE_BY_SIDE, *paths, *more]
+    assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
+    with (folder / "run" / "neighbors.csv").open(newline="") as file:
+        return {Path(row["query"]).stem: Path(row["neighbor"]).stem for row in csv.DictReader(file)}
+
+
+def scene(number: int, *, height: int, width: int) -> list[np.ndarray]:
+    """Six frames of eight stripes in the video's own colors, with the same gray disk in the middle of each video."""
+    colors = np.random.default_rng(number).integers(0, 256, (8, 3))
+    rows, columns = np.mgrid[:height, :width]
+    disk = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (0.3 * height) ** 2
+    pictures = []
+    for frame in range(6):
+        picture = colors[(8 * columns // width + frame // 3) % 8].astype(np.uint8)
+        picture[disk] = 128
+        pictures.append(picture)
+    return pictures
+
+
+def test_a_copy_of_another_size_finds_its_video(tmp_path: Path) -> None:
+    for number in range(5):
+        small, large = (180, 320), (720, 1280)
+        sizes = {"gallery": small, "queries": large} if number % 2 else {"gallery": large, "queries": small}
+        for folder, (height, width) in sizes.items():
+            pictures = scene(number, height=height, width=width)
+            path = tmp_path / folder / f"{number}.mp4"
+            write_pictures(path, pictures=pictures, height=height, width=width, rate=25, keyframe_every=6)
+    assert nearest(tmp_path) == {str(number): str(number) for number in range(5)}
+    assert nearest(tmp_path, "protocol.short_side_pixels=stored") != {str(number): str(number) for number in range(5)}  # as it was
+
+
+@pytest.mark.parametrize(("layout", "more", "short_side"), SHOWN)
+def test_own_videos_are_resized_and_benchmarks_are_shown_as_published(
+    layout: str, more: list[str], short_side: int | None, tmp_path: Path
+) -> None:
+    """The stored features say how the videos were seen, and a crop of 32 pixels sees little of 240x320."""
+    root = make_ucf101(tmp_path / "set")
+    arguments = ["encoder=random", "backbone=small_resnet", f"data={layout}", f"data.root={root}", "trainer=cpu", "loader.workers=0"]
+    arguments += ["protocol.crop_pixels=32", f"output={tmp_path / 'made'}", f"hydra.run.dir={tmp_path / 'run'}"]
+    arguments += [f"protocol.short_side_pixels{value}" for value in more]
+    assert run(embed, config_name="embed", arguments=arguments) == 0
+    described = [json.loads(file.read_text())["protocol"] for file in sorted((tmp_path / "made").rglob("features.json"))]
+    assert [protocol["short_side_pixels"] for protocol in described] == [short_side] * len(described)
+    assert described
+
+
+def test_copies_of_real_footage_find_their_video(real_footage: Path, ffmpeg: str, tmp_path: Path) -> None:
+    """Two kinds of copy of each long video; of these at least nine in ten find it first."""
+    if not (real_footage / "long").is_dir():
+        pytest.skip(f"{real_footage} has no folder long")
+    (tmp_path / "gallery").symlink_to(real_footage / "long")
+    (tmp_path / "queries").mkdir()
+    kinds = list(COPIES)
+    for place, video in enumerate(sorted((real_footage / "long").iterdir())):
+        for kind in (kinds[place % len(kinds)], kinds[(place + 2) % len(kinds)]):
+            copy = tmp_path / "queries" / f"{video.stem}.{kind}.mp4"
+            command = f"{ffmpeg} -v error -i VIDEO -an -preset ultrafast -pix_fmt yuv420p {COPIES[kind]}".split()
+            subprocess.run([*(str(video) if word == "VIDEO" else word for word in command), str(copy)], check=True, timeout=120)
+    found = nearest(tmp_path)
+    right = [query for query, video in found.items() if query.rpartition(".")[0] == video]
+    assert len(right) >= 0.9 * len(found), {query: video for query, video in found.items() if query not in right}
+    assert len(found) == 2 * len(list((real_footage / "long").iterdir()))
