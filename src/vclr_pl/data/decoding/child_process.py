@@ -22,6 +22,7 @@ from typing import Any
 from vclr_pl.data.decoding.message_socket import MessageSocket
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader, VideoReadError
 from vclr_pl.data.decoding.shared_frames import SharedFrames
+from vclr_pl.data.decoding.sign_of_life import listen
 
 _FORKING = threading.Lock()  # `catch_warnings` changes what all threads share
 _PATIENCE_SECONDS = 1.0  # for a child to end by itself
@@ -32,7 +33,7 @@ class ChildEndedError(Exception):
 
 
 class ChildProcess:
-    """The parent's side. `timeout_seconds` bounds each answer."""
+    """The parent's side. `timeout_seconds` is how long the child may give neither an answer nor a sign of life."""
 
     def __init__(self, decoder: VideoDecoder, *, timeout_seconds: float) -> None:
         self._timeout_seconds, self._owner = timeout_seconds, os.getpid()
@@ -125,6 +126,7 @@ class _Service:
     ) -> None:
         self._decoder, self._connection, self._memories, self._timeout_seconds = decoder, connection, memories, timeout_seconds
         self._readers: dict[int, VideoReader] = {}
+        listen(self._limits_begin_anew)
 
     @property
     def descriptor(self) -> int:
@@ -143,6 +145,10 @@ class _Service:
             answer = self._answer(request, key, argument, self._memories[place])
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._connection.send(answer)
+
+    def _limits_begin_anew(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._timeout_seconds + _PATIENCE_SECONDS)
+        self._connection.send_sign()
 
     def _answer(self, request: str, key: int, argument: Any, memory: SharedFrames) -> tuple[str, Any]:
         try:

@@ -30,10 +30,15 @@ class MessageSocket:
         content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
         self._end.sendall(len(content).to_bytes(_LENGTH_BYTES, "little") + content)
 
+    def send_sign(self) -> None:
+        """A sign of life, no message: the other end's time limit begins anew."""
+        self._end.sendall(bytes(_LENGTH_BYTES))
+
     def receive(self, *, timeout_seconds: float | None) -> Any:
-        """The next message. Raises TimeoutError where nothing comes for `timeout_seconds`; None waits for ever."""
+        """The next message. Raises TimeoutError where nothing comes, not even a sign, for `timeout_seconds`; None waits for ever."""
         self._end.settimeout(timeout_seconds)
-        length = int.from_bytes(self._take(_LENGTH_BYTES), "little")
+        while not (length := int.from_bytes(self._take(_LENGTH_BYTES), "little")):
+            pass  # a sign of life
         return pickle.loads(self._take(length))
 
     def close(self) -> None:
