@@ -60,21 +60,30 @@ def scan_packets(container: av.container.InputContainer, stream: av.VideoStream)
         still_working()
         if packet.size and not packet.is_discard:  # an edit list hides frames by marking their packets
             packets.append(_Packet(packet.pts, packet.dts, packet.is_keyframe, -1 if packet.pos is None else packet.pos))
+    format_name = container.format.name
+    certain = "mp4" in format_name or "matroska" in format_name or format_name == "avi"
+    if not certain:
+        packets = _from_first_keyframe(packets)
     counted = PacketScan(len(packets), [], [], by_bytes=False, certain=True)
     times = [packet.time for packet in packets if packet.time is not None]
     if len(set(times)) < len(packets):
         return counted
-    format_name = container.format.name
     in_order = all(packet.time == packet.decoding_time for packet in packets)
     if format_name == "avi" and not in_order:
         return counted  # AVI stores no presentation times
-    certain = "mp4" in format_name or "matroska" in format_name or format_name == "avi"
     if not certain and _farthest_reordering(times) > _FARTHEST_REORDERING:
         return counted  # the clock starts anew in mid-stream
     by_bytes, ascending = format_name in _BY_BYTES, sorted(times)
     starts = [packet for packet in packets if packet.is_keyframe and packet.time is not None and (packet.byte >= 0 or not by_bytes)]
     keyframes = sorted(_keyframe(packet, ascending) for packet in starts)
     return PacketScan(len(packets), ascending, keyframes, by_bytes=by_bytes, certain=certain)
+
+
+def _from_first_keyframe(packets: list[_Packet]) -> list[_Packet]:
+    """Without what was recorded before it, which does not decode: streams are cut anywhere."""
+    first = next((place for place, packet in enumerate(packets) if packet.is_keyframe), 0)
+    start = packets[first].time if packets else None
+    return [packet for packet in packets[first:] if start is None or packet.time is None or packet.time >= start]
 
 
 def _keyframe(packet: _Packet, times: list[int]) -> Keyframe:

@@ -129,7 +129,7 @@ class PyavReader(ClosingReader):
     def _restart(self) -> None:
         """Opens the file anew: the one way back to the start that every container offers."""
         self.close()
-        self._container = av.open(self._file)
+        self._container = av.open(self._file, metadata_errors="replace")  # a title may be in any encoding
         self._stream = self._container.streams.best("video")
         if self._stream is None:
             raise VideoReadError(self.path, BACKEND, "no video stream")
@@ -203,10 +203,14 @@ class PyavReader(ClosingReader):
         return [self._scan.times[keyframe.frame], *(one.decoding_time for one in latest_first)]
 
     def _read(self) -> None:
-        frame = next(self._decoded, None)
+        frame = next((frame for frame in self._decoded if not self._is_before_the_first(frame)), None)
         if frame is None:
             raise FrameAbsentError(self.path, BACKEND, f"only {self._position + 1} of {self.frame_count} frames decode")
         self._position, self._last = self._index(frame), frame
+
+    def _is_before_the_first(self, frame: av.VideoFrame) -> bool:
+        """Of a stream that was cut: what a decoder makes of the rest of a group of pictures."""
+        return not self._scan.certain and frame.pts is not None and frame.pts < self._scan.times[0]
 
     def _index(self, frame: av.VideoFrame) -> int:
         if not self._scan.times or frame.pts is None:

@@ -65,7 +65,10 @@ class Reencoder:
         return frames
 
     def _encode(self, source: str, target: str, each_frame: Callable[[], None]) -> int:
-        with av.open(source) as original, av.open(target, "w", format=CONTAINER, options={"movflags": "+faststart"}) as copy:
+        with (
+            av.open(source, metadata_errors="replace") as original,
+            av.open(target, "w", format=CONTAINER, options={"movflags": "+faststart"}) as copy,
+        ):
             stream = original.streams.best("video")
             stream.thread_count, stream.thread_type = 1, "NONE"
             clock = _Clock(time_base=stream.time_base, rate=stream.average_rate or stream.guessed_rate)

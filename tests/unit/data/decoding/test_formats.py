@@ -63,6 +63,31 @@ def test_cover_art_is_not_the_video(tmp_path, ffmpeg, suffix):
     _compare(path, shown_by_ffmpeg(ffmpeg, video, height=HEIGHT, width=WIDTH))
 
 
+@pytest.mark.parametrize(("name", "packet_bytes"), [("v.ts", 188), ("v.m2ts", 192)])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_a_recording_that_begins_within_a_group_of_pictures(tmp_path, ffmpeg, name, packet_bytes, codec):
+    """Only what can be decoded is counted."""
+    path = tmp_path / name
+    run_ffmpeg(ffmpeg, *source(), "-c:v", codec, "-pix_fmt", "yuv420p", "-bf", "2", "-g", "8", path)
+    content = path.read_bytes()
+    path.write_bytes(content[len(content) // packet_bytes // 5 * packet_bytes :])
+    shown = shown_by_ffmpeg(ffmpeg, path, height=HEIGHT, width=WIDTH)
+    with DECODERS[0].open(path) as reader:
+        assert 8 <= reader.frame_count == len(shown) < FRAMES
+        for wanted in ([0, 7], [reader.frame_count - 1, 1], list(range(reader.frame_count))):
+            assert apart(reader.frames(wanted), shown[wanted]) <= 3
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_a_title_that_is_not_utf_8_is_no_fault(tmp_path, ffmpeg, suffix):
+    path = tmp_path / f"v{suffix}"
+    run_ffmpeg(ffmpeg, *source(), *H264, "-metadata", "title=caf==", path)
+    content = path.read_bytes()
+    assert b"caf==" in content
+    path.write_bytes(content.replace(b"caf==", b"caf\xe9\xe8"))
+    _compare(path, shown_by_ffmpeg(ffmpeg, path, height=HEIGHT, width=WIDTH))
+
+
 def _compare(path, shown):
     assert len(shown) == FRAMES
     generator = np.random.default_rng(0)
