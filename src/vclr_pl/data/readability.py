@@ -36,8 +36,9 @@ def check_readability(
 ) -> Iterator[Readability]:
     """One row a path, in the order in which they are done, `processes` at a time (None: as many as there are cores at hand).
 
-    Every frame is decoded, in child processes: a file on which the decoder crashes, or takes more than `decode_timeout_seconds` for one
-    frame or to open, is a broken file and no more. Paths are taken as they are needed; closing the iterator stops the work.
+    Every frame is decoded, as training decodes it, in child processes: a file on which the decoder crashes, or takes more than
+    `decode_timeout_seconds` for one frame, is a broken file and no more. Paths are taken as they are needed; closing the iterator stops
+    the work.
     """
     processes = process_count(processes, key="reading.processes")
     waiting, stop = iter(paths), threading.Event()

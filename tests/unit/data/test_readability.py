@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.unit.data.decoding.changing_video import CHANGING, FIRST_HEIGHT, FIRST_WIDTH, PART_FRAMES, write_changing_video
+from tests.unit.data.decoding.ffmpeg_frames import apart, shown_by_ffmpeg
 from tests.unit.data.decoding.numbered_video import write_numbered_video
 
 from vclr_pl.data.decoding.auto import AutoDecoder
@@ -92,6 +94,23 @@ def test_folders_of_pictures_are_checked_as_they_are_read(tmp_path):
     for decoder in (FrameFolderDecoder(short_side_pixels=None), AutoDecoder(threads=1, short_side_pixels=None)):
         row = checked([tmp_path / "v"], decoder)["v"]
         assert (row.status, row.backend, row.frames) == ("readable", "frame_folder", 3)
+
+
+@pytest.mark.parametrize("suffix", CHANGING)
+def test_what_changes_its_size_is_read_by_check_and_by_training(tmp_path, ffmpeg, suffix):
+    """Frames of another size are scaled to the first one's, as the ffmpeg program does."""
+    path = write_changing_video(ffmpeg, tmp_path / "set", suffix=suffix)
+    shown = shown_by_ffmpeg(ffmpeg, path, height=FIRST_HEIGHT, width=FIRST_WIDTH)
+    assert len(shown) == 3 * PART_FRAMES
+    for decoder in (AutoDecoder(threads=1, short_side_pixels=None), PyavDecoder(threads=1, short_side_pixels=None)):
+        row = checked([path], decoder)[path.name]
+        assert (row.status, row.frames, row.reason) == ("readable", 3 * PART_FRAMES, "")
+        with decoder.open(path) as reader:
+            assert row.backend == reader.backend
+            for wanted in ([25, 3, 14], [12], list(range(30))):
+                assert apart(reader.frames(wanted), shown[wanted]) <= 3, wanted
+    with AutoDecoder(threads=1, short_side_pixels=24).open(path) as reader:
+        assert tuple(reader.frames([2, 12, 22]).shape) == (3, 3, 24, 32)
 
 
 def test_counts_are_ffprobes_on_real_footage(real_footage):

@@ -1,8 +1,9 @@
 """Which backend reads which file: the one place that chooses.
 
 `auto` takes torchcodec where FFmpeg's libraries load, and PyAV, which brings its own, everywhere else. Whatever the machine has, PyAV
-reads what torchcodec does not read exactly (every container but MP4 and Matroska) and, on one thread, what PyAV reads faster: MP4 files
-with B-frames, of which it passes over those that are not wanted (docs/data.md). A folder is read as numbered pictures.
+reads what torchcodec does not read exactly (every container but MP4 and Matroska, and videos that are shown turned or mirrored) and, on
+one thread, what PyAV reads faster: MP4 files with B-frames, of which it passes over those that are not wanted (docs/data.md). A folder
+is read as numbered pictures.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from os import PathLike, fspath
 from pathlib import Path
 
-from vclr_pl.data.decoding.container import container_of, mp4_reorders_frames
+from vclr_pl.data.decoding.container import container_of, matroska_is_turned, mp4_index, mp4_is_turned, mp4_reorders_frames
 from vclr_pl.data.decoding.frame_folder import BACKEND as FRAME_FOLDER
 from vclr_pl.data.decoding.frame_folder import FrameFolderReader
 from vclr_pl.data.decoding.protocol import VideoReader
@@ -32,9 +33,10 @@ def chosen_backend(path: str | PathLike[str], *, torchcodec_loads: bool, fastest
         container = container_of(fspath(path))
     except OSError:
         return TORCHCODEC if torchcodec_loads else PYAV  # its error says why the file cannot be read
-    if container not in ("mp4", "matroska"):
-        return PYAV
-    return PYAV if fastest and container == "mp4" and mp4_reorders_frames(fspath(path)) else TORCHCODEC
+    if container == "mp4":
+        index = mp4_index(fspath(path))
+        return PYAV if mp4_is_turned(index) or (fastest and mp4_reorders_frames(index)) else TORCHCODEC
+    return TORCHCODEC if container == "matroska" and not matroska_is_turned(fspath(path)) else PYAV
 
 
 class AutoDecoder:

@@ -15,6 +15,7 @@ from vclr_pl.data.decoding.clean_process import CleanProcess, ProcessEndedError
 from vclr_pl.data.decoding.message_socket import MessageSocket
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader, VideoReadError
 from vclr_pl.data.decoding.shared_frames import SharedFrames
+from vclr_pl.data.decoding.sign_of_life import listen
 
 _PATIENCE_SECONDS = 1.0  # beyond the limit, for the parent to end the child
 
@@ -31,7 +32,7 @@ class ChildEndedError(Exception):
 
 
 class ChildProcess:
-    """The parent's side. `timeout_seconds` bounds each answer, not the start."""
+    """The parent's side. `timeout_seconds` is how long the child may give neither an answer nor a sign of life, its start apart."""
 
     def __init__(self, decoder: VideoDecoder, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
@@ -94,6 +95,7 @@ class _Service:
     ) -> None:
         self._decoder, self._connection, self._memories, self._timeout_seconds = decoder, connection, memories, timeout_seconds
         self._readers: dict[int, VideoReader] = {}
+        listen(self._limits_begin_anew)
 
     def run(self) -> None:
         """Until the parent's end closes, which raises ConnectionResetError."""
@@ -108,6 +110,10 @@ class _Service:
             answer = self._answer(request, key, argument, self._memories[place])
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._connection.send(answer)
+
+    def _limits_begin_anew(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._timeout_seconds + _PATIENCE_SECONDS)
+        self._connection.send_sign()
 
     def _answer(self, request: str, key: int, argument: Any, memory: SharedFrames) -> tuple[str, Any]:
         try:

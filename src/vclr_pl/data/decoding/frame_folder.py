@@ -5,6 +5,7 @@ Legend: T frames asked for, C channels, H W pixels.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from os import PathLike, fspath
@@ -12,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from vclr_pl.data.decoding.protocol import ClosingReader, VideoReadError, require_indices, scaled_size
+from vclr_pl.data.decoding.sign_of_life import still_working
 
 BACKEND = "frame_folder"
+_UNREADABLE = (OSError, SyntaxError, ValueError)  # SyntaxError is Pillow's for a broken PNG
+_FIRST_TRANSPOSED = 5  # EXIF's orientations from here on exchange height and width
 _PICTURE = re.compile(r"(?:img_|image_|frame_|)(\d+)\.(?:jpe?g|png)", re.IGNORECASE)  # not flow_x_00001.jpg, which lies beside them
 
 
@@ -55,24 +59,37 @@ class FrameFolderReader(ClosingReader):
 
     def frames(self, indices: Sequence[int]) -> Tensor:
         wanted = require_indices(indices, frame_count=self.frame_count, path=self.path)
-        pictures = {index: self._picture(self._pictures[index]) for index in set(wanted)}
-        sizes = {tuple(picture.shape) for picture in pictures.values()}
-        if len(sizes) > 1:
-            raise VideoReadError(self.path, BACKEND, f"pictures of different sizes: {sorted(sizes)}")
+        pictures = {index: self._picture(self._pictures[index]) for index in sorted(set(wanted))}
         return torch.stack([pictures[index] for index in wanted]).contiguous(memory_format=torch.channels_last)
 
     def _picture(self, file: Path) -> Tensor:
+        still_working()
         try:
             with Image.open(file) as stored:
                 pixels_HWC = np.array(ImageOps.exif_transpose(stored).convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:  # SyntaxError is Pillow's word for a broken PNG
-            raise VideoReadError(self.path, BACKEND, f"{file.name}: {str(error).splitlines()[0]}") from error
+        except _UNREADABLE as error:
+            raise self._failure(file, error) from error
         picture = torch.from_numpy(pixels_HWC).permute(2, 0, 1)
-        if self._short_side_pixels is None:
+        height, width = self._first_size
+        size = scaled_size(height=height, width=width, short_side_pixels=self._short_side_pixels)
+        if tuple(picture.shape[1:]) == size:
             return picture
         # Imported where it is needed: it takes a second, which every process that decodes would wait for.
         from torchvision.transforms.v2 import functional
 
-        size = scaled_size(height=picture.shape[1], width=picture.shape[2], short_side_pixels=self._short_side_pixels)
         resized: Tensor = functional.resize(picture, list(size), antialias=True)
         return resized
+
+    @functools.cached_property
+    def _first_size(self) -> tuple[int, int]:
+        """(height, width) of the first picture, to which pictures of another size are scaled, as the ffmpeg program does."""
+        file = self._pictures[0]
+        try:
+            with Image.open(file) as stored:
+                is_transposed = stored.getexif().get(ExifTags.Base.Orientation, 1) >= _FIRST_TRANSPOSED
+                return (stored.width, stored.height) if is_transposed else (stored.height, stored.width)
+        except _UNREADABLE as error:
+            raise self._failure(file, error) from error
+
+    def _failure(self, file: Path, error: Exception) -> VideoReadError:
+        return VideoReadError(self.path, BACKEND, f"{file.name}: {str(error).splitlines()[0]}")

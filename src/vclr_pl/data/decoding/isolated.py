@@ -2,8 +2,9 @@
 
 A segmentation fault inside FFmpeg ends the process it happens in, and no Python signal handler interrupts a loop in C. So each process
 that decodes (a loader's worker, or the main process without workers) has one child, which decodes for it and hands the frames over in
-shared memory. A child that dies or does not answer in time is replaced by the next call; its video is a VideoReadError like any other.
-Children share nothing with the process that they decode for (`clean_process`): what it did before, threads that it has, cannot hang them.
+shared memory. A child that dies, or decodes no frame for too long, is replaced by the next call; its video is a VideoReadError like any
+other. Children share nothing with the process that they decode for (`clean_process`): what it did before, threads that it has, cannot
+hang them.
 
 Legend: T frames asked for, C channels, H W pixels.
 """
@@ -23,7 +24,7 @@ from vclr_pl.data.decoding.protocol import ClosingReader, VideoDecoder, VideoRea
 
 
 class IsolatedDecoder:
-    """`decoder` in a child process. `decode_timeout_seconds` bounds each call: one `open`, or one `frames`.
+    """`decoder` in a child process. `decode_timeout_seconds` bounds the decoding of one frame, however many are asked for.
 
     Costs a copy of the frames and two switches of process a call, about 0.3 ms for six frames of 320 x 240. `decoder` is pickled, and its
     class imported in the child. Where the system cannot fork (Windows), it runs unguarded.

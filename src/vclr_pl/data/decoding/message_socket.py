@@ -45,10 +45,15 @@ class MessageSocket:
         socket.send_fds(self._end, [content[:_LENGTH_BYTES]], list(descriptors))
         self._end.sendall(content[_LENGTH_BYTES:])
 
+    def send_sign(self) -> None:
+        """A sign of life, no message: the other end's time limit begins anew."""
+        self._end.sendall(bytes(_LENGTH_BYTES))
+
     def receive(self, *, timeout_seconds: float | None) -> Any:
-        """The next message. Raises TimeoutError where nothing comes for `timeout_seconds`; None waits for ever."""
+        """The next message. Raises TimeoutError where nothing comes, not even a sign, for `timeout_seconds`; None waits for ever."""
         self._end.settimeout(timeout_seconds)
-        length = int.from_bytes(self._take(_LENGTH_BYTES), "little")
+        while not (length := int.from_bytes(self._take(_LENGTH_BYTES), "little")):
+            pass  # a sign of life
         return pickle.loads(self._take(length))
 
     def receive_with_descriptors(self) -> tuple[Any, list[int]]:

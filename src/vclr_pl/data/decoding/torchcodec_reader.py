@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vclr_pl.data.decoding.protocol import ClosingReader, VideoReadError, existing_file, require_indices, scaled_size
+from vclr_pl.data.decoding.sign_of_life import still_working
 
 BACKEND = "torchcodec"
+_FAILURES = (RuntimeError, ValueError, IndexError, AssertionError)  # of torchcodec, for files that it cannot read
 _SMALLEST_VIDEO = b"YUV4MPEG2 W16 H16 F1:1 C420jpeg\nFRAME\n" + bytes(16 * 16 * 3 // 2)
 
 
@@ -48,11 +51,11 @@ class TorchcodecReader(ClosingReader):
 
     def __init__(self, path: str | PathLike[str], *, threads: int, short_side_pixels: int | None) -> None:
         self.path, self._file = fspath(path), existing_file(path, backend=BACKEND)
-        self._threads, self._short_side_pixels = threads, short_side_pixels
+        self._threads, self._scales = threads, short_side_pixels is not None
         try:
-            size = None if short_side_pixels is None else self._size(short_side_pixels)
+            size = None if short_side_pixels is None else self._scaled_size(short_side_pixels)
             self._decoder = self._opened(seek_mode="exact", size=size)
-        except (RuntimeError, ValueError, AssertionError) as error:
+        except _FAILURES as error:
             raise self._failure(error) from error
         self._frame_count = int(self._decoder.metadata.num_frames)
         if self._frame_count == 0:
@@ -65,13 +68,27 @@ class TorchcodecReader(ClosingReader):
     def frames(self, indices: Sequence[int]) -> Tensor:
         wanted = require_indices(indices, frame_count=self.frame_count, path=self.path)
         try:
-            frames_TCHW: Tensor = self._decoder.get_frames_at(wanted).data
-        except (RuntimeError, ValueError, IndexError) as error:
+            return self._read(wanted)
+        except _FAILURES as error:
+            if self._scales:
+                raise self._failure(error) from error
+        metadata, self._scales = self._decoder.metadata, True
+        try:  # a frame of another size than the first one's is an error, unless all are scaled
+            self._decoder = self._opened(seek_mode="exact", size=(metadata.height, metadata.width))
+            return self._read(wanted)
+        except _FAILURES as error:
             raise self._failure(error) from error
-        return frames_TCHW
 
     def close(self) -> None:
         self.__dict__.pop("_decoder", None)  # torchcodec closes the file when its decoder goes
+
+    def _read(self, indices: list[int]) -> Tensor:
+        """One by one in ascending order, which is as fast as all at once, so that the time limit is for each."""
+        frame_of: dict[int, Tensor] = {}
+        for index in sorted(set(indices)):
+            frame_of[index] = self._decoder.get_frames_at([index]).data
+            still_working()
+        return torch.cat([frame_of[index] for index in indices]).contiguous(memory_format=torch.channels_last)
 
     def _opened(self, *, seek_mode: str, size: tuple[int, int] | None) -> Any:
         # Imported here because versions before 0.16 do not import where FFmpeg's libraries are absent.
@@ -80,7 +97,7 @@ class TorchcodecReader(ClosingReader):
         resize = None if size is None else [transforms.Resize(size)]
         return decoders.VideoDecoder(self._file, num_ffmpeg_threads=self._threads, seek_mode=seek_mode, transforms=resize)
 
-    def _size(self, short_side_pixels: int) -> tuple[int, int]:
+    def _scaled_size(self, short_side_pixels: int) -> tuple[int, int]:
         metadata = self._opened(seek_mode="approximate", size=None).metadata
         return scaled_size(height=metadata.height, width=metadata.width, short_side_pixels=short_side_pixels)
 

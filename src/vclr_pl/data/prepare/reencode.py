@@ -16,6 +16,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange
 
+from vclr_pl.data.decoding.orientation import UPRIGHT, orientation_of
 from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.decoding.pyav import BACKEND, PyavDecoder
 from vclr_pl.types import InputError
@@ -64,7 +65,10 @@ class Reencoder:
         return frames
 
     def _encode(self, source: str, target: str, each_frame: Callable[[], None]) -> int:
-        with av.open(source) as original, av.open(target, "w", format=CONTAINER, options={"movflags": "+faststart"}) as copy:
+        with (
+            av.open(source, metadata_errors="replace") as original,
+            av.open(target, "w", format=CONTAINER, options={"movflags": "+faststart"}) as copy,
+        ):
             stream = original.streams.best("video")
             stream.thread_count, stream.thread_type = 1, "NONE"
             clock = _Clock(time_base=stream.time_base, rate=stream.average_rate or stream.guessed_rate)
@@ -128,8 +132,9 @@ def _scaled(frame: av.VideoFrame, *, height: int, width: int) -> av.VideoFrame:
 
 
 def _upright(frame: av.VideoFrame) -> av.VideoFrame:
-    """Turned as the file says."""
-    turns = round(frame.rotation / 90) % 4
-    if turns == 0 or abs(frame.rotation) not in (90, 180, 270):
+    """Turned and mirrored as the file says."""
+    orientation = orientation_of(frame)
+    if orientation == UPRIGHT:
         return frame
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), k=turns)), format="rgb24")
+    shown = orientation.apply(frame.to_ndarray(format="rgb24"))
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="rgb24")

@@ -36,6 +36,16 @@ def test_flow_pictures_beside_them_are_no_frames_and_gray_becomes_rgb(tmp_path):
         assert numbers_shown(reader.frames([3])) == [3]
 
 
+def test_pictures_of_another_size_are_scaled_to_the_first_one(tmp_path):
+    folder = folder_of(tmp_path / "v", "img_{:05d}.jpg", frames=3)
+    Image.fromarray(numbered_picture(3)).resize((128, 96)).save(folder / "img_00004.jpg")
+    with DECODER.open(folder) as reader:
+        frames = reader.frames([3, 1])
+        assert tuple(frames.shape) == (2, 3, 48, 64)
+        assert numbers_shown(frames) == [3, 1]
+        assert tuple(reader.frames([3]).shape) == (1, 3, 48, 64)
+
+
 def test_the_short_side_is_resized(tmp_path):
     with FrameFolderDecoder(short_side_pixels=24).open(folder_of(tmp_path / "v", "img_{:05d}.jpg", frames=3)) as reader:
         frames = reader.frames([2])

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from vclr_pl.data.decoding.isolated import IsolatedDecoder
 from vclr_pl.data.decoding.protocol import VideoReadError
-from vclr_pl.data.decoding.pyav import PyavDecoder
+from vclr_pl.data.decoding.pyav import PyavDecoder, PyavReader
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
@@ -76,6 +76,27 @@ def test_a_hang_in_c_costs_the_timeout_and_no_more(tmp_path, video):
         decoder.open(tmp_path / "hang.mp4")
     assert time.monotonic() - begin < 5
     assert isolated().open(video).frame_count == 40
+
+
+class SlowReader(PyavReader):
+    def _read(self):
+        time.sleep(0.05)
+        super()._read()
+
+
+class SlowDecoder(PyavDecoder):
+    def open(self, path):
+        return SlowReader(path, threads=1, short_side_pixels=None)
+
+
+def test_the_limit_is_for_one_frame_and_not_for_the_whole_call(video):
+    """Forty frames of 0.05 s each: a sound long video whose frames are counted from its start takes minutes."""
+    decoder = IsolatedDecoder(decoder=SlowDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=0.7)
+    with decoder.open(video) as reader:
+        begin = time.monotonic()
+        assert numbers_shown(reader.frames([39, 0])) == [39, 0]
+        assert numbers_shown(reader.frames(list(range(40)))) == list(range(40))
+        assert time.monotonic() - begin > 1.4
 
 
 def test_a_child_that_died_while_it_waited_is_no_videos_fault(video):

@@ -65,7 +65,7 @@ def frames_read(monkeypatch, reader, wanted):
     return read
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".m2ts", ".flv"])
 def test_only_what_lies_behind_the_last_keyframe_is_decoded(tmp_path, monkeypatch, suffix):
     with DECODER.open(write_numbered_video(tmp_path / f"v{suffix}", frames=60, keyframe_every=10, b_frames=0)) as reader:
         assert frames_read(monkeypatch, reader, [3, 5, 41, 52]) == [0, 1, 2, 3, 4, 5, 40, 41, 50, 51, 52]

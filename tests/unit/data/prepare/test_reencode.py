@@ -8,7 +8,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tests.unit.data.decoding.changing_video import CHANGING, write_changing_video
+from tests.unit.data.decoding.ffmpeg_frames import apart, run_ffmpeg, shown_by_ffmpeg
 from tests.unit.data.decoding.numbered_video import write_numbered_video
+from tests.unit.data.decoding.turned_video import ORIENTATIONS, turn
 from tests.video_fixture import frame_numbers, write_broken, write_video
 
 from vclr_pl.data.decoding.auto import AutoDecoder
@@ -55,6 +58,25 @@ def test_b_frames_give_way_and_sizes_are_even(tmp_path):
     assert len(copy) == len(original)
     assert all(side % 2 == 0 for side in copy.shape[-2:])
     assert min(copy.shape[-2:]) == 32
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_copy_stands_upright_as_ffmpeg_shows_the_original(orientation, tmp_path, ffmpeg):
+    source = tmp_path / "v.mp4"
+    run_ffmpeg(ffmpeg, "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=0.2", "-pix_fmt", "yuv420p", source)
+    turn(source, orientation, height=48, width=64)
+    height, width = (64, 48) if ORIENTATIONS[orientation][1] else (48, 64)
+    shown = shown_by_ffmpeg(ffmpeg, source, height=height, width=width)
+    copy = encoded(source, tmp_path / "copy.mp4", short_side_pixels=48, crf=1, tune=None)
+    assert apart(shown_by_ffmpeg(ffmpeg, copy, height=height, width=width), shown) <= 6
+
+
+@pytest.mark.parametrize("suffix", CHANGING)
+def test_a_copy_of_what_changes_its_size_has_the_first_one(suffix, tmp_path, ffmpeg):
+    source = write_changing_video(ffmpeg, tmp_path / "set", suffix=suffix)
+    copy = encoded(source, tmp_path / "copy.mp4", short_side_pixels=48, crf=1, tune=None)
+    shown = shown_by_ffmpeg(ffmpeg, source, height=48, width=64)
+    assert apart(frames_of(copy), shown) <= 6
 
 
 def test_a_small_video_is_enlarged_or_not(tmp_path):
