@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import gc
+import importlib
 import os
 import pickle
 import select
@@ -24,6 +25,7 @@ from vclr_pl.data.decoding.message_socket import MessageSocket, framed
 
 ASK = b"f"  # one process; the socket of its client comes with it
 LIFE = b"l"  # sent once: a pipe whose other end only the process that started the server holds
+WORKS = ("vclr_pl.data.decoding.child_process", "vclr_pl.data.process_pool", "vclr_pl.data.prepare.set_copy")  # what processes do
 READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # the first message of a process, and the server's words about it
 
 
@@ -175,6 +177,10 @@ def _leave_no_core_files() -> None:
 
 
 def _import_what_decoding_needs() -> None:
+    """Once, and not in each process that is forked."""
     from vclr_pl.data.decoding.torchcodec_reader import torchcodec_failure
 
-    torchcodec_failure()
+    for name in WORKS:
+        importlib.import_module(name)
+    if torchcodec_failure() is None:
+        importlib.import_module("torchcodec.transforms")
