@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.evaluation.near_duplicates import near_duplicates
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
-from vclr_pl.report.neighbor_list import write_neighbors, write_pairs
+from vclr_pl.report.neighbor_list import write_left_out, write_neighbors, write_pairs
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.runner.reading import Reading, build_reading, only_list, splits_of
 from vclr_pl.runner.run import run
@@ -44,7 +45,7 @@ def retrieve(config: DictConfig) -> None:
     if config.get("page") is not None:
         shown = {"origin": reading.encoder.origin, "view": reading.encoder.view}
         maker = PageMaker(options=instantiate(config.page), pictures=instantiate(config.preview).pictures, manifests=manifests, **shown)
-    (duplicates if config.duplicates else neighbors)(config, reading, tables, maker)
+    duplicates(config, reading, tables, maker, gallery) if config.duplicates else neighbors(config, reading, tables, maker)
 
 
 def neighbors(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker | None) -> None:
@@ -59,17 +60,16 @@ def neighbors(config: DictConfig, reading: Reading, tables: dict[str, Any], make
         logger.info("%s", reading.folder / "retrieval.html")
 
 
-def duplicates(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker | None) -> None:
-    pairs = near_duplicates(
-        features_GF=tables["gallery"].features, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs
-    )
-    logger.info("%d pairs of similarity %g or more", pairs.found, config.minimum_similarity)
-    write_pairs(reading.folder / "duplicates.csv", table=tables["gallery"], pairs=pairs)
-    logger.info("%s", reading.folder / "duplicates.csv")
+def duplicates(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker | None, gallery: Any) -> None:
+    find = partial(near_duplicates, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs)
+    distinct = instantiate(config.distinct)
+    table, pairs, left_out = distinct.search(tables["gallery"], manifest=gallery, encoder=reading.encoder, find=find)
+    write_pairs(reading.folder / "duplicates.csv", table=table, pairs=pairs)
+    write_left_out(reading.folder / "left_out.csv", left_out)
+    logger.info("%d pairs of similarity %g or more: %s", pairs.found, config.minimum_similarity, reading.folder / "duplicates.csv")
     if maker is not None:
-        page = reading.folder / "duplicates.html"
-        maker.write_pairs(page, gallery=tables["gallery"], pairs=pairs, minimum_similarity=config.minimum_similarity)
-        logger.info("%s", page)
+        maker.write_pairs(reading.folder / "duplicates.html", gallery=table, pairs=pairs, minimum_similarity=config.minimum_similarity)
+        logger.info("%s", reading.folder / "duplicates.html")
 
 
 def main() -> None:

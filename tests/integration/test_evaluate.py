@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.unit.embedding.pretrained_file import write_run
-from tests.video_fixture import write_broken, write_video
+from tests.video_fixture import write_broken, write_lines, write_pictures, write_video
 
 from vclr_pl.embed import embed
 from vclr_pl.evaluate import evaluate
@@ -161,7 +161,8 @@ def test_retrieve_finds_the_file_itself(places: Path) -> None:
 
 
 def test_duplicates_are_pairs(places: Path) -> None:
-    arguments = command(places, "twice", f"gallery.root={places / 'set' / 'train'}", "duplicates=true", "minimum_similarity=0.5")
+    gray = "distinct.minimum_contrast=0"  # of one brightness a frame
+    arguments = command(places, "twice", f"gallery.root={places / 'set' / 'train'}", "duplicates=true", "minimum_similarity=0.5", gray)
     assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
     with (places / "runs" / "twice" / "duplicates.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -169,6 +170,42 @@ def test_duplicates_are_pairs(places: Path) -> None:
     assert values == sorted(values, reverse=True)
     assert all(line["first"] < line["second"] for line in lines)
     assert f"{len(lines)} pairs among 10 videos" in (places / "runs" / "twice" / "duplicates.html").read_text()
+
+
+def test_links_and_blank_videos_are_no_pairs(places: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (8, 48, 64, 3), np.uint8)
+    for name, pictures in {"a": noise, "b": noise, "black": 0 * noise, "dark": 0 * noise + 3}.items():
+        write_pictures(tmp_path / f"{name}.mp4", pictures=pictures, height=48, width=64, rate=25, keyframe_every=4)
+    (tmp_path / "link.mp4").symlink_to("a.mp4")
+    listed = write_lines(tmp_path / "list.txt", [f"{name}.mp4" for name in ("a", "b", "black", "dark", "link")])
+    gallery = ["data@gallery=video_list", f"gallery.root={tmp_path}", f"gallery.train={listed}"]
+    arguments = command(places, "links", *gallery, "duplicates=true", "minimum_similarity=0.99", "page=null")
+    assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
+    found = {}
+    for name in ("duplicates", "left_out"):
+        with (places / "runs" / "links" / f"{name}.csv").open(newline="") as file:
+            found[name] = [[Path(cell).name for cell in line] for line in csv.reader(file)]
+    assert found == {
+        "duplicates": [["first", "second", "similarity"], ["a.mp4", "b.mp4", "1.000000"]],
+        "left_out": [
+            ["path", "reason"],
+            ["link.mp4", "a.mp4"],
+            ["black.mp4", "every frame is of one color"],
+            ["dark.mp4", "every frame is of one color"],
+        ],
+    }
+    assert "2 videos are in no pair, since every frame is of one color" in capsys.readouterr().out
+
+
+def test_what_is_left_out_of_a_gallery_and_its_options_are_told(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = command(places, "told", f"gallery.root={places / 'set'}", "neighbors=3", "page=null")
+    assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
+    out = capsys.readouterr().out
+    assert f"data in {places / 'set'}: train (train): 11 videos of 2 classes (dark, long); test (test): 6 videos of 2 classes" in out
+    assert "gallery: the 6 videos of the test split are left out" in out
+    assert run(retrieve, config_name="retrieve", arguments=command(places, "told", "gallery.root=/data.absent")) == 2
+    told = "expected gallery.root to be a folder of videos; got '/data.absent', which does not exist. Set gallery.root=DIR."
+    assert told in capsys.readouterr().err
 
 
 def test_report_compares(places: Path, evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,6 +65,15 @@ def test_a_video_that_does_not_decode_is_kept_and_told(tmp_path, capsys):
     assert "kept as it is: broken.mp4: Invalid data" in capsys.readouterr().out
 
 
+def test_a_folder_with_links_to_its_own_files_is_copied(tmp_path, capsys):
+    """The links are one video of the original, and files of their own in the copy."""
+    write_video(tmp_path / "data/v.mp4")
+    (tmp_path / "data/w.mp4").symlink_to("v.mp4")
+    assert command(tmp_path, f"data.root={tmp_path / 'data'}", f"output={tmp_path / 'copy'}") == 0
+    assert sorted(path.name for path in (tmp_path / "copy").glob("*.mp4")) == ["v.mp4", "w.mp4"]
+    assert "1 files are links to others and are read once: w.mp4" in capsys.readouterr().out
+
+
 def test_bad_usage_is_2(tmp_path, capsys):
     write_video(tmp_path / "data/v.mp4")
     assert command(tmp_path, f"data.root={tmp_path / 'data'}") == 2

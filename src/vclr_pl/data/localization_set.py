@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 from vclr_pl.data.decoding.duration import video_seconds
-from vclr_pl.data.split.annotation_file import TRAINING, AnnotatedVideo, AnnotationFile, read_annotations, wrong
+from vclr_pl.data.split.annotation_file import SUBSETS, TRAINING, AnnotatedVideo, AnnotationFile, read_annotations, wrong
 from vclr_pl.data.split.video_index import VideoIndex
 from vclr_pl.data.split.video_scan import data_folder, few
 from vclr_pl.types import InputError
 
 ROOT = "untrimmed.root"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,9 @@ def localization_set(*, annotations: str, root: str | None) -> LocalizationSet:
     class_names = _class_names(file)
     for video in file.videos:
         _check_labels(video, known=class_names)
+    parts = [(name, [video for video in file.videos if video.subset == name]) for name in SUBSETS]
+    told = "; ".join(f"{name}: {len(part)} videos, {sum(len(video.segments) for video in part)} segments" for name, part in parts if part)
+    log.info("annotations in %s: %s; %d classes (%s)", path, told, len(class_names), few(class_names))
     return LocalizationSet(videos=file.videos, class_names=class_names, frames=file.frames, root=folder, source=path)
 
 

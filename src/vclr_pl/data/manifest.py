@@ -221,7 +221,16 @@ class VideoSplits:
         names = [f"{name} ({folder})" for name, folder in zip(parts, folders, strict=True)] if folders else list(parts)
         words = [f"{name}: {manifest.in_words}" for name, manifest in zip(names, parts.values(), strict=True)]
         log.info("data in %s: %s", os.fspath(root), "; ".join(words))
+        if self.test is not None and (both := self._in_both()):
+            log.warning("%d videos are in both lists, so that the test tells less: %s", len(both), ", ".join(both[:SHOWN]))
         return self
+
+    def _in_both(self) -> list[str]:
+        """Paths of the test videos that are in the training list too; parts of one file are different videos."""
+        assert self.test is not None
+        known = {hash((self.train.path(index), self.train.span(index))) for index in range(len(self.train))}
+        found = ((self.test.path(index), self.test.span(index)) for index in range(len(self.test)))
+        return [path for path, span in found if hash((path, span)) in known]
 
     def with_numbered_classes(self) -> VideoSplits:
         """Classes numbered from 0 without gaps over both lists. Where numbers have gaps and no names, the numbers become the names."""

@@ -38,8 +38,18 @@ class SnippetFolder:
     path: Path
 
     def file(self, identity: str) -> Path | None:
-        candidates = (self.path / f"{prefix}{identity}{suffix}" for prefix in ("", "v_") for suffix in SUFFIXES)
-        return next((file for file in candidates if file.is_file()), None)
+        """The video's file, None where it has none. Raises InputError where it has one of each suffix."""
+        for prefix in ("", "v_"):
+            found = [file for suffix in SUFFIXES if (file := self.path / f"{prefix}{identity}{suffix}").is_file()]
+            if len(found) > 1:
+                raise InputError(
+                    expected=f"one file of features for video '{identity}' in '{self.path}'",
+                    got=" and ".join(file.name for file in found),
+                    remedy="Remove one of them.",
+                )
+            if found:
+                return found[0]
+        return None
 
     def read(self, identity: str, *, file: Path) -> Features:
         """float32 `[N, D]`.

@@ -23,6 +23,7 @@ class Pairs:
     rows: Tensor  # [P, 2] long, the lower row first
     similarity: Tensor  # [P] float64, cosine
     found: int  # pairs above the similarity, also those past the limit
+    near: Tensor  # [G] bool, the rows of these pairs
 
 
 def near_duplicates(*, features_GF: Tensor, minimum_similarity: float, maximum_pairs: int) -> Pairs:
@@ -41,15 +42,17 @@ def near_duplicates(*, features_GF: Tensor, minimum_similarity: float, maximum_p
         )
     least = round(minimum_similarity / COSINE_STEP)
     pairs_P2, steps_P, found = torch.empty(0, 2, dtype=torch.long), torch.empty(0, dtype=torch.long), 0
+    near_G = torch.zeros(len(features_GF), dtype=torch.bool)
     for start in range(0, len(features_GF), ROWS_PER_BLOCK):
         for other in range(start, len(features_GF), ROWS_PER_BLOCK):
             rows, steps = _pairs_of_blocks(features_GF, start, other, least)
             found += len(steps)
+            near_G[rows.flatten()] = True
             pairs_P2, steps_P = torch.cat((pairs_P2, rows)), torch.cat((steps_P, steps))
             if len(steps_P) > 4 * maximum_pairs:
                 pairs_P2, steps_P = _first(pairs_P2, steps_P, maximum_pairs, len(features_GF))
     pairs_P2, steps_P = _first(pairs_P2, steps_P, maximum_pairs, len(features_GF))
-    return Pairs(rows=pairs_P2, similarity=steps_P.double() * COSINE_STEP, found=found)
+    return Pairs(rows=pairs_P2, similarity=steps_P.double() * COSINE_STEP, found=found, near=near_G)
 
 
 def _pairs_of_blocks(features_GF: Tensor, start: int, other: int, least: int) -> tuple[Tensor, Tensor]:

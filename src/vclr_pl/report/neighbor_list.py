@@ -28,6 +28,11 @@ def write_pairs(path: Path, *, table: FeatureTable, pairs: Pairs) -> None:
     _write(path, ("first", "second", "similarity"), lines)
 
 
+def write_left_out(path: Path, left_out: Sequence[tuple[str, str]]) -> None:
+    """`path,reason` of the videos that were not searched for pairs."""
+    _write(path, ("path", "reason"), left_out)
+
+
 def class_name(table: FeatureTable, row: int) -> str:
     label = int(table.label[row])
     return "" if label < 0 else table.class_names[label] if label < len(table.class_names) else str(label)

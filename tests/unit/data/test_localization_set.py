@@ -29,6 +29,13 @@ def test_videos_are_read_in_order(tmp_path: Path) -> None:
     assert found.videos[2].segments == ()
 
 
+def test_one_line_says_what_was_understood(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    read(tmp_path, {"b": segment(1, 2), "a": entry("validation"), "c": {"subset": "training", "duration": 3}})
+    told = "training: 2 videos, 2 segments; validation: 1 videos, 1 segments; 1 classes (jump)"
+    assert [record.getMessage() for record in caplog.records] == [f"annotations in {tmp_path / 'videos.json'}: {told}"]
+
+
 def segment(start: Any, end: Any, label: Any = "jump") -> dict[str, Any]:
     return entry(annotations=[{"label": "jump", "segment": [0, 1]}, {"label": label, "segment": [start, end]}])
 

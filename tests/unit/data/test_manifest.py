@@ -6,6 +6,7 @@ import os
 import pickle
 import tracemalloc
 
+import numpy as np
 import pytest
 from pytorchvideo.data.clip_sampling import UniformClipSampler
 from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
@@ -108,3 +109,26 @@ def test_parts_of_one_file_are_one_file():
     parts = builder.finish()
     assert (len(parts), parts.files) == (3, 2)
     assert Manifest.from_pairs([("a.mp4", 0), ("b.mp4", 1)]).files == 2
+
+
+def test_one_line_says_what_was_understood(caplog):
+    train = Manifest.from_pairs([("a", "run"), ("b", "sit"), ("c", None)])
+    with caplog.at_level("INFO"):
+        VideoSplits(train=train, test=Manifest.from_pairs([("a", 7), ("d", 7)])).told(root="/data", folders=["fit", "val"])
+        VideoSplits(train=Manifest.from_pairs([(str(number), number) for number in range(6)])).told(root="/data")
+        VideoSplits(train=Manifest.from_pairs([("a", None)])).told(root="/data")
+    assert [record.getMessage() for record in caplog.records] == [
+        "data in /data: train (fit): 3 videos of 2 classes (run, sit), 1 of them without a label; test (val): 2 videos of 1 classes (7)",
+        "1 videos are in both lists, so that the test tells less: a",
+        "data in /data: train: 6 videos of 6 classes (0, 1, 2, 3, 4, ...)",
+        "data in /data: train: 1 videos without labels",
+    ]
+
+
+def test_numbers_without_names_keep_their_size():
+    assert Manifest.from_pairs([("a", 3)]).labels.dtype == np.int32
+    wide = VideoSplits(train=Manifest.from_pairs([("a", 2**40), ("b", -1), ("c", 5)]))
+    assert wide.train.labels.tolist() == [2**40, -1, 5]
+    narrow = wide.with_numbered_classes()
+    assert (narrow.train.labels.tolist(), narrow.train.class_names, narrow.train.path(2)) == ([1, -1, 0], ("5", str(2**40)), "c")
+    assert narrow.with_numbered_classes() is narrow

@@ -95,3 +95,12 @@ def test_another_dimension_is_told(tmp_path: Path) -> None:
     write_features(tmp_path / "in", {"b": 9}, dimension=4)
     with pytest.raises(InputError, match=r"video 'b'.*4 numbers a snippet where 'a' has 3"):
         resampling().write(SnippetFolder(tmp_path / "in"), identities=["a", "b"], output=tmp_path / "out")
+
+
+def test_two_files_of_one_video_are_refused(tmp_path: Path) -> None:
+    write_features(tmp_path, {"a": 2, "v_b": 2})
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csv").write_text("1,2\n")
+    with pytest.raises(InputError, match=r"one file of features for video 'a' in .*; got a\.npy and a\.csv\. Remove one"):
+        SnippetFolder(tmp_path).file("a")
+    assert SnippetFolder(tmp_path).file("b") == tmp_path / "b.csv"

@@ -25,6 +25,7 @@ def test_equals_a_loop(monkeypatch: pytest.MonkeyPatch, rows_per_block: int, max
     assert [tuple(pair) for pair in found.rows.tolist()] == expected[:maximum_pairs]
     assert found.rows[:3].tolist() == [[3, 9], [3, 17], [9, 17]]
     assert found.found == len(expected) > 5
+    assert set(found.near.nonzero().flatten().tolist()) == {row for pair in expected for row in pair}  # of pairs past the limit too
     assert found.similarity.tolist() == pytest.approx([cosine[pair] for pair in expected[:maximum_pairs]])
 
 

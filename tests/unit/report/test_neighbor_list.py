@@ -9,7 +9,7 @@ import torch
 
 from vclr_pl.evaluation.near_duplicates import Pairs
 from vclr_pl.evaluation.neighbor_search import Neighbors
-from vclr_pl.report.neighbor_list import write_neighbors, write_pairs
+from vclr_pl.report.neighbor_list import write_left_out, write_neighbors, write_pairs
 from vclr_pl.types import FeatureTable
 
 
@@ -35,6 +35,11 @@ def test_neighbors(tmp_path: Path) -> None:
 
 
 def test_pairs(tmp_path: Path) -> None:
-    pairs = Pairs(rows=torch.tensor([[0, 2]]), similarity=torch.tensor([0.75]).double(), found=1)
+    pairs = Pairs(rows=torch.tensor([[0, 2]]), similarity=torch.tensor([0.75]).double(), found=1, near=torch.tensor([True, False, True]))
     write_pairs(tmp_path / "x.csv", table=table(("/a", "/b", "/c"), [-1] * 3), pairs=pairs)
     assert lines(tmp_path / "x.csv") == [["first", "second", "similarity"], ["/a", "/c", "0.750000"]]
+
+
+def test_what_was_left_out(tmp_path):
+    write_left_out(tmp_path / "x.csv", [("/a, b", "the same file as /c")])
+    assert lines(tmp_path / "x.csv") == [["path", "reason"], ["/a, b", "the same file as /c"]]

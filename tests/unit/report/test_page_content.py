@@ -61,7 +61,9 @@ def test_a_page_of_two_tables() -> None:
 
 
 def test_pairs_are_rows() -> None:
-    pairs = Pairs(rows=torch.tensor([[0, 3], [1, 2]]), similarity=torch.tensor([0.9, 0.8]).double(), found=2)
+    pairs = Pairs(
+        rows=torch.tensor([[0, 3], [1, 2]]), similarity=torch.tensor([0.9, 0.8]).double(), found=2, near=torch.ones(4, dtype=torch.bool)
+    )
     shown = shown_pairs(pairs=pairs, options=OPTIONS)
     assert [(asking, near[0][0]) for asking, near in shown.rows] == [(("gallery", 0), ("gallery", 3)), (("gallery", 1), ("gallery", 2))]
 

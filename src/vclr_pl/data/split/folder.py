@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vclr_pl.data.manifest import Manifest, ManifestBuilder, VideoSplits
-from vclr_pl.data.split.split_folders import left_out, split_folders_of, subfolders
-from vclr_pl.data.split.video_scan import data_folder, distinct_videos, few, no_videos
+from vclr_pl.data.split.split_folders import left_out, split_folders_of
+from vclr_pl.data.split.video_scan import data_folder, distinct_videos, few, no_videos, subfolders
 from vclr_pl.types import InputError
 
 log = logging.getLogger(__name__)

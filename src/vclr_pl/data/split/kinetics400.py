@@ -75,7 +75,7 @@ def _part(
     if csv_path is None:
         return folder_manifest(videos, root=top, class_folders=True, class_names=class_names), 0
     rows = list(_rows(csv_path))
-    names = tuple(sorted({row.label for row in rows} | set(class_names) - {""}))
+    names = tuple(sorted(({row.label for row in rows} | set(class_names)) - {""}))
     index = VideoIndex(videos)
     builder = ManifestBuilder(root=os.fspath(top))
     for row in rows:
@@ -114,7 +114,7 @@ def _rows(path: Path) -> Iterator[_Row]:
         for fields in reader:
             try:
                 start, end = int(float(fields["time_start"])), int(float(fields["time_end"]))
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise InputError(
                     expected="whole seconds in time_start and time_end",
                     got=f"line {reader.line_num} of '{path}'",

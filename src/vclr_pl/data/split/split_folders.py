@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vclr_pl.data.split.video_scan import few, is_video, scan_videos
+from vclr_pl.data.split.video_scan import few, is_video, scan_videos, subfolders
 from vclr_pl.types import InputError
 
 TRAIN_FOLDERS = ("train", "training")
@@ -49,14 +48,10 @@ def left_out(top: Path, *, parts: Sequence[str]) -> list[str]:
     ]
 
 
-def subfolders(folder: Path) -> list[str]:
-    """Not hidden, alphabetically."""
-    return sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith(".") and os.path.isdir(entry))  # noqa: PTH112
-
-
 def _with_videos(top: Path, *, apart_from: Sequence[str]) -> list[str]:
-    folders = [name for name in subfolders(top) if name not in apart_from and _has_videos(top / name)]
-    return [*folders, *sorted(entry.name for entry in os.scandir(top) if is_video(entry.name) and not os.path.isdir(entry))]  # noqa: PTH112
+    folders = subfolders(top)
+    loose = sorted(path.name for path in top.iterdir() if is_video(path.name) and path.name not in folders)
+    return [*(name for name in folders if name not in apart_from and _has_videos(top / name)), *loose]
 
 
 def _has_videos(folder: Path) -> bool:

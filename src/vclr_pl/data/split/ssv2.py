@@ -61,12 +61,25 @@ def _json(folder: Path, *, name: str) -> Any:
             got="no such file, nor one below labels/",
             remedy="Unpack the labels into data.root=DIR, or set data.lists=DIR.",
         )
-    return json.loads(found.read_text(encoding="utf-8"))
+    try:
+        return json.loads(found.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise _no_list(f"'{found}', which is no JSON ({error})") from None
+
+
+def _no_list(got: str) -> InputError:
+    return InputError(
+        expected="lists of Something-Something v2, JSON with 'id' and 'template'",
+        got=got,
+        remedy="Take them as they are shipped.",
+    )
 
 
 def _entries(videos: list[dict[str, Any]], *, number_of: dict[str, int]) -> Iterator[tuple[str, int]]:
     """`{"id": ..., "template": "Moving [something] up"}`; the labels' file writes templates without brackets."""
-    for video in videos:
+    for number, video in enumerate(videos):
+        if not isinstance(video, dict) or not {"id", "template"} <= set(video):
+            raise _no_list(f"another entry {number}")
         template = str(video["template"]).replace("[", "").replace("]", "")
         if template not in number_of:
             raise InputError(

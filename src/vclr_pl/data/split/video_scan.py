@@ -120,11 +120,21 @@ def first_folder(candidates: list[Path]) -> Path | None:
     """The first that exists, if need be written in other case. Others that exist are named in the log."""
     found = [candidate for candidate in candidates if candidate.is_dir()]
     if not found:
-        found = [path for candidate in candidates for path in _siblings(candidate) if path.name.casefold() == candidate.name.casefold()]
+        others = [parent / name for parent in dict.fromkeys(path.parent for path in candidates) for name in subfolders(parent)]
+        found = [path for candidate in candidates for path in others if path.name.casefold() == candidate.name.casefold()]
     if len(found) > 1:
         log.warning("videos are read from %s; left out: %s", found[0], few([path.name for path in found[1:]]))
     return found[0] if found else None
 
 
-def _siblings(path: Path) -> list[Path]:
-    return sorted(sibling for sibling in path.parent.iterdir() if sibling.is_dir())
+def subfolders(folder: Path) -> list[str]:
+    """Not hidden, alphabetically."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

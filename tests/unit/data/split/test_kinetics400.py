@@ -100,9 +100,10 @@ def test_what_is_wrong_is_told(tmp_path):
     (root / "train.csv").write_text("label,youtube_id,time_start,time_end,split\nabseiling,../../x,0,10,train\n")
     with pytest.raises(InputError, match=r"data\.allow_outside_root=true"):
         kinetics400(root=root)
-    (root / "train.csv").write_text("label,youtube_id,time_start,time_end,split\nabseiling,x,zero,10,train\n")
-    with pytest.raises(InputError, match="line 2 of"):
-        kinetics400(root=root)
+    for time in ("zero", "1e999"):
+        (root / "train.csv").write_text(f"label,youtube_id,time_start,time_end,split\nabseiling,x,{time},10,train\n")
+        with pytest.raises(InputError, match="line 2 of"):
+            kinetics400(root=root)
     (root / "train.csv").write_text("label,youtube_id,time_start,time_end,split\nabseiling,x,0,10,train\n")
     with pytest.raises(InputError, match=r"named <id>_<start>_<end>\.mp4; got none of them"):
         kinetics400(root=root)

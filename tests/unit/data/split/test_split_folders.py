@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from tests.video_fixture import copies
 
-from vclr_pl.data.split.split_folders import left_out, split_folders_of, subfolders
+from vclr_pl.data.split.split_folders import left_out, split_folders_of
+from vclr_pl.data.split.video_scan import subfolders
 from vclr_pl.types import InputError
 
 
 def test_folders_without_videos_and_hidden_ones_are_no_splits(tmp_path):
     copies([tmp_path / "bus/1.mp4", tmp_path / ".train/2.mp4"])
     (tmp_path / "train").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
     assert subfolders(tmp_path) == ["bus", "train"]
     assert split_folders_of(tmp_path, chosen=None) == []
 

@@ -51,3 +51,18 @@ def test_numbers_of_templates_may_have_gaps_and_must_be_numbers(tmp_path):
     labels.write_text('{"Moving something up": "²", "Holding something": "1"}')
     with pytest.raises(InputError, match=r"labels\.json to give each template a number"):
         ssv2(root=root)
+
+
+@pytest.mark.parametrize(("text", "told"), [("{", r"no JSON \("), ('[{"id": "101"}]', "entry 0"), ("[7]", "entry 0")])
+def test_lists_of_another_form_are_told(tmp_path, text, told):
+    root = make_ssv2(tmp_path)
+    (root / "something-something-v2-train.json").write_text(text)
+    with pytest.raises(InputError, match=told):
+        ssv2(root=root)
+
+
+def test_a_mark_of_the_encoding_is_passed_over(tmp_path):
+    root = make_ssv2(tmp_path)
+    for path in root.glob("*.json"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(ssv2(root=root).train) == 3
