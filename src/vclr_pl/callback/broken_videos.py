@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytorch_lightning as lightning
 
 from vclr_pl.types import BrokenVideo
+from vclr_pl.whole_file import write_csv
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +43,5 @@ class BrokenVideoList(lightning.Callback):
     def _write(self, trainer: Any) -> tuple[BrokenVideo, ...]:
         broken: tuple[BrokenVideo, ...] = trainer.datamodule.broken_videos if trainer.is_global_zero else ()
         if broken:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-                writer = csv.writer(file)
-                writer.writerow(["path", "backend", "reason"])
-                writer.writerows([video.path, video.backend, video.reason] for video in broken)
+            write_csv(self.path, ("path", "backend", "reason"), ((video.path, video.backend, video.reason) for video in broken))
         return broken

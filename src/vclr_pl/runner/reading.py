@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.runner.build import write_config
 from vclr_pl.runner.machine import refuse_absent_gpu
+from vclr_pl.runner.trainer import make_trainer
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def build_reading(config: DictConfig) -> Reading:
     backbone = instantiate(config.get("backbone"))
     encoder = instantiate(config.protocol).load(str(config.encoder), momentum=config.momentum, backbone=backbone)
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
-    trainer = instantiate(config.trainer, callbacks=[instantiate(config.progress)], logger=loggers or False)
+    trainer = make_trainer(config, callbacks=[instantiate(config.progress)], loggers=loggers)
     reading = Reading(encoder=encoder, embedder=instantiate(config.embedder), trainer=trainer, folder=Path(config.paths.run))
     if reading.speaks:
         logger.info("encoder: %s", encoder.origin)
