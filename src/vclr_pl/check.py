@@ -16,6 +16,7 @@ from vclr_pl.callback.file_progress import watched
 from vclr_pl.data.manifest import VideoSplits
 from vclr_pl.data.readability import Readability
 from vclr_pl.report.row_table import RowTable
+from vclr_pl.runner.build import write_config
 from vclr_pl.runner.run import run
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ def check(config: DictConfig) -> None:
     """Read the files of all splits, write check.csv, and leave with 1 where one of them cannot be read."""
     paths = paths_of(instantiate(config.data))
     rows = instantiate(config.reading)(paths=paths)
+    write_config(config, Path(config.paths.run))
     output = Path(config.paths.run) / "check.csv" if config.output is None else Path(config.output).expanduser()
     with RowTable(path=output, row_type=Readability) as table:
         for row in watched(rows, total=len(paths), doing="reading", is_bad=lambda row: not row.is_readable, bad="unreadable"):

@@ -29,13 +29,7 @@ def convert(config: DictConfig) -> None:
     target = _form(config, "to", WRITES_WEIGHTS, WRITES_NETWORK)(path=str(config.output))
     if Path(config.output).is_dir():
         raise InputError(expected="a file to write", got=f"output={config.output}, a folder", remedy="Add a file name.")
-    try:
-        Path(config.output).absolute().parent.mkdir(parents=True, exist_ok=True)
-        (_write_network if hasattr(target, WRITES_NETWORK) else _write_weights)(config, source, target)
-    except OSError as error:
-        raise InputError(
-            expected="a place to write to", got=f"output={config.output} ({error.strerror})", remedy="Name another."
-        ) from error
+    (_write_network if hasattr(target, WRITES_NETWORK) else _write_weights)(config, source, target)
 
 
 def _write_weights(config: DictConfig, source: Any, target: Any) -> None:

@@ -16,6 +16,7 @@ from vclr_pl.callback.file_progress import watched
 from vclr_pl.data.manifest import VideoSplits
 from vclr_pl.data.prepare.set_copy import CopiedFile, summary
 from vclr_pl.report.row_table import RowTable
+from vclr_pl.runner.build import write_config
 from vclr_pl.runner.run import run
 from vclr_pl.types import InputError
 
@@ -31,6 +32,7 @@ def prepare(config: DictConfig) -> None:
     copy = instantiate(config.set_copy)
     files = copy.plan(root=config.data.root, output=config.output)
     report = Path(config.paths.run) / "prepare.csv"
+    write_config(config, report.parent)
     with RowTable(path=report, row_type=CopiedFile) as table:
         rows = copy.copy(files, root=config.data.root, output=config.output)
         for row in watched(rows, total=len(files), doing="copying", is_bad=lambda row: row.failed, bad="kept"):

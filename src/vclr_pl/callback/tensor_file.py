@@ -10,12 +10,11 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from vclr_pl.whole_file import write_whole
+
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Write safetensors with `description` in its metadata, each value as JSON, in one step; and the same as JSON beside it."""
     contents = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_bytes(save(contents, metadata={name: json.dumps(value) for name, value in description.items()}))
-    draft.replace(path)
-    path.with_suffix(".json").write_text(json.dumps(description, indent=2) + "\n")
+    write_whole(path, save(contents, metadata={name: json.dumps(value) for name, value in description.items()}))
+    write_whole(path.with_suffix(".json"), json.dumps(description, indent=2) + "\n")

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from vclr_pl.types import SegmentViews
+from vclr_pl.whole_file import whole_file
 
 CAPTION_PIXELS = 14
 GAP_PIXELS = 4
@@ -41,8 +42,8 @@ class ViewGrid(lightning.Callback):
             return
         self.is_drawn = True
         picture = draw_grid(batch, videos=self.videos, mean=self.mean, std=self.std)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(self.path)
+        with whole_file(self.path) as draft:
+            picture.save(draft, "PNG")
         for logger in trainer.loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image(key="views", images=[picture], caption=[TITLE], step=trainer.global_step)

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from vclr_pl.data.snippet_sampling import Features, resample
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import whole_file, write_whole
 
 SUFFIXES = (".npy", ".csv")
 VIDEOS = "videos.csv"
@@ -126,7 +126,7 @@ class SnippetResampling:
                     features_ND if whole else resample(features_ND, positions=self.positions, points_per_position=self.points_per_position)
                 )
                 write_array(target, np.ascontiguousarray(made.T))
-                stamp.write_text(key)
+                write_whole(stamp, key)
             found = np.load(target, mmap_mode="r").shape[0]
             dimension = dimension or found
             if found != dimension:
@@ -159,10 +159,8 @@ class SnippetResampling:
 
 def write_array(file: Path, array: np.ndarray) -> None:
     """Beside `file`, then moved there: nobody finds half of it."""
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
-    with unfinished.open("wb") as stream:
+    with whole_file(file) as draft, draft.open("wb") as stream:
         np.save(stream, array)
-    unfinished.replace(file)
 
 
 def _some(files: Mapping[str, Path]) -> dict[str, Path]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,12 @@ import torch
 
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.types import BrokenVideo, FeatureTable, InputError
+from vclr_pl.whole_file import ANY_BYTE, whole_file, write_csv, write_whole
 
 FEATURES, VIDEOS, DESCRIPTION = "features.npy", "videos.csv", "features.json"
 DRAFT = "features.draft"
 COLUMNS = ("path", "label", "class", "frames", "status", "row")
 OK, BROKEN, UNREAD = "ok", "broken: ", "unread: "
-ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names are bytes
 
 
 class FeatureFolder:
@@ -62,7 +61,7 @@ class FeatureFolder:
                 remedy="Choose another folder.",
             )
         if not file.is_file():
-            write_whole(file, text.encode())
+            write_whole(file, text)
 
     def finish(self, *, frames: Mapping[int, int], broken: Mapping[int, BrokenVideo]) -> None:
         """Pack the rows of the readable videos, then tell the videos.
@@ -72,35 +71,30 @@ class FeatureFolder:
             broken: the others.
         """
         draft = np.memmap(self.draft, np.float32, mode="r", shape=(len(self.manifest), self.feature_dim)) if frames else None
-        unfinished = self.path / f"{FEATURES}.unfinished"
         shape = (len(frames), self.feature_dim)
-        with unfinished.open("wb") as file:
+        with whole_file(self.path / FEATURES) as unfinished, unfinished.open("wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
             for index in sorted(frames):
                 assert draft is not None
                 file.write(draft[index].tobytes())
-        unfinished.replace(self.path / FEATURES)
         self._write_videos(frames=frames, broken=broken)
         self.draft.unlink(missing_ok=True)
 
     def _write_videos(self, *, frames: Mapping[int, int], broken: Mapping[int, BrokenVideo]) -> None:
-        unfinished = self.path / f"{VIDEOS}.unfinished"
-        row = 0
-        with unfinished.open("w", newline="", **ENCODING) as file:  # type: ignore[call-overload]
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
+        def rows() -> Iterator[list[object]]:
+            row, names = 0, self.manifest.class_names
             for index in range(len(self.manifest)):
                 label = self.manifest.label(index)
-                names = self.manifest.class_names
                 told = ["" if label < 0 else label, names[label] if 0 <= label < len(names) else ""]
                 if index in frames:
-                    writer.writerow([self.manifest.path(index), *told, frames[index], OK, row])
+                    yield [self.manifest.path(index), *told, frames[index], OK, row]
                     row += 1
                 else:
                     video = broken[index]
-                    writer.writerow([self.manifest.path(index), *told, 0, broken_status(video), ""])
-        unfinished.replace(self.path / VIDEOS)
+                    yield [self.manifest.path(index), *told, 0, broken_status(video), ""]
+
+        write_csv(self.path / VIDEOS, COLUMNS, rows())
 
     def table(self) -> FeatureTable:
         """The features in memory-mapped pages, and the broken videos."""
@@ -122,7 +116,7 @@ class FeatureFolder:
 
     def fates(self) -> Iterator[tuple[int, int, BrokenVideo | None]]:
         """Of a complete folder: each video's place in the list, how many frames were averaged, and why there are none."""
-        with (self.path / VIDEOS).open(newline="", **ENCODING) as file:  # type: ignore[call-overload]
+        with (self.path / VIDEOS).open(newline="", **ANY_BYTE) as file:
             for index, line in enumerate(csv.DictReader(file)):
                 yield index, int(line["frames"]), None if line["status"] == OK else broken_of(line["status"], path=line["path"])
 
@@ -140,10 +134,3 @@ def broken_of(status: str, *, path: str) -> BrokenVideo:
     """The broken video that a line of `videos.csv` tells of."""
     reason, _, backend = status.removeprefix(UNREAD).removeprefix(BROKEN).rpartition(" (")
     return BrokenVideo(path=path, backend=backend.rstrip(")"), reason=reason, is_temporary=status.startswith(UNREAD))
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write beside `file` and move it there: nobody finds half of it, two ranks may do it at once."""
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(file)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vclr_pl.embedding.feature_folder import VIDEOS, FeatureFolder
 from vclr_pl.types import BrokenVideo
+from vclr_pl.whole_file import errors_name
 
 PATTERN = "journal_*.jsonl"
 _ROWS_AT_ONCE = 4096  # between two waits for the disk
@@ -34,20 +35,29 @@ class FeatureJournal:
         self.folder = folder
         self._row_bytes = 4 * folder.feature_dim
         self._draft = os.open(folder.draft, os.O_RDWR | os.O_CREAT, 0o644)
-        os.ftruncate(self._draft, self._row_bytes * len(folder.manifest))
+        with errors_name(folder.draft):
+            os.ftruncate(self._draft, self._row_bytes * len(folder.manifest))
         self._path = folder.path / f"journal_{rank:05}.jsonl"
         _cut_half_line(self._path)
-        self._file = self._path.open("ab")
+        self._file = self._path.open("ab", buffering=0)
 
     def write(self, *, features: Mapping[int, Tensor], frames: Mapping[int, int], broken: Sequence[tuple[int, BrokenVideo]]) -> None:
         """Features `[F]` float32 on the CPU by video index, the number of frames of each, and the videos without any."""
-        for index, feature in features.items():
-            os.pwrite(self._draft, feature.numpy().astype(np.float32, copy=False).tobytes(), index * self._row_bytes)
-        os.fdatasync(self._draft)  # a line must never stand for a feature that a power cut has taken
+        with errors_name(self.folder.draft):
+            for index, feature in features.items():
+                self._write_row(index, feature.numpy().astype(np.float32, copy=False).tobytes())
+            os.fdatasync(self._draft)  # a line must never stand for a feature that a power cut has taken
         lines: list[dict[str, Any]] = [{"video": index, "frames": frames[index]} for index in features]
         lines += [{"video": index, "frames": 0, **_told(video)} for index, video in broken]
-        self._file.write("".join(f"{json.dumps(line)}\n" for line in lines).encode())
-        self._file.flush()
+        with errors_name(self._path):
+            self._file.write("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+    def _write_row(self, index: int, content: bytes) -> None:
+        """All of it: on a disk that is nearly full `pwrite` writes a part and says so, and the next one fails."""
+        place = index * self._row_bytes
+        while content:
+            written = os.pwrite(self._draft, content, place)
+            content, place = content[written:], place + written
 
     def __enter__(self) -> Self:
         return self

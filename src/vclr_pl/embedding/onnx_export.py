@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import whole_file
 
 INPUT, FEATURES, LOGITS, BATCH = "frames", "features", "logits", "batch"
 PACKAGES = ("onnx", "onnxscript")
@@ -62,9 +63,8 @@ class OnnxFile:
                 verbose=False,
             )
             program.model.metadata_props.update(description(encoder))
-            unfinished = Path(f"{self.path}.unfinished")
-            program.save(unfinished, external_data=False)
-        unfinished.replace(self.path)
+            with whole_file(Path(self.path)) as draft:
+                program.save(draft, external_data=False)
 
 
 class _Pooled(nn.Module):

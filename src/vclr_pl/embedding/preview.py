@@ -21,8 +21,8 @@ from torchvision.transforms.v2 import functional
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReadError, scaled_size
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.data.video_dataset import within
-from vclr_pl.embedding.feature_folder import write_whole
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import write_whole
 
 SUFFIX = ".webp"
 
@@ -167,7 +167,6 @@ def _spread(frame_count: int, wanted: int, *, margin: bool) -> list[int]:
 
 
 def _write(folder: Path, pictures: Pictures) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"preview{SUFFIX}", pictures.preview)
     size = f"{pictures.frames}x{pictures.width_pixels}x{pictures.height_pixels}"
     of = f"{pictures.video_width_pixels}x{pictures.video_height_pixels}"

@@ -28,10 +28,11 @@ from vclr_pl.data.snippet_folder import DESCRIPTION, VIDEOS, SnippetFolder, writ
 from vclr_pl.data.snippet_reading import SnippetPart, SnippetReading, SnippetSampling
 from vclr_pl.data.unread_watch import UnreadWatch
 from vclr_pl.embedding.extraction import decoded_short_side
-from vclr_pl.embedding.feature_folder import broken_of, broken_status, write_whole
+from vclr_pl.embedding.feature_folder import broken_of, broken_status
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.embedding.video_reading import ReadingWorkers
 from vclr_pl.types import InputError, nothing_readable
+from vclr_pl.whole_file import errors_name, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,8 @@ class SnippetExtraction(lightning.LightningModule):
             (self.folder / f"{identity}.npy").unlink(missing_ok=True)  # of the file that stood there before
         else:
             write_array(self.folder / f"{identity}.npy", torch.cat(parts).numpy())
-        with (self.folder / f"journal_{self.trainer.global_rank:05}.jsonl").open("a") as journal:
+        path = self.folder / f"journal_{self.trainer.global_rank:05}.jsonl"
+        with errors_name(path), path.open("a") as journal:
             journal.write(f"\n{json.dumps(line)}")  # the line's end comes first: it also ends what a killed run left half
 
 
@@ -197,7 +199,7 @@ class SnippetExtractor:
                     remedy="Choose another name=..., or remove the folder.",
                 )
         else:
-            write_whole(file, (json.dumps(description, indent=2) + "\n").encode())
+            write_whole(file, json.dumps(description, indent=2) + "\n")
 
 
 def _stamp(path: str) -> str:

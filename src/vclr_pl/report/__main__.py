@@ -7,8 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vclr_pl.readable_name import print_readable
 from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs, with_metrics
+from vclr_pl.system_error import drop_output, in_words
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import write_whole
 
 BAD_INPUT_EXIT_CODE = 2
 
@@ -20,18 +23,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--metrics", help="names from results.json, with commas between: the columns; without it all")
     parser.add_argument("--output", help="a file; .html makes a page, anything else Markdown; without it Markdown is printed")
     chosen = parser.parse_args(arguments)
+    print_readable()
     try:
         runs = read_runs(chosen.runs)
         runs = runs if chosen.metrics is None else with_metrics(runs, chosen.metrics.split(","))
+        if chosen.output is None:
+            print(comparison_markdown(runs), end="", flush=True)
+            return 0
+        path = Path(chosen.output)
+        write_whole(path, comparison_html(runs) if path.suffix.lower() in (".html", ".htm") else comparison_markdown(runs))
+        print(path, flush=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT_EXIT_CODE
-    if chosen.output is None:
-        print(comparison_markdown(runs), end="")
-        return 0
-    path = Path(chosen.output)
-    path.write_text(comparison_html(runs) if path.suffix.lower() in (".html", ".htm") else comparison_markdown(runs), encoding="utf-8")
-    print(path)
+    except OSError as error:
+        drop_output()
+        print(f"error: {in_words(error)}", file=sys.stderr)
+        return BAD_INPUT_EXIT_CODE
     return 0
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vclr_pl.readable_name import readable
 from vclr_pl.report.activation_sheet import ActivationSheet, MapRow
 from vclr_pl.report.activation_video import ActivationVideo
 from vclr_pl.report.broken_list import BROKEN_VIDEOS, add_to_broken_list, listed_error
-from vclr_pl.types import BrokenVideo, InputError, nothing_readable
+from vclr_pl.types import BrokenVideo, nothing_readable
+from vclr_pl.whole_file import whole_file, write_csv
 
 TABLE = "activation_maps.csv"
 COLUMNS = ("video", "encoder", "target", "score", "highest", "picture")
@@ -27,7 +28,7 @@ class ActivationFolder:
         sheet, film: how pictures and videos are drawn; no videos where `film` is None.
 
     Raises:
-        InputError: `path` is a file, or cannot be made.
+        OSError: `path` is a file, or cannot be made.
     """
 
     path: Path
@@ -38,20 +39,14 @@ class ActivationFolder:
     _stems: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                expected="a folder for pictures", got=f"output={self.path} ({error.strerror})", remedy="Name another folder."
-            ) from error
+        self.path.mkdir(parents=True, exist_ok=True)
 
     def add(self, video: str, rows: Sequence[MapRow]) -> Path:
         """Draw one video's maps; the sheet's path."""
         stem = self._stem(video)
         picture = self.path / f"{stem}.png"
-        unfinished = picture.with_name(f"{picture.name}.unfinished")
-        self.sheet.draw(rows, title=Path(video).name).save(unfinished, "PNG")
-        unfinished.replace(picture)
+        with whole_file(picture) as draft:
+            self.sheet.draw(rows, title=readable(Path(video).name)).save(draft, "PNG")
         if self.film is not None:
             self.film.write(rows, self.path / f"{stem}.mp4")
         self._lines += [(video, row.name, row.target, f"{row.score:.6g}", f"{row.highest:.6g}", picture.name) for row in rows]
@@ -70,20 +65,13 @@ class ActivationFolder:
             add_to_broken_list(self.path / BROKEN_VIDEOS, self._broken)
         if not self._lines:
             raise listed_error(nothing_readable("videos", self._broken), file=self.path / BROKEN_VIDEOS)
-        _write(self.path / TABLE, COLUMNS, self._lines)
+        write_csv(self.path / TABLE, COLUMNS, self._lines)
 
     def _stem(self, video: str) -> str:
         """The video's name as a file name, numbered where two are alike."""
-        plain = re.sub(r"[^\w.-]+", "_", Path(video).stem.encode(errors="replace").decode())[:LONGEST_NAME].lstrip(".-") or "video"
+        plain = re.sub(r"[^\w.-]+", "_", readable(Path(video).stem))[:LONGEST_NAME].lstrip(".-") or "video"
         stem = next(
             name for number in range(1, len(self._stems) + 2) if (name := plain if number == 1 else f"{plain}_{number}") not in self._stems
         )
         self._stems.add(stem)
         return stem
-
-
-def _write(path: Path, header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # file names are bytes
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(lines)

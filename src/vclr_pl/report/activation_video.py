@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from vclr_pl.report.activation_sheet import DARK_GRAY, GAP_PIXELS, LINE_PIXELS, TEXT_POINTS, WHITE, MapRow, draw_scale, font, scaled
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import whole_file
 
 SCALE_PIXELS = 84
 LOWEST_RATE = Fraction(1)
@@ -48,8 +49,7 @@ class ActivationVideo:
         """All frames of the row that has most; another's frames of the same part of the video beside them."""
         count = max(len(row.frames) for row in rows)
         rate = max(LOWEST_RATE, Fraction(count / self.seconds).limit_denominator(1000))
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        with av.open(str(unfinished), "w", format="mp4") as container:
+        with whole_file(path) as draft, av.open(str(draft), "w", format="mp4") as container:
             stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
             stream.pix_fmt, stream.thread_count = "yuv420p", 1
             background = self._background(rows)
@@ -58,7 +58,6 @@ class ActivationVideo:
                 picture = self._picture(background.copy(), rows, part=(place, count))
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
             container.mux(stream.encode())
-        unfinished.replace(path)
 
     def _left(self, column: int) -> int:
         """Of the frames (column 0) or of an encoder's maps, which a scale follows."""

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from vclr_pl.types import BrokenVideo, BrokenVideosError, InputError
+from vclr_pl.whole_file import ANY_BYTE, write_csv
 
 BROKEN_VIDEOS = "broken_videos.csv"
 COLUMNS = ("path", "backend", "reason")
-ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names are bytes
 
 
 def add_to_broken_list(file: Path, videos: Iterable[BrokenVideo]) -> None:
     """Adds `videos` to the list in `file`, which is made where it is not there; of a video listed before, the new cause counts."""
     listed = {video.path: video for video in (*_listed(file), *videos)}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
-    with unfinished.open("w", newline="", **ENCODING) as stream:  # type: ignore[call-overload]
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        writer.writerows([video.path, video.backend, video.reason] for video in listed.values())
-    unfinished.replace(file)
+    write_csv(file, COLUMNS, ((video.path, video.backend, video.reason) for video in listed.values()))
 
 
 def listed_error(error: BrokenVideosError, *, file: Path) -> InputError:
@@ -35,5 +28,5 @@ def listed_error(error: BrokenVideosError, *, file: Path) -> InputError:
 def _listed(file: Path) -> list[BrokenVideo]:
     if not file.is_file():
         return []
-    with file.open(newline="", **ENCODING) as stream:  # type: ignore[call-overload]
+    with file.open(newline="", **ANY_BYTE) as stream:
         return [BrokenVideo(path=line["path"], backend=line["backend"], reason=line["reason"]) for line in csv.DictReader(stream)]

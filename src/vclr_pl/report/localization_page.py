@@ -16,8 +16,10 @@ from typing import Any
 
 import jinja2
 
+from vclr_pl.readable_name import readable
 from vclr_pl.report.retrieval_page import Figure, VideoPictures
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import write_whole
 
 HUES = (212, 28, 300, 48, 265, 335, 190, 5)  # far apart, and none the green of a proposal that fits
 CURVE_HEIGHT = 100
@@ -75,9 +77,9 @@ class LocalizationPages:
         shown = [self._described(video, name, colors) for video, name in zip(videos, names, strict=True)]
         for place, (content, name) in enumerate(zip(shown, names, strict=True)):
             near = {"earlier": names[place - 1] if place else "", "later": names[place + 1] if place + 1 < len(names) else ""}
-            _write_whole(folder / name, _render("localization_video.html.jinja", video=content, notes=notes, **near))
+            write_whole(folder / name, _render("localization_video.html.jinja", video=content, notes=notes, **near))
         index = _render("localization_index.html.jinja", videos=shown, figures=figures, notes=notes, labels=sorted(colors.items()))
-        _write_whole(folder / "index.html", index)
+        write_whole(folder / "index.html", index)
         return folder / "index.html"
 
     def _described(self, video: LocalizedVideo, name: str, colors: Mapping[str, int]) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class LocalizationPages:
         segments = [_described_segment(segment, video, colors) for segment in video.segments]
         return {
             "file": name,
-            "title": video.identity.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+            "title": readable(video.identity),
             "duration": clock(video.duration_seconds),
             "segments": segments,
             "segment_lanes": _in_lanes(segments),
@@ -202,9 +204,3 @@ def _render(template: str, **content: Any) -> str:
 
 def _text(name: str) -> str:
     return resources.files("vclr_pl.report").joinpath("page", name).read_text(encoding="utf-8")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.unfinished")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

@@ -5,16 +5,15 @@ Legend: N videos, K classes.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from torch import Tensor
 
 from vclr_pl.evaluation.recognition import confusion_matrix, predicted_class
-from vclr_pl.report.row_table import RowTable
 from vclr_pl.types import FeatureTable
+from vclr_pl.whole_file import write_csv
 
 MORE = 5
 READ = "read"
@@ -60,16 +59,11 @@ def predictions(logits: FeatureTable, *, path: Sequence[str], label: Sequence[in
 
 
 def write_predictions(path: Path, rows: Sequence[Prediction]) -> None:
-    with RowTable(path=path, row_type=Prediction) as table:
-        for row in rows:
-            table.add(row)
+    write_csv(path, [field.name for field in fields(Prediction)], map(astuple, rows))
 
 
 def write_confusion(path: Path, logits: FeatureTable) -> None:
     """One row for each true class, one column for each class that was named, counts of videos."""
     names = logits.class_names
     counts_KK: Tensor = confusion_matrix(label_N=logits.label, predicted_N=predicted_class(logits.features), classes=len(names))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["true class", *names])
-        writer.writerows([name, *row] for name, row in zip(names, counts_KK.tolist(), strict=True))
+    write_csv(path, ["true class", *names], ([name, *row] for name, row in zip(names, counts_KK.tolist(), strict=True)))

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vclr_pl.readable_name import readable_content
+from vclr_pl.whole_file import write_whole
+
 
 @dataclass(frozen=True)
 class ResultRecord:
@@ -30,10 +33,7 @@ class ResultRecord:
 
 def write_record(record: ResultRecord, path: Path) -> None:
     """Write JSON, replacing the file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".json.tmp")
-    draft.write_text(json.dumps(asdict(record), indent=2) + "\n")
-    draft.replace(path)
+    write_whole(path, json.dumps(readable_content(asdict(record)), indent=2) + "\n")
 
 
 def read_record(path: Path) -> ResultRecord:

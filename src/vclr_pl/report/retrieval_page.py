@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import jinja2
 
+from vclr_pl.readable_name import readable
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import write_whole
 
 FOLDER = "page"
 BYTES_PER_MEGABYTE = 1_000_000
@@ -104,12 +106,12 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_text("page.html.jinja"))
     return template.render(
-        title=_shown(page.title),
-        lead=_shown(page.lead),
+        title=readable(page.title),
+        lead=readable(page.lead),
         figures=page.figures,
-        view_note=_shown(page.view_note),
-        notes=[_shown(note) for note in (*page.notes, _pictures_in_words(page, media, maximum_megabytes))],
-        classes=[_shown(name) for name in page.class_names],
+        view_note=readable(page.view_note),
+        notes=[readable(note) for note in (*page.notes, _pictures_in_words(page, media, maximum_megabytes))],
+        classes=[readable(name) for name in page.class_names],
         filterable=any(page.videos[row.video].class_number >= 0 for row in page.rows),
         judged=bool(page.recall),
         pairs=page.pairs,
@@ -125,10 +127,7 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
 
 def write_page(page: RetrievalPage, path: Path, *, maximum_megabytes: float) -> None:
     """Write `render`'s HTML, replacing the file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.unfinished")
-    draft.write_text(render(page, maximum_megabytes=maximum_megabytes), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, render(page, maximum_megabytes=maximum_megabytes))
 
 
 def _media(page: RetrievalPage, *, limit_bytes: float) -> dict[str, str]:
@@ -170,12 +169,12 @@ def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
         keys = [key if key in media else None for key in (f"s{place}", f"p{place}")]
         size = [0, 4, 3] if pictures is None else [pictures.frames, pictures.width_pixels, pictures.height_pixels]
         crop = None if video.crop is None else [round(100 * part, 2) for part in video.crop]
-        return [_shown(video.name), video.class_number, *keys, *size, crop]
+        return [readable(video.name), video.class_number, *keys, *size, crop]
 
     return {
         "videos": [described(place, video) for place, video in enumerate(page.videos)],
         "rows": [[row.video, [[place, round(similarity, 6)] for place, similarity in row.neighbors]] for row in page.rows],
-        "classes": [_shown(name) for name in page.class_names],
+        "classes": [readable(name) for name in page.class_names],
         "judged": bool(page.recall),
         "pairs": page.pairs,
         "points": [[round(point.x, 4), round(point.y, 4), point.video, int(point.is_query)] for point in page.points],
@@ -183,11 +182,6 @@ def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
         "confusion": [list(entry) for entry in page.confusion],
         "roles": list(page.roles),
     }
-
-
-def _shown(name: str) -> str:
-    """A file name's undecodable bytes as the replacement character: JSON and HTML hold text."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _base64(content: bytes) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
+
+from vclr_pl.whole_file import ANY_BYTE, errors_name, write_csv
 
 Row = TypeVar("Row")  # a dataclass; its fields are the columns
 
@@ -25,10 +28,10 @@ class RowTable(Generic[Row]):
         self._header = [field.name for field in fields(row_type)]  # type: ignore[arg-type]
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._open(self.path)
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(self._header)
+        with errors_name(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("wb", buffering=0)
+        self._append(self._header)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -36,21 +39,23 @@ class RowTable(Generic[Row]):
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
-        self._writer.writerow(astuple(row))  # type: ignore[call-overload]
-        self._file.flush()
+        self._append(astuple(row))  # type: ignore[call-overload]
 
     def sort(self, *, order: Sequence[str]) -> None:
         """Puts the rows, whose first column is a key, into `order`, in one step."""
         place_of = {key: place for place, key in enumerate(order)}
         self.rows.sort(key=lambda row: place_of[astuple(row)[0]])  # type: ignore[call-overload]
-        draft = self.path.with_name(f"{self.path.name}.unfinished")
-        with self._open(draft) as file:
-            writer = csv.writer(file)
-            writer.writerow(self._header)
-            writer.writerows(astuple(row) for row in self.rows)  # type: ignore[call-overload]
-        draft.replace(self.path)
+        write_csv(self.path, self._header, (astuple(row) for row in self.rows))  # type: ignore[call-overload]
 
-    @staticmethod
-    def _open(path: Path) -> Any:
-        # Any byte of a file's name survives.
-        return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+    def _append(self, row: Sequence[object]) -> None:
+        """A whole row, or, on a full disk, none of it."""
+        text, end = io.StringIO(newline=""), self._file.tell()
+        csv.writer(text).writerow(row)
+        content = text.getvalue().encode(**ANY_BYTE)
+        with errors_name(self.path):
+            try:
+                while content:
+                    content = content[self._file.write(content) :]
+            except OSError:
+                self._file.truncate(end)
+                raise

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from vclr_pl.readable_name import readable
 from vclr_pl.runner.machine import refuse_absent_gpu
+from vclr_pl.runner.trainer import make_trainer
+from vclr_pl.whole_file import write_whole
 
 CONFIG_FILE = "config.yaml"
 
@@ -59,8 +64,7 @@ def trainer_of(config: DictConfig, *, callbacks: list[lightning.Callback]) -> li
     """The trainer with the config's loggers, which write into the run folder."""
     keep_earlier_metrics(Path(config.paths.run))
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
-    trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
-    return trainer
+    return make_trainer(config, callbacks=callbacks, loggers=loggers)
 
 
 def keep_earlier_metrics(folder: Path) -> None:
@@ -71,9 +75,10 @@ def keep_earlier_metrics(folder: Path) -> None:
 
 
 def write_config(config: DictConfig, folder: Path) -> None:
-    """The config as it was run, every interpolation resolved, beside the results."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG_FILE).write_text(OmegaConf.to_yaml(config, resolve=True))
+    """The config as it was run, every interpolation resolved, beside the results; its first line is the command line."""
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    first_line = readable(f"# {shlex.join(given)}".replace("\n", " "))
+    write_whole(folder / CONFIG_FILE, f"{first_line}\n{OmegaConf.to_yaml(config, resolve=True)}")
 
 
 def log_config(config: DictConfig, trainer: lightning.Trainer) -> None:

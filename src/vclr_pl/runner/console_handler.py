@@ -16,7 +16,4 @@ class ConsoleHandler(logging.Handler):
         if process_rank() != 0 and record.levelno < logging.ERROR:
             return
         style = "yellow" if record.levelno >= logging.WARNING else None
-        console = rich.get_console()
-        # file names are bytes: what the terminal cannot show is told by its number
-        text = self.format(record).encode(console.encoding, "backslashreplace").decode(console.encoding)
-        console.print(text, style=style, soft_wrap=True, markup=False, highlight=False)
+        rich.get_console().print(self.format(record), style=style, soft_wrap=True, markup=False, highlight=False)

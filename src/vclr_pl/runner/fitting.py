@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from pathlib import Path
 
 from vclr_pl.runner.build import Training
 from vclr_pl.runner.resume import LAST_CHECKPOINT
+from vclr_pl.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,5 @@ def fit(training: Training, *, checkpoint: Path | None) -> None:
 def _copy(source: Path, target: Path) -> None:
     if target.exists() and target.samefile(source):
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    shutil.copyfile(source, partial)
-    os.replace(partial, target)  # noqa: PTH105 (as everywhere: whole or absent)
+    with whole_file(target) as draft:
+        shutil.copyfile(source, draft)

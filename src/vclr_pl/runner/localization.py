@@ -25,7 +25,9 @@ from vclr_pl.runner.machine import refuse_absent_gpu
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.resume import LAST_CHECKPOINT, Remedies, refuse_foreign_checkpoint
 from vclr_pl.runner.suggestion import did_you_mean
+from vclr_pl.runner.trainer import make_trainer
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class Localization:
     @cached_property
     def reader(self) -> lightning.Trainer:
         """Predicts: features, proposals."""
-        return instantiate(self.config.trainer, callbacks=[instantiate(self.config.progress)], logger=False)  # type: ignore[no-any-return]
+        return make_trainer(self.config, callbacks=[instantiate(self.config.progress)], loggers=[])
 
     @cached_property
     def proposing(self) -> Any:
@@ -135,7 +137,7 @@ class Localization:
         trainer = trainer_of(self.config, callbacks=callbacks)
         loader = self.data.training_loader(seed=self.config.seed, rank=trainer.global_rank, ranks=trainer.world_size)
         if trainer.is_global_zero:
-            described.write_text(made_of)
+            write_whole(described, made_of)
             logger.info("training on %d videos, %d steps an epoch", len(loader.dataset), len(loader))
             if trainer.world_size > 1:
                 told = "%d processes: %d videos a step in all, %d in each; the learning rate is as given"

@@ -31,6 +31,7 @@ LOGGERS = (
     ("lightning.fabric", "the same, under its other name"),
     ("torchvision", "nothing for the user of this program"),
 )
+NEEDLESS = ("matplotlib",)  # grad-cam imports it and draws nothing with it: where its cache is, is of no concern
 
 
 def silence_third_parties() -> None:
@@ -39,3 +40,5 @@ def silence_third_parties() -> None:
         warnings.filterwarnings("ignore", message=pattern)
     for name, _ in LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in NEEDLESS:
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.runner.build import write_config
 from vclr_pl.runner.machine import refuse_absent_gpu
+from vclr_pl.runner.trainer import make_trainer
 from vclr_pl.types import FeatureTable, InputError, nothing_readable
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
     splits = splits_of(config[data], key=data)
     encoder = protocol.show(loaded, published=splits.published)
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
-    trainer = instantiate(config.trainer, callbacks=[instantiate(config.progress)], logger=loggers or False)
+    trainer = make_trainer(config, callbacks=[instantiate(config.progress)], loggers=loggers)
     embedder = instantiate(config.embedder)
     reading = Reading(splits=splits, encoder=encoder, embedder=embedder, trainer=trainer, folder=Path(config.paths.run))
     if reading.speaks:

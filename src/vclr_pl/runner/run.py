@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.readable_name import print_readable, readable
 from vclr_pl.report.broken_list import BROKEN_VIDEOS, listed_error
 from vclr_pl.report.wandb_run import own_wandb_run
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
@@ -21,6 +22,7 @@ from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
 from vclr_pl.runner.schema import option_names, refuse_unknown_keys
+from vclr_pl.system_error import drop_output
 from vclr_pl.types import BrokenVideosError
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"
@@ -40,6 +42,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
         The exit code: 0, or 2 for bad input, told in one line on stderr. Other errors, and all errors when HYDRA_FULL_ERROR=1,
         are raised.
     """
+    print_readable()
     silence_third_parties()
     register_resolvers()
     wants_traceback = os.environ.get(TRACEBACK_SWITCH)
@@ -61,6 +64,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
         # Hydra raises instead of printing and leaving with 1 while its own switch is on
         with _environment(TRACEBACK_SWITCH, "1"), _command_line(command):
             entry()
+        sys.stdout.flush()
     except Exception as error:
         if not _tell(error, config_name=config_name, command=command, wants_traceback=wants_traceback):
             raise
@@ -83,11 +87,12 @@ def _own_loggers() -> contextlib.AbstractContextManager[None]:
 
 def _tell(error: Exception, *, config_name: str, command: Sequence[str], wants_traceback: str | None) -> bool:
     """Print the one line, if there is one for this error and the user has not asked for tracebacks."""
+    drop_output()
     if wants_traceback == "1":
         return False
     line = one_line(error, known_keys=lambda key: _known_keys(config_name, command, key))
     if line is not None:
-        print(f"{_rank_prefix()}error: {line}", file=sys.stderr)
+        print(f"{_rank_prefix()}error: {readable(line)}", file=sys.stderr)
     return line is not None
 
 

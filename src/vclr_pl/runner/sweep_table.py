@@ -11,8 +11,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from vclr_pl.readable_name import readable
 from vclr_pl.report.result_record import ResultRecord, read_record
 from vclr_pl.report.result_table import sweep_markdown, sweep_table
+from vclr_pl.whole_file import write_whole
 
 TABLE_FILE = "sweep_table.md"
 RESULTS_FILE = "results.json"
@@ -34,8 +36,7 @@ class SweepTable(Callback):  # type: ignore[misc]
         results = Path(config.hydra.runtime.output_dir) / RESULTS_FILE
         is_done = job_return.status == JobStatus.COMPLETED and results.is_file()
         self.jobs.append((list(job_return.overrides or []), read_record(results) if is_done else None))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / TABLE_FILE).write_text(sweep_markdown(named_rows(self.jobs)))
+        write_whole(self.folder / TABLE_FILE, readable(sweep_markdown(named_rows(self.jobs))))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:  # noqa: ARG002
         if self.folder is not None and self.jobs:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import whole_file
 
 BACKBONE = "encoder.backbone."
 CLASSIFIER = "objective.terms.temporal_order.classifier."
@@ -167,13 +168,5 @@ def _cause(error: Exception) -> str:
 
 def save_atomically(content: Any, path: str) -> None:
     """Write a torch file beside `path` and move it there, so that no half of one is ever found under its name."""
-    unfinished = f"{path}.unfinished"
-    torch.save(content, unfinished)
-    Path(unfinished).replace(path)
-
-
-def replace_atomically(path: str, contents: bytes) -> None:
-    """As `save_atomically`, of a file that is at hand as bytes."""
-    unfinished = Path(f"{path}.unfinished")
-    unfinished.write_bytes(contents)
-    unfinished.replace(path)
+    with whole_file(Path(path)) as draft, draft.open("wb") as file:
+        torch.save(content, file)

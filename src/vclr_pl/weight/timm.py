@@ -16,11 +16,11 @@ from vclr_pl.weight.key_map import (
     KeyReport,
     load_by_name,
     read_safely,
-    replace_atomically,
     save_atomically,
     tensors_of,
 )
 from vclr_pl.weight.resnet_names import own_names_of, resnet_tensors
+from vclr_pl.whole_file import write_whole
 
 SAFETENSORS = ".safetensors"
 WRAPPERS = ("state_dict_ema", "state_dict", "model")  # what timm's own checkpoints keep weights under, the averaged ones first
@@ -59,7 +59,7 @@ class Timm:
         saved = resnet_tensors(tensors, form="timm", clips=False)
         if self.path.endswith(SAFETENSORS):
             contents = save({name: tensor.contiguous() for name, tensor in saved.items()}, metadata={"format": "pt"})
-            replace_atomically(self.path, contents)
+            write_whole(Path(self.path), contents)
         else:
             save_atomically(saved, self.path)
         return own_names_of(saved)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vclr_pl.data.manifest import Manifest
-from vclr_pl.embedding.feature_folder import FeatureFolder, write_whole
+from vclr_pl.embedding.feature_folder import FeatureFolder
 from vclr_pl.types import BrokenVideo, InputError
 
 MANIFEST = Manifest.from_pairs([("/v/a.mp4", "run"), ("/v/b, \udce9.mp4", "jump"), ("/v/c.mp4", "run"), ("/v/d.mp4", None)])
@@ -82,9 +82,3 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     folder.begin({"encoder": "x", "list": "y"})
     with pytest.raises(InputError, match="features of another encoder"):
         folder.begin({"encoder": "z", "list": "y"})
-
-
-def test_a_file_is_there_whole(tmp_path: Path) -> None:
-    write_whole(tmp_path / "x", b"one")
-    write_whole(tmp_path / "x", b"two")
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x", b"two")]

@@ -61,5 +61,5 @@ def test_nothing_readable_and_a_file_in_the_way_are_told(tmp_path: Path) -> None
         folder.finish()
     assert len(lines_of(tmp_path / "maps" / "broken_videos.csv")) == 2
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"file \(File exists\)\. Name another folder"):
+    with pytest.raises(FileExistsError):
         ActivationFolder(path=tmp_path / "file", sheet=SHEET, film=None)

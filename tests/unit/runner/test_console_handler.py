@@ -25,10 +25,11 @@ def test_a_file_name_that_is_no_text(tmp_path):
     path.touch()
     command = (
         "import logging, sys; from pathlib import Path; from vclr_pl.runner.console_handler import ConsoleHandler; "
+        "from vclr_pl.readable_name import print_readable; print_readable(); "
         "logging.getLogger().addHandler(ConsoleHandler()); "
         "[logging.getLogger().warning('broken: %s \u2713', found.name) for found in Path(sys.argv[1]).iterdir()]"
     )
-    for encoding, told in (("utf-8", "broken: caf\\udce9.mp4 \u2713"), ("ascii", "broken: caf\\udce9.mp4 \\u2713")):
+    for encoding, told in (("utf-8", "broken: caf\\xe9.mp4 \u2713"), ("ascii", "broken: caf\\xe9.mp4 \\u2713")):
         environment = {**os.environ, "PYTHONIOENCODING": encoding}
         done = subprocess.run([sys.executable, "-c", command, str(tmp_path)], env=environment, capture_output=True, check=True)
         assert done.stdout.decode(encoding) == f"{told}\n"

@@ -40,6 +40,17 @@ def caused(error: Exception, cause: Exception) -> Exception:
             "expected a GPU that holds the run; got one that is full. Lower loader.batch_size, or set trainer.precision=bf16-mixed. "
             "(Tried to allocate)",
         ),
+        (FileExistsError(17, "File exists", "/a"), "expected a folder; got '/a', which is a file. Choose another folder."),
+        (
+            OSError("Caught OSError in worker\nTraceback\nOSError: [Errno 28] No space left on device: '/a b/c'\n"),
+            "expected room on the disk; got none for '/a b/c'. Free some space, or choose another folder.",
+        ),
+        (
+            torch.distributed.DistNetworkError("The server socket has failed to listen. code: -98, name: EADDRINUSE, message: in use"),
+            "expected a free port for the processes of the run; got MASTER_PORT=, which is in use. "
+            "Unset MASTER_PORT, and a free port is taken; or set it to another.",
+        ),
+        (OSError("a defect of ours"), None),
         (RuntimeError("a defect of ours"), None),
         (KeyError("a defect of ours"), None),
     ],

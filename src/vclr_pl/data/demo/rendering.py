@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vclr_pl.data.demo.catalog import LIST_FOLDER, VIDEO_FOLDER, PlannedVideo, list_files, plan_videos
 from vclr_pl.data.demo.scene import Appearance, render_scene
+from vclr_pl.whole_file import write_whole
 
 VERSION = 1  # of the drawing: raise it whenever a pixel changes
 FRAMES_PER_SECOND = 15
@@ -60,8 +60,8 @@ def render_set(*, root: Path, settings: DemoSettings) -> Path:
     if missing:
         _render_missing(missing, folder / VIDEO_FOLDER, settings)
     for name, text in list_files(videos).items():
-        _write_whole(folder / LIST_FOLDER / name, text.encode())
-    _write_whole(folder / "demo.json", json.dumps(settings.describe(), indent=2).encode())
+        write_whole(folder / LIST_FOLDER / name, text)
+    write_whole(folder / "demo.json", json.dumps(settings.describe(), indent=2))
     return folder
 
 
@@ -72,7 +72,7 @@ def _render_missing(missing: list[PlannedVideo], video_folder: Path, settings: D
     # One thread: two were no faster here (small arrays, one interpreter), and processes would each import torch first.
     with Progress(*columns) as progress:
         for video in progress.track(missing, description=f"Rendering demo videos into {video_folder.parent.name}"):
-            _write_whole(video_folder / video.listed_path, render_file(video, settings))
+            write_whole(video_folder / video.listed_path, render_file(video, settings))
 
 
 def render_file(video: PlannedVideo, settings: DemoSettings) -> bytes:
@@ -96,14 +96,3 @@ def encode_h264(frames_THW3: NDArray[np.uint8]) -> bytes:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame_HW3, format="rgb24")))
         container.mux(stream.encode())
     return buffer.getvalue()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Under another name first: an interruption leaves no half file behind, and two ranks do not meet in one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from vclr_pl.data.demo.scene import Appearance, render_scene
 from vclr_pl.data.localization_set import LocalizationSet, localization_set
 from vclr_pl.data.split.annotation_file import TRAINING, VALIDATION
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import write_whole
 
 VERSION = 1  # of the drawing: raise it whenever a pixel or a time changes
 ANNOTATIONS = "annotations.json"
@@ -127,9 +127,9 @@ def render_untrimmed(*, root: Path, settings: UntrimmedSettings) -> Path:
     if missing:
         with Progress(*columns) as progress:
             for identity in progress.track(missing, description=f"Rendering untrimmed videos into {folder.name}"):
-                _write_whole(folder / VIDEOS / f"{identity}.mp4", render_video(identity, planned[identity], settings))
-    _write_whole(folder / "settings.json", json.dumps(settings.describe(), indent=2).encode())
-    _write_whole(folder / ANNOTATIONS, json.dumps(database(planned), indent=1).encode())
+                write_whole(folder / VIDEOS / f"{identity}.mp4", render_video(identity, planned[identity], settings))
+    write_whole(folder / "settings.json", json.dumps(settings.describe(), indent=2))
+    write_whole(folder / ANNOTATIONS, json.dumps(database(planned), indent=1))
     return folder
 
 
@@ -207,10 +207,3 @@ def _pause(generator: Generator) -> tuple[int, ...]:
 def _generator(identity: str, settings: UntrimmedSettings, *, purpose: int) -> Generator:
     subset, _, number = identity.partition("_")
     return np.random.default_rng((settings.seed, int(subset == TRAINING), int(number), purpose))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_bytes(content)
-    partial.replace(path)

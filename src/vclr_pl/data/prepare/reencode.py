@@ -19,6 +19,7 @@ from av.video.reformatter import ColorRange
 from vclr_pl.data.decoding.orientation import UPRIGHT, orientation_of
 from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.decoding.pyav import BACKEND, PyavDecoder
+from vclr_pl.system_error import DISK_IS_FULL
 from vclr_pl.types import InputError
 
 CONTAINER = "mp4"
@@ -59,6 +60,8 @@ class Reencoder:
         try:
             frames = self._encode(fspath(source), fspath(target), each_frame)
         except (av.FFmpegError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in DISK_IS_FULL:
+                raise
             raise VideoReadError(fspath(source), BACKEND, str(getattr(error, "strerror", None) or error)) from error
         if frames != expected:
             raise VideoReadError(fspath(source), BACKEND, f"only {frames} of {expected} frames decode")

@@ -20,7 +20,9 @@ from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.prepare.reencode import Reencoder
 from vclr_pl.data.process_pool import SignOfLife, each_in_a_process, process_count
 from vclr_pl.data.split.video_scan import data_folder, is_video, scan_files
+from vclr_pl.system_error import DISK_IS_FULL
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import write_whole
 
 SETTINGS_FILE = ".vclr_prepare.json"
 REENCODED, COPIED, KEPT, PRESENT, ABSENT = "reencoded", "copied", "kept", "present", "absent"
@@ -82,15 +84,21 @@ class SetCopy:
         return list(scan_files(folder, wanted=lambda name: not name.startswith(".")))
 
     def copy(self, files: list[str], *, root: str | Path, output: str | Path) -> Iterator[CopiedFile]:
-        """One row a file, in the order in which they are done."""
+        """One row a file, in the order in which they are done. Raises OSError on a full disk."""
         source, target = Path(root).expanduser().absolute(), Path(output).expanduser().absolute()
 
-        work = functools.partial(_copy_file, reencoder=self.reencoder, source=source, target=target)
+        work = functools.partial(_copied, reencoder=self.reencoder, source=source, target=target)
 
         def failed(file: str, reason: str) -> CopiedFile:
             return _keep(file, source / file, target / file, reason=reason)
 
-        return each_in_a_process(files, work=work, failed=failed, processes=self.processes, silence_seconds=self.decode_timeout_seconds)
+        rows: Iterator[CopiedFile | OSError] = each_in_a_process(
+            files, work=work, failed=failed, processes=self.processes, silence_seconds=self.decode_timeout_seconds
+        )
+        for row in rows:
+            if isinstance(row, OSError):
+                raise row
+            yield row
 
     def _claim(self, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
@@ -100,13 +108,24 @@ class SetCopy:
                 raise InputError(
                     expected="output to be an empty or new folder", got=f"'{target}', which holds files", remedy="Set output=DIR."
                 )
-            marker.write_text(json.dumps(self.reencoder.settings, indent=1) + "\n")
+            write_whole(marker, json.dumps(self.reencoder.settings, indent=1) + "\n")
         if json.loads(marker.read_text()) != self.reencoder.settings:
             raise InputError(
                 expected=f"the settings with which '{target}' was begun, {marker.read_text().split()}",
                 got=f"{self.reencoder.settings}",
                 remedy="Repeat those, or set output=DIR to another folder.",
             )
+
+
+def _copied(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Path, target: Path) -> CopiedFile | OSError:
+    """The row, or the error of a full disk, which ends the whole copy: the files that follow would fail too."""
+    try:
+        return _copy_file(file, sign_of_life, reencoder=reencoder, source=source, target=target)
+    except OSError as error:
+        if error.errno not in DISK_IS_FULL:
+            raise
+        _draft(target / file).unlink(missing_ok=True)
+        return OSError(error.errno, error.strerror, str(target / file))
 
 
 def _copy_file(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Path, target: Path) -> CopiedFile:
@@ -145,6 +164,9 @@ def _keep(file: str, source: Path, target: Path, *, reason: str) -> CopiedFile:
     try:
         _replace_by_copy(source, target)
     except OSError as error:  # shutil's refusal of a pipe is one too
+        if error.errno in DISK_IS_FULL:
+            _draft(target).unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(target)) from error
         return CopiedFile(file, ABSENT, 0, 0, 0, 0.0, f"{reason}; not copied: {error.strerror or error}")
     status = source.stat()
     os.utime(target, (status.st_atime, status.st_mtime - _EARLIER_SECONDS))

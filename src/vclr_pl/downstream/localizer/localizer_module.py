@@ -21,6 +21,7 @@ from vclr_pl.downstream.localizer.bmn_loss import BMNLoss
 from vclr_pl.downstream.localizer.boundary_map import BoundaryMap
 from vclr_pl.downstream.localizer.proposal import ProposalMaker, VideoPrediction
 from vclr_pl.types import InputError, SnippetBatch
+from vclr_pl.whole_file import errors_name
 
 
 class LocalizerModule(lightning.LightningModule):
@@ -122,7 +123,8 @@ class ProposalRun(lightning.LightningModule):
         lines = [
             self._line(index, VideoPrediction(*(part[row] for part in arrays))) for row, index in enumerate(batch.video_index.tolist())
         ]
-        with (self.folder / f"proposals_{self.trainer.global_rank:05}.jsonl").open("a") as journal:
+        path = self.folder / f"proposals_{self.trainer.global_rank:05}.jsonl"
+        with errors_name(path), path.open("a") as journal:
             journal.writelines(f"\n{json.dumps(line)}" for line in lines)  # the end first: it also ends a killed run's half line
         self.videos_done += len(batch)
         return len(batch)

@@ -17,6 +17,7 @@ from vclr_pl.downstream.localizer.localization_scores import ClassScores, Locali
 from vclr_pl.downstream.localizer.localizer_module import ProposalRun, ProposedVideo, journaled
 from vclr_pl.downstream.localizer.proposal import ProposalMaker
 from vclr_pl.types import InputError
+from vclr_pl.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +74,7 @@ class Proposing:
         if trainer.is_global_zero:
             found = self.proposed()
             content = json.dumps(submission({identity: found[identity].proposals for identity in identities}))
-            (folder / "proposals.json.unfinished").write_text(content)
-            (folder / "proposals.json.unfinished").replace(folder / "proposals.json")
+            write_whole(folder / "proposals.json", content)
             kept = len(identities) - len(run.videos)
             logger.info("proposals of %d videos%s: %s", len(identities), f" ({kept} kept)" if kept else "", folder / "proposals.json")
 
@@ -115,4 +115,4 @@ class Proposing:
         if not file.is_file() or file.read_text() != text:
             for path in folder.glob("proposals*.json*"):
                 path.unlink()
-            file.write_text(text)
+            write_whole(file, text)

@@ -1,0 +1,20 @@
+"""The run's log file."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from vclr_pl.readable_name import READABLE
+from vclr_pl.whole_file import errors_name
+
+
+class LogFile(logging.FileHandler):
+    """Shows any name as text. What keeps it from being written ends the run: the standard handler prints a traceback and goes on."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename, delay=True, encoding="utf-8", errors=READABLE)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 (logging's name)
+        with errors_name(Path(self.baseFilename)):
+            raise  # logging calls this while it handles the error
