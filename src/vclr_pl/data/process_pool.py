@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from vclr_pl.data.core_count import cores_at_hand
 from vclr_pl.data.decoding.child_process import cause_of_death, leave_the_parents_pipes, leave_the_parents_ways
 from vclr_pl.types import InputError
 
@@ -23,10 +24,6 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 SignOfLife = Callable[[], None]
-
-
-def cores_at_hand() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
 
 
 def process_count(processes: int | None, *, key: str) -> int:
