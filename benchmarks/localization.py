@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import platform
 import statistics
 import time
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vclr_pl.data.core_count import cores_at_hand
 from vclr_pl.downstream.localizer.bmn import BMN, BoundaryPrediction
 from vclr_pl.downstream.localizer.boundary_matching import sampling_mask
 from vclr_pl.downstream.localizer.proposal import ProposalMaker, VideoPrediction
@@ -130,7 +130,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     found = measure(rounds=arguments.rounds, positions=arguments.positions, samples=arguments.samples, hidden=tuple(arguments.hidden))
-    found["machine"] = {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "threads": arguments.threads}
+    found["machine"] = {"processor": platform.machine(), "cores": cores_at_hand(), "threads": arguments.threads}
     found["torch"] = torch.__version__
     found["options"] = {name: value for name, value in vars(arguments).items() if name not in ("output",)}
     text = json.dumps(found, indent=2)

@@ -14,6 +14,7 @@ import yaml
 from hydra.utils import instantiate
 from safetensors import safe_open
 from safetensors.torch import load_file
+from tests.video_fixture import copies
 
 from vclr_pl.embedding.frozen_encoder import load_encoder
 from vclr_pl.runner.run import run
@@ -170,3 +171,26 @@ def compare(expected: dict[str, Any], found: dict[str, Any]) -> None:
     momenta = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (expected, found)]
     for index, state in momenta[0].items():
         torch.testing.assert_close(momenta[1][index]["momentum_buffer"], state["momentum_buffer"], rtol=1e-3, atol=1e-5)
+
+
+def test_a_root_that_is_given_is_the_users_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither rendered into nor read with the demo's settings; without a root the command is the demo."""
+    videos = copies(tmp_path / "own" / name for name in ("a.mp4", "b.mp4", "c.mp4"))
+    small = [
+        "debug=one_batch",
+        "backbone=small_resnet",
+        "transform.size_pixels=32",
+        "head.dim=8",
+        "loader.batch_size=2",
+        "loader.workers=0",
+    ]
+    small += ["queue.inter.length=64", "queue.segment.length=64", "trainer=cpu", f"hydra.run.dir={tmp_path / 'run'}"]
+    for given in ([], ["data=folder"]):
+        assert run(train, config_name="train", arguments=[f"data.root={tmp_path / 'own'}", *given, *small]) == 0
+        config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+        assert (config["name"], config["queue"]["inter"]["length"], config["momentum_encoder"]["momentum"]) == ("folder", 64, 0.999)
+        assert sorted((tmp_path / "own").rglob("*")) == sorted(videos)
+    capsys.readouterr()
+    assert run(train, config_name="train", arguments=["experiment=demo", f"data.root={tmp_path / 'own'}", *small]) == 2
+    assert "For videos of your own: experiment=folder data.root=DIR" in capsys.readouterr().err
+    assert sorted((tmp_path / "own").rglob("*")) == sorted(videos)

@@ -43,23 +43,23 @@ class RunProgress(lightning.Callback):
         self.last_step = self.first_step
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
-        self.bar.add_task("epoch", total=total_steps(trainer), completed=trainer.global_step)
+        self.bar.add_task("epoch", total=None, completed=trainer.global_step)
         self.live = Live(Group(self.bar, self.figures), console=self.console, refresh_per_second=4, transient=True)
         self.live.start()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        del pl_module, outputs, batch, batch_idx
+        del pl_module, outputs, batch
         if not trainer.is_global_zero:
             return
-        step, total = trainer.global_step, total_steps(trainer)
+        step, total = trainer.global_step, trainer.global_step + steps_left(trainer, batch_idx=batch_idx)
         if step == self.last_step:  # a batch that is only accumulated
             return
         self.last_step = step
         if self.live is not None:
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-            self.bar.update(self.bar.task_ids[0], completed=step, description=epoch)
+            self.bar.update(self.bar.task_ids[0], total=total, completed=step, description=epoch)
             if step % self.every_n_steps == 0 or step == self.first_step + 1:
                 self.figures.plain = figures_line(trainer)
         elif is_due(step=step, total=total, lines=self.lines_without_terminal, first=self.first_step + 1):
@@ -78,11 +78,14 @@ class RunProgress(lightning.Callback):
             self.live = None
 
 
-def total_steps(trainer: Any) -> int:
-    """Optimizer steps of the whole run."""
-    steps_per_epoch = math.ceil(int(trainer.num_training_batches) / int(trainer.accumulate_grad_batches))
-    bounds = [steps_per_epoch * trainer.max_epochs] if trainer.max_epochs not in (None, -1) else []
-    bounds += [int(trainer.max_steps)] if trainer.max_steps not in (None, -1) else []
+def steps_left(trainer: Any, *, batch_idx: int) -> int:
+    """Optimizer steps after batch `batch_idx` of the present epoch. Steps of an earlier start may have been of another batch size."""
+    steps_per_epoch, in_epoch = (
+        math.ceil(batches / int(trainer.accumulate_grad_batches)) for batches in (int(trainer.num_training_batches), batch_idx + 1)
+    )
+    epochs = trainer.max_epochs if trainer.max_epochs not in (None, -1) else math.inf
+    bounds = [(epochs - trainer.current_epoch) * steps_per_epoch - in_epoch]
+    bounds += [int(trainer.max_steps) - trainer.global_step] if trainer.max_steps not in (None, -1) else []
     return int(min(bounds))
 
 

@@ -5,7 +5,6 @@ Legend: B videos, V views, C channels, T frames, H W pixels.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vclr_pl.data.broken_account import BrokenAccount
+from vclr_pl.data.core_count import cores_at_hand
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.epoch_sampler import EpochSampler
 from vclr_pl.data.manifest import Manifest, VideoSplits
@@ -64,8 +64,7 @@ class LoaderOptions:
             )
 
     def worker_count(self, *, ranks: int) -> int:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
-        return min(8, cores // ranks) if self.workers is None else self.workers
+        return min(8, cores_at_hand() // ranks) if self.workers is None else self.workers
 
 
 class Photometry(PhotometryDraw, Protocol):

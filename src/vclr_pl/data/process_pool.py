@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar, cast
 
+from vclr_pl.data.core_count import cores_at_hand
 from vclr_pl.data.decoding.clean_process import CleanProcess, ProcessEndedError, can_start
 from vclr_pl.data.decoding.message_socket import MessageSocket
 from vclr_pl.types import InputError
@@ -21,10 +21,6 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 SignOfLife = Callable[[], None]
-
-
-def cores_at_hand() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
 
 
 def process_count(processes: int | None, *, key: str) -> int:

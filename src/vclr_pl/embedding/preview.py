@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
 
+from vclr_pl.data.core_count import cores_at_hand
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReadError, scaled_size
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.data.video_dataset import within
@@ -77,7 +77,7 @@ class PreviewMaker:
     def pictures(self, manifest: Manifest, videos: Sequence[int]) -> dict[int, Pictures]:
         """By index of the manifest, for those of `videos` that can be read."""
         dataset = _PictureDataset(maker=self, manifest=manifest, videos=list(videos))
-        workers = min(len(os.sched_getaffinity(0)) if self.workers is None else self.workers, len(videos) // 8)
+        workers = min(cores_at_hand() if self.workers is None else self.workers, len(videos) // 8)
         found = {}
         for made in DataLoader(dataset, batch_size=None, num_workers=workers):
             if made is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch.utils.data import DataLoader
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
+from vclr_pl.data.core_count import cores_at_hand
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.data.unread_watch import WatchedLoader
@@ -41,7 +41,7 @@ class ReadingWorkers:
             raise InputError(expected=f"loader.{name} of at least {least}", got=str(value), remedy=f"Set loader.{name}={least} or more.")
 
     def worker_count(self, *, ranks: int, batches: int) -> int:
-        wanted = min(MOST_WORKERS, len(os.sched_getaffinity(0)) // ranks) if self.workers is None else self.workers
+        wanted = min(MOST_WORKERS, cores_at_hand() // ranks) if self.workers is None else self.workers
         return min(wanted, batches)
 
 

@@ -8,7 +8,7 @@ from vclr_pl.types import InputError
 
 
 class StepDecay:
-    """Learning rate as a function of the step alone, so that a resumed run continues where it was.
+    """Learning rate as a function of the place in the run alone, so that a resumed run continues where it was.
 
     Args:
         decay_epochs: after how many epochs it falls, ascending.
@@ -29,7 +29,7 @@ class StepDecay:
             )
         self.decay_epochs, self.decay_factor = tuple(decay_epochs), decay_factor
 
-    def lr_at(self, *, step: int, base_lr: float, steps_per_epoch: float) -> float:
-        """Learning rate of optimizer step `step`, counted from 0."""
+    def lr_at(self, *, step: float, base_lr: float, steps_per_epoch: float) -> float:
+        """Learning rate of optimizer step `step`, counted from 0 in steps of the present size."""
         passed = sum(step >= round(epoch * steps_per_epoch) for epoch in self.decay_epochs)
         return float(base_lr * self.decay_factor**passed)

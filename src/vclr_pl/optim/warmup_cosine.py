@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class WarmupCosine:
-    """Learning rate as a function of the step alone, so that a resumed run continues where it was.
+    """Learning rate as a function of the place in the run alone, so that a resumed run continues where it was.
 
     Args:
         warmup_epochs: length of the warm-up; a fraction of an epoch counts.
@@ -22,8 +22,8 @@ class WarmupCosine:
     def __init__(self, *, warmup_epochs: float, warmup_multiplier: float, minimum_lr: float) -> None:
         self.warmup_epochs, self.warmup_multiplier, self.minimum_lr = warmup_epochs, warmup_multiplier, minimum_lr
 
-    def lr_at(self, *, step: int, base_lr: float, steps_per_epoch: float, total_steps: int) -> float:
-        """Learning rate of optimizer step `step`, counted from 0."""
+    def lr_at(self, *, step: float, base_lr: float, steps_per_epoch: float, total_steps: float) -> float:
+        """Learning rate of optimizer step `step`, counted from 0 in steps of the present size."""
         warmup_steps = round(self.warmup_epochs * steps_per_epoch)
         if step < warmup_steps:
             start = base_lr / self.warmup_multiplier

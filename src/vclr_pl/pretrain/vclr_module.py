@@ -6,7 +6,6 @@ Legend: B videos a device, S segments, F backbone features, D projection, K queu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, cast
 
 import pytorch_lightning as lightning
@@ -24,7 +23,7 @@ from vclr_pl.op.precision import unit_norm
 from vclr_pl.op.segment_consensus import segment_consensus
 from vclr_pl.op.similarity import feature_spread
 from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.training_length import TrainingLength, training_length
+from vclr_pl.optim.training_length import TrainingLength, keep_place, training_length
 from vclr_pl.optim.warmup_cosine import FollowedRate, WarmupCosine
 from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
 from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews
@@ -202,12 +201,24 @@ class VCLRModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         parameters = [*self.encoder.parameters(), *self.objective.parameters()]
         optimizer = self.optimizer.build(parameters=parameters, global_batch_size=self.length.global_batch_size)
-        base_lr = optimizer.param_groups[0]["lr"]
-        lr_at = partial(
-            self.schedule.lr_at, base_lr=base_lr, steps_per_epoch=self.length.steps_per_epoch, total_steps=self.length.total_steps
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": FollowedRate(optimizer, lr_at=self.lr_at), "interval": "step"}}
+
+    def lr_at(self, *, step: int) -> float:
+        """Learning rate of optimizer step `step` of the run."""
+        length = self.length
+        return self.schedule.lr_at(
+            step=length.place(step),
+            base_lr=self.optimizer.scaled_lr(global_batch_size=length.global_batch_size),
+            steps_per_epoch=length.steps_per_epoch,
+            total_steps=length.last_place,
         )
-        scheduler = FollowedRate(optimizer, lr_at=lr_at)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        keep_place(checkpoint, self.length)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._trainer is not None:
+            self.length = training_length(self.trainer, checkpoint=checkpoint)
 
 
 def _project(encoder: VideoEncoder, *, frames: Tensor, in_tuple: Tensor) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from vclr_pl.config_path import config_folder
 from vclr_pl.readable_name import print_readable, readable
 from vclr_pl.report.broken_list import BROKEN_VIDEOS, listed_error
 from vclr_pl.report.wandb_run import own_wandb_run
+from vclr_pl.runner.data_choice import with_experiment_of_data
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.group_override import without_null_groups
 from vclr_pl.runner.machine import register_resolvers
@@ -47,6 +48,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
     register_resolvers()
     wants_traceback = os.environ.get(TRACEBACK_SWITCH)
     command = without_null_groups(sys.argv[1:] if arguments is None else arguments)
+    command = with_experiment_of_data(command, config_name=config_name)
 
     def job(config: DictConfig) -> None:
         try:

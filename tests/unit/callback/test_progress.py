@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 from tests.unit.callback.stage import trainer
 
-from vclr_pl.callback.progress import RunProgress, clock, figures_line, is_due, total_steps
+from vclr_pl.callback.progress import RunProgress, clock, figures_line, is_due, steps_left
 
 METRICS = {
     "train/loss": 3.0,
@@ -38,9 +38,20 @@ def test_the_line_of_a_recognizer():
     assert found == "loss 1.500  top-1 62%  lr 1.00e-02  test top-1 48.2  broken 0"
 
 
-@pytest.mark.parametrize(("changes", "steps"), [({}, 10), ({"accumulate_grad_batches": 2}, 6), ({"max_steps": 3}, 3)])
-def test_the_length_of_the_run(changes, steps):
-    assert total_steps(running(**changes)) == steps
+@pytest.mark.parametrize(
+    ("changes", "batch_idx", "left"),
+    [
+        ({}, 0, 9),
+        ({"current_epoch": 1}, 4, 0),
+        ({"current_epoch": 1, "global_step": 21}, 0, 4),  # after twenty steps of an epoch with smaller batches
+        ({"accumulate_grad_batches": 2}, 0, 5),
+        ({"accumulate_grad_batches": 2}, 2, 4),
+        ({"max_steps": 3, "global_step": 1}, 0, 2),
+        ({"max_steps": 7, "global_step": 1, "max_epochs": -1}, 0, 6),
+    ],
+)
+def test_the_steps_that_are_left(changes, batch_idx, left):
+    assert steps_left(running(**changes), batch_idx=batch_idx) == left
 
 
 def test_lines_come_seldom():
@@ -57,8 +68,8 @@ def test_without_a_terminal_it_prints_lines(rank_zero, capsys):
     stage = running(is_global_zero=rank_zero)
     progress.on_train_start(stage, None)
     for step in range(1, 11):
-        stage.global_step = step
-        progress.on_train_batch_end(stage, None, None, None, 0)
+        stage.global_step, stage.current_epoch = step, (step - 1) // 5
+        progress.on_train_batch_end(stage, None, None, None, (step - 1) % 5)
     progress.on_train_end(stage, None)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == (["1/10", "5/10", "10/10"] if rank_zero else [])
@@ -71,7 +82,7 @@ def test_in_a_terminal_it_draws_a_bar_and_takes_it_away():
     progress.on_train_start(stage, None)
     assert progress.live is not None
     stage.global_step = 4
-    progress.on_train_batch_end(stage, None, None, None, 0)
+    progress.on_train_batch_end(stage, None, None, None, 3)
     assert (progress.bar.tasks[0].completed, progress.bar.tasks[0].total, progress.bar.tasks[0].description) == (4, 10, "epoch 1/2")
     assert progress.figures.plain == figures_line(stage)
     progress.on_exception(stage, None, KeyboardInterrupt())

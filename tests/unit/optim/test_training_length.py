@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vclr_pl.optim.training_length import training_length
+from vclr_pl.optim.step_decay import StepDecay
+from vclr_pl.optim.training_length import keep_place, training_length
+from vclr_pl.optim.warmup_cosine import WarmupCosine
 from vclr_pl.types import InputError
 
 
@@ -41,3 +45,66 @@ def test_a_run_without_end_is_refused() -> None:
 def test_bare_loaders_are_refused() -> None:
     with pytest.raises(InputError, match="VideoDataModule"):
         training_length(SimpleNamespace(datamodule=None))
+
+
+@pytest.mark.parametrize(
+    ("changes", "batches", "steps_per_epoch", "total_steps"),
+    [
+        ({}, 10, 10, 50),  # as it was
+        ({}, 20, 20, 20 + 60),  # half the batch size, or half the devices: three epochs are left
+        ({}, 5, 5, 20 + 15),
+        ({"accumulate_grad_batches": 4}, 10, 3, 20 + 9),
+        ({"world_size": 8}, 3, 3, 20 + 9),
+        ({"max_epochs": 8}, 20, 20, 20 + 120),
+        ({"max_steps": 47}, 20, 20, 47),
+        ({"max_epochs": -1, "max_steps": 70}, 20, 20, 70),
+        ({"max_epochs": 2}, 20, 20, 20),  # its evaluation was interrupted
+    ],
+)
+def test_a_place_is_kept_in_epochs(changes: dict[str, Any], batches: int, steps_per_epoch: int, total_steps: int) -> None:
+    """Two of five epochs are over, after twenty steps."""
+    checkpoint: dict[str, Any] = {"global_step": 20}
+    keep_place(checkpoint, training_length(trainer()))
+    assert checkpoint["epochs_done"] == [2, 1]
+    resumed = trainer(**changes)
+    resumed.datamodule.batches_per_epoch = batches
+    length = training_length(resumed, checkpoint=checkpoint)
+    assert (length.steps_per_epoch, length.total_steps) == (steps_per_epoch, total_steps)
+    assert length.place(20) == 2 * steps_per_epoch
+    assert length.place(20 + steps_per_epoch) == 3 * steps_per_epoch
+    assert length.last_place - length.place(20) == total_steps - 20
+
+
+def test_a_place_inside_an_epoch_and_a_second_resume() -> None:
+    """7 steps of 10 an epoch, then 3 of 4 an epoch: 0.7 and 0.75 epochs."""
+    checkpoint: dict[str, Any] = {"global_step": 7}
+    keep_place(checkpoint, training_length(trainer()))
+    accumulating = training_length(trainer(accumulate_grad_batches=3), checkpoint=checkpoint)
+    assert accumulating.place(7) == pytest.approx(2.8)
+    assert accumulating.total_steps == 7 + math.ceil(4.3 * 4)
+    again: dict[str, Any] = {"global_step": 10}
+    keep_place(again, accumulating)
+    assert Fraction(*again["epochs_done"]) == Fraction(145, 100)
+    assert training_length(trainer(), checkpoint=again).place(10) == pytest.approx(14.5)
+
+
+def test_an_older_checkpoint_is_taken_to_be_of_this_batch_size() -> None:
+    length = training_length(trainer(), checkpoint={"global_step": 20})
+    assert (length.place(20), length.total_steps) == (20, 50)
+
+
+@pytest.mark.parametrize("batches", [5, 10, 20, 40])
+def test_every_schedule_goes_on_at_the_same_epoch(batches: int) -> None:
+    """Closed forms over epochs: the rate at an epoch does not depend on how many steps the epochs before had."""
+    checkpoint: dict[str, Any] = {"global_step": 20}
+    keep_place(checkpoint, training_length(trainer()))
+    resumed = trainer()
+    resumed.datamodule.batches_per_epoch = batches
+    length = training_length(resumed, checkpoint=checkpoint)
+    cosine = WarmupCosine(warmup_epochs=1, warmup_multiplier=100, minimum_lr=0.0)
+    steps = StepDecay(decay_epochs=[3, 4], decay_factor=0.1)
+    for step in range(length.done_steps, length.total_steps):
+        epoch = 2 + (step - 20) / batches
+        figures = {"step": length.place(step), "base_lr": 1.0, "steps_per_epoch": length.steps_per_epoch}
+        assert cosine.lr_at(**figures, total_steps=length.last_place) == pytest.approx((1 + math.cos(math.pi * (epoch - 1) / 4)) / 2)
+        assert steps.lr_at(**figures) == pytest.approx(0.1 ** ((epoch >= 3) + (epoch >= 4)))

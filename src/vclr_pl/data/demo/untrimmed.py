@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vclr_pl.data.demo.catalog import CLASS_KINDS
 from vclr_pl.data.demo.glyph import KINDS
+from vclr_pl.data.demo.own_cache import require_own_cache
 from vclr_pl.data.demo.rendering import FRAMES_PER_SECOND, encode_h264
 from vclr_pl.data.demo.scene import Appearance, render_scene
 from vclr_pl.data.localization_set import LocalizationSet, localization_set
@@ -93,7 +94,7 @@ def demo_untrimmed(
         size_pixels: height and width, even.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a figure out of range, or a `root` with other files in it.
     """
     for key, value, least in (("training_videos", training_videos, 1), ("validation_videos", validation_videos, 1), ("seed", seed, 0)):
         if value < least:
@@ -106,6 +107,8 @@ def demo_untrimmed(
         )
     if size_pixels < 16 or size_pixels % 2:
         raise InputError(expected="untrimmed.size_pixels even, 16 or more", got=str(size_pixels), remedy="Set untrimmed.size_pixels=56.")
+    folder = Path(root).expanduser()
+    require_own_cache(folder, key="untrimmed.root", own_videos="untrimmed.root=DIR untrimmed.annotations=FILE, without the demo")
     settings = UntrimmedSettings(
         seed=seed,
         training_videos=training_videos,
@@ -114,7 +117,7 @@ def demo_untrimmed(
         size_pixels=size_pixels,
         appearance=appearance,
     )
-    folder = render_untrimmed(root=Path(root).expanduser(), settings=settings)
+    folder = render_untrimmed(root=folder, settings=settings)
     return localization_set(annotations=str(folder / ANNOTATIONS), root=str(folder / VIDEOS))
 
 

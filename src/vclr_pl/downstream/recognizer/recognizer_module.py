@@ -5,7 +5,6 @@ Legend: B videos a device, S segments, N frames or clips, K classes; `*view` a f
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -20,7 +19,7 @@ from vclr_pl.op.precision import at_least_float32
 from vclr_pl.optim.linear_scaling import LinearScaledSGD
 from vclr_pl.optim.parameter_group import ParameterGroup, ParameterGroups, UniformGroups
 from vclr_pl.optim.step_decay import StepDecay
-from vclr_pl.optim.training_length import TrainingLength, training_length
+from vclr_pl.optim.training_length import TrainingLength, keep_place, training_length
 from vclr_pl.optim.warmup_cosine import FollowedRate
 from vclr_pl.types import InputError, LabeledViews
 
@@ -133,5 +132,16 @@ class RecognizerModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer.build_groups(groups=self.groups(), global_batch_size=self.length.global_batch_size)
-        lr_at = partial(self.schedule.lr_at, base_lr=self.scaled_lr, steps_per_epoch=self.length.steps_per_epoch)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": FollowedRate(optimizer, lr_at=lr_at), "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": FollowedRate(optimizer, lr_at=self.lr_at), "interval": "step"}}
+
+    def lr_at(self, *, step: int) -> float:
+        """Learning rate of optimizer step `step` of the run."""
+        place, steps_per_epoch = self.length.place(step), self.length.steps_per_epoch
+        return self.schedule.lr_at(step=place, base_lr=self.scaled_lr, steps_per_epoch=steps_per_epoch)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        keep_place(checkpoint, self.length)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._trainer is not None:
+            self.length = training_length(self.trainer, checkpoint=checkpoint)
