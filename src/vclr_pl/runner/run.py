@@ -15,7 +15,7 @@ from vclr_pl.config_path import config_folder
 from vclr_pl.report.wandb_run import own_wandb_run
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.group_override import without_null_groups
-from vclr_pl.runner.machine import register_resolvers
+from vclr_pl.runner.precision import register_resolvers, settle_precision
 from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
 from vclr_pl.runner.schema import option_names, refuse_unknown_keys
@@ -46,6 +46,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
         try:
             with _environment(TRACEBACK_SWITCH, wants_traceback), own_processes(), _own_loggers():
                 refuse_unknown_keys(config, config_name=config_name)
+                settle_precision(config)
                 task(config)
         except Exception as error:
             # In a sweep Hydra goes on with the next job and tells at the end; a single run would get Hydra's lines beside ours.
