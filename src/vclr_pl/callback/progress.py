@@ -77,7 +77,7 @@ class RunProgress(lightning.Callback):
         self.first_epoch_seconds = time.perf_counter() - self.started_seconds
         if left > 0:
             logger.info(
-                "an epoch took %s: %d more take about %s", clock(self.first_epoch_seconds), left, clock(left * self.first_epoch_seconds)
+                "an epoch took %s; %d left, about %s", clock(self.first_epoch_seconds), left, clock(left * self.first_epoch_seconds)
             )
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002

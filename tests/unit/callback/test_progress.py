@@ -74,7 +74,7 @@ def test_after_the_first_epoch_its_length_is_told_once(caplog, monkeypatch):
     progress.on_train_start(stage, None)
     for stage.current_epoch in range(6):
         progress.on_train_epoch_end(stage, None)
-    assert caplog.messages == ["an epoch took 1:02: 5 more take about 5:10"]
+    assert caplog.messages == ["an epoch took 1:02; 5 left, about 5:10"]
 
 
 @pytest.mark.parametrize("changes", [{"max_epochs": 1}, {"is_global_zero": False}])
