@@ -2,6 +2,7 @@
 
     python benchmarks/training_step.py                       # resnet18 at 64 pixels, resnet50 at 112, as many rounds as fit
     python benchmarks/training_step.py --case resnet18:64:32 --rounds 5
+    python benchmarks/training_step.py --precisions          # the default step in float32 and bfloat16, and which a run here chooses
 
 Each variant adds one change to the one before it; the first is the release's step, the last is what the experiments use.
 One round times one step of every variant; the median over rounds is reported, and ratios are taken within rounds.
@@ -38,6 +39,8 @@ from vclr_pl.optim.linear_scaling import LinearScaledSGD
 from vclr_pl.optim.warmup_cosine import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding
+from vclr_pl.runner.precision import faster_precision
+from vclr_pl.runner.precision_probe import BFLOAT16, FLOAT32
 from vclr_pl.types import Projections, SegmentViews, TermOutput
 
 DIM, SEGMENTS, TEMPERATURE = 128, 3, 0.1
@@ -183,23 +186,23 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def measure(case: Case, *, rounds: int, device: torch.device) -> list[dict[str, Any]]:
-    """Median seconds and the ratio to the published step, taken within rounds, of every variant."""
+def measure(case: Case, *, chosen: list[Variant], rounds: int, device: torch.device) -> list[dict[str, Any]]:
+    """Median seconds and the ratio to the first one's, taken within rounds, of every chosen variant."""
     batch = _batch(case, device)
-    steps = {variant.name: Step(case, variant, device) for variant in variants()}
+    steps = {variant.name: Step(case, variant, device) for variant in chosen}
     for step in steps.values():
         step(batch)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
             seconds[name].append(step(batch))
-    published = seconds["published"]
+    reference = seconds[chosen[0].name]
     return [
         {
             "variant": name,
             "seconds": statistics.median(own),
             "samples_per_second": case.batch / statistics.median(own),
-            "times_published": statistics.median(first / second for first, second in zip(published, own, strict=True)),
+            f"times_{chosen[0].name}": statistics.median(first / second for first, second in zip(reference, own, strict=True)),
         }
         for name, own in seconds.items()
     ]
@@ -248,8 +251,29 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--case", action="append", help="BACKBONE:PIXELS:BATCH, repeatable")
     parser.add_argument("--queue", type=int, default=131072)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--precisions", action="store_true", help="only the default step, in float32 and bfloat16")
     parser.add_argument("--output", type=Path)
     return parser.parse_args()
+
+
+def _all_variants(text: str, case: Case, *, rounds: int, device: torch.device) -> dict[str, Any]:
+    rows = measure(case, chosen=variants(), rounds=rounds, device=device)
+    for row in rows:
+        print(f"{text:18} {row['variant']:36} {row['samples_per_second']:9.2f} samples/s {row['times_published']:6.2f}x", flush=True)
+    for row, variant in ((rows[0], variants()[0]), (rows[-1], variants()[-1])):
+        row["peak_mib"] = peak_memory(case, variant)
+        print(f"{text:18} {row['variant']:36} {row['peak_mib']:9.0f} MiB at the peak", flush=True)
+    share = queue_share(case, rounds=rounds, device=device)
+    print(f"{text:18} the queues' share of the default step: {100 * share:.1f}%", flush=True)
+    return {"case": asdict(case), "variants": rows, "queue_share": share}
+
+
+def _precisions(text: str, case: Case, *, rounds: int, device: torch.device) -> dict[str, Any]:
+    both = [replace(variants()[-1], name=FLOAT32, low_precision=False), replace(variants()[-1], name=BFLOAT16)]
+    rows = measure(case, chosen=both, rounds=rounds, device=device)
+    for row in rows:
+        print(f"{text:18} {row['variant']:12} {row['samples_per_second']:9.2f} samples/s {row[f'times_{FLOAT32}']:6.2f}x", flush=True)
+    return {"case": asdict(case), "variants": rows}
 
 
 def main() -> None:
@@ -258,18 +282,15 @@ def main() -> None:
     defaults = ["resnet18:64:32", "resnet50:112:8"] + (["resnet50:224:32"] if device.type == "cuda" else [])
     machine = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
     record: dict[str, Any] = {"machine": machine, "threads": torch.get_num_threads(), "torch": torch.__version__, "cases": []}
+    if options.precisions:
+        chosen, reason = faster_precision("auto", {})
+        record |= {"chosen": chosen, "reason": reason}
+        print(f"a run here chooses {chosen} ({reason})", flush=True)
     for text in options.case or defaults:
         backbone, pixels, batch = text.split(":")
         case = Case(backbone=backbone, pixels=int(pixels), batch=int(batch), queue=options.queue)
-        rows = measure(case, rounds=options.rounds, device=device)
-        for row in rows:
-            print(f"{text:18} {row['variant']:36} {row['samples_per_second']:9.2f} samples/s {row['times_published']:6.2f}x", flush=True)
-        for row, variant in ((rows[0], variants()[0]), (rows[-1], variants()[-1])):
-            row["peak_mib"] = peak_memory(case, variant)
-            print(f"{text:18} {row['variant']:36} {row['peak_mib']:9.0f} MiB at the peak", flush=True)
-        share = queue_share(case, rounds=options.rounds, device=device)
-        print(f"{text:18} the queues' share of the default step: {100 * share:.1f}%", flush=True)
-        record["cases"].append({"case": asdict(case), "variants": rows, "queue_share": share})
+        compare = _precisions if options.precisions else _all_variants
+        record["cases"].append(compare(text, case, rounds=options.rounds, device=device))
     if options.output:
         options.output.write_text(json.dumps(record, indent=2) + "\n")
 

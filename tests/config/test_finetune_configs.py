@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from tests.config.finetuning_choices import FINETUNE_EXPERIMENTS, OF_FINETUNING
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.quiet import silence_third_parties
+from vclr_pl.runner.resolver import register_resolvers
 from vclr_pl.runner.schema import refuse_unknown_keys
 
 RANDOM_CROP, FIXED_CROP = "RandomResizedVideoCrop", "MultiScaleVideoCrop"
@@ -29,7 +29,6 @@ ROWS = {  # key: what the published table calls it, column by column
     "schedule.decay_factor": "gamma",
     "trainer.max_epochs": "epochs",
     "trainer.gradient_clip_val": "gradient clip L2",
-    "trainer.precision": "precision",
     "recognizer.dropout": "dropout",
     "recognizer.head_std": "head init std",
     "recognizer.shift": "shift",
@@ -44,12 +43,12 @@ ROWS = {  # key: what the published table calls it, column by column
 }
 UNIFORM, OWN = "UniformGroups", "ShiftedNetworkGroups"
 COLUMNS = {
-    "ucf101_tsn": ["ucf101", 3, 32, 256, 0.01, 0.9, 5e-4, UNIFORM, [120, 240], 0.1, 300, 40, "32-true", 0.4, 0.001, None],
-    "hmdb51_tsn": ["hmdb51", 8, 32, 256, 0.025, 0.9, 1e-4, UNIFORM, [20, 40], 0.1, 50, 40, "32-true", 0.4, 0.01, None],
-    "ssv2_tsn": ["ssv2", 8, 16, 128, 0.02, 0.9, 1e-4, UNIFORM, [20, 40], 0.1, 50, 40, "32-true", 0.5, 0.01, None],
-    "ssv2_tsm": ["ssv2", 8, 6, 48, 0.0075, 0.9, 5e-4, OWN, [20, 40], 0.1, 50, 20, "32-true", 0.5, 0.001, 8],
-    "ssv2_tsm16": ["ssv2", 16, 6, 48, 0.0075, 0.9, 5e-4, OWN, [20, 40], 0.1, 50, 20, "32-true", 0.5, 0.001, 16],
-    "activitynet_tsn": ["activitynet", 8, 8, 64, 0.01, 0.9, 1e-4, UNIFORM, [20, 40], 0.1, 50, 40, "32-true", 0.8, 0.01, None],
+    "ucf101_tsn": ["ucf101", 3, 32, 256, 0.01, 0.9, 5e-4, UNIFORM, [120, 240], 0.1, 300, 40, 0.4, 0.001, None],
+    "hmdb51_tsn": ["hmdb51", 8, 32, 256, 0.025, 0.9, 1e-4, UNIFORM, [20, 40], 0.1, 50, 40, 0.4, 0.01, None],
+    "ssv2_tsn": ["ssv2", 8, 16, 128, 0.02, 0.9, 1e-4, UNIFORM, [20, 40], 0.1, 50, 40, 0.5, 0.01, None],
+    "ssv2_tsm": ["ssv2", 8, 6, 48, 0.0075, 0.9, 5e-4, OWN, [20, 40], 0.1, 50, 20, 0.5, 0.001, 8],
+    "ssv2_tsm16": ["ssv2", 16, 6, 48, 0.0075, 0.9, 5e-4, OWN, [20, 40], 0.1, 50, 20, 0.5, 0.001, 16],
+    "activitynet_tsn": ["activitynet", 8, 8, 64, 0.01, 0.9, 1e-4, UNIFORM, [20, 40], 0.1, 50, 40, 0.8, 0.01, None],
 }
 VIEWS = {
     "ucf101_tsn": [RANDOM_CROP, 224, 256, 0.5, 25, "center", 256, 256],

@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.quiet import silence_third_parties
+from vclr_pl.runner.resolver import register_resolvers
 from vclr_pl.runner.schema import refuse_unknown_keys
 
 CONF = config_folder()

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from tests.config.finetuning_choices import OF_FINETUNING
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.quiet import silence_third_parties
+from vclr_pl.runner.resolver import register_resolvers
 from vclr_pl.runner.schema import group_names, option_names, refuse_unknown_keys
 
 CONF = config_folder()
@@ -52,7 +52,6 @@ PUBLISHED = {
     "optimizer.momentum": 0.9,
     "optimizer.weight_decay": 1e-4,
     "trainer.max_epochs": 400,
-    "trainer.precision": "32-true",
     "schedule.warmup_epochs": 5,
     "schedule.warmup_multiplier": 100,
     "schedule.minimum_lr": 1e-6,
@@ -156,6 +155,20 @@ def test_the_published_figures_are_the_defaults(experiment):
     assert {key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in found.items()} == PUBLISHED
     assert list(config.objective.terms) == ["inter_frame", "intra_frame", "segment_contrast", "temporal_order"]
     assert config.name == experiment
+
+
+@pytest.mark.parametrize("command", ["train", "finetune"])
+def test_a_training_experiment_leaves_its_precision_to_the_machine(command):
+    folder = CONF / "experiment" / ("" if command == "train" else command)
+    for experiment in sorted(path.relative_to(CONF / "experiment").with_suffix("").as_posix() for path in folder.glob("*.yaml")):
+        config = compose(command, overrides=["paths.run=run", f"experiment={experiment}"])
+        assert OmegaConf.is_interpolation(config.trainer, "precision")
+        assert "${faster_precision:" in OmegaConf.to_container(config, resolve=False)["trainer"]["precision"]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "embed", "retrieve", "localize"])
+def test_features_that_are_kept_are_float32_on_every_machine(command):
+    assert compose(command, overrides=["paths.run=run"]).trainer.precision == "32-true"
 
 
 def test_the_network_has_the_published_size():

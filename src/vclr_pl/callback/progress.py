@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -14,12 +15,14 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+logger = logging.getLogger(__name__)
+
 LOSS = "train/loss"
 
 
 class RunProgress(lightning.Callback):
     """Shows epoch, steps, the total loss and its terms, learning rate, videos per second, share of time waiting for data, time left
-    and the number of broken videos. Of several processes the first one speaks.
+    and the number of broken videos; after the first epoch, how long one takes. Of several processes the first one speaks.
 
     Args:
         every_n_steps: reading a number from a GPU waits for it, so it is done this seldom.
@@ -34,6 +37,7 @@ class RunProgress(lightning.Callback):
         self.first_step = 0
         self.last_step = -1
         self.started_seconds = 0.0
+        self.first_epoch_seconds: float | None = None
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self.console
         )
@@ -65,6 +69,16 @@ class RunProgress(lightning.Callback):
         elif is_due(step=step, total=total, lines=self.lines_without_terminal, first=self.first_step + 1):
             left = (time.perf_counter() - self.started_seconds) / max(1, step - self.first_step) * (total - step)
             self.console.print(f"step {step}/{total}  {figures_line(trainer)}  left {clock(left)}", soft_wrap=True, highlight=False)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        left = (trainer.max_epochs or 0) - trainer.current_epoch - 1
+        if self.first_epoch_seconds is not None or not trainer.is_global_zero:
+            return
+        self.first_epoch_seconds = time.perf_counter() - self.started_seconds
+        if left > 0:
+            logger.info(
+                "an epoch took %s; %d left, about %s", clock(self.first_epoch_seconds), left, clock(left * self.first_epoch_seconds)
+            )
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self._stop()

@@ -1,4 +1,4 @@
-"""What to expect of a fine-tuning run, said before it starts: what is trained, on what, at which learning rate."""
+"""What to expect of a fine-tuning run, said before it starts: what is trained, on what, at which learning rate, and where it goes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RecognitionStart(lightning.Callback):
             module.scaled_lr,
             "" if module.lr_factor == 1 else f" with module.linear_lr_factor={module.lr_factor:g}",
         )
-        logger.info("%s", trained(module))
+        logger.info("%s; writing into %s", trained(module), trainer.default_root_dir)
 
 
 def trained(module: Any) -> str:

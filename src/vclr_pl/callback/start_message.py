@@ -1,4 +1,4 @@
-"""What to expect of a run, said before it starts: its length, and why the loss rises at first."""
+"""What to expect of a run, said before it starts: its length, its size, where it writes, and why the loss rises at first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class StartMessage(lightning.Callback):
-    """One line on the data and length of the run, one on the loss; a warning for each queue that holds more keys than the data gives.
+    """A line each on the data and length of the run, its size, and the loss; a warning for each queue of more keys than the data gives.
 
     A run shorter than the logging interval is logged at every step, so that its metrics.csv is not empty.
     """
@@ -32,6 +32,7 @@ class StartMessage(lightning.Callback):
             module.length.total_steps,
             module.length.global_batch_size,
         )
+        logger.info("%s", size(module, folder=trainer.default_root_dir))
         keys_per_video = {name: 1 if name == "segment" else data.segments for name in module.queues}
         lengths = {name: module.queue_of(name).length for name in module.queues}
         if lengths:
@@ -39,6 +40,17 @@ class StartMessage(lightning.Callback):
         for name, length in lengths.items():
             if length > keys_per_video[name] * videos:
                 logger.warning("%s", excess(name, length=length, keys_per_epoch=keys_per_video[name] * videos))
+
+
+def size(module: Any, *, folder: str) -> str:
+    """The line on parameters, on what queues take of the device's memory, and on the run folder."""
+    trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    followed = sum(parameter.numel() for parameter in module.momentum_encoder.parameters())
+    stored = sum(buffer.nbytes for name in module.queues for buffer in module.queue_of(name).buffers())
+    return (
+        f"{trained / 1e6:.2f} M parameters, and {followed / 1e6:.2f} M of the momentum encoder; "
+        f"queues take {stored / 2**20:.1f} MiB of memory; writing into {folder}"
+    )
 
 
 def expectation(lengths: dict[str, int], keys_per_video: dict[str, int], *, batch: int) -> str:

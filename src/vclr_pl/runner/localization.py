@@ -138,7 +138,9 @@ class Localization:
         loader = self.data.training_loader(seed=self.config.seed, rank=trainer.global_rank, ranks=trainer.world_size)
         if trainer.is_global_zero:
             write_whole(described, made_of)
-            logger.info("training on %d videos, %d steps an epoch", len(loader.dataset), len(loader))
+            millions = sum(parameter.numel() for parameter in module.parameters()) / 1e6
+            told = "training %.2f M parameters on %d videos, %d steps an epoch; writing into %s"
+            logger.info(told, millions, len(loader.dataset), len(loader), self.folder)
             if trainer.world_size > 1:
                 told = "%d processes: %d videos a step in all, %d in each; the learning rate is as given"
                 logger.info(told, trainer.world_size, trainer.world_size * loader.batch_size, loader.batch_size)

@@ -19,9 +19,10 @@ from vclr_pl.report.wandb_run import own_wandb_run
 from vclr_pl.runner.data_choice import with_experiment_of_data
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.group_override import without_null_groups
-from vclr_pl.runner.machine import register_resolvers
+from vclr_pl.runner.precision import settle_precision
 from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
+from vclr_pl.runner.resolver import register_resolvers
 from vclr_pl.runner.schema import option_names, refuse_unknown_keys
 from vclr_pl.system_error import drop_output
 from vclr_pl.types import BrokenVideosError
@@ -54,6 +55,7 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
         try:
             with _environment(TRACEBACK_SWITCH, wants_traceback), own_processes(), _own_loggers():
                 refuse_unknown_keys(config, config_name=config_name)
+                settle_precision(config)
                 _do(task, config)
         except Exception as error:
             # In a sweep Hydra goes on with the next job and tells at the end; a single run would get Hydra's lines beside ours.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -73,6 +74,27 @@ def test_without_a_terminal_it_prints_lines(rank_zero, capsys):
     progress.on_train_end(stage, None)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == (["1/10", "5/10", "10/10"] if rank_zero else [])
+
+
+def test_after_the_first_epoch_its_length_is_told_once(caplog, monkeypatch):
+    seconds = iter([100.0, 162.0])
+    monkeypatch.setattr("vclr_pl.callback.progress.time.perf_counter", lambda: next(seconds))
+    caplog.set_level(logging.INFO)
+    progress = RunProgress(every_n_steps=1, lines_without_terminal=0)
+    stage = running(max_epochs=6)
+    progress.on_train_start(stage, None)
+    for stage.current_epoch in range(6):
+        progress.on_train_epoch_end(stage, None)
+    assert caplog.messages == ["an epoch took 1:02; 5 left, about 5:10"]
+
+
+@pytest.mark.parametrize("changes", [{"max_epochs": 1}, {"is_global_zero": False}])
+def test_no_length_is_told_where_none_follows_or_by_another_process(changes, caplog):
+    caplog.set_level(logging.INFO)
+    progress = RunProgress(every_n_steps=1, lines_without_terminal=0)
+    progress.on_train_start(running(**changes), None)
+    progress.on_train_epoch_end(running(**changes), None)
+    assert caplog.messages == []
 
 
 def test_in_a_terminal_it_draws_a_bar_and_takes_it_away():

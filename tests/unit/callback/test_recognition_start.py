@@ -23,7 +23,7 @@ def test_the_data_the_rate_and_what_learns(caplog):
     held, found = lines(caplog, module(), log_every_n_steps=20)
     assert found[0] == "recognition: 2 classes, 6 training videos (6 to test), 3 segments each, 5 steps an epoch, 10 steps in all"
     assert found[1] == "learning rate: 0.01 at 256 videos a step (optimizer.reference_batch_size); here 16, so 0.000625"
-    assert found[2] == "training the whole network: 0.00 of 0.00 M parameters"
+    assert found[2] == "training the whole network: 0.00 of 0.00 M parameters; writing into runs/demo/now"
     assert held.log_every_n_steps == 1
 
 

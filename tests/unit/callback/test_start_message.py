@@ -4,15 +4,33 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+import torch
 from tests.unit.callback.stage import trainer
 
 from vclr_pl.callback.start_message import StartMessage, excess, expectation
 
 
+class Pretraining(torch.nn.Module):
+    """1.5 M parameters that learn, as many that follow, and queues of 768 and 256 rows of 1024 floats: 4 MiB."""
+
+    def __init__(self, *, steps):
+        super().__init__()
+        self.encoder = torch.nn.Linear(1500, 1000, bias=False)
+        self.momentum_encoder = torch.nn.Linear(1500, 1000, bias=False).requires_grad_(False)
+        for name, length in (("inter", 768), ("segment", 256)):
+            queue = torch.nn.Module()
+            queue.register_buffer("keys", torch.zeros(length, 1024))
+            queue.length = length
+            self.add_module(name, queue)
+        self.queues = ("inter", "segment")
+        self.length = SimpleNamespace(steps_per_epoch=5, total_steps=steps, global_batch_size=32, batch_size=32, world_size=1)
+
+    def queue_of(self, name):
+        return getattr(self, name)
+
+
 def stage(*, videos, first=True, steps=100):
-    queues = {"inter": SimpleNamespace(length=768), "segment": SimpleNamespace(length=256)}
-    length = SimpleNamespace(steps_per_epoch=5, total_steps=steps, global_batch_size=32, batch_size=32, world_size=1)
-    module = SimpleNamespace(queues=queues, queue_of=queues.get, length=length)
+    module = Pretraining(steps=steps)
     data = SimpleNamespace(manifest=lambda split: range(videos), segments=3)
     return trainer(datamodule=data, is_global_zero=first), module
 
@@ -20,8 +38,11 @@ def stage(*, videos, first=True, steps=100):
 def test_it_says_what_to_expect_of_the_loss(caplog):
     with caplog.at_level(logging.INFO):
         StartMessage().on_fit_start(*stage(videos=400))
-    assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
+    assert [record.levelname for record in caplog.records] == ["INFO", "INFO", "INFO"]
     assert "pretraining on 400 videos, 5 steps an epoch, 100 steps in all, 32 videos a step" in caplog.text
+    assert caplog.messages[1] == (
+        "1.50 M parameters, and 1.50 M of the momentum encoder; queues take 4.0 MiB of memory; writing into runs/demo/now"
+    )
     assert "6.65 for queue.inter (K=768, full after 8 steps)" in caplog.text
     assert "5.55 for queue.segment (K=256, full after 8 steps)" in caplog.text
 

@@ -15,8 +15,8 @@ from vclr_pl.backbone.resnet2d import resnet
 from vclr_pl.callback.recognizer_export import RecognizerExport
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.finetuning import build_finetuning
-from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.quiet import silence_third_parties
+from vclr_pl.runner.resolver import register_resolvers
 
 
 @pytest.fixture(autouse=True)

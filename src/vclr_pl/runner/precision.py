@@ -1,0 +1,74 @@
+"""The precision of a run whose user names none: the faster one on this machine, and in all of its processes and resumptions the same.
+
+Configs ask through the resolver `faster_precision` (`runner/resolver`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from vclr_pl.runner.build import CONFIG_FILE
+from vclr_pl.runner.precision_probe import BFLOAT16, FLOAT32, processor_rates
+from vclr_pl.runner.process_launch import PRECISION_VARIABLE
+from vclr_pl.runner.resume import checkpoint_path
+
+logger = logging.getLogger(__name__)
+
+
+def faster_precision(accelerator: str, environment: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """As the trainer spells it, and why.
+
+    Processes that this job starts take what it has found. Those that torchrun or SLURM starts have not met when they choose, and
+    might measure differently on a CPU: they take float32.
+    """
+    if PRECISION_VARIABLE in environment:
+        return environment[PRECISION_VARIABLE], "as in the process that started this one"
+    if accelerator != "cpu" and torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return (BFLOAT16, "the GPU has it") if native else (FLOAT32, "the GPU has no bfloat16")
+    if accelerator not in ("cpu", "auto") or (torch.backends.mps.is_available() and accelerator == "auto"):
+        return FLOAT32, f"nothing was measured for trainer.accelerator={accelerator}"
+    if int(environment.get("WORLD_SIZE") or environment.get("SLURM_NTASKS") or 1) > 1 or "NODE_RANK" in environment:
+        return FLOAT32, "one for all processes, which have not met yet"
+    rates = processor_rates()
+    return rates.faster, rates.in_words
+
+
+def settle_precision(config: DictConfig) -> None:
+    """Say which precision was chosen and why, and let this job's processes know; a resumed run keeps its own, or the change is told.
+
+    Raises:
+        InputError: there is no checkpoint where `resume` says.
+    """
+    trainer = config.get("trainer")
+    if trainer is None:
+        return
+    earlier = _of_resumed_run(config)
+    if not OmegaConf.is_interpolation(trainer, "precision"):
+        if earlier not in (None, trainer.precision):
+            logger.info("precision: %s, as given; the run that goes on had %s", trainer.precision, earlier)
+        return
+    reason = faster_precision(trainer.accelerator)[1]
+    if earlier is not None:
+        trainer.precision, reason = earlier, "as in the run that goes on"
+    if PRECISION_VARIABLE not in os.environ:
+        logger.info("precision: %s (%s)", trainer.precision, reason)
+    os.environ[PRECISION_VARIABLE] = str(trainer.precision)
+
+
+def _of_resumed_run(config: DictConfig) -> Any:
+    if config.get("resume") is None:
+        return None
+    checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
+    assert checkpoint is not None
+    for folder in checkpoint.parents[:2]:
+        if (folder / CONFIG_FILE).is_file():
+            return OmegaConf.select(OmegaConf.load(folder / CONFIG_FILE), "trainer.precision")
+    return None
