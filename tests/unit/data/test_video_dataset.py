@@ -13,7 +13,7 @@ from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.manifest import Manifest, ManifestBuilder
 from vclr_pl.data.transform.contrastive import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, within
+from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, broken_video, within
 from vclr_pl.data.view_assembly import NoReadableVideo, SegmentSample
 
 PHOTOMETRIC = published_photometry(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -106,6 +106,12 @@ def test_a_short_video_says_what_it_lacks(mixed):
     (lost, *_) = segments(mixed)[0, 4].broken
     assert (lost.path, lost.backend) == (str(mixed[4]), "pyav")
     assert lost.reason == "5 frames, but 3 segments of two distinct frames each need 6"
+
+
+def test_a_disk_that_fails_is_not_the_videos_fault():
+    lost = broken_video("v.mp4", OSError(5, "Input/output error"), backend="pyav")
+    assert (lost.reason, lost.is_temporary) == ("OSError: Input/output error", True)
+    assert not broken_video("v.mp4", IndexError("no such frame"), backend="pyav").is_temporary
 
 
 class ReluctantDecoder(CountingDecoder):

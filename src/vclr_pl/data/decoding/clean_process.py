@@ -112,7 +112,8 @@ class _Server:
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
         self._words, speaking = os.pipe()  # what Python says if it does not start
-        os.set_blocking(self._words, False)
+        for end in (self._words, speaking):  # nobody reads along: too many words are lost, and wait for nothing
+            os.set_blocking(end, False)
         path = os.pathsep.join(_import_path())
         self._owner = os.getpid()
         self._process = os.posix_spawn(

@@ -178,6 +178,7 @@ def _leave_no_core_files() -> None:
 
 def _import_what_decoding_needs() -> None:
     """Once, and not in each process that is forked."""
+    # Imported here, since whoever asks for processes imports this module and needs none of it.
     from vclr_pl.data.decoding.torchcodec_reader import torchcodec_failure
 
     for name in WORKS:

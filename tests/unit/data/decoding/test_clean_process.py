@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.data.decoding.process_watch import children_of, parent_of, runs, threads_of, wait_until
+from tests.unit.data.decoding.process_watch import children_of, parent_of, runs, wait_until
 
 from vclr_pl.data.decoding.clean_process import CleanProcess, ProcessEndedError
 from vclr_pl.types import InputError
@@ -93,9 +92,7 @@ def test_after_openmp_any_width_reads_with_any_number_of_workers(
 def test_the_main_module_is_not_run_again_whatever_it_is(tmp_path: Path, odd_widths: list[Path]) -> None:
     program = f"print('once')\n{READING}\nwith decoder.open({str(odd_widths[0])!r}) as reader: print(reader.frame_count)\n\n"
     (tmp_path / "mine.py").write_text(program)
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "__main__.py").write_text(program)
-    for arguments, given in ((["-m", "mine"], None), (["package"], None), (["-"], program), (["-i", "-q"], program)):
+    for arguments, given in ((["-m", "mine"], None), (["-i", "-q"], program)):
         done = ran(*arguments, given=given, folder=tmp_path)
         assert done.stdout.split() == ["once", "20"], done.stderr
 
@@ -145,21 +142,6 @@ def sleep_when_told(connection, descriptors):
 
 def tell_where(connection, descriptors):
     connection.send((str(Path.cwd()), [os.read(descriptor, 10) for descriptor in descriptors]))
-
-
-def test_the_server_has_one_thread_and_its_processes_none_of_ours() -> None:
-    stop = threading.Event()
-    others = [threading.Thread(target=stop.wait) for _ in range(3)]
-    for other in others:
-        other.start()
-    process = CleanProcess(sleep_when_told, descriptors=())
-    try:
-        assert threads_of(parent_of(process.number)) == 1
-        assert threads_of(process.number) == 1
-    finally:
-        stop.set()
-        for other in others:
-            other.join()
 
 
 def test_it_works_where_this_process_works_with_files_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
