@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.readable_name import print_readable, readable
-from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
-from vclr_pl.runner.group_override import without_null_groups
+from vclr_pl.runner.command_line import hydra_words, place_given_nodes
+from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, Command, one_line
 from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
@@ -42,11 +42,12 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
     silence_third_parties()
     register_resolvers()
     wants_traceback = os.environ.get(TRACEBACK_SWITCH)
-    command = without_null_groups(sys.argv[1:] if arguments is None else arguments)
+    command = hydra_words(sys.argv[1:] if arguments is None else arguments, config_name=config_name)
 
     def job(config: DictConfig) -> None:
         try:
             with _environment(TRACEBACK_SWITCH, wants_traceback), own_processes():
+                place_given_nodes(config)
                 refuse_unknown_keys(config, config_name=config_name)
                 task(config)
         except Exception as error:
@@ -75,7 +76,7 @@ def _tell(error: Exception, *, config_name: str, command: Sequence[str], wants_t
     drop_output()
     if wants_traceback == "1":
         return False
-    line = one_line(error, known_keys=lambda key: _known_keys(config_name, command, key))
+    line = one_line(error, command=Command(name=config_name, options=lambda key: _known_keys(config_name, command, key)))
     if line is not None:
         print(f"{_rank_prefix()}error: {readable(line)}", file=sys.stderr)
     return line is not None
