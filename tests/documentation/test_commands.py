@@ -53,7 +53,7 @@ def choose(word: str) -> str:
 @cache
 def composed(program: str, words: tuple[str, ...]) -> DictConfig:
     with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
-        return compose(config_name=program, overrides=list(words), return_hydra_config=True)
+        return compose(config_name=program, overrides=hydra_words(words, config_name=program), return_hydra_config=True)
 
 
 @pytest.mark.parametrize("command", [*OURS, *HEADS], ids=str)

@@ -23,6 +23,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
     videos = (folder / "videos" / "jump").rename(folder / "videos" / ODD)
     for video in list(videos.iterdir()):
         video.rename(video.with_name(video.name.replace("jump", ODD)))
+    listed = [f"{video.relative_to(folder / 'videos')},{video.parent.name}" for video in sorted((folder / "videos").rglob("*.mp4"))]
+    (folder / "list.csv").write_bytes(os.fsencode("\n".join(["path,label", *listed])))
     annotations = folder / "untrimmed.json"
     annotations.write_text(annotations.read_text().replace("jump_", "caf\\udce9_"))
     return folder
@@ -31,6 +33,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("command", sorted(set(TASKS) - {"convert"}))
 def test_every_command(command, places, tmp_path, capfd):
     arguments = [part.replace("videos/jump", f"videos/{ODD}") for part in arguments_of(places, tmp_path / "out")[command]]
+    if command == "finetune":  # with a test
+        arguments += ["data=video_list", f"data.train={places}/list.csv", f"data.test={places}/list.csv", "bootstrap.resamples=20"]
     assert run(TASKS[command], config_name=command, arguments=arguments) == 0, capfd.readouterr().err
     written = [path for path in (tmp_path / "out" / "runs").rglob("*") if path.suffix in (".json", ".html", ".log", ".md", ".yaml")]
     assert written
