@@ -11,7 +11,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.embedding.encoder_weights import is_recognizer
-from vclr_pl.embedding.frozen_encoder import load_encoder
 from vclr_pl.embedding.recognizer_file import load_recognizer
 from vclr_pl.runner.run import run
 from vclr_pl.runner.suggestion import nearest_names
@@ -45,8 +44,11 @@ def _write_network(config: DictConfig, source: Any, target: Any) -> None:  # noq
     """A network takes more than tensors by name: the file has to say which, or show it, as for `encoder=` elsewhere."""
     if config["from"] != ANY_ENCODER:
         raise InputError(expected=f"from={ANY_ENCODER} with to={config.to}", got=f"from={config['from']}", remedy="Leave from= away.")
-    load = load_recognizer if is_recognizer(str(config.input)) else load_encoder
-    encoder = load(str(config.input), backbone=instantiate(config.get("backbone")))
+    backbone = instantiate(config.get("backbone"))
+    if is_recognizer(str(config.input)):
+        encoder: Any = load_recognizer(str(config.input), backbone=backbone)
+    else:
+        encoder = instantiate(config.protocol).load(str(config.input), momentum=False, backbone=backbone)
     target.write_encoder(encoder)
     logger.info("%s, written to %s", encoder.origin, config.output)
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from tests.documentation.documented_commands import DOCUMENTS, ROOT, Command, command_of_comment, commands, overrides
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.runner.command_line import hydra_words
 
 EVERY_COMMAND = [command for path in DOCUMENTS for command in commands(path.read_text(), document=path.name)]
 OURS = [command for command in EVERY_COMMAND if command.program != "make"]
@@ -53,7 +54,7 @@ def choose(word: str) -> str:
 @cache
 def composed(program: str, words: tuple[str, ...]) -> DictConfig:
     with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
-        return compose(config_name=program, overrides=list(words), return_hydra_config=True)
+        return compose(config_name=program, overrides=hydra_words(words, config_name=program), return_hydra_config=True)
 
 
 @pytest.mark.parametrize("command", [*OURS, *HEADS], ids=str)

@@ -58,7 +58,7 @@ def make_places(places: Path) -> None:
     }
     (places / "untrimmed.json").write_text(json.dumps({"database": names, "version": "", "taxonomy": []}))
     write_run(places / "run")
-    record = {"name": "a", "metrics": {"retrieval_r1": 50.0}, "baseline": {}, "provenance": {}, "timings_seconds": {}}
+    record = {"name": "a" * 120, "metrics": {"retrieval_r1": 50.0}, "baseline": {}, "provenance": {}, "timings_seconds": {}}
     (places / "result").mkdir()
     (places / "result" / "results.json").write_text(json.dumps(record))
 
@@ -144,7 +144,7 @@ def limited(output: Path, limit: str) -> Iterator[None]:
 def halves(output: Path) -> list[str]:
     """Files that are not whole; drafts, logs and journals aside, which are read as far as they go."""
     growing = (".log", ".jsonl", ".draft", ".lock")
-    files = [path for path in output.rglob("*") if path.is_file() and path.suffix not in growing]
+    files = [path for path in output.rglob("*") if path.is_file() and path.suffix not in growing and path.name != "metrics.csv"]
     return [str(path.relative_to(output)) for path in files if not is_whole(path)]
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vclr_pl.readable_name import print_readable
+from vclr_pl.readable_name import print_readable, readable
 from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs, with_metrics
 from vclr_pl.system_error import drop_output, in_words
 from vclr_pl.types import InputError
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(comparison_markdown(runs), end="", flush=True)
             return 0
         path = Path(chosen.output)
-        write_whole(path, comparison_html(runs) if path.suffix.lower() in (".html", ".htm") else comparison_markdown(runs))
+        write_whole(path, readable(comparison_html(runs) if path.suffix.lower() in (".html", ".htm") else comparison_markdown(runs)))
         print(path, flush=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -87,7 +87,7 @@ class LocalizationPages:
         segments = [_described_segment(segment, video, colors) for segment in video.segments]
         return {
             "file": name,
-            "title": readable(video.identity),
+            "title": video.identity,
             "duration": clock(video.duration_seconds),
             "segments": segments,
             "segment_lanes": _in_lanes(segments),
@@ -195,11 +195,12 @@ def _ticks(duration_seconds: float) -> list[dict[str, Any]]:
 
 def _render(template: str, **content: Any) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_text(template)).render(
+    page = environment.from_string(_text(template)).render(
         style=_text("page.css") + _text("localization.css"),
         footer="Made by vclr_pl. Nothing on this page comes from the network.",
         **content,
     )
+    return readable(page)
 
 
 def _text(name: str) -> str:

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from vclr_pl.readable_name import readable
+from vclr_pl.readable_name import readable, readable_content
 from vclr_pl.runner.machine import refuse_absent_gpu
 from vclr_pl.runner.trainer import make_trainer
 from vclr_pl.whole_file import write_whole
@@ -85,4 +85,4 @@ def log_config(config: DictConfig, trainer: lightning.Trainer) -> None:
     """Give the config to every logger that keeps one; the CSV logger would only copy config.yaml."""
     for logger in trainer.loggers:
         if not isinstance(logger, lightning.loggers.CSVLogger):
-            logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+            logger.log_hyperparams(readable_content(OmegaConf.to_container(config, resolve=True)))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
+from vclr_pl.runner.command_line import places_of_groups
+from vclr_pl.runner.remedy import OPTION, fitted_remedy
 from vclr_pl.runner.schema import group_names
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.runner.trainer import port_in_use
@@ -23,20 +26,32 @@ FROM_WORKER = re.compile(r"^vclr_pl\.types\.InputError: (.*)", re.MULTILINE)  # 
 WORKERS_SYSTEM_ERROR = re.compile(r"^\w*Error: \[Errno (?P<number>\d+)\] (?P<words>[^:\n]*)(?:: '(?P<file>.*)')?$", re.MULTILINE)
 FULL_KEY = re.compile(r"full_key: (\S+)")
 
-KnownKeys = Callable[[str], Sequence[str]]
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What a line of help has to know of the command at hand.
+
+    Args:
+        name: of the entry point.
+        options: every key of the config without the override that it is given; called for a mistake alone.
+    """
+
+    name: str
+    options: Callable[[str], Sequence[str]]
 
 
-def one_line(error: BaseException, *, known_keys: KnownKeys) -> str | None:
+def one_line(error: BaseException, *, command: Command, node: str = "") -> str | None:
     """The line for an error that its user can mend, or None where only a traceback helps.
 
     Args:
         error: what was raised, while composing or while running.
-        known_keys: every key of the config without the override that it is given; called for a misspelt key alone.
+        command: the one that failed.
+        node: of its config, dotted, in which it did.
     """
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return _instantiation_line(error, known_keys=known_keys)
+        return _instantiation_line(error, command=command)
     if isinstance(error, InputError):
-        return str(error)
+        return str(_in_the_commands_words(error, command=command, node=node))
     if isinstance(error, OSError) and (refused := in_words(_with_number(error))) is not None:
         return str(refused)
     if isinstance(error, MissingConfigException):
@@ -44,7 +59,7 @@ def one_line(error: BaseException, *, known_keys: KnownKeys) -> str | None:
     if isinstance(error, OverrideParseException):
         return f"expected key=value, with quotes around special characters; got {error.override}. {_flat(error.message)}"
     if isinstance(error, HydraException):
-        return _composition_line(error, known_keys=known_keys)
+        return _composition_line(error, command=command)
     if isinstance(error, OmegaConfBaseException | MisconfigurationException):
         return _flat(str(error))
     if isinstance(error, torch.distributed.DistError):
@@ -57,16 +72,23 @@ def one_line(error: BaseException, *, known_keys: KnownKeys) -> str | None:
     return None
 
 
-def _instantiation_line(error: InstantiationException, *, known_keys: KnownKeys) -> str | None:
+def _instantiation_line(error: InstantiationException, *, command: Command) -> str | None:
     cause = error.__cause__
     assert cause is not None
-    line = one_line(cause, known_keys=known_keys)
+    found = FULL_KEY.search(str(error))
+    line = one_line(cause, command=command, node=found.group(1) if found else "")
     if line is not None:
         return line
     if not isinstance(cause, TypeError | ValueError):
         return None
-    found = FULL_KEY.search(str(error))
     return f"{found.group(1) if found else 'config'}: {_flat(str(cause))}"
+
+
+def _in_the_commands_words(error: InputError, *, command: Command, node: str) -> InputError:
+    if OPTION.search(error.remedy) is None:
+        return error
+    remedy = fitted_remedy(error.remedy, known=command.options(""), places=places_of_groups(command.name), node=node)
+    return InputError(expected=error.expected, got=error.got, remedy=remedy)
 
 
 def _missing_option_line(error: MissingConfigException) -> str:
@@ -77,7 +99,7 @@ def _missing_option_line(error: MissingConfigException) -> str:
     return f"expected one of {', '.join(options)} for {group}; got {group}={option}. {did_you_mean(option, options)}"
 
 
-def _composition_line(error: HydraException, *, known_keys: KnownKeys) -> str:
+def _composition_line(error: HydraException, *, command: Command) -> str:
     found = COULD_NOT_OVERRIDE.search(str(error))
     if found is None:
         cause = f" {error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
@@ -85,7 +107,16 @@ def _composition_line(error: HydraException, *, known_keys: KnownKeys) -> str:
     key = found.group(1)
     where = re.match(r"In '([^']+)'", str(error))
     told = f"{key}, in {where.group(1)}.yaml" if where else key
-    return f"expected a known key or group; got {told}. {did_you_mean(key, [*known_keys(key), *group_names()])}"
+    return f"expected a known key or group; got {told}. {_other_key(key, command=command)}"
+
+
+def _other_key(key: str, *, command: Command) -> str:
+    """What was meant by a key that this command has not."""
+    groups = places_of_groups(command.name)
+    if key in group_names():
+        data = "; for a data set: data=NAME" if key == "experiment" and "data" in groups else ""
+        return f"{command.name} has no group {key}. Its groups are: {', '.join(sorted(groups))}{data}."
+    return did_you_mean(key, {*command.options(key), *groups} - {key})
 
 
 def _with_number(error: OSError) -> OSError:

@@ -16,9 +16,9 @@ from vclr_pl.config_path import config_folder
 from vclr_pl.readable_name import print_readable, readable
 from vclr_pl.report.broken_list import BROKEN_VIDEOS, listed_error
 from vclr_pl.report.wandb_run import own_wandb_run
+from vclr_pl.runner.command_line import hydra_words, place_given_nodes
 from vclr_pl.runner.data_choice import with_experiment_of_data
-from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
-from vclr_pl.runner.group_override import without_null_groups
+from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, Command, one_line
 from vclr_pl.runner.precision import settle_precision
 from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
@@ -48,12 +48,13 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
     silence_third_parties()
     register_resolvers()
     wants_traceback = os.environ.get(TRACEBACK_SWITCH)
-    command = without_null_groups(sys.argv[1:] if arguments is None else arguments)
-    command = with_experiment_of_data(command, config_name=config_name)
+    command = with_experiment_of_data(sys.argv[1:] if arguments is None else arguments, config_name=config_name)
+    command = hydra_words(command, config_name=config_name)
 
     def job(config: DictConfig) -> None:
         try:
             with _environment(TRACEBACK_SWITCH, wants_traceback), own_processes(), _own_loggers():
+                place_given_nodes(config)
                 refuse_unknown_keys(config, config_name=config_name)
                 settle_precision(config)
                 _do(task, config)
@@ -94,7 +95,7 @@ def _tell(error: Exception, *, config_name: str, command: Sequence[str], wants_t
     drop_output()
     if wants_traceback == "1":
         return False
-    line = one_line(error, known_keys=lambda key: _known_keys(config_name, command, key))
+    line = one_line(error, command=Command(name=config_name, options=lambda key: _known_keys(config_name, command, key)))
     if line is not None:
         print(f"{_rank_prefix()}error: {readable(line)}", file=sys.stderr)
     return line is not None

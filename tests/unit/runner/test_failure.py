@@ -5,7 +5,7 @@ import torch
 from hydra.errors import ConfigCompositionException, HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from vclr_pl.runner.failure import one_line
+from vclr_pl.runner.failure import Command, one_line
 from vclr_pl.types import InputError
 
 BAD = InputError(expected="a", got="b", remedy="Do c.")
@@ -56,4 +56,4 @@ def caused(error: Exception, cause: Exception) -> Exception:
     ],
 )
 def test_bad_input_has_a_line_and_a_defect_has_none(error, line):
-    assert one_line(error, known_keys=lambda key: ["loader.batch_size", "seed"]) == line
+    assert one_line(error, command=Command(name="train", options=lambda key: ["loader.batch_size", "trainer.precision", "seed"])) == line

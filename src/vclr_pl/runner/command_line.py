@@ -1,0 +1,62 @@
+"""A command line as users write it, in the words that Hydra takes."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+
+import yaml
+from omegaconf import DictConfig, open_dict
+
+from vclr_pl.config_path import config_folder
+
+NULL = re.compile(r"(?P<group>[\w/]+)=(null|None)?")
+WHOLE_NODE = re.compile(r"(?P<group>\w+)=(?P<node>\{.*\})", re.DOTALL)
+OPTION = re.compile(r"(?P<key>[+~]*[\w./@]+)=(?P<value>[^\"'\[{].*)", re.DOTALL)
+GIVEN_NODES = "given_nodes"  # where nodes that replace a whole group travel through Hydra, which would merge them
+
+
+def hydra_words(command: Sequence[str], *, config_name: str) -> list[str]:
+    """The same command line for Hydra.
+
+    `GROUP=null` becomes `~GROUP`; `GROUP={_target_: ...}` replaces the whole group (see `place_given_nodes`); a group that stands at
+    another place in this command's config is chosen by its name alone; and names in other letters than English ones are quoted.
+    """
+    places = places_of_groups(config_name)
+    return [_word(word, places=places) for word in command]
+
+
+def place_given_nodes(config: DictConfig) -> None:
+    """Put the nodes of `GROUP={...}` in the place of their groups."""
+    if GIVEN_NODES in config:
+        with open_dict(config):
+            for group, node in config.pop(GIVEN_NODES).items():
+                config[group] = node
+
+
+@functools.cache
+def places_of_groups(config_name: str) -> Mapping[str, str]:
+    """Where each group of an entry point's file stands in its config: `data` at `gallery` in that of `retrieve`."""
+    defaults = yaml.safe_load((config_folder() / f"{config_name}.yaml").read_text()).get("defaults", [])
+    groups = [str(group) for entry in defaults if isinstance(entry, dict) for group in entry if not str(group).startswith("override ")]
+    return {group.partition("@")[0]: group.partition("@")[2] or group for group in groups}
+
+
+def _word(word: str, *, places: Mapping[str, str]) -> str:
+    if (null := NULL.fullmatch(word)) is not None and (config_folder() / null["group"]).is_dir():
+        return f"~{null['group']}"
+    if (whole := WHOLE_NODE.fullmatch(word)) is not None and whole["group"] in places:
+        return f"+{GIVEN_NODES}.{places[whole['group']]}={whole['node']}"
+    option = OPTION.fullmatch(word)
+    if option is None:
+        return word
+    key, value = option["key"], option["value"]
+    place = places.get(key, key)
+    key = key if place == key else f"{key}@{place}"
+    return f"{key}={value}" if value.isascii() else f'{key}="{_escaped(value)}"'
+
+
+def _escaped(value: str) -> str:
+    """For double quotes of Hydra's grammar: a backslash counts only before a quote, the closing one included."""
+    return re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", value))

@@ -1,0 +1,53 @@
+"""Remedies in the words of the command at hand: those who find a mistake know an option's name, the runner knows where it stands."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Mapping
+
+from vclr_pl.config_path import config_folder
+
+# not an argument of Python's, as in `f(..., a=1)`, and not one of another program's, as in `--a=1`
+OPTION = re.compile(r"(?<![\w.@/-])(?<!\.\.\., )(?P<key>[a-z_][\w./]*)=(?P<value>\.\.\.|[^\s,;.)]\S*)")
+SENTENCE = re.compile(r"[^.]+(?:\.(?!\s|$)[^.]*)*\.?\s*")
+NOTHING = "This command has no option for it."
+
+
+def fitted_remedy(remedy: str, *, known: Collection[str], places: Mapping[str, str], node: str = "") -> str:
+    """The sentences of `remedy` whose options this command has, the options with their full names.
+
+    Args:
+        known: every option of the composed config, dotted.
+        places: where each group of the command stands in its config.
+        node: dotted, the node that the mistake was found in; an option that several nodes have is taken to be this one's.
+    """
+    kept = []
+    for sentence in SENTENCE.findall(remedy):
+        names = {found["key"]: full_name(found["key"], known=known, places=places, node=node) for found in OPTION.finditer(sentence)}
+        if all(names.values()) and all(_is_choice(found["key"], found["value"], places) for found in OPTION.finditer(sentence)):
+            kept.append(re.sub(OPTION.pattern, functools.partial(_renamed, names), sentence))
+    return "".join(kept).strip() or NOTHING
+
+
+def full_name(key: str, *, known: Collection[str], places: Mapping[str, str], node: str = "") -> str | None:
+    """The option that `key` stands for in this command, or None."""
+    first, dot, rest = key.partition(".")
+    moved = f"{places.get(first, first)}{dot}{rest}"
+    if key in places or moved in known or any(name.startswith(f"{moved}.") for name in known):
+        return key if key in places else moved
+    under = f"{node}.{key}"
+    if under in known:
+        return under
+    others = [name for name in known if name.endswith(f".{key}")]
+    return others[0] if len(others) == 1 else None
+
+
+def _renamed(names: Mapping[str, str | None], found: re.Match[str]) -> str:
+    return f"{names[found['key']]}={found['value']}"
+
+
+def _is_choice(key: str, value: str, places: Mapping[str, str]) -> bool:
+    """A group's value has a file, or stands for any (`...`)."""
+    name = value.rstrip(".,:;)?")
+    return key not in places or not name.isidentifier() or name == "null" or (config_folder() / key / f"{name}.yaml").is_file()

@@ -1,0 +1,90 @@
+"""What a user types at one command and expects at another: every data set, whole nodes, groups that only some commands have."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from torch import nn
+
+from vclr_pl.check import check
+from vclr_pl.config_path import config_folder
+from vclr_pl.convert import convert
+from vclr_pl.embed import embed
+from vclr_pl.evaluate import evaluate
+from vclr_pl.prepare import prepare
+from vclr_pl.retrieve import retrieve
+from vclr_pl.runner.run import run
+from vclr_pl.train import train
+from vclr_pl.visualize import visualize
+
+TASKS = {task.__name__: task for task in (train, check, prepare, embed, retrieve, evaluate, visualize, convert)}
+DATA = sorted(path.stem for path in (config_folder() / "data").glob("*.yaml"))
+
+
+def composed(command, arguments, folder):
+    """The exit code, and what the command gets in place of running."""
+    given = []
+    code = run(given.append, config_name=command, arguments=[*arguments, f"paths.runs={folder}/runs"])
+    return code, given[0] if given else None
+
+
+def line_of(command, arguments, folder, capfd):
+    code = run(
+        TASKS[command], config_name=command, arguments=[*arguments, *([] if command == "convert" else [f"paths.runs={folder}/runs"])]
+    )
+    (line,) = capfd.readouterr().err.splitlines()
+    assert code == 2
+    return line
+
+
+@pytest.mark.parametrize("command", ["train", "check", "prepare", "embed", "retrieve"])
+def test_every_data_set(command, tmp_path, capfd):
+    place = "gallery" if command == "retrieve" else "data"
+    needs = {"embed": ["encoder=random"], "retrieve": ["encoder=random"], "prepare": ["output=o"]}.get(command, [])
+    for name in DATA:
+        lists = [f"{place}.train=list.csv"] if name == "video_list" else []
+        code, config = composed(command, [f"data={name}", f"{place}.root={tmp_path}", *lists, *needs], tmp_path)
+        assert code == 0, capfd.readouterr().err
+        assert config[place]._target_ == yaml.safe_load((config_folder() / "data" / f"{name}.yaml").read_text())["_target_"]
+        assert config[place].root == str(tmp_path)
+
+
+def test_a_missing_root_is_asked_for_by_the_commands_own_name(tmp_path, capfd):
+    assert "Add gallery.root=DIR" in line_of("retrieve", ["data=ucf101", "encoder=random"], tmp_path, capfd)
+
+
+class Net(nn.Module):
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+
+def test_a_group_takes_a_whole_node(tmp_path, capfd):
+    """Nothing of the file, of the experiment or of the default stays."""
+    net = f"{{_target_: {__name__}.Net, width: 3}}"
+    for command, needs in (("train", []), ("evaluate", ["encoder=random", "data.root=d"])):
+        code, config = composed(command, [f"backbone={net}", *needs], tmp_path)
+        assert code == 0, capfd.readouterr().err
+        assert config.backbone == {"_target_": f"{__name__}.Net", "width": 3}
+    line = line_of("train", [f"schedule={{_target_: {__name__}.Net, widht: 3}}"], tmp_path, capfd)
+    assert line.startswith("error: expected known keys under schedule; got schedule.widht. Did you mean schedule.width?")
+    line = line_of("train", ["backbone={_target_: no_such.Net}"], tmp_path, capfd)
+    assert line.startswith("error: expected something to call at backbone._target_; got no_such.Net. It cannot be imported")
+
+
+RANDOM_CLIPS = ["input=random", "to=onnx", "backbone=r3d_18", "output=o.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "told"),
+    [
+        ("visualize", ["trainer=cpu", "encoder=random", "data.root=d"], "got trainer. visualize has no group trainer. Its groups are: "),
+        ("evaluate", ["experiment=ucf101", "encoder=random"], "evaluate has no group experiment. Its groups are: backbone, data,"),
+        ("evaluate", ["backbne=resnet18", "encoder=random"], "got backbne. Did you mean backbone?"),
+        ("convert", RANDOM_CLIPS, "Add protocol.frames_per_clip=8 protocol.frame_stride=2, or"),
+        ("retrieve", ["encoder=random", "backbone=resnet18", "gallery.root=/no/such"], "Set gallery.root=DIR."),
+    ],
+)
+def test_a_line_says_what_the_command_has(command, arguments, told, tmp_path, capfd):
+    line = line_of(command, arguments, tmp_path, capfd)
+    assert told in line, line

@@ -1,0 +1,112 @@
+"""A remedy is tried before it is given: what an error of the package advises exists in some command, and composes there."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from tests.architecture.source_tree import source_files
+
+from vclr_pl.config_path import config_folder
+from vclr_pl.runner.command_line import hydra_words, places_of_groups
+from vclr_pl.runner.machine import register_resolvers
+from vclr_pl.runner.remedy import OPTION, fitted_remedy
+from vclr_pl.runner.schema import option_names
+
+CONF = config_folder()
+FILLED_IN = "X"  # stands for what a message computes
+COMPUTED_KEY = re.compile(r"[\w.]*\bX\b[\w.]*=\S+")
+
+
+def text_of(node: ast.expr, constants: dict[str, str]) -> str:
+    """The text of an expression, as far as it is known without running it."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(text_of(part, constants) for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return text_of(node.left, constants) + text_of(node.right, constants)
+    return constants.get(node.id, FILLED_IN) if isinstance(node, ast.Name) else FILLED_IN
+
+
+def remedies() -> list[tuple[str, str]]:
+    """(file, text) of every remedy that names an option; each branch of a conditional one."""
+    found = []
+    for source in source_files():
+        assignments = [node for node in source.tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
+        constants = {node.targets[0].id: str(node.value.value) for node in assignments if isinstance(node.value, ast.Constant)}  # type: ignore[union-attr]
+        for call in (node for node in ast.walk(source.tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            if call.func.id in ("InputError", "Remedies"):  # type: ignore[union-attr]
+                given = [keyword.value for keyword in call.keywords if keyword.arg not in ("expected", "got")]
+                branches = [part for value in given for part in ((value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,))]
+                found += [(str(source), text_of(branch, constants)) for branch in branches]
+    plain = ((file, COMPUTED_KEY.sub("", text)) for file, text in found)
+    return [(file, text) for file, text in plain if OPTION.search(text)]
+
+
+REMEDIES = remedies()
+VARIANTS = [
+    *((path.stem, []) for path in sorted(CONF.glob("*.yaml"))),
+    *(
+        ("train", [choice])
+        for choice in ("experiment=folder", "objective=seco", "weight=moco_v2", "data=ucf101", "data=video_list", "data=activitynet")
+    ),
+    *(("finetune", [f"experiment=finetune/{name}"]) for name in ("ucf101_tsn", "ssv2_tsm", "activitynet_tsn", "folder")),
+    ("localize", ["experiment=localize/demo"]),
+    ("evaluate", ["evaluation=all"]),
+    ("evaluate", ["evaluation=logistic_probe"]),
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra_reads_conf() -> Iterator[None]:
+    register_resolvers()
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        yield
+
+
+@functools.cache
+def known_options(command: str, *overrides: str) -> tuple[str, ...]:
+    return tuple(
+        option_names(compose(command, overrides=["paths.run=run", *overrides] if "paths" in places_of_groups(command) else [*overrides]))
+    )
+
+
+def placed(text: str, command: str, overrides: list[str], module: str) -> str:
+    """The remedy in the command's words; an option that several nodes have is that of the node made of this file."""
+    known = known_options(command, *overrides)
+    nodes = {name.rpartition(".")[0] for name in known}
+    stem = Path(module).stem
+    node = next((name for name in sorted(nodes) if name.rpartition(".")[2] == stem), "")
+    return fitted_remedy(text, known=known, places=places_of_groups(command), node=node)
+
+
+def advised(text: str) -> list[str]:
+    return [f"{found['key']}={found['value'].rstrip('.,:;)')}" for found in OPTION.finditer(text)]
+
+
+@pytest.mark.parametrize(("file", "text"), REMEDIES, ids=[f"{Path(file).stem}-{number}" for number, (file, _) in enumerate(REMEDIES)])
+def test_some_command_has_its_options(file, text):
+    fitted = [placed(text, command, overrides, file) for command, overrides in VARIANTS]
+    assert len(advised(text)) in map(len, map(advised, fitted)), f"{file}: no command has the options of this remedy: {text}"
+
+
+@pytest.mark.parametrize(("command", "overrides"), VARIANTS)
+def test_what_a_command_advises_composes(command, overrides):
+    """Values together, groups one by one."""
+    options = [option for file, text in REMEDIES for option in advised(placed(text, command, overrides, file)) if "..." not in option]
+    named = dict(option.split("=", 1) for option in options)
+    groups = {key for key in named if key in places_of_groups(command)}
+    values = [f"{key}={value}" for key, value in named.items() if key not in groups]
+    for chosen in (values, *([option] for option in set(options) if option.split("=", 1)[0] in groups)):
+        others = [word for word in overrides if word.split("=", 1)[0] != chosen[0].split("=", 1)[0]] if chosen else overrides
+        assert compose(command, overrides=hydra_words([*others, *chosen], config_name=command)) is not None
+
+
+def test_remedies_are_found():
+    assert len(REMEDIES) > 60

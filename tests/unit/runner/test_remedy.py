@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from vclr_pl.runner.remedy import NOTHING, OPTION, fitted_remedy
+
+KNOWN = ["protocol.frames", "gallery.root", "measures.a.ranks", "measures.b.ranks", "sheet.columns", "neighbors"]
+PLACES = {"backbone": "backbone", "data": "gallery", "protocol": "protocol"}
+
+
+@pytest.mark.parametrize(
+    ("remedy", "fitted"),
+    [
+        ("Set neighbors=10.", "Set neighbors=10."),
+        ("Set columns=6, or 7.", "Set sheet.columns=6, or 7."),
+        ("Set ranks=[1,5].", "Set measures.b.ranks=[1,5]."),
+        ("Set data.root=DIR, or data.lists=DIR.", NOTHING),
+        ("Set data.root=DIR.", "Set gallery.root=DIR."),
+        ("Set loader.workers=0. Or name one: backbone=resnet18.", "Or name one: backbone=resnet18."),
+        ("Name one, for instance backbone=no_such.", NOTHING),
+        ("Name it (backbone=...).", "Name it (backbone=...)."),
+        ("Set protocol=default; mean=1 of 0.5 is no option.", NOTHING),
+        ("Correct the path. See docs/data.md.", "Correct the path. See docs/data.md."),
+    ],
+)
+def test_options_of_the_command(remedy, fitted):
+    assert fitted_remedy(remedy, known=KNOWN, places=PLACES, node="measures.b") == fitted
+
+
+def test_options_are_found_in_prose():
+    found = [
+        match["key"] for match in OPTION.finditer("Use a=1 or b.c=[1,2] (d/e=x): load_encoder(..., f=module), a == b, x>=3, G=1 --h=2")
+    ]
+    assert found == ["a", "b.c", "d/e"]
