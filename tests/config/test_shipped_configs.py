@@ -209,6 +209,11 @@ def test_the_command_line_wins_over_the_experiment():
     assert (config.backbone.name, config.loader.batch_size, config.name) == ("resnet18", 4, "ucf101")
 
 
+def test_the_demo_is_evaluated_at_the_size_that_it_is_rendered_at():
+    config = composed("experiment=demo")
+    assert config.evaluation_view.short_side_pixels == config.data.size_pixels == 56
+
+
 def test_the_options_are_frozen():
     """Adding, renaming or removing an option is a decision: VCLR_FREEZE=1 in the environment writes the list anew."""
     entries = {path.stem: [compose(path.stem)] for path in CONF.glob("*.yaml")}

@@ -11,11 +11,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.video_fixture import make_ucf101, write_pictures
+from tests.video_fixture import make_ucf101, write_pictures, write_video
 
 from vclr_pl.embed import embed
 from vclr_pl.retrieve import retrieve
 from vclr_pl.runner.run import run
+from vclr_pl.visualize import visualize
 
 SIDE_BY_SIDE = ["backbone=resnet18", "trainer=cpu", "loader.workers=0", "page=null", "neighbors=1"]
 # what people have: a part of the video as it is, in another codec and quality, in another size, or cropped
@@ -76,6 +77,18 @@ def test_own_videos_are_resized_and_benchmarks_are_shown_as_published(
     described = [json.loads(file.read_text())["protocol"] for file in sorted((tmp_path / "made").rglob("features.json"))]
     assert [protocol["short_side_pixels"] for protocol in described] == [short_side] * len(described)
     assert described
+
+
+def test_every_command_warns_once_of_a_crop_that_sees_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / "videos" / name, height=96, width=128)
+    shown = ["encoder=random", "backbone=small_resnet", f"data.root={tmp_path / 'videos'}", f"output={tmp_path / 'made'}"]
+    shown += ["protocol.crop_pixels=32", "protocol.short_side_pixels=stored", "protocol.frames=2", f"hydra.run.dir={tmp_path / 'run'}"]
+    assert run(embed, config_name="embed", arguments=[*shown, "trainer=cpu", "loader.workers=0"]) == 0
+    assert run(visualize, config_name="visualize", arguments=[*shown, "video=null"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "the crop of 32 pixels sees 8% of the frames of" in line]
+    assert len(told) == 2
+    assert all(line.endswith("(128x96); protocol.short_side_pixels=37 shows more") for line in told)
 
 
 def test_copies_of_real_footage_find_their_video(real_footage: Path, ffmpeg: str, tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ class Localization:
         encoder = instantiate(self.config.protocol).load(str(self.config.encoder), momentum=self.config.momentum, backbone=backbone)
         if self.reader.is_global_zero:
             logger.info("encoder: %s", encoder.origin)
+            logger.info("view: %s", encoder.view.in_words)
         instantiate(self.config.extractor).extract(self.data.paths(), encoder=encoder, trainer=self.reader, output=self.folder / FEATURES)
 
     def resample(self) -> None:
@@ -263,7 +264,12 @@ class Localization:
 
     def _notes(self, shown: int, judged: int) -> list[str]:
         part = "" if shown == judged else f"; {shown} at equal distances in the list have a page"
-        features = self.data.folder.description().get("origin", str(self.data.folder.path))
+        described = self.data.folder.description()
+        features = described.get("origin", str(self.data.folder.path))
+        if "crop_pixels" in described:
+            side = described["short_side_pixels"]
+            of = "the stored size" if side is None else f"a short side of {side} pixels"
+            features += f"; of each frame the center crop of {described['crop_pixels']} pixels from {of}, not the whole frame"
         return [
             f"{judged} videos of the subset {self.config.subset}{part}.",
             f"Features: {features}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import pytorch_lightning as lightning
 import torch
@@ -9,7 +11,7 @@ from pytorchvideo.data.clip_sampling import UniformClipSampler
 from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
 from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
 from tests.photometry import plain_photometry
-from tests.video_fixture import copies, frame_numbers, make_ucf101, write_broken
+from tests.video_fixture import copies, frame_numbers, make_ucf101, write_broken, write_video
 
 from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
@@ -200,3 +202,14 @@ def test_workers_of_none_are_the_cores_at_hand():
     options = LoaderOptions(batch_size=1, evaluation_batch_size=1, workers=None, max_broken_fraction=0.1)
     assert 0 <= options.worker_count(ranks=1) <= 8
     assert options.worker_count(ranks=10_000) == 0
+
+
+def test_a_crop_that_sees_little_is_told_when_videos_are_evaluated(tmp_path, caplog):
+    small, large = write_video(tmp_path / "small.mp4"), write_video(tmp_path / "large.mp4", height=96, width=128)
+    data = datamodule([(str(small), 0), (str(large), 1), (str(small), 0)])
+    with caplog.at_level(logging.WARNING, logger="vclr_pl"):
+        for batch in data.evaluation_dataloader("train"):
+            data.prepare(batch)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("the crop of 16 pixels sees 8% of the frames of ")
+    assert told.endswith("small.mp4 (64x48); evaluation_view.short_side_pixels=18 shows more")

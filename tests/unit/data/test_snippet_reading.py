@@ -31,6 +31,7 @@ def test_parts_are_in_order_and_the_last_says_so(tmp_path: Path) -> None:
     ]
     assert parts[0].frames is not None
     assert parts[0].frames.shape == (2, 3, 16, 16)
+    assert [(Path(narrow.path).name, narrow.width_pixels, narrow.height_pixels) for narrow in parts[0].narrow] == [("a.mp4", 64, 48)]
 
 
 def test_clips_stand_around_the_centers(tmp_path: Path) -> None:

@@ -42,6 +42,12 @@ def test_the_short_side_is_resized_before_the_crop_where_asked():
     assert torch.equal(view(short_side_pixels=10).geometry(frames), functional.center_crop(resized, [8, 8]))
 
 
+def test_a_frame_of_that_short_side_is_left_as_it_is():
+    """So the demo, rendered at 56 pixels, is evaluated as if nothing were resized."""
+    frames = torch.randint(0, 256, (2, 3, 20, 30), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(view(short_side_pixels=20).geometry(frames), view().geometry(frames))
+
+
 def test_a_frame_smaller_than_the_crop_is_padded_with_black():
     cropped = view().geometry(torch.full((1, 3, 4, 30), 255, dtype=torch.uint8))
     assert tuple(cropped.shape) == (1, 3, 8, 8)
