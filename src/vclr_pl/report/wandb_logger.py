@@ -98,11 +98,15 @@ def _keep_cache_in(folder: Path) -> None:
     """Let wandb's logs go to `folder` where there is no home to write to: it would print them, and leave a cache in the working folder."""
     if "WANDB_CACHE_DIR" in os.environ:
         return
+    home = os.environ.get("HOME")
+    usual = os.environ.get("XDG_CACHE_HOME") or (home and str(Path(home) / ".cache"))
     try:
-        usual = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ["HOME"]) / ".cache") / "wandb" / "logs"
-        usual.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=usual).close()
-    except (KeyError, OSError):
+        if not usual:
+            raise FileNotFoundError("neither HOME nor XDG_CACHE_HOME")
+        logs = Path(usual) / "wandb" / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=logs).close()
+    except OSError:
         os.environ["WANDB_CACHE_DIR"] = str(folder.absolute())
 
 
