@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from tests.documentation.documented_commands import DOCUMENTS, ROOT, Command, command_of_comment, commands, overrides
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.runner.command_line import hydra_words
 
 EVERY_COMMAND = [command for path in DOCUMENTS for command in commands(path.read_text(), document=path.name)]
 OURS = [command for command in EVERY_COMMAND if command.program != "make"]
