@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import importlib.util
 import pickle
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
+from _pytest.config import parse_warning_filter
 
 WORLD_SIZE = 2
 ANSWER_TIMEOUT_SECONDS = 180
@@ -102,11 +102,10 @@ def _serve(rank: int, rendezvous: str, pipe: Connection) -> None:
 
 
 def _filter_warnings() -> None:
-    """As pyproject.toml has pytest do it: `action:message:category`."""
+    """As pyproject.toml has pytest do it."""
     options = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     for line in options["filterwarnings"]:
-        action, message, category = (*line.split(":"), "", "")[:3]
-        warnings.filterwarnings(action, message=message, category=getattr(builtins, category or "Warning"))
+        warnings.filterwarnings(*parse_warning_filter(line, escape=False))
 
 
 def _load(name: str, file: str) -> Any:
