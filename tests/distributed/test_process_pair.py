@@ -27,15 +27,15 @@ def _fail_on_rank_one() -> int:
     return dist.get_world_size()
 
 
-def _warn(message: str, category: type[Warning]) -> int:
-    warnings.warn(message, category, stacklevel=1)
+def _warn(message: str, module: str) -> int:
+    warnings.warn_explicit(message, UserWarning, filename="a.py", lineno=1, module=module)
     return dist.get_rank()
 
 
-def test_warnings_are_errors_but_for_those_of_pyproject(two_processes):
-    assert two_processes(_warn, "`isinstance(treespec, LeafSpec)` is deprecated", FutureWarning) == [0, 1]
+def test_warnings_of_our_code_are_errors_as_pyproject_has_them(two_processes):
+    assert two_processes(_warn, "a library's own affair", "torch.nn") == [0, 1]
     with pytest.raises(RuntimeError, match="of our own"):
-        two_processes(_warn, "of our own", UserWarning)
+        two_processes(_warn, "of our own", "vclr_pl.op.collective")
 
 
 def test_both_ranks_answer_in_order(two_processes):
