@@ -49,6 +49,7 @@ def serve() -> None:
     gc.collect()
     gc.freeze()  # a collection in a forked process would copy all of it
     _Server(socket.socket(fileno=os.dup(0))).run()
+    os._exit(0)  # at once: taking torch apart would take seconds, and there is nothing to keep
 
 
 class _Server:
