@@ -49,6 +49,7 @@ def serve() -> None:
     gc.collect()
     gc.freeze()  # a collection in a forked process would copy all of it
     _Server(socket.socket(fileno=os.dup(0))).run()
+    os._exit(0)  # at once: taking torch apart would take seconds, and there is nothing to keep
 
 
 class _Server:
@@ -67,15 +68,15 @@ class _Server:
 
     def run(self) -> None:
         while True:
-            for descriptor, _ in self._poll.poll():
-                if descriptor == self._bell:
-                    os.read(self._bell, 4096)
-                    self._tell_of_the_ended()
-                elif descriptor != self._control.fileno() and descriptor != self._life:
-                    self._kill_client_gone(descriptor)
-                elif descriptor == self._life or not self._do_asked():
-                    self._kill_all()
-                    return
+            descriptor, _ = self._poll.poll()[0]  # one at a time: what is done may close, or use again, a descriptor that stands behind it
+            if descriptor == self._bell:
+                os.read(self._bell, 4096)
+                self._tell_of_the_ended()
+            elif descriptor not in (self._control.fileno(), self._life):
+                self._kill_client_gone(descriptor)
+            elif descriptor == self._life or not self._do_asked():
+                self._kill_all()
+                return
 
     def _do_asked(self) -> bool:
         """False where nobody is left to ask."""

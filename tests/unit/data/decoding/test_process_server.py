@@ -85,6 +85,30 @@ def test_a_process_ends_with_its_client_and_another_lives_on(server: Server) -> 
     second.close()
 
 
+def test_clients_that_leave_while_processes_end_cost_no_other(server: Server) -> None:
+    kept = server.asked(pickle.dumps(wait_for_a_word))
+    kept.receive(timeout_seconds=60)
+    os.kill(server.process.pid, signal.SIGSTOP)  # so that all of this is found at once
+    try:
+        leaving = [server.asked(pickle.dumps(work)) for work in (die, wait_for_a_word, die)]
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    processes = [connection.receive(timeout_seconds=60)[1] for connection in leaving]
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        os.kill(processes[1], signal.SIGKILL)
+        for connection in leaving:
+            connection.shut()
+        another = server.asked(pickle.dumps(wait_for_a_word))
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    assert another.receive(timeout_seconds=60)[0] == READY
+    for connection in (another, kept):
+        connection.send("the word")
+        assert connection.receive(timeout_seconds=60) == (ENDED, 0)
+        connection.close()
+
+
 def test_it_uses_no_time_while_nothing_is_asked(server: Server) -> None:
     server.asked(pickle.dumps(die)).close()
     connection = server.asked(pickle.dumps(wait_for_a_word))
