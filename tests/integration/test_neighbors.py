@@ -92,20 +92,24 @@ def test_every_command_warns_once_of_a_crop_that_sees_little(tmp_path: Path, cap
 
 
 def test_copies_of_real_footage_find_their_video(real_footage: Path, ffmpeg: str, tmp_path: Path) -> None:
-    """One copy of the middle half of each long video, of each kind two; nine in ten find it first."""
+    """Two copies of the middle half of each long video, one of them of half the size; nine in ten find it first.
+
+    Of the small copies alone four in ten miss it where frames keep their stored size.
+    """
     if not (real_footage / "long").is_dir():
         pytest.skip(f"{real_footage} has no folder long")
     videos = sorted((real_footage / "long").iterdir())
     (tmp_path / "gallery").symlink_to(real_footage / "long")
     (tmp_path / "queries").mkdir()
-    for video, (kind, options) in zip(videos, itertools.cycle(COPIES.items())):
+    others = itertools.cycle(kind for kind in COPIES if kind != "small")
+    for video, kind in [*zip(videos, others, strict=False), *((video, "small") for video in videos)]:
         with av.open(str(video)) as container:
             seconds = (container.duration or 0) / av.time_base
         begin = [ffmpeg, "-v", "error", "-ss", str(seconds / 4), "-t", str(min(15, seconds / 2)), "-i", str(video)]
         copy = tmp_path / "queries" / f"{video.stem}.{kind}.mp4"
-        command = [*begin, *["-an", "-preset", "ultrafast", "-pix_fmt", "yuv420p"], *options.split(), str(copy)]
+        command = [*begin, *["-an", "-preset", "ultrafast", "-pix_fmt", "yuv420p"], *COPIES[kind].split(), str(copy)]
         subprocess.run(command, check=True, timeout=120)
     found = nearest(tmp_path)
     wrong = {query: video for query, video in found.items() if query.rpartition(".")[0] != video}
-    assert len(found) == len(videos)
-    assert len(wrong) <= 0.1 * len(videos), wrong
+    assert len(found) == 2 * len(videos)
+    assert len(wrong) <= 0.1 * len(found), wrong
