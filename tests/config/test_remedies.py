@@ -102,7 +102,9 @@ def test_what_a_command_advises_composes(command, overrides):
     options = [option for file, text in REMEDIES for option in advised(placed(text, command, overrides, file)) if "..." not in option]
     named = dict(option.split("=", 1) for option in options)
     groups = {key for key in named if key in places_of_groups(command)}
-    values = [f"{key}={value}" for key, value in named.items() if key not in groups]
+    known, places = known_options(command, *overrides), set(places_of_groups(command).values())
+    chosen_with_group = {key for key in named if "." in key and key.partition(".")[0] in places and key not in known}
+    values = [f"{key}={value}" for key, value in named.items() if key not in groups | chosen_with_group]
     for chosen in (values, *([option] for option in set(options) if option.split("=", 1)[0] in groups)):
         others = [word for word in overrides if word.split("=", 1)[0] != chosen[0].split("=", 1)[0]] if chosen else overrides
         assert compose(command, overrides=hydra_words([*others, *chosen], config_name=command)) is not None

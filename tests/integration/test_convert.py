@@ -89,7 +89,7 @@ def test_a_run_becomes_onnx(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_moco(tmp_path / "moco.pth", published_tensors(resnet_module()))
     assert command(f"input={tmp_path}/moco.pth", "to=timm", f"output={tmp_path}/moco.pth/below.pth") == 2
-    assert "a place to write to; got output=" in capsys.readouterr().err
+    assert "expected a folder; got '" in capsys.readouterr().err
 
 
 def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

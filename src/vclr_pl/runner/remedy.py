@@ -24,10 +24,17 @@ def fitted_remedy(remedy: str, *, known: Collection[str], places: Mapping[str, s
     """
     kept = []
     for sentence in SENTENCE.findall(remedy):
-        names = {found["key"]: full_name(found["key"], known=known, places=places, node=node) for found in OPTION.finditer(sentence)}
+        keys = [found["key"] for found in OPTION.finditer(sentence)]
+        names = {key: _of_chosen_group(key, keys, places) or full_name(key, known=known, places=places, node=node) for key in keys}
         if all(names.values()) and all(_is_choice(found["key"], found["value"], places) for found in OPTION.finditer(sentence)):
             kept.append(re.sub(OPTION.pattern, functools.partial(_renamed, names), sentence))
     return "".join(kept).strip() or NOTHING
+
+
+def _of_chosen_group(key: str, keys: Collection[str], places: Mapping[str, str]) -> str | None:
+    """An option of a group that the same sentence chooses, as in `weight=moco_v2 weight.path=FILE`, is there then."""
+    group, dot, option = key.partition(".")
+    return f"{places[group]}.{option}" if dot and group in keys and group in places else None
 
 
 def full_name(key: str, *, known: Collection[str], places: Mapping[str, str], node: str = "") -> str | None:

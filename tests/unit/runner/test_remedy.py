@@ -16,6 +16,7 @@ PLACES = {"backbone": "backbone", "data": "gallery", "protocol": "protocol"}
         ("Set ranks=[1,5].", "Set measures.b.ranks=[1,5]."),
         ("Set data.root=DIR, or data.lists=DIR.", NOTHING),
         ("Set data.root=DIR.", "Set gallery.root=DIR."),
+        ("Give data=video_list data.train=FILE.", "Give data=video_list gallery.train=FILE."),
         ("Set loader.workers=0. Or name one: backbone=resnet18.", "Or name one: backbone=resnet18."),
         ("Name one, for instance backbone=no_such.", NOTHING),
         ("Name it (backbone=...).", "Name it (backbone=...)."),
