@@ -123,11 +123,9 @@ class Localization:
         if checkpoint.is_file():
             stored = described.read_text() if described.is_file() else ""
             if stored != made_of:
-                raise InputError(
-                    expected=f"{self.folder} to hold a localizer of the same features, annotations and options",
-                    got="one of others",
-                    remedy=f"Choose another name=..., or remove {checkpoint.parent}.",
-                )
+                expected = f"{self.folder} to hold a localizer of the same features, annotations and options"
+                remedy = f"Choose another name=..., or remove {checkpoint.parent}."
+                raise InputError(expected=expected, got="one of others", remedy=remedy)
             refuse_foreign_checkpoint(checkpoint, state=module.state_dict(), epochs=None, remedies=REMEDIES)
             epochs = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
             if 0 < (self.config.trainer.max_epochs or 0) <= epochs:
@@ -140,11 +138,11 @@ class Localization:
         if trainer.is_global_zero:
             write_whole(described, made_of)
             millions = sum(parameter.numel() for parameter in module.parameters()) / 1e6
-            told = "training %.2f M parameters on %d videos, %d steps an epoch; writing into %s"
-            logger.info(told, millions, len(loader.dataset), len(loader), self.folder)
+            size = f"{millions:.2f} M parameters on {len(loader.dataset)} videos, {len(loader)} steps an epoch"
+            logger.info("training %s; writing into %s", size, self.folder)
             if trainer.world_size > 1:
-                told = "%d processes: %d videos a step in all, %d in each; the learning rate is as given"
-                logger.info(told, trainer.world_size, trainer.world_size * loader.batch_size, loader.batch_size)
+                share = f"{trainer.world_size * loader.batch_size} videos a step in all, {loader.batch_size} in each"
+                logger.info("%d processes: %s; the learning rate is as given", trainer.world_size, share)
             if 0 < (steps := len(loader) * (trainer.max_epochs or 0)) < FEW_STEPS:
                 logger.warning("%d steps in all are few to learn from: raise trainer.max_epochs, or lower batches.batch_size", steps)
         if trainer.log_every_n_steps > len(loader):  # type: ignore[attr-defined]
