@@ -4,10 +4,11 @@
 # An environment that is there already, with its torch if the version fits: make demo VENV=DIR
 
 SHELL := /bin/bash
-VENV ?= .venv
+VENV := .venv
 BIN := $(VENV)/bin
 PIP_ARGS ?=
 VERSIONS ?= tried
+EXTRA ?=
 INSTALL = $(BIN)/python tools/install.py --versions $(VERSIONS)
 # An interpreter counts only if it runs: the shim of a version manager may stand on the path and lead nowhere.
 FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
@@ -63,15 +64,18 @@ types: $(VENV)/.development ## mypy, strict, on src/
 unit: $(VENV)/.development ## pytest alone; a part: make unit TESTS=tests/unit/op
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
-newest: ## pytest with the newest versions that pyproject.toml takes, in .venv-newest
+newest: ## pytest with the newest versions that pyproject.toml takes, in .venv-newest, made anew
+	@rm -rf .venv-newest
 	@$(MAKE) --no-print-directory unit VENV=.venv-newest VERSIONS=newest
 
 lowest: ## pytest with the lowest versions that pyproject.toml takes, in .venv-lowest
 	@$(MAKE) --no-print-directory unit VENV=.venv-lowest VERSIONS=lowest
 
-constraints: ## constraints.txt anew, from .venv-newest
-	@{ grep '^#' constraints.txt; .venv-newest/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > constraints.new
-	@mv constraints.new constraints.txt
+constraints: ## constraints.txt anew: the newest versions that Python 3.11 takes, for every extra
+	@rm -rf .venv-newest
+	@$(MAKE) --no-print-directory .venv-newest/.package VENV=.venv-newest VERSIONS=newest EXTRA=dev,sweep PYTHON=python3.11
+	@{ grep '^#' constraints.txt; .venv-newest/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > .venv-newest/constraints.txt
+	@mv .venv-newest/constraints.txt constraints.txt
 
 format: $(VENV)/.development ## let ruff repair and format
 	@$(BIN)/ruff check --fix .
@@ -80,8 +84,8 @@ format: $(VENV)/.development ## let ruff repair and format
 wheel: $(VENV)/.development ## dist/*.whl, with conf/ inside
 	@$(BIN)/python -m build --wheel --outdir dist .
 
-clean: ## remove the environment and what the tools left; runs/ and data/ stay
-	rm -rf $(VENV) .venv-newest .venv-lowest build dist .mypy_cache .ruff_cache .pytest_cache
+clean: ## remove the environments that make made and what the tools left; runs/, data/ and VENV=DIR stay
+	rm -rf .venv .venv-newest .venv-lowest build dist .mypy_cache .ruff_cache .pytest_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -95,9 +99,9 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) $$($(PYTHON) tools/install.py --holds-torch && echo --system-site-packages) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.package: pyproject.toml constraints.txt tools/install.py | $(BIN)/python
-	@$(INSTALL) -- $(PIP_ARGS)
+	@$(INSTALL) --extra "$(EXTRA)" -- $(PIP_ARGS)
 	@touch $@
 
 $(VENV)/.development: pyproject.toml constraints.txt tools/install.py | $(BIN)/python
-	@$(INSTALL) --extra dev -- $(PIP_ARGS)
+	@$(INSTALL) --extra "$(or $(EXTRA),dev)" -- $(PIP_ARGS)
 	@touch $@ $(VENV)/.package

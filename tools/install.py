@@ -4,8 +4,8 @@
 
 `--versions` chooses what pip may install:
 
-tried   exactly the versions of constraints.txt, with which the tests passed. torch and torchvision that the environment
-        holds already are kept where pyproject.toml's ranges take them.
+tried   exactly the versions of constraints.txt, with which the tests passed. In an environment that `make` did not fill,
+        torch and torchvision are kept where pyproject.toml's ranges take them.
 newest  the newest versions that pyproject.toml's ranges take.
 lowest  the lower end of the range of each package that pyproject.toml requires.
 
@@ -16,16 +16,23 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
+
+if not (3, 11) <= sys.version_info[:2] < (3, 14) or importlib.util.find_spec("pip") is None:
+    version = ".".join(map(str, sys.version_info[:3]))
+    sys.exit(f"Expected Python 3.11, 3.12 or 3.13 with pip; got {sys.executable}, which is Python {version}, or has no pip.")
+
+import tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "constraints.txt"
+FILLED_BY_MAKE = Path(sys.prefix) / ".package"  # where make notes that it has installed; its torch follows constraints.txt
 KEPT_IF_PRESENT = ("torch", "torchvision")
 COMES_WITH_TORCH = ("torch==", "torchvision==", "triton==", "nvidia-", "cuda-")
 
@@ -92,7 +99,8 @@ def announce(*, keeps_torch: bool, extra: str, pip_arguments: list[str]) -> None
     what = f"vclr_pl beside torch {importlib.metadata.version('torch')}" if keeps_torch else "vclr_pl and PyTorch"
     print(f"Installing {what} into {sys.prefix}.", flush=True)
     if pip_arguments and not keeps_torch:
-        print(f"pip gets {' '.join(pip_arguments)}. The CUDA build needs {installed:.1f} GB of disk, a CPU build less.", flush=True)
+        print(f"Arguments for pip: {' '.join(pip_arguments)}", flush=True)
+        print(f"Disk: {installed:.1f} GB for the CUDA build of torch, less for a CPU build.", flush=True)
         return
     free = shutil.disk_usage(sys.prefix).free / 1e9
     print(f"Download: {download:.1f} GB, less what pip's cache holds. Disk: {installed:.1f} GB of {free:.0f} GB free.", flush=True)
@@ -100,7 +108,7 @@ def announce(*, keeps_torch: bool, extra: str, pip_arguments: list[str]) -> None
         print("This is torch for NVIDIA GPUs; a CPU build is smaller: README, 'A smaller install'.", flush=True)
     if free < installed:
         expected = f"Expected {installed:.1f} GB of free disk for {sys.prefix}; got {free:.1f} GB."
-        sys.exit(f"{expected} Free some, or choose a folder on another disk: make demo VENV=DIR")
+        sys.exit(f"{expected} Free disk space, or install on another disk: make demo VENV=DIR")
 
 
 def main() -> int:
@@ -110,9 +118,9 @@ def main() -> int:
     parser.add_argument("--holds-torch", action="store_true", help="install nothing; exit 0 where a torch that fits is there, 1 elsewhere")
     parser.add_argument("pip_arguments", nargs="*", help="after --: arguments for pip")
     asked = parser.parse_args()
-    if asked.holds_torch:
-        return 0 if holds_torch() else 1
-    keeps_torch = asked.versions == "tried" and holds_torch()
+    if asked.holds_torch:  # a new environment sees the packages of the base interpreter, not those of another environment
+        return 0 if sys.prefix == sys.base_prefix and holds_torch() else 1
+    keeps_torch = asked.versions == "tried" and not FILLED_BY_MAKE.exists() and holds_torch()
     announce(keeps_torch=keeps_torch, extra=asked.extra, pip_arguments=asked.pip_arguments)
     package = f"{ROOT}[{asked.extra}]" if asked.extra else str(ROOT)
     with tempfile.TemporaryDirectory() as folder:

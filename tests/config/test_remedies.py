@@ -14,8 +14,8 @@ from tests.architecture.source_tree import source_files
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.command_line import hydra_words, places_of_groups
-from vclr_pl.runner.machine import register_resolvers
 from vclr_pl.runner.remedy import OPTION, fitted_remedy
+from vclr_pl.runner.resolver import register_resolvers
 from vclr_pl.runner.schema import option_names
 
 CONF = config_folder()

@@ -39,6 +39,7 @@ def assert_kept(folder: Path, ended: subprocess.CompletedProcess[str]) -> Path:
     assert "Traceback" not in shown
     assert "ERROR" not in shown
     assert "WARNING" not in shown
+    assert "atplotlib" not in shown
     assert (folder / "run" / "results.json").is_file()
     assert list((folder / "work").iterdir()) == []  # nothing beside the run folder
     (kept,) = (folder / "run" / "wandb").glob("offline-run-*")

@@ -20,7 +20,7 @@ SILENCED = (
     (r"The video decoding and encoding capabilities of torchvision are deprecated", "pytorchvideo imports torchvision's video module"),
     (r"Found \d+ module\(s\) in eval mode at the start of training", "mode=linear keeps its backbone in evaluation mode"),
     (r".*GPU available but not used", "trainer=cpu was asked for"),
-    (r"The `srun` command is available on your system", "a login node of a cluster; who means SLURM starts the command with srun"),
+    (r"The `srun` command is available on your system", "a login node of a cluster; SLURM users start the command with srun"),
     (r"The dirpath has changed from", "a resumed run writes into a folder of its own"),
     (r"`broadcast_buffers` is deprecated", "the oldest torch that works here knows no other spelling"),
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", "Lightning against a newer torch"),
@@ -32,7 +32,6 @@ LOGGERS = (
     ("lightning.fabric", "the same, under its other name"),
     ("torchvision", "nothing for the user of this program"),
 )
-NEEDLESS = ("matplotlib",)  # grad-cam imports it and draws nothing with it: where its cache is, is of no concern
 
 
 def silence_third_parties() -> None:
@@ -41,5 +40,3 @@ def silence_third_parties() -> None:
         warnings.filterwarnings("ignore", message=pattern)
     for name, _ in LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in NEEDLESS:
-        logging.getLogger(name).setLevel(logging.ERROR)
