@@ -66,6 +66,6 @@ def excess(name: str, *, length: int, keys_per_epoch: int) -> str:
     """The warning on a queue that is longer than the data."""
     return (
         f"queue.{name}.length={length} exceeds the {keys_per_epoch} keys of the data: "
-        f"it holds {length / keys_per_epoch:.1f} stale ones of each, "
-        f"the anchor's own among the negatives; set queue.{name}.length lower, or queue.{name}.mask_own_video=true"
+        f"each video has about {length / keys_per_epoch:.1f} outdated keys in it, "
+        f"so negatives include the anchor's own video; set queue.{name}.length lower, or queue.{name}.mask_own_video=true"
     )

@@ -30,7 +30,7 @@ class UnreadWatch:
                 if len(self._seen) >= self._told_from:
                     self._told_from *= 2
                     logger.warning(
-                        "%d videos are left out so far that may be sound, the last is %s: %s. %s",
+                        "%d videos skipped so far for causes that may be temporary, the last is %s: %s. %s",
                         len(self._seen),
                         video.path,
                         video.reason,

@@ -26,7 +26,7 @@ def wandb_logger(*, project: str, name: str, save_dir: str) -> ForgivingWandbLog
 
 
 class ForgivingWandbLogger(WandbLogger):
-    """Begins the run at W&B when it is first asked for something; the first error is told and is the last call."""
+    """Starts the W&B run at the first call. After the first error it warns and stops calling W&B."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -86,7 +86,7 @@ class ForgivingWandbLogger(WandbLogger):
         except Exception as error:  # a key that W&B refuses, no network: all sorts
             if mode != ONLINE:
                 raise
-            reason = f"does not begin the run ({_first_line(error)})"
+            reason = f"could not start the run ({_first_line(error)})"
         # The mode of this one call: WANDB_MODE would come too late, for wandb has read its settings by now.
         self._wandb_init |= {"mode": OFFLINE, "resume": None}
         folder = shlex.quote(str(self._save_dir))

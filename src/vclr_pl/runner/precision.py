@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 def faster_precision(accelerator: str, environment: Mapping[str, str] = os.environ) -> tuple[str, str]:
     """As the trainer spells it, and why.
 
-    Processes that this job starts take what it has found. Those that torchrun or SLURM starts have not met when they choose, and
-    might measure differently on a CPU: they take float32.
+    Child processes of this job get its choice. On a CPU, processes started by torchrun or SLURM might measure differently: they take
+    float32.
     """
     if PRECISION_VARIABLE in environment:
         return environment[PRECISION_VARIABLE], "as in the process that started this one"
@@ -36,13 +36,13 @@ def faster_precision(accelerator: str, environment: Mapping[str, str] = os.envir
     if accelerator not in ("cpu", "auto") or (torch.backends.mps.is_available() and accelerator == "auto"):
         return FLOAT32, f"nothing was measured for trainer.accelerator={accelerator}"
     if int(environment.get("WORLD_SIZE") or environment.get("SLURM_NTASKS") or 1) > 1 or "NODE_RANK" in environment:
-        return FLOAT32, "one for all processes, which have not met yet"
+        return FLOAT32, "float32, so that all processes agree"
     rates = processor_rates()
     return rates.faster, rates.in_words
 
 
 def settle_precision(config: DictConfig) -> None:
-    """Say which precision was chosen and why, and let this job's processes know; a resumed run keeps its own, or the change is told.
+    """Log the precision and why it was chosen, and pass it to child processes. A resumed run keeps its precision unless the user changes it.
 
     Raises:
         InputError: there is no checkpoint where `resume` says.
@@ -53,11 +53,11 @@ def settle_precision(config: DictConfig) -> None:
     earlier = _of_resumed_run(config)
     if not OmegaConf.is_interpolation(trainer, "precision"):
         if earlier not in (None, trainer.precision):
-            logger.info("precision: %s, as given; the run that goes on had %s", trainer.precision, earlier)
+            logger.info("precision: %s, as given; the resumed run used %s", trainer.precision, earlier)
         return
     reason = faster_precision(trainer.accelerator)[1]
     if earlier is not None:
-        trainer.precision, reason = earlier, "as in the run that goes on"
+        trainer.precision, reason = earlier, "from the resumed run"
     if PRECISION_VARIABLE not in os.environ:
         logger.info("precision: %s (%s)", trainer.precision, reason)
     os.environ[PRECISION_VARIABLE] = str(trainer.precision)

@@ -96,7 +96,7 @@ def test_a_key_is_shown_to_the_server_and_its_refusal_costs_nothing(place, refus
         variables["WANDB_API_KEY"] = KEY
     shown = ended(LOGGED, tmp_path, **variables)
     assert f"Basic {base64.b64encode(f'api:{KEY}'.encode()).decode()}" in asked
-    assert shown.count("W&B does not begin the run (") == 1
+    assert shown.count("W&B could not start the run (") == 1
     assert "then `wandb sync run/wandb/offline-run-*`" in shown
     assert len(kept(tmp_path)) == 1
 
