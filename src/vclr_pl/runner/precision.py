@@ -42,7 +42,7 @@ def faster_precision(accelerator: str, environment: Mapping[str, str] = os.envir
 
 
 def settle_precision(config: DictConfig) -> None:
-    """Log the precision and why it was chosen, and pass it to child processes. A resumed run keeps its precision unless the user changes it.
+    """Log the precision and its reason, and pass it to child processes. A resumed run keeps its precision unless the user changes it.
 
     Raises:
         InputError: there is no checkpoint where `resume` says.

@@ -79,7 +79,7 @@ def test_a_resumed_run_keeps_its_precision(stored, tmp_path, caplog):
     settled = config(tmp_path, resume=earlier_run(tmp_path, precision=stored))
     settle_precision(settled)
     assert settled.trainer.precision == os.environ[PRECISION_VARIABLE] == stored
-    assert caplog.messages == [f"precision: {stored} (as in the run that goes on)"]
+    assert caplog.messages == [f"precision: {stored} (from the resumed run)"]
 
 
 def test_a_precision_of_the_user_holds_and_a_change_is_told(tmp_path, caplog):
@@ -87,7 +87,7 @@ def test_a_precision_of_the_user_holds_and_a_change_is_told(tmp_path, caplog):
     settle_precision(config(tmp_path, precision="32-true"))
     assert caplog.messages == []
     settle_precision(config(tmp_path, precision="16-mixed", resume=earlier_run(tmp_path, precision="bf16-mixed")))
-    assert caplog.messages == ["precision: 16-mixed, as given; the run that goes on had bf16-mixed"]
+    assert caplog.messages == ["precision: 16-mixed, as given; the resumed run used bf16-mixed"]
     assert PRECISION_VARIABLE not in os.environ
 
 
