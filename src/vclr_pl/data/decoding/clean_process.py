@@ -7,6 +7,7 @@ SIGKILL.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import os
@@ -111,6 +112,7 @@ class _Server:
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
+        atexit.register(self._control.close)  # else Python complains of an open socket where its warnings are on
         self._words, speaking = os.pipe()  # what Python says if it does not start
         for end in (self._words, speaking):  # nobody reads along: too many words are lost, and wait for nothing
             os.set_blocking(end, False)
