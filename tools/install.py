@@ -121,7 +121,7 @@ def main() -> int:
     if asked.holds_torch:  # a new environment sees the packages of the base interpreter, not those of another environment
         return 0 if sys.prefix == sys.base_prefix and holds_torch() else 1
     keeps_torch = asked.versions == "tried" and not FILLED_BY_MAKE.exists() and holds_torch()
-    announce(keeps_torch=keeps_torch, extra=asked.extra, pip_arguments=asked.pip_arguments)
+    announce(keeps_torch=keeps_torch or holds_torch(), extra=asked.extra, pip_arguments=asked.pip_arguments)
     package = f"{ROOT}[{asked.extra}]" if asked.extra else str(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "constraints.txt"
