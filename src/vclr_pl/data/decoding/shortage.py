@@ -18,5 +18,7 @@ def shortage(cause: str, *, number: int | None) -> InputError:
     """The line; `number` is the system's for `cause`, where there is one."""
     other = f"Free some memory, or {FEWER}."
     return InputError(
-        expected="a process to decode in, and memory to share with it", got=cause, remedy=other if number is None else REMEDIES.get(number, other)
+        expected="a process to decode in, and memory to share with it",
+        got=cause,
+        remedy=other if number is None else REMEDIES.get(number, other),
     )

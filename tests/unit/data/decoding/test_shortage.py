@@ -7,7 +7,13 @@ from vclr_pl.data.decoding.shortage import shortage
 
 @pytest.mark.parametrize(
     ("number", "advised"),
-    [(errno.EMFILE, "ulimit -n"), (errno.EFBIG, "ulimit -f"), (errno.ENOSPC, "temporary files"), (errno.ENOMEM, "memory"), (None, "memory")],
+    [
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.ENOSPC, "temporary files"),
+        (errno.ENOMEM, "memory"),
+        (None, "memory"),
+    ],
 )
 def test_the_line_tells_the_cause_and_what_helps(number, advised):
     error = shortage("the cause", number=number)
