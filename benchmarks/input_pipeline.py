@@ -13,6 +13,7 @@ other work too measures the same. Workers are timed by the clock.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -30,6 +31,7 @@ import input_path
 import torch
 from footage import Footage, Kind
 
+from vclr_pl.data.core_count import cores_at_hand
 from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
 from vclr_pl.data.manifest import Manifest, VideoSplits
 from vclr_pl.data.split.video_scan import scan_videos
@@ -61,12 +63,10 @@ def main() -> int:
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
-    every_core = os.sched_getaffinity(0)
     sources = from_root(folder, arguments) if arguments.root else made(folder, arguments)
     record: dict[str, object] = {"videos": {name: describe(one) for name, one in sources.items()}}
     show("videos", record["videos"])
-    os.sched_setaffinity(0, {min(every_core)})
-    try:
+    with on_one_core():
         for name, one in sources.items():
             record[f"decoding alone, {name}"] = decoding(one, rounds=arguments.rounds)
             show(f"decoding alone, {name}: samples/s", record[f"decoding alone, {name}"])
@@ -76,12 +76,24 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
         if not arguments.root:
             record["length"] = growth(folder / "length", arguments)
             show("growth with length: ms a sample", record["length"])
-    finally:
-        os.sched_setaffinity(0, every_core)
     record["workers"] = {name: over_workers(one, rounds=max(1, arguments.rounds // 3)) for name, one in sources.items()}
     for name, table in record["workers"].items():
-        show(f"workers on {len(every_core)} cores, {name}: samples/s", table)
+        show(f"workers on {cores_at_hand()} cores, {name}: samples/s", table)
     return record
+
+
+@contextlib.contextmanager
+def on_one_core() -> Iterator[None]:
+    """This process and what it starts; macOS, which has no affinity, keeps them where it likes."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    every_core = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(every_core)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, every_core)
 
 
 def made(folder: Path, arguments: argparse.Namespace) -> dict[str, Footage]:
@@ -225,7 +237,7 @@ def machine() -> dict[str, object]:
     packages = ("torch", "torchvision", "torchcodec", "av", "pytorchvideo", "pillow")
     cpu = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     versions = {name: importlib.metadata.version(name) for name in packages}
-    return {"processor": cpu[0] if cpu else platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()} | versions
+    return {"processor": cpu[0] if cpu else platform.processor(), "cores": cores_at_hand(), "python": platform.python_version()} | versions
 
 
 def show(title: str, table: Table) -> None:

@@ -22,7 +22,7 @@ IN_WORDS = {
     errno.EISDIR: ("a file", "{path}, which is a folder", "Add a file name."),
     errno.ENOENT: ("a file or folder that exists", "no {path}", "Correct the path; make the folder."),
     errno.ENAMETOOLONG: ("a name that the file system takes", "{path}, which is too long", "Choose a shorter name."),
-    errno.EMFILE: ("files that may be opened", "too many at once, the last one {path}", "Raise the limit with `ulimit -n`."),
+    errno.EMFILE: ("files that may be opened", "too many at once", "Raise the limit with `ulimit -n`."),
     errno.EPIPE: ("a program that reads the output", "one that has ended", "Write the output into a file to keep it."),
 }
 

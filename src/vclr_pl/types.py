@@ -58,13 +58,27 @@ def _rebuild_broken_videos_error(expected: str, got: str, remedy: str, broken: S
     return BrokenVideosError(expected=expected, got=got, remedy=remedy, broken=broken)
 
 
-def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, remedy: str = "Replace or repair the files.") -> BrokenVideosError:
+SLOW = "Where disk or processors are slow, set decoding.decode_timeout_seconds higher"
+
+
+def broken_remedy(broken: Sequence[BrokenVideo], *, lasting: str = "Replace or repair the files.") -> str:
+    """What to do about `broken`: `lasting` for those that stay so, another try for those whose cause may lie outside the file."""
+    temporary = sum(video.is_temporary for video in broken)
+    if not temporary:
+        return lasting
+    if temporary == len(broken):
+        return f"The files may be sound: mend the cause, and repeat the command. {SLOW}."
+    return f"{lasting} {temporary} of the {len(broken)} may be sound. {SLOW}."
+
+
+def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, afterwards: str = "") -> BrokenVideosError:
     """The error for a list of which no video can be read; `what` says which list. It gives the first cause."""
     got = "none"
     if broken:
         first = broken[0]
         cause = f"{first.backend}: {first.reason}" if first.backend else first.reason
         got = f"none, {len(broken)} failed, the first is '{first.path}' ({cause})"
+    remedy = f"{broken_remedy(broken)} {afterwards}".rstrip()
     return BrokenVideosError(expected=f"{what} that can be read", got=got, remedy=remedy, broken=broken)
 
 

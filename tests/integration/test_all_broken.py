@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.file_size_limit import small_files
 from tests.unit.data.annotated import entry, write_annotations
 from tests.video_fixture import write_broken, write_video
 
@@ -72,3 +74,30 @@ def test_the_line_gives_the_first_cause_and_the_file_of_the_others(
     assert len(listed) == int(told.group(1)) > 1
     assert {line["backend"] for line in listed} == {"pyav"}
     assert all(line["reason"].startswith("Invalid data") for line in listed)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize(("name", "workers"), [("embed", 0), ("embed", 1), ("evaluate", 0), ("train", 1), ("finetune", 0)])
+def test_where_the_machine_lacks_what_decoding_needs_no_video_is_called_broken(
+    name: str, workers: int, places: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task, config_name, arguments = COMMANDS[name]
+    here = [f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}", f"hydra.run.dir={tmp_path / 'run'}"]
+    options = [*(part.format(**places) for part in arguments), f"loader.workers={workers}"]
+    with small_files():
+        assert run(task, config_name=config_name, arguments=[*options, *here]) == 2
+    assert "error: expected a process to decode in, and memory to share with it; got File too large. Raise" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_where_all_are_late_another_try_is_advised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task, config_name, arguments = COMMANDS["embed"]
+    for name in ("a", "b"):
+        write_broken(tmp_path / "set" / name / "hang.mp4")
+    late = ["decoding.decoder._target_=tests.unit.data.test_readability.SpitefulDecoder", "decoding.decode_timeout_seconds=0.3"]
+    here = [f"paths.data={tmp_path / 'data'}", f"hydra.run.dir={tmp_path / 'run'}"]
+    assert run(task, config_name=config_name, arguments=[*(part.format(set=tmp_path / "set") for part in arguments), *late, *here]) == 2
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
+    assert "no answer within 0.3 s" in line
+    assert "The files may be sound: mend the cause, and repeat the command." in line
+    assert "Replace" not in line

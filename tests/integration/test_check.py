@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
+from tests.file_size_limit import small_files
 from tests.video_fixture import make_ucf101, write_broken, write_video
 
 from vclr_pl.check import check
@@ -50,3 +52,14 @@ def test_bad_usage_is_2(arguments, tmp_path, monkeypatch, capsys):
     write_video(tmp_path / "v.mp4")
     assert command(tmp_path, *arguments) == 2
     assert capsys.readouterr().err.startswith("error: expected")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_machine_that_cannot_decode_is_2_and_no_count(tmp_path, capsys):
+    for number in range(3):
+        write_video(tmp_path / f"data/{number}.mp4", frames=9)
+    with small_files():
+        assert command(tmp_path, f"data.root={tmp_path / 'data'}") == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: expected a process to decode in")
+    assert "readable" not in said.out

@@ -6,21 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.photometry import published_photometry
+from tests.integration.training_read import checked, replaced_by_training, serves
 from tests.unit.data.decoding.ffmpeg_frames import run_ffmpeg
 
-from vclr_pl.data.clip_sampler import SegmentClipSampler
-from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.decoding.isolated import IsolatedDecoder
-from vclr_pl.data.manifest import Manifest
-from vclr_pl.data.readability import Readability, check_readability
-from vclr_pl.data.transform.contrastive import ContrastiveTransform
-from vclr_pl.data.video_dataset import SegmentVideoDataset
-from vclr_pl.data.view_assembly import SegmentSample
+from vclr_pl.data.readability import Readability
 
-FILES, SEED, EPOCHS = 500, 7, 2
-FRAMES_NEEDED = 6
-LIMIT_SECONDS = 60.0
+FILES, SEED = 500, 7
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "8")
 KINDS = {
     "b_frames.mp4": H264,
@@ -71,8 +62,7 @@ def _damaged(content: bytes, generator: np.random.Generator) -> bytes:
 
 @pytest.fixture(scope="module")
 def rows(paths: list[str]) -> dict[str, Readability]:
-    decoder = AutoDecoder(threads=1, short_side_pixels=None)
-    return {row.path: row for row in check_readability(paths=paths, decoder=decoder, processes=2, decode_timeout_seconds=LIMIT_SECONDS)}
+    return checked(paths)
 
 
 def test_check_has_a_row_for_each(paths: list[str], rows: dict[str, Readability]) -> None:
@@ -83,22 +73,5 @@ def test_check_has_a_row_for_each(paths: list[str], rows: dict[str, Readability]
 
 
 def test_training_reads_what_check_passes_and_names_what_it_replaces(paths: list[str], rows: dict[str, Readability]) -> None:
-    decoder = IsolatedDecoder(decoder=AutoDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=LIMIT_SECONDS)
-    dataset = SegmentVideoDataset(
-        manifest=Manifest.from_pairs([(path, 0) for path in paths]),
-        decoder=decoder,
-        sampling=SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1),
-        transform=ContrastiveTransform(size_pixels=16, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),
-        photometric=published_photometry(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-        seed=0,
-    )
-    refused = {}
-    for epoch in range(EPOCHS):
-        for index, path in enumerate(paths):
-            sample = dataset[epoch, index]
-            assert isinstance(sample, SegmentSample)
-            named = {video.path: video.reason for video in sample.broken}
-            assert sample.video_index == index or path in named
-            refused |= named
-    unexpected = {Path(path).name: reason for path, reason in refused.items() if rows[path].is_readable}
-    assert all(rows[path].frames < FRAMES_NEEDED for path in refused if rows[path].is_readable), unexpected
+    replaced = replaced_by_training(paths)
+    assert {Path(path).name: reason for path, reason in replaced.items() if serves(rows[path])} == {}

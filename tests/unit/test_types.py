@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from vclr_pl.types import BrokenVideo, FeatureTable, InputError, LabeledViews, SegmentViews, VideoFrames, nothing_readable
+from vclr_pl.types import BrokenVideo, FeatureTable, InputError, LabeledViews, SegmentViews, VideoFrames, broken_remedy, nothing_readable
 
 BROKEN = (BrokenVideo(path="a.mp4", backend="pyav", reason="moov atom not found"),)
 
@@ -102,3 +102,13 @@ def test_an_error_of_broken_videos_keeps_them_in_a_pickle():
     assert again.broken == BROKEN
     assert "none, 1 failed, the first is 'a.mp4' (pyav: moov atom not found)" in str(again)
     assert "got none. " in str(nothing_readable("test videos", ()))
+
+
+def test_the_remedy_is_for_what_lasts_or_for_what_may_pass():
+    lasting, passing = BROKEN[0], BrokenVideo(path="b.mp4", backend="pyav", reason="no answer within 60 s", is_temporary=True)
+    assert broken_remedy([lasting]) == str(nothing_readable("videos", [lasting])).split(". ")[-1] == "Replace or repair the files."
+    told = str(nothing_readable("videos", [passing, passing], afterwards="resume=DIR then goes on."))
+    assert "Replace" not in told
+    assert "may be sound: mend the cause, and repeat the command. " in told
+    assert told.endswith("set decoding.decode_timeout_seconds higher. resume=DIR then goes on.")
+    assert broken_remedy([lasting, passing], lasting="Mend.").startswith("Mend. 1 of the 2 may be sound. ")

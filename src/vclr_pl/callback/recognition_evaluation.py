@@ -76,8 +76,8 @@ class RecognitionEvaluation(lightning.Callback):
             frames_per_pass=max(step, self.frames_per_pass // step * step),
         )
         if not len(table):
-            remedy = "Correct the test list or its videos; resume=RUN_FOLDER then tests the recognizer that is trained."
-            raise nothing_readable("test videos", table.broken, remedy=remedy)
+            afterwards = "resume=RUN_FOLDER then tests the recognizer that is trained."
+            raise nothing_readable("test videos", table.broken, afterwards=afterwards)
         return table
 
     def _tell_broken(self, table: FeatureTable) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vclr_pl.data.unread_watch import REMEDY
 from vclr_pl.op.collective import gather_objects
-from vclr_pl.types import BrokenVideo, BrokenVideosError
+from vclr_pl.types import BrokenVideo, BrokenVideosError, broken_remedy
 
 
 class BrokenAccount:
@@ -35,10 +34,9 @@ class BrokenAccount:
         self._fresh.clear()
         if len(self._agreed) > self._most:
             first = next(iter(self._agreed.values()))
-            may_pass = any(video.is_temporary for video in self._agreed.values())
             raise BrokenVideosError(
                 expected=f"at most {self._max_broken_fraction:.0%} of {self._total} videos broken (loader.max_broken_fraction)",
                 got=f"{len(self._agreed)} so far, the first is '{first.path}': {first.reason}",
-                remedy=f"{REMEDY}." if may_pass else "Replace them, or set loader.max_broken_fraction higher.",
+                remedy=broken_remedy(self.videos, lasting="Replace them, or set loader.max_broken_fraction higher."),
                 broken=self.videos,
             )

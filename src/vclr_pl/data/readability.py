@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from vclr_pl.data.decoding.isolated import IsolatedDecoder
 from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReadError
 from vclr_pl.data.process_pool import process_count
-from vclr_pl.types import InputError
 
 READABLE, BROKEN = "readable", "broken"
 
@@ -39,10 +38,13 @@ def check_readability(
     Every frame is decoded, as training decodes it, in child processes: a file on which the decoder crashes, or takes more than
     `decode_timeout_seconds` for one frame, is a broken file and no more. Paths are taken as they are needed; closing the iterator stops
     the work.
+
+    Raises:
+        InputError: the machine has no process to decode in; and whatever else ends a thread before its file is read.
     """
     processes = process_count(processes, key="reading.processes")
     waiting, stop = iter(paths), threading.Event()
-    taking, done = threading.Lock(), queue.Queue[Readability | InputError | None](maxsize=4 * processes)
+    taking, done = threading.Lock(), queue.Queue[Readability | Exception | None](maxsize=4 * processes)
 
     def work() -> None:
         inner = decoder.decoder if isinstance(decoder, IsolatedDecoder) else decoder
@@ -54,8 +56,8 @@ def check_readability(
                 if path is None:
                     return
                 done.put(_read_all(path, own, stop))
-        except InputError as error:
-            done.put(error)  # raised by the thread that waits for rows
+        except Exception as error:  # whatever it is: raised by the thread that waits for rows, which would miss one otherwise
+            done.put(error)
         finally:
             done.put(None)
 
@@ -68,7 +70,7 @@ def check_readability(
             row = done.get()
             if row is None:
                 running -= 1
-            elif isinstance(row, InputError):
+            elif isinstance(row, Exception):
                 raise row
             else:
                 yield row

@@ -8,12 +8,11 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from vclr_pl.types import BrokenVideo
+from vclr_pl.types import SLOW, BrokenVideo
 
 logger = logging.getLogger(__name__)
 
 A_FEW = 3
-REMEDY = "Where disk or processors are slow, set decoding.decode_timeout_seconds higher"
 
 
 class UnreadWatch:
@@ -34,7 +33,7 @@ class UnreadWatch:
                         len(self._seen),
                         video.path,
                         video.reason,
-                        REMEDY,
+                        SLOW,
                     )
 
 

@@ -23,13 +23,12 @@ from torch.utils.data import DataLoader
 from vclr_pl.data.decoding.protocol import VideoDecoder
 from vclr_pl.data.manifest import Manifest
 from vclr_pl.data.narrow_view import NarrowViewWarning
-from vclr_pl.data.unread_watch import REMEDY
 from vclr_pl.embedding.feature_folder import FeatureFolder
 from vclr_pl.embedding.feature_journal import FeatureJournal, read_journals, remove_journals, reopen
 from vclr_pl.embedding.folder_lock import FolderLock
 from vclr_pl.embedding.frozen_encoder import FrozenEncoder
 from vclr_pl.embedding.video_reading import ReadingOptions, VideoReading
-from vclr_pl.types import BrokenVideo, VideoFrames
+from vclr_pl.types import SLOW, BrokenVideo, VideoFrames
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +208,7 @@ def _tell_of_unread(broken: Iterable[BrokenVideo]) -> None:
             len(unread),
             first.path,
             first.reason,
-            REMEDY,
+            SLOW,
         )
 
 

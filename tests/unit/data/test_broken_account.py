@@ -59,3 +59,11 @@ def test_one_broken_video_never_ends_a_run():
     account.observe([BrokenVideo(path="b.mp4", backend="pyav", reason="truncated")])
     with pytest.raises(InputError, match="2 so far"):
         account.agree()
+
+
+def test_one_slow_video_among_broken_ones_does_not_change_what_is_advised():
+    slow = BrokenVideo(path="slow.mp4", backend="pyav", reason="no answer within 60 s", is_temporary=True)
+    account = BrokenAccount(videos=20, max_broken_fraction=0.1)
+    account.observe([lost(1), lost(2), slow])
+    with pytest.raises(InputError, match=r"Replace them, or set loader\.max_broken_fraction higher\. 1 of the 3 may be sound\."):
+        account.agree()

@@ -1,5 +1,7 @@
 import ctypes
+import errno
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.file_size_limit import small_files
 from tests.unit.data.decoding.changing_video import CHANGING, FIRST_HEIGHT, FIRST_WIDTH, PART_FRAMES, write_changing_video
 from tests.unit.data.decoding.ffmpeg_frames import apart, shown_by_ffmpeg
 from tests.unit.data.decoding.numbered_video import write_numbered_video
@@ -15,6 +18,7 @@ from vclr_pl.data.decoding.auto import AutoDecoder
 from vclr_pl.data.decoding.frame_folder import FrameFolderDecoder
 from vclr_pl.data.decoding.pyav import PyavDecoder
 from vclr_pl.data.readability import check_readability
+from vclr_pl.types import InputError
 
 
 class SpitefulDecoder(PyavDecoder):
@@ -85,6 +89,27 @@ def test_a_reader_that_stops_early_stops_the_work(tmp_path):
     count = len(asked)
     time.sleep(0.1)
     assert len(asked) == count
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, os.strerror(errno.EMFILE)), ValueError("a defect of ours")])
+def test_whatever_ends_a_thread_ends_the_work(tmp_path, error):
+    """No file is left without a row in silence."""
+    path = str(write_numbered_video(tmp_path / "v.mp4", frames=5))
+
+    def paths():
+        yield path
+        raise error
+
+    rows = check_readability(paths=paths(), decoder=PyavDecoder(threads=1, short_side_pixels=None), processes=2, decode_timeout_seconds=20)
+    with pytest.raises(type(error), match=str(error.args[-1])):
+        list(rows)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_without_memory_for_a_child_no_file_is_called_broken(tmp_path):
+    paths = [write_numbered_video(tmp_path / f"{number}.mp4", frames=5) for number in range(3)]
+    with small_files(), pytest.raises(InputError, match="got File too large"):
+        checked(paths, PyavDecoder(threads=1, short_side_pixels=None))
 
 
 def test_folders_of_pictures_are_checked_as_they_are_read(tmp_path):

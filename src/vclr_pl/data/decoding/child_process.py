@@ -31,17 +31,32 @@ class ChildEndedError(Exception):
         self.is_temporary = is_temporary
 
 
+class NoChildError(ChildEndedError):
+    """There is no process, or no memory to share with it; `number` is the system's for this, where it gives one."""
+
+    def __init__(self, cause: str, *, number: int | None) -> None:
+        super().__init__(f"no process to decode in ({cause})", is_temporary=True)
+        self.cause, self.number = cause, number
+
+
 class ChildProcess:
-    """The parent's side. `timeout_seconds` is how long the child may give neither an answer nor a sign of life, its start apart."""
+    """The parent's side. `timeout_seconds` is how long the child may give neither an answer nor a sign of life, its start apart.
+
+    Raises:
+        NoChildError: the machine lacks processes, files or memory.
+        InputError: as `CleanProcess` does.
+    """
 
     def __init__(self, decoder: VideoDecoder, *, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
-        self._memories = (SharedFrames(), SharedFrames())  # the first is lent, the second copied from while the first is lent
         work = functools.partial(_decode, decoder=decoder, timeout_seconds=timeout_seconds)
         try:
+            self._memories = (SharedFrames(), SharedFrames())  # the first is lent, the second copied from while the first is lent
             self._process = CleanProcess(work, descriptors=[memory.descriptor for memory in self._memories])
         except ProcessEndedError as error:
-            raise ChildEndedError(f"no process to decode in ({error})", is_temporary=True) from error
+            raise NoChildError(str(error), number=None) from error
+        except OSError as error:
+            raise NoChildError(error.strerror or str(error), number=error.errno) from error
 
     @property
     def number(self) -> int:
@@ -125,5 +140,5 @@ class _Service:
             return "error", error
         except Exception as error:  # whatever else it is, it is this video's, and the child lives on
             path = str(getattr(self._readers.get(key), "path", argument))
-            reason, is_temporary = f"{type(error).__name__}: {error}", isinstance(error, MemoryError)
+            reason, is_temporary = f"{type(error).__name__}: {error}", isinstance(error, MemoryError | OSError)
             return "error", VideoReadError(path, self._decoder.backend_of(path), reason, is_temporary)

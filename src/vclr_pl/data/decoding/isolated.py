@@ -12,15 +12,17 @@ Legend: T frames asked for, C channels, H W pixels.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
 
 from torch import Tensor
 
-from vclr_pl.data.decoding.child_process import ChildEndedError, ChildProcess
+from vclr_pl.data.decoding.child_process import ChildEndedError, ChildProcess, NoChildError
 from vclr_pl.data.decoding.clean_process import can_start, start_server
 from vclr_pl.data.decoding.protocol import ClosingReader, VideoDecoder, VideoReader, VideoReadError
+from vclr_pl.data.decoding.shortage import shortage
 
 
 class IsolatedDecoder:
@@ -28,13 +30,20 @@ class IsolatedDecoder:
 
     Costs a copy of the frames and two switches of process a call, about 0.3 ms for six frames of 320 x 240. `decoder` is pickled, and its
     class imported in the child. Where the system cannot fork (Windows), it runs unguarded.
+
+    Raises:
+        InputError: the machine has no process or memory for the first child, here or at the first video: no video could be read.
     """
 
     def __init__(self, *, decoder: VideoDecoder, decode_timeout_seconds: float) -> None:
         self.decoder, self.decode_timeout_seconds = decoder, decode_timeout_seconds
         self._child: ChildProcess | None = None
         self._readers = itertools.count()
-        start_server()  # before a loader forks its workers, which share it, and while networks are built
+        self._had_child_in: int | None = None  # the number of the process
+        try:
+            start_server()  # before a loader forks its workers, which share it, and while networks are built
+        except OSError as error:
+            raise shortage(error.strerror or str(error), number=error.errno) from error
 
     def backend_of(self, path: str | PathLike[str]) -> str:
         return self.decoder.backend_of(path)
@@ -45,9 +54,20 @@ class IsolatedDecoder:
         return IsolatedReader(fspath(path), decoder=self)
 
     def child(self) -> ChildProcess:
-        """This process's child, alive. One that was inherited through a fork belongs to the parent and is left to it."""
+        """This process's child, alive. One that was inherited through a fork belongs to the parent and is left to it.
+
+        Raises:
+            InputError: this process cannot have a child.
+            NoChildError: it had one, and cannot have another now: a run goes on with the next video.
+        """
         if self._child is None or not self._child.is_ours_and_alive():
-            self._child = ChildProcess(self.decoder, timeout_seconds=self.decode_timeout_seconds)
+            try:
+                self._child = ChildProcess(self.decoder, timeout_seconds=self.decode_timeout_seconds)
+            except NoChildError as error:
+                if self._had_child_in == os.getpid():
+                    raise
+                raise shortage(error.cause, number=error.number) from error
+            self._had_child_in = os.getpid()
         return self._child
 
     def new_key(self) -> int:

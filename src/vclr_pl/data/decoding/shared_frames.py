@@ -70,5 +70,9 @@ def _nameless_file() -> int:
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, _FIRST_BYTES)
+    try:
+        os.ftruncate(descriptor, _FIRST_BYTES)
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor

@@ -1,4 +1,5 @@
 import ctypes
+import errno
 import os
 import pickle
 import signal
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.file_size_limit import small_files
 from tests.unit.data.decoding.numbered_video import numbers_shown, write_numbered_video
 from tests.unit.data.decoding.process_watch import children_of, parent_of, wait_until
 from torch.utils.data import DataLoader
@@ -14,6 +16,7 @@ from torch.utils.data import DataLoader
 from vclr_pl.data.decoding.isolated import IsolatedDecoder
 from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.decoding.pyav import PyavDecoder, PyavReader
+from vclr_pl.types import InputError
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
@@ -28,6 +31,8 @@ class SpitefulDecoder(PyavDecoder):
             ctypes.CDLL(None).sleep(60)  # in C: no Python signal handler would run
         if "bug" in Path(path).name:
             raise RuntimeError("a bug of the decoder")
+        if "crowd" in Path(path).name:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return super().open(path)
 
 
@@ -166,3 +171,37 @@ def test_a_copy_has_its_own_child(video):
     copy = pickle.loads(pickle.dumps(decoder))
     assert copy.open(video).frame_count == 40
     assert copy.child() is not decoder.child()
+
+
+def test_a_machine_without_memory_for_the_first_child_is_no_fault_of_the_video(video):
+    decoder = isolated()
+    with small_files(), pytest.raises(InputError, match=r"expected a process to decode in.*; got File too large\. Raise .*`ulimit -f`"):
+        decoder.open(video)
+    assert decoder.open(video).frame_count == 40
+
+
+def test_where_another_child_cannot_be_had_the_next_video_is_tried_again(tmp_path, video):
+    decoder = isolated()
+    (tmp_path / "crash.mp4").write_bytes(b"x")
+    with pytest.raises(VideoReadError):
+        decoder.open(tmp_path / "crash.mp4")
+    with small_files(), pytest.raises(VideoReadError, match=r"no process to decode in \(File too large\)") as refused:
+        decoder.open(video)
+    assert refused.value.is_temporary
+    assert decoder.open(video).frame_count == 40
+
+
+def test_what_the_system_refuses_to_a_child_may_pass(tmp_path):
+    (tmp_path / "crowd.mp4").write_bytes(b"x")
+    with pytest.raises(VideoReadError, match="Too many open files") as refused:
+        isolated().open(tmp_path / "crowd.mp4")
+    assert refused.value.is_temporary
+
+
+def test_a_failed_child_leaves_no_file_open(video):
+    decoder = isolated()
+    count = len(os.listdir("/dev/fd"))  # noqa: PTH208
+    for _ in range(3):
+        with small_files(), pytest.raises(InputError):
+            decoder.open(video)
+    assert len(os.listdir("/dev/fd")) == count  # noqa: PTH208
