@@ -4,7 +4,8 @@ import pytest
 
 from vclr_pl.runner.remedy import NOTHING, OPTION, fitted_remedy
 
-KNOWN = ["protocol.frames", "gallery.root", "measures.a.ranks", "measures.b.ranks", "sheet.columns", "neighbors", "loader.workers", "gallery.seed"]
+KNOWN = ["protocol.frames", "gallery.root", "measures.a.ranks", "measures.b.ranks", "sheet.columns", "neighbors"]
+KNOWN += ["loader.workers", "gallery.seed"]
 PLACES = {"backbone": "backbone", "data": "gallery", "protocol": "protocol"}
 
 
