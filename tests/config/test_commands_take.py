@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from tests.video_fixture import copies
 from torch import nn
 
 from vclr_pl.check import check
@@ -32,8 +33,10 @@ def line_of(command, arguments, folder, capfd):
     code = run(
         TASKS[command], config_name=command, arguments=[*arguments, *([] if command == "convert" else [f"paths.runs={folder}/runs"])]
     )
-    (line,) = capfd.readouterr().err.splitlines()
+    told = capfd.readouterr()
+    (line,) = told.err.splitlines()
     assert code == 2
+    assert "rror" not in told.out
     return line
 
 
@@ -68,8 +71,20 @@ def test_a_group_takes_a_whole_node(tmp_path, capfd):
         assert config.backbone == {"_target_": f"{__name__}.Net", "width": 3}
     line = line_of("train", [f"schedule={{_target_: {__name__}.Net, widht: 3}}"], tmp_path, capfd)
     assert line.startswith("error: expected known keys under schedule; got schedule.widht. Did you mean schedule.width?")
+
+
+def test_a_network_that_does_not_fit_is_one_line(tmp_path, capfd):
     line = line_of("train", ["backbone={_target_: no_such.Net}"], tmp_path, capfd)
     assert line.startswith("error: expected something to call at backbone._target_; got no_such.Net. It cannot be imported")
+    linear = "backbone={_target_: torch.nn.Linear, in_features: 3, out_features: 2}"
+    (video,) = copies([tmp_path / "videos/1.mp4"])
+    for command, needs in (
+        ("train", ["data.root={folder}"]),
+        ("embed", ["data.root={folder}", "encoder=random"]),
+        ("retrieve", ["gallery.root={folder}", "encoder=random"]),
+    ):
+        given = [linear, "trainer=cpu", "trainer.precision=32-true", *(part.format(folder=video.parent) for part in needs)]
+        assert "with an attribute feature_dim" in line_of(command, given, tmp_path, capfd)
 
 
 RANDOM_CLIPS = ["input=random", "to=onnx", "backbone=r3d_18", "output=o.onnx"]
