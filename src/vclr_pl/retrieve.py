@@ -26,7 +26,8 @@ def retrieve(config: DictConfig) -> None:
     """Features of gallery and queries, then neighbors or duplicates."""
     reading = build_reading(config, data="gallery")
     gallery = only_list(reading.splits, key="gallery")
-    queries = None if config.query.root is None or config.duplicates else only_list(splits_of(config.query, key="query"), key="query")
+    asked = None if config.duplicates else config.get("query")
+    queries = None if asked is None or asked.root is None else only_list(splits_of(asked, key="query"), key="query")
     manifests = {"gallery": gallery, **({} if queries is None else {"query": queries})}
     if not config.duplicates:
         require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)

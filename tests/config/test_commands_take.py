@@ -103,3 +103,46 @@ RANDOM_CLIPS = ["input=random", "to=onnx", "backbone=r3d_18", "output=o.onnx"]
 def test_a_line_says_what_the_command_has(command, arguments, told, tmp_path, capfd):
     line = line_of(command, arguments, tmp_path, capfd)
     assert told in line, line
+
+
+FILES = {path.stem: yaml.safe_load(path.read_text()) for path in config_folder().glob("*.yaml")}
+WITHOUT_DEFAULT = {"retrieve": {"query", "page"}, "visualize": {"video"}, "train": {"logger"}, "evaluate": {"page"}}
+
+
+@pytest.mark.parametrize("command", sorted(TASKS))
+def test_null_is_taken_or_asked_for(command, tmp_path, capfd):
+    """Groups whose file says null, and the few others that a command can do without; every other is one line."""
+    groups = {
+        group.split("@")[0]: choice for entry in FILES[command]["defaults"] if isinstance(entry, dict) for group, choice in entry.items()
+    }
+    nodes = {key: value for key, value in FILES[command].items() if isinstance(value, dict) and key != "hydra"}
+    needs = {"embed": ["encoder=random"], "retrieve": ["encoder=random"], "visualize": ["encoder=random"], "evaluate": ["encoder=random"]}
+    for name, default in {**nodes, **groups}.items():
+        if "override" in name or name in ("experiment", "debug"):
+            continue
+        root = (
+            ["gallery.root=d" if command == "retrieve" else "data.root=d"] if command != "convert" else ["input=a", "to=timm", "output=o"]
+        )
+        given = [*root, *needs.get(command, []), *(["output=o"] if command == "prepare" else []), f"{name}=null"]
+        if default is None or name in WITHOUT_DEFAULT.get(command, ()):
+            code, config = composed(command, given, tmp_path) if command != "convert" else (0, {})
+            assert code == 0, (name, capfd.readouterr().err)
+            assert config.get(name) is None
+        else:
+            assert f"a value for {name}, which {command} needs; got {name}=null. Leave it out" in line_of(command, given, tmp_path, capfd)
+
+
+def test_retrieve_takes_no_query(tmp_path):
+    copies(tmp_path / f"videos/{number}.mp4" for number in range(2))
+    given = [
+        f"gallery.root={tmp_path}/videos",
+        "query=null",
+        "encoder=random",
+        "backbone=small_resnet",
+        "trainer=cpu",
+        "neighbors=1",
+        "page=null",
+    ]
+    assert run(retrieve, config_name="retrieve", arguments=[*given, f"paths.runs={tmp_path}/runs"]) == 0
+    assert run(retrieve, config_name="retrieve", arguments=[*given, "duplicates=true", f"paths.runs={tmp_path}/runs"]) == 0
+    assert len(list(tmp_path.glob("runs/retrieve/*/neighbors.csv"))) == 1
