@@ -63,8 +63,7 @@ def neighbors(config: DictConfig, reading: Reading, tables: dict[str, Any], make
 
 def duplicates(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker | None, gallery: Any) -> None:
     find = partial(near_duplicates, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs)
-    distinct = instantiate(config.distinct)
-    table, pairs, left_out = distinct.search(tables["gallery"], manifest=gallery, encoder=reading.encoder, find=find)
+    table, pairs, left_out = instantiate(config.distinct).search(tables["gallery"], manifest=gallery, encoder=reading.encoder, find=find)
     write_pairs(reading.folder / "duplicates.csv", table=table, pairs=pairs)
     write_left_out(reading.folder / "left_out.csv", left_out)
     logger.info("%d pairs of similarity %g or more: %s", pairs.found, config.minimum_similarity, reading.folder / "duplicates.csv")

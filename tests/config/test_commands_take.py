@@ -73,6 +73,19 @@ def test_a_group_takes_a_whole_node(tmp_path, capfd):
     assert line.startswith("error: expected known keys under schedule; got schedule.widht. Did you mean schedule.width?")
 
 
+@pytest.mark.parametrize("command", ["train", "finetune", "localize"])
+def test_the_experiment_that_is_proposed_composes(command, tmp_path, capfd):
+    """`experiment=demo` is train's; the others read which is theirs."""
+    needs = {"train": [], "finetune": ["encoder=random"], "localize": []}[command]
+    code, _ = composed(command, ["experiment=demo", *needs], tmp_path)
+    if command != "train":
+        (line,) = capfd.readouterr().err.splitlines()
+        proposed = line.partition("Did you mean ")[2].removesuffix("?")
+        assert (code, proposed) == (2, f"experiment={command}/demo")
+        code, _ = composed(command, [proposed, *needs], tmp_path)
+    assert code == 0, capfd.readouterr().err
+
+
 def test_a_network_that_does_not_fit_is_one_line(tmp_path, capfd):
     line = line_of("train", ["backbone={_target_: no_such.Net}"], tmp_path, capfd)
     assert line.startswith("error: expected something to call at backbone._target_; got no_such.Net. It cannot be imported")
