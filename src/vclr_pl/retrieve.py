@@ -26,7 +26,8 @@ def retrieve(config: DictConfig) -> None:
     """Features of gallery and queries, then neighbors or duplicates."""
     reading = build_reading(config, data="gallery")
     gallery = only_list(reading.splits, key="gallery")
-    queries = None if config.query.root is None or config.duplicates else only_list(splits_of(config.query, key="query"), key="query")
+    asked = None if config.duplicates else config.get("query")
+    queries = None if asked is None or asked.root is None else only_list(splits_of(asked, key="query"), key="query")
     manifests = {"gallery": gallery, **({} if queries is None else {"query": queries})}
     if not config.duplicates:
         require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)
@@ -62,8 +63,7 @@ def neighbors(config: DictConfig, reading: Reading, tables: dict[str, Any], make
 
 def duplicates(config: DictConfig, reading: Reading, tables: dict[str, Any], maker: PageMaker | None, gallery: Any) -> None:
     find = partial(near_duplicates, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs)
-    distinct = instantiate(config.distinct)
-    table, pairs, left_out = distinct.search(tables["gallery"], manifest=gallery, encoder=reading.encoder, find=find)
+    table, pairs, left_out = instantiate(config.distinct).search(tables["gallery"], manifest=gallery, encoder=reading.encoder, find=find)
     write_pairs(reading.folder / "duplicates.csv", table=table, pairs=pairs)
     write_left_out(reading.folder / "left_out.csv", left_out)
     logger.info("%d pairs of similarity %g or more: %s", pairs.found, config.minimum_similarity, reading.folder / "duplicates.csv")

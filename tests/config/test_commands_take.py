@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from tests.video_fixture import copies
 from torch import nn
 
 from vclr_pl.check import check
@@ -32,8 +33,10 @@ def line_of(command, arguments, folder, capfd):
     code = run(
         TASKS[command], config_name=command, arguments=[*arguments, *([] if command == "convert" else [f"paths.runs={folder}/runs"])]
     )
-    (line,) = capfd.readouterr().err.splitlines()
+    told = capfd.readouterr()
+    (line,) = told.err.splitlines()
     assert code == 2
+    assert "rror" not in told.out
     return line
 
 
@@ -68,8 +71,33 @@ def test_a_group_takes_a_whole_node(tmp_path, capfd):
         assert config.backbone == {"_target_": f"{__name__}.Net", "width": 3}
     line = line_of("train", [f"schedule={{_target_: {__name__}.Net, widht: 3}}"], tmp_path, capfd)
     assert line.startswith("error: expected known keys under schedule; got schedule.widht. Did you mean schedule.width?")
+
+
+@pytest.mark.parametrize("command", ["train", "finetune", "localize"])
+def test_the_experiment_that_is_proposed_composes(command, tmp_path, capfd):
+    """`experiment=demo` is train's; the others read which is theirs."""
+    needs = {"train": [], "finetune": ["encoder=random"], "localize": []}[command]
+    code, _ = composed(command, ["experiment=demo", *needs], tmp_path)
+    if command != "train":
+        (line,) = capfd.readouterr().err.splitlines()
+        proposed = line.partition("Did you mean ")[2].removesuffix("?")
+        assert (code, proposed) == (2, f"experiment={command}/demo")
+        code, _ = composed(command, [proposed, *needs], tmp_path)
+    assert code == 0, capfd.readouterr().err
+
+
+def test_a_network_that_does_not_fit_is_one_line(tmp_path, capfd):
     line = line_of("train", ["backbone={_target_: no_such.Net}"], tmp_path, capfd)
     assert line.startswith("error: expected something to call at backbone._target_; got no_such.Net. It cannot be imported")
+    linear = "backbone={_target_: torch.nn.Linear, in_features: 3, out_features: 2}"
+    (video,) = copies([tmp_path / "videos/1.mp4"])
+    for command, needs in (
+        ("train", ["data.root={folder}"]),
+        ("embed", ["data.root={folder}", "encoder=random"]),
+        ("retrieve", ["gallery.root={folder}", "encoder=random"]),
+    ):
+        given = [linear, "trainer=cpu", "trainer.precision=32-true", *(part.format(folder=video.parent) for part in needs)]
+        assert "with an attribute feature_dim" in line_of(command, given, tmp_path, capfd)
 
 
 RANDOM_CLIPS = ["input=random", "to=onnx", "backbone=r3d_18", "output=o.onnx"]
@@ -88,3 +116,46 @@ RANDOM_CLIPS = ["input=random", "to=onnx", "backbone=r3d_18", "output=o.onnx"]
 def test_a_line_says_what_the_command_has(command, arguments, told, tmp_path, capfd):
     line = line_of(command, arguments, tmp_path, capfd)
     assert told in line, line
+
+
+FILES = {path.stem: yaml.safe_load(path.read_text()) for path in config_folder().glob("*.yaml")}
+WITHOUT_DEFAULT = {"retrieve": {"query", "page"}, "visualize": {"video"}, "train": {"logger"}, "evaluate": {"page"}}
+
+
+@pytest.mark.parametrize("command", sorted(TASKS))
+def test_null_is_taken_or_asked_for(command, tmp_path, capfd):
+    """Groups whose file says null, and the few others that a command can do without; every other is one line."""
+    groups = {
+        group.split("@")[0]: choice for entry in FILES[command]["defaults"] if isinstance(entry, dict) for group, choice in entry.items()
+    }
+    nodes = {key: value for key, value in FILES[command].items() if isinstance(value, dict) and key != "hydra"}
+    needs = {"embed": ["encoder=random"], "retrieve": ["encoder=random"], "visualize": ["encoder=random"], "evaluate": ["encoder=random"]}
+    for name, default in {**nodes, **groups}.items():
+        if "override" in name or name in ("experiment", "debug"):
+            continue
+        root = (
+            ["gallery.root=d" if command == "retrieve" else "data.root=d"] if command != "convert" else ["input=a", "to=timm", "output=o"]
+        )
+        given = [*root, *needs.get(command, []), *(["output=o"] if command == "prepare" else []), f"{name}=null"]
+        if default is None or name in WITHOUT_DEFAULT.get(command, ()):
+            code, config = composed(command, given, tmp_path) if command != "convert" else (0, {})
+            assert code == 0, (name, capfd.readouterr().err)
+            assert config.get(name) is None
+        else:
+            assert f"a value for {name}, which {command} needs; got {name}=null. Leave it out" in line_of(command, given, tmp_path, capfd)
+
+
+def test_retrieve_takes_no_query(tmp_path):
+    copies(tmp_path / f"videos/{number}.mp4" for number in range(2))
+    given = [
+        f"gallery.root={tmp_path}/videos",
+        "query=null",
+        "encoder=random",
+        "backbone=small_resnet",
+        "trainer=cpu",
+        "neighbors=1",
+        "page=null",
+    ]
+    assert run(retrieve, config_name="retrieve", arguments=[*given, f"paths.runs={tmp_path}/runs"]) == 0
+    assert run(retrieve, config_name="retrieve", arguments=[*given, "duplicates=true", f"paths.runs={tmp_path}/runs"]) == 0
+    assert len(list(tmp_path.glob("runs/retrieve/*/neighbors.csv"))) == 1

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from tests.architecture.source_tree import source_files
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.command_line import hydra_words, places_of_groups
-from vclr_pl.runner.remedy import OPTION, fitted_remedy
+from vclr_pl.runner.remedy import OPTION, SENTENCE, fitted_remedy
 from vclr_pl.runner.resolver import register_resolvers
 from vclr_pl.runner.schema import option_names
 
@@ -34,22 +35,25 @@ def text_of(node: ast.expr, constants: dict[str, str]) -> str:
     return constants.get(node.id, FILLED_IN) if isinstance(node, ast.Name) else FILLED_IN
 
 
-def remedies() -> list[tuple[str, str]]:
-    """(file, text) of every remedy that names an option; each branch of a conditional one."""
+def remedies() -> dict[tuple[str, str], str]:
+    """(file, text) of every remedy that names an option, each branch of a conditional one, and the class or function that raises it."""
     found = []
     for source in source_files():
         assignments = [node for node in source.tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
         constants = {node.targets[0].id: str(node.value.value) for node in assignments if isinstance(node.value, ast.Constant)}  # type: ignore[union-attr]
-        for call in (node for node in ast.walk(source.tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-            if call.func.id in ("InputError", "Remedies"):  # type: ignore[union-attr]
+        calls = [(owner, node) for owner in source.tree.body for node in ast.walk(owner) if isinstance(node, ast.Call)]
+        for owner, call in calls:
+            if isinstance(call.func, ast.Name) and call.func.id in ("InputError", "Remedies"):
                 given = [keyword.value for keyword in call.keywords if keyword.arg not in ("expected", "got")]
                 branches = [part for value in given for part in ((value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,))]
-                found += [(str(source), text_of(branch, constants)) for branch in branches]
-    plain = ((file, COMPUTED_KEY.sub("", text)) for file, text in found)
-    return [(file, text) for file, text in plain if OPTION.search(text)]
+                found += [(str(source), text_of(branch, constants), getattr(owner, "name", "_")) for branch in branches]
+    plain = ((file, COMPUTED_KEY.sub("", text), owner) for file, text, owner in found)
+    return {(file, text): owner for file, text, owner in plain if OPTION.search(text)}
 
 
-REMEDIES = remedies()
+RAISING = remedies()
+REMEDIES = list(RAISING)
+IDS = [f"{Path(file).stem}-{number}" for number, (file, _) in enumerate(REMEDIES)]
 VARIANTS = [
     *((path.stem, []) for path in sorted(CONF.glob("*.yaml"))),
     *(
@@ -90,10 +94,11 @@ def advised(text: str) -> list[str]:
     return [f"{found['key']}={found['value'].rstrip('.,:;)')}" for found in OPTION.finditer(text)]
 
 
-@pytest.mark.parametrize(("file", "text"), REMEDIES, ids=[f"{Path(file).stem}-{number}" for number, (file, _) in enumerate(REMEDIES)])
+@pytest.mark.parametrize(("file", "text"), REMEDIES, ids=IDS)
 def test_some_command_has_its_options(file, text):
-    fitted = [placed(text, command, overrides, file) for command, overrides in VARIANTS]
-    assert len(advised(text)) in map(len, map(advised, fitted)), f"{file}: no command has the options of this remedy: {text}"
+    for sentence in SENTENCE.findall(text):
+        fitted = [placed(sentence, command, overrides, file) for command, overrides in VARIANTS]
+        assert len(advised(sentence)) in map(len, map(advised, fitted)), f"{file}: no command has the options of: {sentence}"
 
 
 @pytest.mark.parametrize(("command", "overrides"), VARIANTS)
@@ -112,3 +117,21 @@ def test_what_a_command_advises_composes(command, overrides):
 
 def test_remedies_are_found():
     assert len(REMEDIES) > 60
+
+
+@functools.cache
+def constructed_in(command: str, *overrides: str) -> frozenset[str]:
+    """Module and name of all that the command constructs."""
+    config = compose(command, overrides=["paths.run=run", *overrides] if "paths" in places_of_groups(command) else [*overrides])
+    return frozenset(re.findall(r"_target_: (\S+)", OmegaConf.to_yaml(config)))
+
+
+@pytest.mark.parametrize(("file", "text"), REMEDIES, ids=IDS)
+def test_every_command_that_constructs_what_raises_it_has_a_remedy(file, text):
+    module = ".".join(Path(file).with_suffix("").parts).partition("vclr_pl.")[2]
+    raising = RAISING[file, text]
+    for command, overrides in VARIANTS:
+        for made in constructed_in(command, *overrides):
+            where, _, name = made.removeprefix("vclr_pl.").rpartition(".")
+            if where == module and (raising.startswith("_") or name == raising):
+                assert advised(placed(text, command, overrides, file)), f"{command} {' '.join(overrides)} has no option of: {text}"

@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from vclr_pl.backbone.feature_width import feature_dim_of
 from vclr_pl.backbone.tsm_resnet import ResidualShift
 from vclr_pl.types import InputError
 
@@ -51,7 +52,7 @@ class RecognitionNetwork(nn.Module):
         self.feature_dim = classes  # of what it says of a video, as any backbone
         self.backbone: nn.Module = backbone
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(backbone.feature_dim, classes)
+        self.head = nn.Linear(feature_dim_of(backbone), classes)
         nn.init.normal_(self.head.weight, std=head_std)
         nn.init.zeros_(self.head.bias)
         self.backbone.requires_grad_(self.trains_backbone)

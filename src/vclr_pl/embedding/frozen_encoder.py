@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vclr_pl.backbone.feature_width import feature_dim_of
 from vclr_pl.data.transform.evaluation_view import EvaluationView, usual_short_side
 from vclr_pl.embedding.loaded_backbone import LoadedBackbone, load_backbone
 from vclr_pl.types import InputError
@@ -37,7 +38,7 @@ class FrozenEncoder(nn.Module):
     def __init__(self, *, backbone: Any, view: EvaluationView, frames_per_clip: int, frame_stride: int, origin: str) -> None:
         super().__init__()
         self.backbone: nn.Module = backbone
-        self.feature_dim: int = backbone.feature_dim
+        self.feature_dim = feature_dim_of(backbone)
         self.view, self.origin = view, origin
         self.frames_per_clip, self.frame_stride = frames_per_clip, frame_stride
         for layer in self.modules():

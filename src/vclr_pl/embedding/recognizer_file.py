@@ -53,7 +53,7 @@ class FrozenRecognizer(FrozenEncoder):
             raise InputError(
                 expected=f"frames in whole videos of {self.segments_per_pass}, over which this network shifts",
                 got=str(len(frames)),
-                remedy="Give as many, or take a recognizer without a shift (recognizer=tsn).",
+                remedy="Give as many, or take a recognizer without a shift (tsn).",
             )
         return super().pooled(frames)
 

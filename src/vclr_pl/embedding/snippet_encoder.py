@@ -57,5 +57,5 @@ def _refuse_shift(recognizer: FrozenRecognizer) -> None:
         raise InputError(
             expected="an encoder that describes each snippet by itself",
             got=f"{recognizer.origin}, whose temporal shift mixes {recognizer.segments_per_pass} frames of a video",
-            remedy="Fine-tune one without it (recognizer=tsn), or give the pretrained encoder.",
+            remedy="Fine-tune one without it (the recognizer tsn), or give the pretrained encoder.",
         )

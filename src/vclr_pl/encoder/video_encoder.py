@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vclr_pl.backbone.feature_width import feature_dim_of
+
 
 class VideoEncoder(nn.Module):
     """Frames or clips to pooled features; heads project them.
@@ -18,7 +20,7 @@ class VideoEncoder(nn.Module):
 
     def __init__(self, *, backbone: Any, heads: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        self.feature_dim: int = backbone.feature_dim
+        self.feature_dim = feature_dim_of(backbone)
         self.backbone: nn.Module = backbone
         self.heads = nn.ModuleDict(dict(heads))
 

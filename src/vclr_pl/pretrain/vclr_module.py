@@ -12,6 +12,7 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
+from vclr_pl.backbone.feature_width import feature_dim_of
 from vclr_pl.encoder.momentum_encoder import MomentumEncoder
 from vclr_pl.encoder.negative_queue import NegativeQueue
 from vclr_pl.encoder.runtime import EncoderRuntime
@@ -59,7 +60,7 @@ class VCLRModule(lightning.LightningModule):
         super().__init__()
         self.objective, self.encoding, self.runtime = objective, encoding, runtime
         self.optimizer, self.schedule = optimizer, schedule
-        heads = {name: head(feature_dim=backbone.feature_dim) for name in objective.heads}
+        heads = {name: head(feature_dim=feature_dim_of(backbone)) for name in objective.heads}
         self.encoder = VideoEncoder(backbone=backbone, heads=heads)
         self.momentum_encoder = momentum_encoder(self.encoder)
         self.queues = nn.ModuleDict({name: queue[name](dim=self.encoder.heads[name].dim) for name in objective.queues})

@@ -10,9 +10,13 @@ import yaml
 from omegaconf import DictConfig, open_dict
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.runner.schema import OVERLAYS
+from vclr_pl.types import InputError
 
 NULL = re.compile(r"(?P<group>[\w/]+)=(null|None)?")
 WHOLE_NODE = re.compile(r"(?P<group>\w+)=(?P<node>\{.*\})", re.DOTALL)
+ABSENT = re.compile(r"~(?P<removed>\w+)(=.*)?|(?P<null>\w+)=(null|None)?")
+WITHOUT = ("logger", "page", "query", "video")  # what a command can do without, whatever its default
 OPTION = re.compile(r"(?P<key>[+~]*[\w./@]+)=(?P<value>[^\"'\[{].*)", re.DOTALL)
 GIVEN_NODES = "given_nodes"  # where nodes that replace a whole group travel through Hydra, which would merge them
 
@@ -25,6 +29,29 @@ def hydra_words(command: Sequence[str], *, config_name: str) -> list[str]:
     """
     places = places_of_groups(config_name)
     return [_word(word, places=places) for word in command]
+
+
+def refuse_absent(command: Sequence[str], *, config_name: str) -> None:
+    """Ask for the groups and nodes that the command sets to null and cannot do without: those that its file gives a value.
+
+    Raises:
+        InputError: at the first, with the choices that there are.
+    """
+    content = yaml.safe_load((config_folder() / f"{config_name}.yaml").read_text())
+    chosen = {group: choice for entry in content["defaults"] if isinstance(entry, dict) for group, choice in entry.items()}
+    optional = {*WITHOUT, *OVERLAYS, *(group for group, choice in chosen.items() if choice is None)}
+    nodes = {key for key, value in content.items() if isinstance(value, dict)}
+    needed = {name for group in chosen for name in group.split("@")}.union(nodes).difference(optional, ("defaults",))
+    for word in command:
+        found = ABSENT.fullmatch(word)
+        key = (found["removed"] or found["null"]) if found is not None else None
+        if key in needed:
+            choices = ", ".join(sorted(file.stem for file in (config_folder() / str(key)).glob("*.yaml")))
+            raise InputError(
+                expected=f"a value for {key}, which {config_name} needs",
+                got=f"{key}=null",
+                remedy=f"Leave it out{f', or choose one of {choices}' if choices else ''}.",
+            )
 
 
 def place_given_nodes(config: DictConfig) -> None:

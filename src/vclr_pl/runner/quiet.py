@@ -25,6 +25,7 @@ SILENCED = (
     (r"`broadcast_buffers` is deprecated", "the oldest torch that works here knows no other spelling"),
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", "Lightning against a newer torch"),
 )
+CRITICAL_ONLY = ("hydra.utils", "the cause of a failed import, which our own line says")
 LOGGERS = (
     ("lightning.pytorch", "seed, hardware and tips: the start message says what matters"),
     ("pytorch_lightning", "the same, under its other name"),
@@ -40,3 +41,4 @@ def silence_third_parties() -> None:
         warnings.filterwarnings("ignore", message=pattern)
     for name, _ in LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(CRITICAL_ONLY[0]).setLevel(logging.CRITICAL)

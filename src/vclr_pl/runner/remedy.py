@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.runner.schema import group_names
 
 # not an argument of Python's, as in `f(..., a=1)`, and not one of another program's, as in `--a=1`
 OPTION = re.compile(r"(?<![\w.@/-])(?<!\.\.\., )(?P<key>[a-z_][\w./]*)=(?P<value>\.\.\.|[^\s,;.)]\S*)")
@@ -41,6 +42,8 @@ def full_name(key: str, *, known: Collection[str], places: Mapping[str, str], no
     """The option that `key` stands for in this command, or None."""
     first, dot, rest = key.partition(".")
     moved = f"{places.get(first, first)}{dot}{rest}"
+    if key in group_names() and key not in places and key not in known:
+        return None  # a group of other commands; here a node of that name has no choices
     if key in places or moved in known or any(name.startswith(f"{moved}.") for name in known):
         return key if key in places else moved
     under = f"{node}.{key}"

@@ -149,7 +149,7 @@ def read_safely(path: str, *, allowed: Sequence[type] = ()) -> Any:
         with torch.serialization.safe_globals(list(allowed)):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError(expected="a file of weights", got=f"no file at {path}", remedy="Check weight.path.") from None
+        raise InputError(expected="a file of weights", got=f"no file at {path}", remedy="Correct the path.") from None
     except Exception as error:  # torch raises several kinds for a file that is none of its own
         raise InputError(
             expected=f"a torch file of tensors at {path}",

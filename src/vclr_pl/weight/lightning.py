@@ -33,7 +33,8 @@ class LightningCheckpoint:
             raise InputError(
                 expected="a checkpoint of vclr_pl's pretraining",
                 got=f"no encoder.backbone.* in {self.path}",
-                remedy="Give the last.ckpt of a run, or choose the format of the file (weight=moco_v2, vclr_release, torchvision).",
+                remedy="Give the last.ckpt of a run, or choose the form of the file: weight=moco_v2, vclr_release, torchvision. "
+                "Give the last.ckpt of a run, or set from=encoder, which tells the form by the contents.",
             )
         return tensors
 

@@ -37,7 +37,7 @@ class MocoV2:
             raise InputError(
                 expected="a MoCo v2 checkpoint with keys module.encoder_q.*",
                 got=f"none in {self.path}",
-                remedy="For a published VCLR checkpoint use weight=vclr_release.",
+                remedy="For a published VCLR checkpoint use weight=vclr_release. For a published VCLR checkpoint use from=vclr_release.",
             )
         tensors = {BACKBONE + key: tensor for key, tensor in query.items() if not key.startswith(HEAD)}
         for head in HEADS:

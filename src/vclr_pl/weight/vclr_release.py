@@ -55,7 +55,7 @@ class VclrRelease:
             raise InputError(
                 expected="a published VCLR checkpoint with its weights under 'model'",
                 got=f"{_keys(content)} in {self.path}",
-                remedy="For a MoCo v2 checkpoint use weight=moco_v2.",
+                remedy="For a MoCo v2 checkpoint use weight=moco_v2. For a MoCo v2 checkpoint use from=moco_v2.",
             )
         model = tensors_of(content["model"], path=self.path)
         return renamed({key.removeprefix(WRAPPER): tensor for key, tensor in model.items()}, PREFIXES)

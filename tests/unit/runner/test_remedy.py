@@ -5,6 +5,7 @@ import pytest
 from vclr_pl.runner.remedy import NOTHING, OPTION, fitted_remedy
 
 KNOWN = ["protocol.frames", "gallery.root", "measures.a.ranks", "measures.b.ranks", "sheet.columns", "neighbors"]
+KNOWN += ["loader.workers", "gallery.seed"]
 PLACES = {"backbone": "backbone", "data": "gallery", "protocol": "protocol"}
 
 
@@ -17,8 +18,9 @@ PLACES = {"backbone": "backbone", "data": "gallery", "protocol": "protocol"}
         ("Set data.root=DIR, or data.lists=DIR.", NOTHING),
         ("Set data.root=DIR.", "Set gallery.root=DIR."),
         ("Give data=video_list data.train=FILE.", "Give data=video_list gallery.train=FILE."),
-        ("Set loader.workers=0. Or name one: backbone=resnet18.", "Or name one: backbone=resnet18."),
+        ("Set trainer.devices=1. Or name one: backbone=resnet18.", "Or name one: backbone=resnet18."),
         ("Name one, for instance backbone=no_such.", NOTHING),
+        ("Set data.seed=1. Or set loader=null, which is no group here.", "Set gallery.seed=1."),
         ("Name it (backbone=...).", "Name it (backbone=...)."),
         ("Set protocol=default; mean=1 of 0.5 is no option.", NOTHING),
         ("Correct the path. See docs/data.md.", "Correct the path. See docs/data.md."),

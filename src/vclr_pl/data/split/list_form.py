@@ -86,11 +86,13 @@ def _several_labels(line: str) -> Reading | None:
 PATH = ListForm("path", _path)
 BLANK = ListForm("path label", _after_blank)
 TAB = ListForm("path<tab>label", _after_tab)
+COMMA = ListForm("path,label", _after_comma)
 START = ListForm("path start total", _start_and_total)
 SEVERAL = ListForm("path label label ...", _several_labels)
 # Of forms that read every line alike the first counts; START before FRAMES, for a folder of one picture is no video.
-FORMS = (PATH, BLANK, TAB, ListForm("path,label", _after_comma), START, ListForm("path frames label", _frames_and_label), SEVERAL)
+FORMS = (PATH, BLANK, TAB, COMMA, START, ListForm("path frames label", _frames_and_label), SEVERAL)
 HEADERS = {"path label": BLANK, "path\tlabel": TAB}
+KNOWN_BY_HEADER = (PATH, COMMA, *HEADERS.values())
 
 
 def list_form(lines: Iterable[str], *, source: str, on_disk: Callable[[str], bool]) -> ListForm:
@@ -125,12 +127,41 @@ def list_form(lines: Iterable[str], *, source: str, on_disk: Callable[[str], boo
             remedy="Write a first line 'path' or 'path,label' into the list; docs/data.md shows the forms.",
         )
     if forms[0] is SEVERAL:
+        if (reading := SEVERAL.read(line)) is not None and " " not in reading[1]:
+            raise InputError(
+                expected=f"path and label separated alike in all lines of {source}",
+                got=f"'{_short(first)}' and '{_short(line)}'",
+                remedy="Separate them by a comma, a blank or a tab, the same in every line.",
+            )
         raise InputError(
             expected=f"one label for each video of {source}, whose first line is '{_short(first)}'",
             got="several numbers after a video",
             remedy="Keep one label a line, or the paths alone to train without labels.",
         )
     return forms[0]
+
+
+def refuse_header(lines: Iterable[str], *, form: ListForm, source: str, on_disk: Callable[[str], bool]) -> None:
+    """A first line that alone names nothing on disk, and no video by its suffix, is a header in other words than ours.
+
+    Raises:
+        InputError: it is.
+    """
+    others = iter(lines)
+    first = next(others)
+    if (reading := form.read(first)) is not None and (is_video(reading[0]) or on_disk(reading[0])):
+        return
+    count = 0
+    for line in others:
+        if (reading := form.read(line)) is None or not on_disk(reading[0]):
+            return
+        count += 1
+    if count:
+        raise InputError(
+            expected=f"a video in line 1 of {source}, as in its other lines, or the header '{form.name}'",
+            got=f"'{_short(first)}', which looks like a header",
+            remedy=f"Write '{form.name}' in its place." if form in KNOWN_BY_HEADER else "Delete the line.",
+        )
 
 
 def _same(forms: list[ListForm], line: str) -> bool:

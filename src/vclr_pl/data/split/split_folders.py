@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,23 +22,40 @@ def split_folders_of(top: Path, *, chosen: Sequence[str] | None) -> list[str]:
     """
     if chosen is not None:
         return _checked(top, list(chosen))
-    by_kind = [
-        [name for name in subfolders(top) if name.casefold() in kind and _has_videos(top / name)]
-        for kind in (TRAIN_FOLDERS, TEST_FOLDERS, VALIDATION_FOLDERS)
-    ]
+    folders = [name for name in subfolders(top) if _kind_of(name) and _has_videos(top / name)]
+    by_kind = [[name for name in folders if name.casefold() in kind] for kind in (TRAIN_FOLDERS, TEST_FOLDERS, VALIDATION_FOLDERS)]
     train, test = by_kind[0], by_kind[1] or by_kind[2]
-    named = [name for names in by_kind for name in names]
-    if not named:
+    exact = [name for names in by_kind for name in names]
+    if not exact and len({_kind_of(name) for name in folders}) < 2:
         return []
+    named = exact or folders
     beside = _with_videos(top, apart_from=named)
     if len(train) != 1 or len(test) > 1 or (not test and beside):
-        raise InputError(
-            expected=f"folders in '{top}' that are either splits or classes",
-            got=f"{', '.join(named)}{f' beside {few(beside)}' if beside else ''}",
-            remedy=f"Set data.split_folders=[{','.join([*train[:1], *test[:1]])}] to name the folders of the splits, or "
-            "data.split_folders=[] if every folder is a class.",
-        )
+        raise _ambiguous(top, named=named, beside=beside)
     return [*train, *test]
+
+
+def _kind_of(name: str) -> str:
+    """`train`, `test`, or neither, by how a folder's name begins: `train_256` and `Training Set` too, and no `trainspotting`."""
+    first_letters = re.match(r"[^\W\d_]*", name.casefold())
+    assert first_letters is not None
+    return "train" if first_letters[0] in TRAIN_FOLDERS else "test" if first_letters[0] in (*TEST_FOLDERS, *VALIDATION_FOLDERS) else ""
+
+
+def _ambiguous(top: Path, *, named: Sequence[str], beside: Sequence[str]) -> InputError:
+    """It proposes folders by name where there is one for training, and one other; never a test folder to train on."""
+    train = [name for name in (*named, *beside) if _kind_of(name) == "train"]
+    tests = [name for name in (*named, *beside) if _kind_of(name) == "test"]
+    others = tests or [name for name in beside if (top / name).is_dir() and name not in train]
+    first = train[0] if len(train) == 1 else "TRAIN"
+    second = others[0] if len(train) == len(others) == 1 else "TEST"
+    quote = "" if re.fullmatch(r"[\w.-]+", first + second) else "'"
+    return InputError(
+        expected=f"folders in '{top}' that are either splits or classes",
+        got=f"{few(named)}{f' beside {few(beside)}' if beside else ''}",
+        remedy=f"Set {quote}data.split_folders=[{first},{second}]{quote} to name the folders of training and test, "
+        f"{quote}[{first}]{quote} to read that one alone, or data.split_folders=[] if every folder is a class.",
+    )
 
 
 def left_out(top: Path, *, parts: Sequence[str]) -> list[str]:

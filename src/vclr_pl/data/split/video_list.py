@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vclr_pl.data.manifest import Manifest, VideoSplits
-from vclr_pl.data.split.list_form import HEADERS, list_form
+from vclr_pl.data.split.list_form import HEADERS, list_form, refuse_header
 from vclr_pl.data.split.listed_video import inside_root, list_lines, listed_manifest, present
 from vclr_pl.data.split.video_scan import data_folder
 from vclr_pl.types import InputError
 
-NUMBER = re.compile(r"-?[0-9]{1,18}")  # what else is a digit to Unicode, as a superscript, is part of a name
+NUMBER = re.compile(
+    r"-?[0-9]{1,4000}"
+)  # as many as Python makes a number of; what else is a digit to Unicode, as a superscript, is part of a name
 NO_LABEL = "-1"  # as pytorchvideo and VideoMAE write it
 COMMENT = re.compile(r"#(\s|$)")
 
@@ -76,6 +78,8 @@ def _entries(path: Path, *, on_disk: Callable[[str], bool]) -> Callable[[], Iter
         return lambda: _csv_entries(lines(), labeled=len(header) == 2, path=path)
     named = HEADERS.get(first.lower().rstrip())
     form = named or list_form(lines(), source=path.name, on_disk=on_disk) if first else None
+    if form is not None and named is None:
+        refuse_header(lines(), form=form, source=path.name, on_disk=on_disk)
 
     def entries() -> Iterator[tuple[str, str]]:
         for line in itertools.islice(lines(), int(named is not None), None):

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 
 def few(names: Sequence[str]) -> str:
-    """The first of them, for a log."""
-    return f"{', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+    """The first of them, and how many more there are."""
+    return f"{', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
 
 
 def is_video(name: str) -> bool:

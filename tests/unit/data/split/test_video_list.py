@@ -140,6 +140,7 @@ def test_names_that_look_like_labels_are_names(tmp_path):
         (["clip 1", "clip 2"], r"read in one way; got 'clip 1', which .* both as 'path' and 'path label'\. Write a first line"),
         (["v.mp4 3 7"], r"one label for each video of list\.txt, whose first line is 'v\.mp4 3 7'; got several numbers after a video"),
         (["v.mp4 3", "v.mp4 3 7"], r"whose first line is 'v\.mp4 3'; got several numbers after a video\. Keep one label a line"),
+        (["v.mp4 0", "v.mp4,1"], r"separated alike in all lines of list\.txt; got 'v\.mp4 0' and 'v\.mp4,1'"),
         (["v.mp4,3,7"], r"got several numbers after a video"),
     ],
 )
@@ -149,6 +150,33 @@ def test_what_cannot_be_told_apart_is_one_line_with_the_first_of_the_file(tmp_pa
     with pytest.raises(InputError, match=told) as caught:
         video_list(root=tmp_path, train=write_lines(tmp_path / "list.txt", lines))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ["video,label", "a.mp4,0", "b.mp4,1"],
+            r"line 1 of list\.txt.*; got 'video,label', which looks like a header\. Write 'path,label' in",
+        ),
+        (["video,label", "a.mp4,run", "b.mp4,sit"], r"got 'video,label', which looks like a header\. Write 'path,label' in its place"),
+        (["filename label", "a.mp4 0", "b.mp4 1"], r"got 'filename label', which looks like a header\. Write 'path label' in its place"),
+        (["filename\tlabel", "a.mp4\tbrush hair", "b.mp4\tsit"], r"which looks like a header\. Write 'path<tab>label' in its place"),
+        (["video", "a.mp4", "b.mp4"], r"got 'video', which looks like a header\. Write 'path' in its place"),
+        (["path frames label", "clip 12 3", "clip 13 3"], r"got 'path frames label', which looks like a header\. Delete the line"),
+        (["gone.mp4,0", "a.mp4,0"], r"got 1 absent, the first is '.*gone\.mp4'"),
+        (["gone,0", "a.mp4,0", "lost,0"], r"got 2 absent, the first is '.*gone'"),
+    ],
+)
+def test_a_header_in_other_words_is_told(tmp_path, lines, told):
+    copies([tmp_path / "a.mp4", tmp_path / "b.mp4"])
+    (tmp_path / "clip").mkdir()
+    path = write_lines(tmp_path / "list.txt", lines)
+    with pytest.raises(InputError, match=told):
+        video_list(root=tmp_path, train=path)
+    if "Write '" in told:  # what it says is tried
+        header = told.partition("Write '")[2].partition("'")[0].replace("<tab>", "\t")
+        assert len(video_list(root=tmp_path, train=write_lines(path, [header, *lines[1:]])).train) == 2
 
 
 def test_a_file_that_is_no_list(tmp_path):
@@ -170,6 +198,7 @@ def test_videos_that_are_listed_twice_are_counted_and_named(tmp_path, caplog):
     [
         (["0", "2000000000"], [0, 1], ("0", "2000000000")),
         (["100000000000000000", "3", "007"], [2, 0, 1], ("3", "7", "100000000000000000")),
+        (["100000000000000000000000", "3"], [1, 0], ("3", "100000000000000000000000")),
         (["1", "2", "3"], [0, 1, 2], ("1", "2", "3")),
         (["-5", "5", "-1"], [0, 1, -1], ("-5", "5")),
         (["³", "²"], [1, 0], ("²", "³")),

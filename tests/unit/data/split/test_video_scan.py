@@ -104,7 +104,7 @@ def test_each_file_once(tmp_path, caplog):
 
 def test_few():
     assert few(list("abcde")) == "a, b, c, d, e"
-    assert few(list("abcdef")) == "a, b, c, d, e, ..."
+    assert few(list("abcdef")) == "a, b, c, d, e and 1 more"
 
 
 def test_bad_roots_are_told(tmp_path):
