@@ -69,6 +69,6 @@ def test_a_short_run_is_logged_at_every_step(steps, interval):
 
 
 def test_published_figures_in_closed_form():
-    """131,072 keys of 9,537 videos: 13.7 stale ones of each; log(131,073) = 11.78."""
-    assert "13.7 stale ones of each" in excess("segment", length=131072, keys_per_epoch=9537)
+    """131,072 keys of 9,537 videos: 13.7 keys of each; log(131,073) = 11.78."""
+    assert "about 13.7 outdated keys" in excess("segment", length=131072, keys_per_epoch=9537)
     assert "11.78 for queue.segment (K=131072, full after 512 steps)" in expectation({"segment": 131072}, {"segment": 1}, batch=256)
