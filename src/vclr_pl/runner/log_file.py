@@ -17,8 +17,9 @@ class LogFile(logging.FileHandler):
         super().__init__(filename, delay=True, encoding="utf-8", errors=READABLE)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 (logging's name)
-        if self.stream is not None:
+        stream, self.stream = self.stream, None
+        if stream is not None:
             with contextlib.suppress(OSError):  # else Python 3.13 tries once more to write what is left, and prints a traceback
-                self.stream.close()
+                stream.close()
         with errors_name(Path(self.baseFilename)):
             raise  # logging calls this while it handles the error
