@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -24,7 +23,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-if not (3, 11) <= sys.version_info[:2] < (3, 14) or importlib.util.find_spec("pip") is None:
+if not (3, 11) <= sys.version_info[:2] < (3, 14) or not any(importlib.metadata.distributions(name="pip")):
     version = ".".join(map(str, sys.version_info[:3]))
     sys.exit(f"Expected Python 3.11, 3.12 or 3.13 with pip; got {sys.executable}, which is Python {version}, or has no pip.")
 

@@ -128,8 +128,10 @@ def test_a_file_says_first_what_it_is(path):
 
 
 @pytest.mark.parametrize("choice", PRETRAINING)
-def test_it_composes_and_instantiates(choice, tmp_path):
+def test_it_composes_and_instantiates(choice, tmp_path, request):
     """Everything but the videos: the data nodes read a disk, and are tried on one in tests/unit/data/split."""
+    if choice == "decoding/torchcodec":
+        request.getfixturevalue("torchcodec_works")
     group = choice.split("/")[0]
     config = composed(*overrides_of(choice), f"paths.run={tmp_path}")
     refuse_unknown_keys(config, config_name="train")
