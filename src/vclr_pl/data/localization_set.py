@@ -63,7 +63,7 @@ def localization_set(*, annotations: str, root: str | None) -> LocalizationSet:
     Args:
         annotations: as of `read_annotations`. With `taxonomy` (ActivityNet's list of nodes with `nodeName`) a label must be one of its
             leaves, else one of a training video's.
-        root: folder of the videos, also for durations that the file lacks; None where features are at hand.
+        root: folder of the videos, also for durations that the file lacks; None where features are given.
 
     Raises:
         InputError: as `read_annotations`; an unknown label; no duration and no `root`.

@@ -29,7 +29,7 @@ FULL_KEY = re.compile(r"full_key: (\S+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What a line of help has to know of the command at hand.
+    """What an error line needs to know about the command.
 
     Args:
         name: of the entry point.

@@ -1,4 +1,4 @@
-"""Remedies in the words of the command at hand: those who find a mistake know an option's name, the runner knows where it stands."""
+"""Remedies in the words of the command: the code that finds a mistake knows an option's name, the runner its full key in this command."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class _Server:
         except OSError:
             lines = []
         os.close(self._words)
-        return lines[-1] if lines else "an end without a word"
+        return lines[-1] if lines else "no message"
 
 
 _current: _Server | None = None
@@ -185,7 +185,7 @@ def _forget(server: _Server) -> str:
     global _current
     with _starting:
         if _current is not server:
-            return "an end without a word"  # another thread was first
+            return "no message"  # another thread was first
         _current = None
         return server.last_words()
 
