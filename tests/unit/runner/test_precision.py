@@ -63,6 +63,16 @@ def test_what_is_not_there_is_not_measured():
     assert faster_precision("gpu", {})[0] == "32-true"
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("frames_per_clip", [1, 4])
+def test_networks_for_clips_compute_in_float32_on_a_processor(tmp_path, frames_per_clip):
+    settled = config(tmp_path)
+    settled.sampling = {"frames_per_clip": frames_per_clip}
+    settle_precision(settled)
+    expected = processor_rates().faster if frames_per_clip == 1 else "32-true"
+    assert os.environ[PRECISION_VARIABLE] == settled.trainer.precision == expected
+
+
 def test_the_choice_is_told_once_and_passed_on(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     settled = config(tmp_path)
