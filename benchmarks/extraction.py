@@ -27,13 +27,12 @@ import torch
 from input_pipeline import machine
 
 from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.decoding.isolated import IsolatedDecoder
-from vclr_pl.data.manifest import Manifest
-from vclr_pl.embedding.evaluation_protocol import EvaluationProtocol
-from vclr_pl.embedding.extraction import Embedder
-from vclr_pl.embedding.frozen_encoder import FrozenEncoder
-from vclr_pl.embedding.video_reading import ReadingOptions, VideoReading
+from vclr_pl.datasets.manifest import Manifest
+from vclr_pl.features.encoder import EvaluationProtocol, FrozenEncoder
+from vclr_pl.features.extraction import Embedder
+from vclr_pl.features.video_reading import ReadingOptions, VideoReading
+from vclr_pl.video.choice import AutoDecoder
+from vclr_pl.video.isolated import IsolatedDecoder
 
 DECODING = IsolatedDecoder(decoder=AutoDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=60)
 READING = ReadingOptions(videos_per_batch=4, workers=None, prefetch_batches=2)  # conf/evaluate.yaml's

@@ -16,18 +16,17 @@ from pytorchvideo.data.encoded_video import EncodedVideo
 from torchcodec.decoders import VideoDecoder as BareDecoder
 from torchvision import transforms
 
-from vclr_pl.data.clip_sampler import SegmentClipSampler
-from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.decoding.frame_folder import FrameFolderDecoder
-from vclr_pl.data.decoding.isolated import IsolatedDecoder
-from vclr_pl.data.decoding.protocol import VideoDecoder
-from vclr_pl.data.decoding.pyav import PyavDecoder
-from vclr_pl.data.manifest import Manifest
-from vclr_pl.data.transform.contrastive import ContrastiveTransform
-from vclr_pl.data.transform.photometric import Photometric
-from vclr_pl.data.transform.published import PublishedTransform
+from vclr_pl.data.samples import Crop, SegmentSample, collate_segment_views
+from vclr_pl.data.sampling import SegmentClipSampler
+from vclr_pl.data.transform.color_augmentation import ColorAugmentation
+from vclr_pl.data.transform.crop import ContrastiveTransform, PublishedTransform
 from vclr_pl.data.video_dataset import SegmentVideoDataset
-from vclr_pl.data.view_assembly import Geometry, SegmentSample, collate_segment_views
+from vclr_pl.datasets.manifest import Manifest
+from vclr_pl.video.choice import AutoDecoder
+from vclr_pl.video.frame_folder import FrameFolderDecoder
+from vclr_pl.video.isolated import IsolatedDecoder
+from vclr_pl.video.protocol import VideoDecoder
+from vclr_pl.video.pyav import PyavDecoder
 
 SAMPLING = SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1)
 CROP = {"size_pixels": 224, "scale": (0.2, 1.0), "ratio": (3 / 4, 4 / 3)}
@@ -36,8 +35,8 @@ COLORS = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "ji
 REST = {"blur_sigma_pixels": (0.1, 2.0), "blur_probability": 0.5, "flip_probability": 0.5, "mean": MEAN, "std": STD}
 NOTHING = dict.fromkeys([*COLORS, "blur_probability", "flip_probability"], 0.0)
 
-PHOTOMETRIC = Photometric(**COLORS, **REST)
-NORMALIZE = Photometric(**{**REST, **NOTHING})
+PHOTOMETRIC = ColorAugmentation(**COLORS, **REST)
+NORMALIZE = ColorAugmentation(**{**REST, **NOTHING})
 OURS: VideoDecoder = IsolatedDecoder(decoder=AutoDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=60)
 
 Run = Callable[[int], object]
@@ -118,19 +117,21 @@ def released_views(footage: Footage, draws: list[list[int]], number: int) -> lis
     return [RELEASED(picture) for picture in [*pictures, pictures[0]]]
 
 
-def dataset(paths: list[Path], *, decoder: VideoDecoder, transform: Geometry, photometric: Photometric) -> SegmentVideoDataset:
+def dataset(paths: list[Path], *, decoder: VideoDecoder, transform: Crop, color_augmentation: ColorAugmentation) -> SegmentVideoDataset:
     manifest = Manifest.from_pairs([(str(path), None) for path in paths])
-    return SegmentVideoDataset(manifest=manifest, decoder=decoder, sampling=SAMPLING, transform=transform, photometric=photometric, seed=0)
+    return SegmentVideoDataset(
+        manifest=manifest, decoder=decoder, sampling=SAMPLING, transform=transform, color_augmentation=color_augmentation, seed=0
+    )
 
 
 def ours_on(paths: list[Path]) -> SegmentVideoDataset:
-    return dataset(paths, decoder=OURS, transform=ContrastiveTransform(**CROP), photometric=PHOTOMETRIC)
+    return dataset(paths, decoder=OURS, transform=ContrastiveTransform(**CROP), color_augmentation=PHOTOMETRIC)
 
 
 def published_on(folders: list[Path]) -> SegmentVideoDataset:
-    """`transform=published decoding=frame_folder photometric=normalize`."""
-    transform = PublishedTransform(**CROP, photometric=PHOTOMETRIC)
-    return dataset(folders, decoder=FrameFolderDecoder(short_side_pixels=None), transform=transform, photometric=NORMALIZE)
+    """`transform=published decoding=frame_folder color_augmentation=normalize`."""
+    transform = PublishedTransform(**CROP, color_augmentation=PHOTOMETRIC)
+    return dataset(folders, decoder=FrameFolderDecoder(short_side_pixels=None), transform=transform, color_augmentation=NORMALIZE)
 
 
 def worker_share(videos: SegmentVideoDataset) -> Run:
@@ -144,12 +145,12 @@ def sample_of(videos: SegmentVideoDataset, number: int) -> SegmentSample:
     return sample
 
 
-def whole_way(videos: SegmentVideoDataset, photometric: Photometric, *, batch: int) -> Run:
+def whole_way(videos: SegmentVideoDataset, color_augmentation: ColorAugmentation, *, batch: int) -> Run:
     """A batch of normalized floats, everything on one core."""
 
     def make_batch(number: int) -> object:
         views = collate_segment_views([sample_of(videos, batch * number + place) for place in range(batch)])
-        return photometric.apply(views.views.flatten(0, 1), views.photometry.flatten(0, 1))
+        return color_augmentation.apply(views.views.flatten(0, 1), views.color_parameters.flatten(0, 1))
 
     return make_batch
 

@@ -31,12 +31,12 @@ import input_path
 import torch
 from footage import Footage, Kind
 
-from vclr_pl.data.core_count import cores_at_hand
 from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
-from vclr_pl.data.manifest import Manifest, VideoSplits
-from vclr_pl.data.split.video_scan import scan_videos
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.video_dataset import SegmentVideoDataset
+from vclr_pl.datasets.manifest import Manifest, VideoSplits
+from vclr_pl.datasets.video_scan import scan_videos
+from vclr_pl.files import available_cores
 
 BATCH = 16
 SECONDS_A_TIMING = 0.25
@@ -78,7 +78,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
             show("growth with length: ms a sample", record["length"])
     record["workers"] = {name: over_workers(one, rounds=max(1, arguments.rounds // 3)) for name, one in sources.items()}
     for name, table in record["workers"].items():
-        show(f"workers on {cores_at_hand()} cores, {name}: samples/s", table)
+        show(f"workers on {available_cores()} cores, {name}: samples/s", table)
     return record
 
 
@@ -219,7 +219,7 @@ def loader_speed(videos: SegmentVideoDataset, *, workers: int, batches: int = 10
         sampling=videos.sampling,
         decoding=videos.decoder,
         transform=videos.transform,
-        photometric=videos.photometric,
+        color_augmentation=videos.color_augmentation,
         evaluation_view=EvaluationView(frames=30, crop_pixels=224, short_side_pixels=None, mean=input_path.MEAN, std=input_path.STD),
         loader=LoaderOptions(batch_size=BATCH, evaluation_batch_size=1, workers=workers, max_broken_fraction=0.0),
         seed=0,
@@ -237,7 +237,11 @@ def machine() -> dict[str, object]:
     packages = ("torch", "torchvision", "torchcodec", "av", "pytorchvideo", "pillow")
     cpu = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     versions = {name: importlib.metadata.version(name) for name in packages}
-    return {"processor": cpu[0] if cpu else platform.processor(), "cores": cores_at_hand(), "python": platform.python_version()} | versions
+    return {
+        "processor": cpu[0] if cpu else platform.processor(),
+        "cores": available_cores(),
+        "python": platform.python_version(),
+    } | versions
 
 
 def show(title: str, table: Table) -> None:

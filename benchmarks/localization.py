@@ -23,10 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vclr_pl.data.core_count import cores_at_hand
-from vclr_pl.downstream.localizer.bmn import BMN, BoundaryPrediction
-from vclr_pl.downstream.localizer.boundary_matching import sampling_mask
-from vclr_pl.downstream.localizer.proposal import ProposalMaker, VideoPrediction
+from vclr_pl.files import available_cores
+from vclr_pl.localization.bmn import BMN, BoundaryPrediction, sampling_mask
+from vclr_pl.localization.proposals import ProposalMaker, VideoPrediction
 
 ALPHA, LOW, HIGH, KEPT, LIKELY = 0.4, 0.5, 0.9, 100, 0.5
 
@@ -130,7 +129,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     found = measure(rounds=arguments.rounds, positions=arguments.positions, samples=arguments.samples, hidden=tuple(arguments.hidden))
-    found["machine"] = {"processor": platform.machine(), "cores": cores_at_hand(), "threads": arguments.threads}
+    found["machine"] = {"processor": platform.machine(), "cores": available_cores(), "threads": arguments.threads}
     found["torch"] = torch.__version__
     found["options"] = {name: value for name, value in vars(arguments).items() if name not in ("output",)}
     text = json.dumps(found, indent=2)

@@ -23,13 +23,13 @@ from pathlib import Path
 import av
 import numpy as np
 
-from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
-from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.split.folder import folder
-from vclr_pl.data.transform.contrastive import ContrastiveTransform
+from vclr_pl.data.sampling import SegmentClipSampler
+from vclr_pl.data.transform.color_augmentation import ColorAugmentation
+from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.transform.photometric import Photometric
+from vclr_pl.datasets.folder import folder
+from vclr_pl.video.choice import AutoDecoder
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MOST_GROWTH = 0.05
@@ -104,7 +104,7 @@ def pipeline(root: Path, *, workers: int, batch_size: int, size_pixels: int) -> 
         sampling=SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1),
         decoding=AutoDecoder(threads=1, short_side_pixels=None),
         transform=ContrastiveTransform(size_pixels=size_pixels, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),
-        photometric=Photometric(
+        color_augmentation=ColorAugmentation(
             brightness=0.4,
             contrast=0.4,
             saturation=0.4,

@@ -34,9 +34,9 @@ from vclr_pl.objective.intra_frame import IntraFrame
 from vclr_pl.objective.segment_contrast import SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
-from vclr_pl.op.info_nce import share_above
-from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.warmup_cosine import WarmupCosine
+from vclr_pl.op.contrast import top1_accuracy
+from vclr_pl.optim.optimizer import LinearScaledSGD
+from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding
 from vclr_pl.runner.precision import faster_precision
@@ -101,7 +101,7 @@ class RepeatedRows(nn.Module):
         ]
         logits = torch.cat(rows)
         loss = nn.functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
-        return TermOutput(loss=loss, metrics={"accuracy": share_above(logits[:, 0], logits[:, 1:].amax(1))})
+        return TermOutput(loss=loss, metrics={"accuracy": top1_accuracy(logits[:, 0], logits[:, 1:].amax(1))})
 
 
 class Step:
@@ -172,7 +172,7 @@ def _batch(case: Case, device: torch.device) -> SegmentViews:
     views: Tensor = torch.randn(case.batch, 2 * SEGMENTS + 1, 3, case.pixels, case.pixels, generator=generator)
     return SegmentViews(
         views=views,
-        photometry=torch.zeros(case.batch, 2 * SEGMENTS + 1, 0),
+        color_parameters=torch.zeros(case.batch, 2 * SEGMENTS + 1, 0),
         anchor_segment=2 * torch.randint(2, (case.batch,), generator=generator),
         query_order=order,
         key_order=order.flip(0),

@@ -85,7 +85,7 @@ def real_footage() -> Path:
 @pytest.fixture(scope="session")
 def torchcodec_works() -> None:
     """Asks for FFmpeg's shared libraries, without which torchcodec does not decode."""
-    from vclr_pl.data.decoding.torchcodec_reader import torchcodec_failure
+    from vclr_pl.video.torchcodec import torchcodec_failure
 
     failure = torchcodec_failure()
     if failure is not None:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vclr_pl.embedding.frozen_encoder import load_encoder
+    from vclr_pl.features.encoder import load_encoder
 
 __all__ = ["load_encoder"]
 
@@ -22,7 +22,7 @@ logging.getLogger("matplotlib").addFilter(_concerns_drawing)
 def __getattr__(name: str) -> Any:
     if name == "load_encoder":
         # Only when asked for: `python -m vclr_pl` and every import of a part would else wait seconds for torchvision.
-        from vclr_pl.embedding.frozen_encoder import load_encoder
+        from vclr_pl.features.encoder import load_encoder
 
         return load_encoder
     raise AttributeError(f"module 'vclr_pl' has no attribute '{name}'")

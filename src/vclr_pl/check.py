@@ -12,12 +12,12 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vclr_pl.callback.file_progress import watched
-from vclr_pl.data.manifest import VideoSplits
-from vclr_pl.data.readability import Readability
-from vclr_pl.report.row_table import RowTable
+from vclr_pl.callback.progress import watched
+from vclr_pl.datasets.manifest import VideoSplits
+from vclr_pl.report.tables import RowTable
 from vclr_pl.runner.build import write_config
 from vclr_pl.runner.run import run
+from vclr_pl.video.readability import Readability
 
 logger = logging.getLogger(__name__)
 

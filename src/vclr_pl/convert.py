@@ -10,8 +10,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vclr_pl.embedding.encoder_weights import is_recognizer
-from vclr_pl.embedding.recognizer_file import load_recognizer
+from vclr_pl.features.recognizer import is_recognizer, load_recognizer
 from vclr_pl.runner.run import run
 from vclr_pl.runner.suggestion import nearest_names
 from vclr_pl.types import InputError
@@ -27,7 +26,7 @@ def convert(config: DictConfig) -> None:
     source = _form(config, "from", READS)(path=str(config.input))
     target = _form(config, "to", WRITES_WEIGHTS, WRITES_NETWORK)(path=str(config.output))
     if Path(config.output).is_dir():
-        raise InputError(expected="a file to write", got=f"output={config.output}, a folder", remedy="Add a file name.")
+        raise InputError(expected="a file to write", got=f"output={config.output}, a folder", hint="Add a file name.")
     (_write_network if hasattr(target, WRITES_NETWORK) else _write_weights)(config, source, target)
 
 
@@ -43,7 +42,7 @@ def _write_weights(config: DictConfig, source: Any, target: Any) -> None:
 def _write_network(config: DictConfig, source: Any, target: Any) -> None:  # noqa: ARG001
     """A network takes more than tensors by name: the file has to say which, or show it, as for `encoder=` elsewhere."""
     if config["from"] != ANY_ENCODER:
-        raise InputError(expected=f"from={ANY_ENCODER} with to={config.to}", got=f"from={config['from']}", remedy="Leave from= away.")
+        raise InputError(expected=f"from={ANY_ENCODER} with to={config.to}", got=f"from={config['from']}", hint="Leave from= away.")
     backbone = instantiate(config.get("backbone"))
     if is_recognizer(str(config.input)):
         encoder: Any = load_recognizer(str(config.input), backbone=backbone)
@@ -61,8 +60,8 @@ def _form(config: DictConfig, key: str, *abilities: str) -> Any:
     if chosen not in able:
         only = "That form is only written." if key == "from" else "That form is only read."
         near = " or ".join(nearest_names(chosen, able))
-        remedy = only if chosen in forms else f"Did you mean {near}?" if near else "Choose one of them."
-        raise InputError(expected=f"{key}= one of {', '.join(able)}", got=f"{key}={chosen}", remedy=remedy)
+        hint = only if chosen in forms else f"Did you mean {near}?" if near else "Choose one of them."
+        raise InputError(expected=f"{key}= one of {', '.join(able)}", got=f"{key}={chosen}", hint=hint)
     return forms[chosen]
 
 

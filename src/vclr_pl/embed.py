@@ -21,7 +21,7 @@ def embed(config: DictConfig) -> None:
     for name, manifest in manifests.items():
         below = f"/{name}" if len(manifests) > 1 else ""
         folder = reading.embed(manifest, output=None if config.output is None else f"{config.output}{below}")
-        if reading.speaks:
+        if reading.is_main_process:
             table = reading.table(folder, role="training" if name == "train" else name)
             logger.info("%s: %d features of %d numbers, %d broken videos", folder.path, len(table), folder.feature_dim, len(table.broken))
 

@@ -11,8 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.evaluation.scoring import Scores, score
-from vclr_pl.report.evaluation_table import evaluation_record, evaluation_table, metric_figures
-from vclr_pl.report.result_record import write_record
+from vclr_pl.report.record import write_record
+from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import Reading, build_reading
@@ -28,7 +28,7 @@ def evaluate(config: DictConfig) -> None:
     reading = build_reading(config)
     splits = reading.splits
     folders = [reading.embed(manifest) for manifest in (splits.train, splits.test) if manifest is not None]
-    if not reading.speaks:
+    if not reading.is_main_process:
         return
     seconds = {"features": round(time.perf_counter() - started, 2)}
     gallery, *queries = (reading.table(folder, role=role) for folder, role in zip(folders, ("training", "test"), strict=False))

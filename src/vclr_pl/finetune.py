@@ -13,9 +13,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.evaluation.scoring import Scores
-from vclr_pl.report.evaluation_table import evaluation_record, evaluation_table
-from vclr_pl.report.recognition_table import predictions, write_confusion, write_predictions
-from vclr_pl.report.result_record import write_record
+from vclr_pl.report.record import write_record
+from vclr_pl.report.tables import evaluation_record, evaluation_table, predictions, write_confusion, write_predictions
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.build import Training, log_config, write_config
 from vclr_pl.runner.finetuning import build_finetuning
@@ -34,7 +33,7 @@ def finetune(config: DictConfig) -> None:
     training = build_finetuning(config)
     if checkpoint is not None:
         state, groups = training.module.state_dict(), [len(group.parameters) for group in training.module.groups()]
-        refuse_foreign_checkpoint(checkpoint, state=state, epochs=config.trainer.max_epochs, groups=groups, remedies=FINE_TUNING)
+        refuse_foreign_checkpoint(checkpoint, state=state, epochs=config.trainer.max_epochs, groups=groups, hints=FINE_TUNING)
     if training.trainer.is_global_zero:
         write_config(config, training.folder)
         log_config(config, training.trainer)

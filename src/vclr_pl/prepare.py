@@ -12,10 +12,10 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vclr_pl.callback.file_progress import watched
-from vclr_pl.data.manifest import VideoSplits
+from vclr_pl.callback.progress import watched
 from vclr_pl.data.prepare.set_copy import CopiedFile, summary
-from vclr_pl.report.row_table import RowTable
+from vclr_pl.datasets.manifest import VideoSplits
+from vclr_pl.report.tables import RowTable
 from vclr_pl.runner.build import write_config
 from vclr_pl.runner.run import run
 from vclr_pl.types import InputError
@@ -54,7 +54,7 @@ def refuse_fewer(original: VideoSplits, copy: VideoSplits, *, output: str) -> No
             raise InputError(
                 expected=f"{lengths[0]} videos of '{name}' in '{output}'",
                 got=str(lengths[1]),
-                remedy="Something else writes to one of the folders: let it finish, and repeat the command.",
+                hint="Something else writes to one of the folders: let it finish, and repeat the command.",
             )
 
 

@@ -11,9 +11,9 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vclr_pl.evaluation.near_duplicates import near_duplicates
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
-from vclr_pl.report.neighbor_list import write_left_out, write_neighbors, write_pairs
+from vclr_pl.evaluation.neighbors import near_duplicates
+from vclr_pl.report.page_content import write_left_out, write_neighbors, write_pairs
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.runner.reading import Reading, build_reading, only_list, splits_of
 from vclr_pl.runner.run import run
@@ -32,13 +32,13 @@ def retrieve(config: DictConfig) -> None:
     if not config.duplicates:
         require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)
     folders = {role: reading.embed(manifest) for role, manifest in manifests.items()}
-    if not reading.speaks:
+    if not reading.is_main_process:
         return
     tables = {role: reading.table(folder, role=role) for role, folder in folders.items()}
     for role, table in tables.items():
         if not bool(torch.isfinite(table.features).all()):
             raise InputError(
-                expected=f"finite features of the {role} videos", got="NaN or infinity", remedy="Use an encoder that has not diverged."
+                expected=f"finite features of the {role} videos", got="NaN or infinity", hint="Use an encoder that has not diverged."
             )
         for video in table.broken:
             logger.warning("broken: %s (%s)", video.path, video.reason)

@@ -10,9 +10,8 @@ from pathlib import Path
 import rich
 from omegaconf import DictConfig
 
-from vclr_pl.report.evaluation_table import metric_figures
-from vclr_pl.report.result_record import ResultRecord, write_record
-from vclr_pl.report.result_table import result_table
+from vclr_pl.report.record import ResultRecord, write_record
+from vclr_pl.report.tables import metric_figures, result_table
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.build import Training, build, log_config, write_config
 from vclr_pl.runner.fitting import fit

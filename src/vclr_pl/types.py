@@ -18,16 +18,16 @@ from torch import Tensor
 class InputError(Exception):
     """Bad input, told in one line: what was expected, what came, what to do. Entry points exit with 2 on it."""
 
-    def __init__(self, *, expected: str, got: str, remedy: str) -> None:
-        self.expected, self.got, self.remedy = expected, got, remedy
-        super().__init__(f"expected {expected}; got {got}. {remedy}")
+    def __init__(self, *, expected: str, got: str, hint: str) -> None:
+        self.expected, self.got, self.hint = expected, got, hint
+        super().__init__(f"expected {expected}; got {got}. {hint}")
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword-only arguments must survive a worker's pickle
-        return _rebuild_input_error, (self.expected, self.got, self.remedy)
+        return _rebuild_input_error, (self.expected, self.got, self.hint)
 
 
-def _rebuild_input_error(expected: str, got: str, remedy: str) -> InputError:
-    return InputError(expected=expected, got=got, remedy=remedy)
+def _rebuild_input_error(expected: str, got: str, hint: str) -> InputError:
+    return InputError(expected=expected, got=got, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,22 @@ class BrokenVideo:
 class BrokenVideosError(InputError):
     """All videos of a list, or too many of them, cannot be read. Entry points write `broken` to a file and name it."""
 
-    def __init__(self, *, expected: str, got: str, remedy: str, broken: Sequence[BrokenVideo]) -> None:
-        super().__init__(expected=expected, got=got, remedy=remedy)
+    def __init__(self, *, expected: str, got: str, hint: str, broken: Sequence[BrokenVideo]) -> None:
+        super().__init__(expected=expected, got=got, hint=hint)
         self.broken = tuple(broken)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_broken_videos_error, (self.expected, self.got, self.remedy, self.broken)
+        return _rebuild_broken_videos_error, (self.expected, self.got, self.hint, self.broken)
 
 
-def _rebuild_broken_videos_error(expected: str, got: str, remedy: str, broken: Sequence[BrokenVideo]) -> BrokenVideosError:
-    return BrokenVideosError(expected=expected, got=got, remedy=remedy, broken=broken)
+def _rebuild_broken_videos_error(expected: str, got: str, hint: str, broken: Sequence[BrokenVideo]) -> BrokenVideosError:
+    return BrokenVideosError(expected=expected, got=got, hint=hint, broken=broken)
 
 
 SLOW = "Where disk or processors are slow, set decoding.decode_timeout_seconds higher"
 
 
-def broken_remedy(broken: Sequence[BrokenVideo], *, lasting: str = "Replace or repair the files.") -> str:
+def broken_hint(broken: Sequence[BrokenVideo], *, lasting: str = "Replace or repair the files.") -> str:
     """What to do about `broken`: `lasting` for those that stay so, another try for those whose cause may lie outside the file."""
     temporary = sum(video.is_temporary for video in broken)
     if not temporary:
@@ -78,8 +78,8 @@ def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, afterwards: st
         first = broken[0]
         cause = f"{first.backend}: {first.reason}" if first.backend else first.reason
         got = f"none, {len(broken)} failed, the first is '{first.path}' ({cause})"
-    remedy = f"{broken_remedy(broken)} {afterwards}".rstrip()
-    return BrokenVideosError(expected=f"{what} that can be read", got=got, remedy=remedy, broken=broken)
+    hint = f"{broken_hint(broken)} {afterwards}".rstrip()
+    return BrokenVideosError(expected=f"{what} that can be read", got=got, hint=hint, broken=broken)
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ class SegmentViews:
     Views 0..S-1 are the query frames, S..2S-1 the key frames, 2S the second augmentation of the anchor's frame.
     """
 
-    views: Tensor  # [B, V, *view], uint8 from the worker, float and normalized after photometry
-    photometry: Tensor  # [B, V, P] float32, drawn in the worker, applied on the device
+    views: Tensor  # [B, V, *view], uint8 from the worker, float and normalized after color augmentation
+    color_parameters: Tensor  # [B, V, P] float32, drawn in the worker, applied on the device
     anchor_segment: Tensor  # [B] long, 0 or S - 1
     query_order: Tensor  # [B, S] long: the tuple shows segment query_order[b, s] at place s
     key_order: Tensor  # [B, S] long
@@ -142,8 +142,8 @@ class SegmentViews:
 class LabeledViews:
     """One batch of recognition in training: one frame or clip of each segment, in temporal order, and the video's class."""
 
-    views: Tensor  # [B, S, *view], uint8 from the worker, float and normalized after photometry
-    photometry: Tensor  # [B, S, P] float32, drawn in the worker once a video, applied on the device
+    views: Tensor  # [B, S, *view], uint8 from the worker, float and normalized after color augmentation
+    color_parameters: Tensor  # [B, S, P] float32, drawn in the worker once a video, applied on the device
     label: Tensor  # [B] long
     video_index: Tensor  # [B] long, position in the manifest
     broken: tuple[BrokenVideo, ...] = field(default=())  # videos that these samples replace

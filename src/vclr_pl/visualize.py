@@ -11,11 +11,10 @@ import pytorch_lightning as lightning
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 
-from vclr_pl.embedding.activation_map import VideoMaps, grad_cam
-from vclr_pl.embedding.side_by_side import NamedEncoder
-from vclr_pl.embedding.video_mapping import VideoMapping, chosen_videos, device_named
-from vclr_pl.report.activation_folder import ActivationFolder
+from vclr_pl.features.activation_map import VideoMaps, grad_cam
+from vclr_pl.features.video_mapping import NamedEncoder, VideoMapping, chosen_videos, device_named
 from vclr_pl.report.activation_sheet import MapRow
+from vclr_pl.report.activations import ActivationFolder
 from vclr_pl.runner.build import write_config
 from vclr_pl.runner.run import run
 from vclr_pl.types import BrokenVideo

@@ -12,7 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "vclr_pl"
-HOUSE: dict[str, Any] = tomllib.loads((Path(__file__).parent / "house.toml").read_text())
+HOUSE: dict[str, Any] = tomllib.loads((Path(__file__).parent / "rules.toml").read_text())
 ENTRY_POINTS = frozenset(HOUSE["entry_points"]["names"])
 
 

@@ -1,4 +1,4 @@
-"""Each file of a room has its unit tests where a newcomer looks for them, or house.toml names the test that covers it."""
+"""Each file of a room has its unit tests where a newcomer looks for them, or rules.toml names the test that covers it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_each_file_is_mirrored(source):
 def test_the_exceptions_are_needed():
     by_module = {source.module: source for source in source_files()}
     for module in COVERED_ELSEWHERE:
-        assert module in by_module, f"house.toml excuses {module}, which is gone"
+        assert module in by_module, f"rules.toml excuses {module}, which is gone"
         assert not (ROOT / expected_test(by_module[module])).exists(), f"{module} has a test file of its own: take its exception out"
 
 

@@ -1,4 +1,4 @@
-"""The budget: a file fits in a head, a function on a screen. Exceptions stand in house.toml, each with its reason."""
+"""The budget: a file fits in a head, a function on a screen. Exceptions stand in rules.toml, each with its reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_functions_are_short(source):
 
 @pytest.mark.parametrize("source", source_files(), ids=str)
 def test_functions_take_few_parameters(source):
-    """A constructor that a config node fills names each of its parts; house.toml lists those with more than the usual number."""
+    """A constructor that a config node fills names each of its parts; rules.toml lists those with more than the usual number."""
     counts = {name: len(parameters(function)) for name, function in functions(source)}
     assert oversized(counts, file=str(source), measure="parameters") == {}
 

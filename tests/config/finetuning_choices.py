@@ -10,7 +10,7 @@ IN_SHARED_GROUPS = (
     "evaluation/recognition",
     "evaluation_view/recognition",
     "optimizer/recognition",
-    "photometric/flip",
+    "color_augmentation/flip",
     "sampling/recognition",
     "schedule/step_decay",
     "transform/multi_scale_video",

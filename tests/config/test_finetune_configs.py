@@ -35,7 +35,7 @@ ROWS = {  # key: what the published table calls it, column by column
     "transform._target_": "training crop",
     "transform.size_pixels": "its size",
     "transform.short_side_pixels": "short side",
-    "photometric.flip_probability": "flip",
+    "color_augmentation.flip_probability": "flip",
     "evaluation_view.segments": "test segments",
     "evaluation_view.crops": "test crops",
     "evaluation_view.crop_pixels": "their size",
@@ -97,8 +97,8 @@ def test_the_published_figures(experiment):
     assert {key: figure(config, key) for key in ROWS} == dict(zip(ROWS, [*COLUMNS[experiment], *VIEWS[experiment]], strict=True))
     assert config.name == experiment
     assert (config.loader.batch_size * 8, config.mode) == (config.optimizer.reference_batch_size, "full")
-    assert config.photometric.mean == [0.485, 0.456, 0.406]
-    assert config.photometric.std == [0.229, 0.224, 0.225]
+    assert config.color_augmentation.mean == [0.485, 0.456, 0.406]
+    assert config.color_augmentation.std == [0.229, 0.224, 0.225]
     if "tsm" in experiment:
         factors = config.parameter_groups
         assert (factors.head_weight_factor, factors.head_bias_factor, factors.bias_factor) == (5, 10, 2)
@@ -120,7 +120,7 @@ def test_it_composes_and_instantiates(choice, tmp_path):
     recognizer = instantiate(config.recognizer)(backbone=start.network, classes=3)
     module = instantiate(config.module)(recognizer=recognizer)
     assert sum(len(group.parameters) for group in module.groups()) == len(list(recognizer.parameters()))
-    for node in ("sampling", "decoding", "transform", "photometric", "evaluation_view", "loader", "evaluation", "bootstrap"):
+    for node in ("sampling", "decoding", "transform", "color_augmentation", "evaluation_view", "loader", "evaluation", "bootstrap"):
         assert instantiate(config[node]) is not None
     callbacks = [instantiate(node) for node in config.callback.values() if not node.get("_partial_")]
     assert instantiate(config.trainer, callbacks=callbacks, logger=False).gradient_clip_val == config.trainer.gradient_clip_val

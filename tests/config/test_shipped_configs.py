@@ -58,17 +58,17 @@ PUBLISHED = {
     "loader.batch_size": 32,
     "transform.size_pixels": 224,
     "transform.scale": [0.2, 1.0],
-    "photometric.brightness": 0.4,
-    "photometric.contrast": 0.4,
-    "photometric.saturation": 0.4,
-    "photometric.hue": 0.1,
-    "photometric.jitter_probability": 0.8,
-    "photometric.gray_probability": 0.2,
-    "photometric.blur_sigma_pixels": [0.1, 2.0],
-    "photometric.blur_probability": 0.5,
-    "photometric.flip_probability": 0.5,
-    "photometric.mean": [0.485, 0.456, 0.406],
-    "photometric.std": [0.229, 0.224, 0.225],
+    "color_augmentation.brightness": 0.4,
+    "color_augmentation.contrast": 0.4,
+    "color_augmentation.saturation": 0.4,
+    "color_augmentation.hue": 0.1,
+    "color_augmentation.jitter_probability": 0.8,
+    "color_augmentation.gray_probability": 0.2,
+    "color_augmentation.blur_sigma_pixels": [0.1, 2.0],
+    "color_augmentation.blur_probability": 0.5,
+    "color_augmentation.flip_probability": 0.5,
+    "color_augmentation.mean": [0.485, 0.456, 0.406],
+    "color_augmentation.std": [0.229, 0.224, 0.225],
     "evaluation_view.frames": 30,
     "evaluation_view.crop_pixels": 224,
     "evaluation_view.short_side_pixels": None,
@@ -137,7 +137,7 @@ def test_it_composes_and_instantiates(choice, tmp_path, request):
     refuse_unknown_keys(config, config_name="train")
     module = instantiate(config.module)
     assert {"inter", "segment"} >= set(module.queues)
-    for name in ("sampling", "decoding", "transform", "photometric", "evaluation_view", "loader", "evaluation"):
+    for name in ("sampling", "decoding", "transform", "color_augmentation", "evaluation_view", "loader", "evaluation"):
         assert instantiate(config[name]) is not None
     callbacks = [instantiate(node) for node in config.callback.values()]
     loggers = [instantiate(node) for node in config.logger.values()]

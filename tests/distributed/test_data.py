@@ -11,15 +11,15 @@ import pytorch_lightning as lightning
 import torch
 import torch.distributed as dist
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from tests.photometry import published_photometry
+from tests.color_draws import published_color
 from tests.video_fixture import copies, write_broken, write_video
 
-from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
-from vclr_pl.data.decoding.pyav import PyavDecoder
-from vclr_pl.data.transform.contrastive import ContrastiveTransform
+from vclr_pl.data.sampling import SegmentClipSampler
+from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.types import InputError
+from vclr_pl.video.pyav import PyavDecoder
 
 
 def datamodule(paths, *, batch_size, workers, max_broken_fraction=1.0):
@@ -28,7 +28,7 @@ def datamodule(paths, *, batch_size, workers, max_broken_fraction=1.0):
         sampling=SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1),
         decoding=PyavDecoder(threads=1, short_side_pixels=None),
         transform=ContrastiveTransform(size_pixels=8, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),
-        photometric=published_photometry(),
+        color_augmentation=published_color(),
         evaluation_view=EvaluationView(frames=4, crop_pixels=8, short_side_pixels=None, mean=(0, 0, 0), std=(1, 1, 1)),
         loader=LoaderOptions(batch_size=batch_size, evaluation_batch_size=2, workers=workers, max_broken_fraction=max_broken_fraction),
         seed=0,
@@ -37,7 +37,7 @@ def datamodule(paths, *, batch_size, workers, max_broken_fraction=1.0):
 
 def fingerprint(batch, row):
     """A sample's identity: its video, every pixel, every parameter, its orders."""
-    parts = (batch.views, batch.photometry, batch.anchor_segment, batch.query_order, batch.key_order, batch.order_label)
+    parts = (batch.views, batch.color_parameters, batch.anchor_segment, batch.query_order, batch.key_order, batch.order_label)
     content = b"".join(part[row].numpy().tobytes() for part in parts)
     return int(batch.video_index[row]), hashlib.sha256(content).hexdigest()
 

@@ -56,10 +56,10 @@ def test_the_module_finds_its_configs(installed, tmp_path):
     shown = run(
         [sys.executable, "-m", "vclr_pl.train", "experiment=ucf101", "data.root=DIR", "--cfg", "job"], installed=installed, cwd=tmp_path
     )
-    assert "_target_: vclr_pl.data.split.ucf101.ucf101" in shown
+    assert "_target_: vclr_pl.datasets.ucf101.ucf101" in shown
 
 
 def test_the_console_script_finds_its_configs(installed, tmp_path):
     script = [sys.executable, str(installed / "bin" / "vclr-train")]
-    assert "_target_: vclr_pl.data.split.demo.demo" in run([*script, "--cfg", "job"], installed=installed, cwd=tmp_path)
+    assert "_target_: vclr_pl.datasets.demo.splits.demo" in run([*script, "--cfg", "job"], installed=installed, cwd=tmp_path)
     assert "experiment" in run([*script, "--help"], installed=installed, cwd=tmp_path)

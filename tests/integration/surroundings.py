@@ -26,7 +26,7 @@ import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file
-from tests.unit.embedding.pretrained_file import write_run
+from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_video
 
 from vclr_pl.check import check

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tests.unit.embedding.pretrained_file import write_run
+from tests.unit.features.pretrained_file import write_run
 
 USES = """
 import sys, torch

@@ -94,7 +94,7 @@ def test_where_all_are_late_another_try_is_advised(tmp_path: Path, capsys: pytes
     task, config_name, arguments = COMMANDS["embed"]
     for name in ("a", "b"):
         write_broken(tmp_path / "set" / name / "hang.mp4")
-    late = ["decoding.decoder._target_=tests.unit.data.test_readability.SpitefulDecoder", "decoding.decode_timeout_seconds=0.3"]
+    late = ["decoding.decoder._target_=tests.unit.video.test_readability.SpitefulDecoder", "decoding.decode_timeout_seconds=0.3"]
     here = [f"paths.data={tmp_path / 'data'}", f"hydra.run.dir={tmp_path / 'run'}"]
     assert run(task, config_name=config_name, arguments=[*(part.format(set=tmp_path / "set") for part in arguments), *late, *here]) == 2
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from tests.integration.training_read import checked, has_to_be_replaced, replaced_by_training, serves
-from tests.unit.data.decoding.changing_video import CHANGING, write_changing_video
-from tests.unit.data.decoding.turned_video import ORIENTATIONS, turn
+from tests.unit.video.changing_video import CHANGING, write_changing_video
+from tests.unit.video.turned_video import ORIENTATIONS, turn
 from tests.video_fixture import write_broken, write_video
 
-from vclr_pl.data.readability import Readability
-from vclr_pl.data.split.video_scan import scan_videos
+from vclr_pl.datasets.video_scan import scan_videos
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
+from vclr_pl.video.readability import Readability
 
 MOST_FILES = 300
 HEIGHT, WIDTH = 48, 64

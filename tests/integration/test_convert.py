@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.unit.embedding.pretrained_file import write_run
-from tests.unit.embedding.written_recognizer import RESNET18, SHIFT, write_recognizer
-from tests.unit.weight.published_file import published_tensors, resnet_module, write_moco, write_release
+from tests.unit.features.pretrained_file import write_run
+from tests.unit.features.written_recognizer import RESNET18, SHIFT, write_recognizer
+from tests.unit.weights.published_file import published_tensors, resnet_module, write_moco, write_release
 
 from vclr_pl.convert import convert
-from vclr_pl.embedding.frozen_encoder import load_encoder
+from vclr_pl.features.encoder import load_encoder
 from vclr_pl.runner.run import run
-from vclr_pl.weight.lightning import LightningCheckpoint
+from vclr_pl.weights.pretraining import LightningCheckpoint
 
 
 def command(*arguments: str) -> int:

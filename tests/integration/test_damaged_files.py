@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.integration.training_read import checked, replaced_by_training, serves
-from tests.unit.data.decoding.ffmpeg_frames import run_ffmpeg
+from tests.unit.video.ffmpeg_frames import run_ffmpeg
 
-from vclr_pl.data.readability import Readability
+from vclr_pl.video.readability import Readability
 
 FILES, SEED = 500, 7
 H264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "8")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.embedding.pretrained_file import write_run
+from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_broken, write_lines, write_pictures, write_video
 
 from vclr_pl.embed import embed

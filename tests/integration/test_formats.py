@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.unit.data.decoding.ffmpeg_frames import apart, run_ffmpeg, shown_by_ffmpeg
+from tests.unit.video.ffmpeg_frames import apart, run_ffmpeg, shown_by_ffmpeg
 
-from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.decoding.pyav import PyavDecoder
+from vclr_pl.video.choice import AutoDecoder
+from vclr_pl.video.pyav import PyavDecoder
 
 DECODERS = (AutoDecoder(threads=1, short_side_pixels=None), PyavDecoder(threads=1, short_side_pixels=None))
 HEIGHT, WIDTH, FRAMES = 96, 128, 20  # H.263 has few sizes, this is one

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from tests.unit.data.annotated import entry, write_annotations, write_features
-from tests.unit.embedding.pretrained_file import write_run
+from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_broken, write_video
 
 from vclr_pl.localize import localize

@@ -12,10 +12,10 @@ from tests.integration.test_layouts import LAYOUTS
 from tests.video_fixture import frame_numbers, write_broken, write_video
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.manifest import Manifest
+from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.prepare import prepare
 from vclr_pl.runner.run import run
+from vclr_pl.video.choice import AutoDecoder
 
 QUICK = ["set_copy.reencoder.short_side_pixels=32", "set_copy.processes=2"]
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tests.video_fixture import copies
 
-from vclr_pl.embedding.frozen_encoder import load_encoder
+from vclr_pl.features.encoder import load_encoder
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.unit.embedding.pretrained_file import write_run
+from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_broken, write_video
 
-from vclr_pl.data.split.folder_or_file import folder_or_file
+from vclr_pl.datasets.folder import folder_or_file
 from vclr_pl.runner.run import run
 from vclr_pl.visualize import visualize
 

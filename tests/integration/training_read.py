@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.photometry import published_photometry
+from tests.color_draws import published_color
 
-from vclr_pl.data.clip_sampler import SegmentClipSampler
-from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.decoding.isolated import IsolatedDecoder
-from vclr_pl.data.manifest import Manifest
-from vclr_pl.data.readability import Readability, check_readability
-from vclr_pl.data.transform.contrastive import ContrastiveTransform
+from vclr_pl.data.samples import SegmentSample
+from vclr_pl.data.sampling import SegmentClipSampler
+from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.video_dataset import SegmentVideoDataset
-from vclr_pl.data.view_assembly import SegmentSample
+from vclr_pl.datasets.manifest import Manifest
+from vclr_pl.video.choice import AutoDecoder
+from vclr_pl.video.isolated import IsolatedDecoder
+from vclr_pl.video.readability import Readability, check_readability
 
 EPOCHS = 2
 FRAMES_NEEDED = 6
@@ -33,7 +33,7 @@ def replaced_by_training(paths: Sequence[str]) -> dict[str, str]:
         decoder=IsolatedDecoder(decoder=AutoDecoder(threads=1, short_side_pixels=None), decode_timeout_seconds=LIMIT_SECONDS),
         sampling=SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1),
         transform=ContrastiveTransform(size_pixels=16, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),
-        photometric=published_photometry(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+        color_augmentation=published_color(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
         seed=0,
     )
     replaced = {}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.unit.report.test_localization_page import PAGES, Pictures, video
+from tests.unit.localization.test_page import PAGES, Pictures, video
 
-from vclr_pl.report.localization_page import LocalizedVideo
+from vclr_pl.localization.page import LocalizedVideo
 
 
 def strip() -> bytes:

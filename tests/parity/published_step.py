@@ -20,14 +20,14 @@ from vclr_pl.objective.intra_frame import IntraFrame
 from vclr_pl.objective.segment_contrast import SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
-from vclr_pl.op.moving_average import follow
-from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.warmup_cosine import WarmupCosine
+from vclr_pl.op.similarity import follow
+from vclr_pl.optim.optimizer import LinearScaledSGD
+from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.pretrain.view_encoding import SeparateEncoding, ViewEncoding
 from vclr_pl.types import SegmentViews
-from vclr_pl.weight.key_map import load_by_name, renamed, reversed_prefixes
-from vclr_pl.weight.vclr_release import PREFIXES
+from vclr_pl.weights.key_map import load_by_name, renamed, reversed_prefixes
+from vclr_pl.weights.pretraining import PREFIXES
 
 TERM_OF = {"inter": "inter_frame", "intra": "intra_frame", "segment": "segment_contrast", "order": "temporal_order"}
 
@@ -87,7 +87,7 @@ def segment_views(config: dict[str, Any], *, step: int, rank: int, choices: dict
     drawn = recipe.training_batch(config, step, rank, choices)
     views = SegmentViews(
         views=torch.cat([query, key, drawn["anchor_second_view"].unsqueeze(1)], dim=1),
-        photometry=torch.zeros(batch, 7, 0),
+        color_parameters=torch.zeros(batch, 7, 0),
         anchor_segment=torch.tensor(choices["anchor"]),
         query_order=torch.tensor(choices["q_perm"]),
         key_order=torch.tensor(choices["k_perm"]),

@@ -12,13 +12,11 @@ from tests.parity import recipe
 from tests.parity.fixture import fixtures_with
 from torch import Tensor
 
-from vclr_pl.data.snippet_sampling import covered_seconds
-from vclr_pl.downstream.localizer.activitynet_metric import RECALL_RANKS, average_recall
-from vclr_pl.downstream.localizer.bmn import BMN, BoundaryPrediction
-from vclr_pl.downstream.localizer.bmn_loss import BMNLoss, LocalizationLosses
-from vclr_pl.downstream.localizer.boundary_map import BoundaryLabels, BoundaryMap
-from vclr_pl.downstream.localizer.boundary_matching import sampling_mask
-from vclr_pl.downstream.localizer.proposal import ProposalMaker, VideoPrediction
+from vclr_pl.localization.bmn import BMN, BoundaryPrediction, sampling_mask
+from vclr_pl.localization.loss import BMNLoss, BoundaryLabels, BoundaryMap, LocalizationLosses
+from vclr_pl.localization.proposals import ProposalMaker, VideoPrediction
+from vclr_pl.localization.scores import RECALL_RANKS, average_recall
+from vclr_pl.localization.snippets import covered_seconds
 
 EXACT, GRADIENTS = 1e-9, 1e-7
 FIXTURES = fixtures_with("bmn", "average_recall")

@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 import torch
 
-from vclr_pl.types import BrokenVideo, FeatureTable, InputError, LabeledViews, SegmentViews, VideoFrames, broken_remedy, nothing_readable
+from vclr_pl.types import BrokenVideo, FeatureTable, InputError, LabeledViews, SegmentViews, VideoFrames, broken_hint, nothing_readable
 
 BROKEN = (BrokenVideo(path="a.mp4", backend="pyav", reason="moov atom not found"),)
 
@@ -19,7 +19,7 @@ def segment_views() -> SegmentViews:
     numbers_BV = torch.arange(7) + 100 * torch.arange(2).unsqueeze(1)
     return SegmentViews(
         views=numbers_BV[:, :, None, None, None].expand(2, 7, 3, 4, 4).to(torch.uint8),
-        photometry=torch.zeros(2, 7, 5),
+        color_parameters=torch.zeros(2, 7, 5),
         anchor_segment=torch.tensor([0, 2]),
         query_order=torch.tensor([[0, 1, 2], [1, 0, 2]]),
         key_order=torch.tensor([[0, 1, 2], [0, 1, 2]]),
@@ -32,7 +32,7 @@ def segment_views() -> SegmentViews:
 def labeled_views() -> LabeledViews:
     return LabeledViews(
         views=torch.zeros(2, 3, 3, 4, 4, dtype=torch.uint8),
-        photometry=torch.zeros(2, 3, 1),
+        color_parameters=torch.zeros(2, 3, 1),
         label=torch.tensor([3, 1]),
         video_index=torch.tensor([0, 1]),
         broken=BROKEN,
@@ -83,10 +83,10 @@ def test_a_table_counts_its_rows():
 
 
 def test_an_input_error_is_one_line_and_survives_a_pickle():
-    error = InputError(expected="a folder of videos", got="an empty one", remedy="Set data.root=DIR.")
+    error = InputError(expected="a folder of videos", got="an empty one", hint="Set data.root=DIR.")
     assert str(error) == "expected a folder of videos; got an empty one. Set data.root=DIR."
     again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again), again.expected, again.got, again.remedy) == (
+    assert (type(again), str(again), again.expected, again.got, again.hint) == (
         InputError,
         str(error),
         "a folder of videos",
@@ -104,11 +104,11 @@ def test_an_error_of_broken_videos_keeps_them_in_a_pickle():
     assert "got none. " in str(nothing_readable("test videos", ()))
 
 
-def test_the_remedy_is_for_what_lasts_or_for_what_may_pass():
+def test_the_hint_is_for_what_lasts_or_for_what_may_pass():
     lasting, passing = BROKEN[0], BrokenVideo(path="b.mp4", backend="pyav", reason="no answer within 60 s", is_temporary=True)
-    assert broken_remedy([lasting]) == str(nothing_readable("videos", [lasting])).split(". ")[-1] == "Replace or repair the files."
+    assert broken_hint([lasting]) == str(nothing_readable("videos", [lasting])).split(". ")[-1] == "Replace or repair the files."
     told = str(nothing_readable("videos", [passing, passing], afterwards="resume=DIR then goes on."))
     assert "Replace" not in told
     assert "may be sound: mend the cause, and repeat the command. " in told
     assert told.endswith("set decoding.decode_timeout_seconds higher. resume=DIR then goes on.")
-    assert broken_remedy([lasting, passing], lasting="Mend.").startswith("Mend. 1 of the 2 may be sound. ")
+    assert broken_hint([lasting, passing], lasting="Mend.").startswith("Mend. 1 of the 2 may be sound. ")

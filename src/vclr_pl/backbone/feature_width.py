@@ -19,6 +19,6 @@ def feature_dim_of(backbone: Any) -> int:
         raise InputError(
             expected="a backbone with an attribute feature_dim, the number of features that it gives for a frame or a clip",
             got=f"{kind.__module__}.{kind.__qualname__} {'without it' if width is None else f'with feature_dim={width!r}'}",
-            remedy="Set self.feature_dim in its __init__.",
+            hint="Set self.feature_dim in its __init__.",
         )
     return width

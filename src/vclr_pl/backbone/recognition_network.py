@@ -91,16 +91,16 @@ class RecognitionNetwork(nn.Module):
 
 def _check(*, classes: int, dropout: float, dropout_over: str, mode: str) -> None:
     if classes < 2:
-        raise InputError(expected="videos of at least two classes", got=str(classes), remedy="Give data with more classes.")
+        raise InputError(expected="videos of at least two classes", got=str(classes), hint="Give data with more classes.")
     if not 0 <= dropout < 1:
-        raise InputError(expected="a dropout from 0 to below 1", got=f"recognizer.dropout={dropout}", remedy="Set recognizer.dropout=0.5.")
+        raise InputError(expected="a dropout from 0 to below 1", got=f"recognizer.dropout={dropout}", hint="Set recognizer.dropout=0.5.")
     if dropout_over not in ("video", "segment"):
         raise InputError(
-            expected="recognizer.dropout_over to be video or segment", got=dropout_over, remedy="Choose video (TSN) or segment (TSM)."
+            expected="recognizer.dropout_over to be video or segment", got=dropout_over, hint="Choose video (TSN) or segment (TSM)."
         )
     if mode not in ("full", "linear"):
         raise InputError(
             expected="mode=full (all of the network) or mode=linear (the head on a frozen backbone)",
             got=f"mode={mode}",
-            remedy="Choose one.",
+            hint="Choose one.",
         )

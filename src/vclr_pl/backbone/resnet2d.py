@@ -19,7 +19,7 @@ def resnet(*, name: str) -> Any:
         InputError: when `name` is not one of torchvision's ResNets.
     """
     if name not in NAMES:
-        raise InputError(expected=f"one of {', '.join(NAMES)}", got=f"backbone.name={name}", remedy="Choose one of them.")
+        raise InputError(expected=f"one of {', '.join(NAMES)}", got=f"backbone.name={name}", hint="Choose one of them.")
     network = torchvision.models.get_model(name, weights=None)
     network.feature_dim = network.fc.in_features
     network.fc = nn.Identity()

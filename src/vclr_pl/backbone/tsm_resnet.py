@@ -59,7 +59,7 @@ class ResidualShift:
 
     def __init__(self, *, segments: int, divisor: int) -> None:
         if divisor < 2:
-            raise InputError(expected="at least 2", got=f"shift.divisor={divisor}", remedy="Set 8, as published.")
+            raise InputError(expected="at least 2", got=f"shift.divisor={divisor}", hint="Set 8, as published.")
         self.segments, self.divisor = segments, divisor
 
     def apply(self, backbone: nn.Module) -> None:
@@ -73,10 +73,10 @@ class ResidualShift:
             raise InputError(
                 expected="a ResNet of frames for the temporal shift",
                 got=type(backbone).__name__,
-                remedy="Choose recognizer=tsn, or a backbone such as resnet50.",
+                hint="Choose recognizer=tsn, or a backbone such as resnet50.",
             )
         if any(isinstance(block.conv1, ShiftedConvolution) for block in blocks):
-            raise InputError(expected="a network without a temporal shift", got="one that has it", remedy="Shift it once.")
+            raise InputError(expected="a network without a temporal shift", got="one that has it", hint="Shift it once.")
         for block in _chosen(backbone):
             block.conv1 = ShiftedConvolution(block.conv1, segments=self.segments, divisor=self.divisor)
 

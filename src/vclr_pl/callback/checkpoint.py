@@ -1,12 +1,39 @@
-"""What is kept to go on from: the last epoch always, and one every n epochs."""
+"""Checkpoints, written atomically.
+
+Lightning writes into the system's temporary folder and moves the file. Where that is another file system, as on most clusters, moving
+is copying, and a run killed meanwhile leaves half a `last.ckpt` in place of the good one.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as lightning
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
+
+from vclr_pl.files import whole_file
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, flushes to the disk, then replaces the target in one step."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None) -> None:
+        """
+        Raises:
+            TypeError: when storage options are given: this writes to local disks.
+        """
+        if storage_options is not None:
+            raise TypeError("AtomicCheckpointIO takes no storage options: it writes to local disks")
+        with whole_file(Path(path)) as draft, draft.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+
 
 logger = logging.getLogger(__name__)
 

@@ -1,12 +1,12 @@
-"""The run at a glance: a bar with losses and speed in a terminal, a line now and then elsewhere."""
+"""Progress lines of training, of files, and of videos."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import pytorch_lightning as lightning
 import rich
@@ -22,7 +22,7 @@ LOSS = "train/loss"
 
 class RunProgress(lightning.Callback):
     """Shows epoch, steps, the total loss and its terms, learning rate, videos per second, share of time waiting for data, time left
-    and the number of broken videos; after the first epoch, how long one takes. Of several processes the first one speaks.
+    and the number of broken videos; after the first epoch, how long one takes. Of several processes the first one is_main_process.
 
     Args:
         every_n_steps: reading a number from a GPU waits for it, so it is done this seldom.
@@ -133,3 +133,121 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+FILE_LINES_WITHOUT_TERMINAL = 20
+
+Row = TypeVar("Row")
+
+
+def watched(rows: Iterable[Row], *, total: int, doing: str, is_bad: Callable[[Row], bool], bad: str) -> Iterator[Row]:
+    """The same rows, while they are counted on the terminal.
+
+    Args:
+        total: how many will come.
+        doing: what is done with them, as `reading`.
+        is_bad: which of them are counted apart, under the word `bad`.
+    """
+    console, started, failed = rich.get_console(), time.perf_counter(), 0
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=total, failed="")
+        for done, row in enumerate(rows, 1):
+            failed += is_bad(row)
+            bar.update(task, completed=done, failed=f"{bad} {failed}")
+            if not console.is_terminal and is_due(step=done, total=total, lines=FILE_LINES_WITHOUT_TERMINAL, first=1):
+                seconds = time.perf_counter() - started
+                left = clock(seconds / done * (total - done))
+                line = f"{doing} {done}/{total} files  files/s {done / seconds:.1f}  {bad} {failed}  left {left}"
+                console.print(line, soft_wrap=True, highlight=False)
+            yield row
+
+
+LINES_WITHOUT_TERMINAL = 10
+
+
+class ReadingProgress(lightning.Callback):
+    """Shows videos done, speed and time left. Of several processes the first one is_main_process, for its own share."""
+
+    def __init__(self) -> None:
+        self.console = rich.get_console()
+        self.bar: Progress | None = None
+        self.started_seconds = 0.0
+
+    def on_predict_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self.started_seconds = time.perf_counter()
+        if trainer.is_global_zero and self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("reading videos"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self.bar.add_task("", total=self._total(trainer))
+            self.bar.start()
+
+    def on_predict_batch_end(
+        self, trainer: Any, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        del pl_module, outputs, dataloader_idx
+        if not trainer.is_global_zero:
+            return
+        total, batches = self._total(trainer), int(sum(trainer.num_predict_batches))
+        done = total if batch_idx + 1 == batches else (batch_idx + 1) * len(batch)
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=done)
+        elif is_due(step=batch_idx + 1, total=batches, lines=LINES_WITHOUT_TERMINAL, first=1):
+            seconds = time.perf_counter() - self.started_seconds
+            figures = f"read {done}/{total} videos  videos/s {done / seconds:.1f}  left {clock(seconds / done * (total - done))}"
+            self.console.print(figures, soft_wrap=True, highlight=False)
+
+    def on_predict_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self._stop()
+
+    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    @staticmethod
+    def _total(trainer: Any) -> int:
+        return len(trainer.lightning_module.videos[:: trainer.world_size])
+
+
+class VideoProgress(ReadingProgress):
+    """As ReadingProgress, for modules that count `videos_done`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = 0
+
+    def on_predict_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        super().on_predict_start(trainer, pl_module)
+        self.told = 0
+
+    def on_predict_batch_end(
+        self, trainer: Any, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        del outputs, batch, batch_idx, dataloader_idx
+        module: Any = pl_module
+        done, total = int(module.videos_done), self._total(trainer)
+        if not trainer.is_global_zero or done == self.told:
+            return
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=done)
+        elif any(is_due(step=step, total=total, lines=LINES_WITHOUT_TERMINAL, first=1) for step in range(self.told + 1, done + 1)):
+            seconds = time.perf_counter() - self.started_seconds
+            figures = f"read {done}/{total} videos  videos/s {done / seconds:.1f}  left {clock(seconds / done * (total - done))}"
+            self.console.print(figures, soft_wrap=True, highlight=False)
+        self.told = done

@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from vclr_pl.files import whole_file
 from vclr_pl.types import SegmentViews
-from vclr_pl.whole_file import whole_file
 
 CAPTION_PIXELS = 14
 GAP_PIXELS = 4

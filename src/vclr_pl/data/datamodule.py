@@ -1,4 +1,4 @@
-"""The data of a run, for Lightning: batches of the task, photometry on the device, and whole videos for evaluation.
+"""The data of a run, for Lightning: batches of the task, color augmentation on the device, and whole videos for evaluation.
 
 Legend: B videos, V views, C channels, T frames, H W pixels.
 """
@@ -15,19 +15,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vclr_pl.data.broken_account import BrokenAccount
-from vclr_pl.data.core_count import cores_at_hand
-from vclr_pl.data.decoding.protocol import VideoDecoder
-from vclr_pl.data.epoch_sampler import EpochSampler
-from vclr_pl.data.manifest import Manifest, VideoSplits
-from vclr_pl.data.narrow_view import NarrowViewWarning
-from vclr_pl.data.resumable_loader import ResumableLoader
-from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.unread_watch import WatchedLoader
-from vclr_pl.data.video_dataset import EvaluationVideoDataset, PhotometryDraw, SegmentVideoDataset
-from vclr_pl.data.view_assembly import Geometry, NoReadableVideo, collate_segment_views, collate_video_frames
+from vclr_pl.data.broken_videos import BrokenVideoTracker, WatchedLoader
+from vclr_pl.data.loader import EpochSampler, ResumableLoader
+from vclr_pl.data.samples import Crop, NoReadableVideo, collate_segment_views, collate_video_frames
+from vclr_pl.data.transform.evaluation_view import EvaluationView, NarrowViewWarning
+from vclr_pl.data.video_dataset import ColorDraw, EvaluationVideoDataset, SegmentVideoDataset
+from vclr_pl.datasets.manifest import Manifest, VideoSplits
+from vclr_pl.files import available_cores
 from vclr_pl.op.collective import rank, world_size
 from vclr_pl.types import BrokenVideo, InputError, LabeledViews, SegmentViews, VideoFrames
+from vclr_pl.video.protocol import VideoDecoder
 
 SplitName = Literal["train", "test"]
 TrainingBatch = SegmentViews | LabeledViews
@@ -53,21 +50,19 @@ class LoaderOptions:
         for name, least in (("batch_size", 1), ("evaluation_batch_size", 1), ("workers", 0), ("prefetch_batches", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise InputError(
-                    expected=f"loader.{name} of at least {least}", got=str(value), remedy=f"Set loader.{name}={least} or more."
-                )
+                raise InputError(expected=f"loader.{name} of at least {least}", got=str(value), hint=f"Set loader.{name}={least} or more.")
         if not 0 <= self.max_broken_fraction <= 1:
             raise InputError(
                 expected="loader.max_broken_fraction between 0 and 1",
                 got=str(self.max_broken_fraction),
-                remedy="Set loader.max_broken_fraction=0.1.",
+                hint="Set loader.max_broken_fraction=0.1.",
             )
 
     def worker_count(self, *, ranks: int) -> int:
-        return min(8, cores_at_hand() // ranks) if self.workers is None else self.workers
+        return min(8, available_cores() // ranks) if self.workers is None else self.workers
 
 
-class Photometry(PhotometryDraw, Protocol):
+class ColorOperation(ColorDraw, Protocol):
     """What is drawn in the worker and applied to whole batches on the device."""
 
     def apply(self, views: Tensor, parameters: Tensor) -> Tensor: ...
@@ -95,8 +90,8 @@ class VideoDataModule(lightning.LightningDataModule):
         splits: VideoSplits | object,
         sampling: Sampling,
         decoding: VideoDecoder,
-        transform: Geometry,
-        photometric: Photometry,
+        transform: Crop,
+        color_augmentation: ColorOperation,
         evaluation_view: EvaluationView,
         loader: LoaderOptions,
         seed: int,
@@ -105,9 +100,9 @@ class VideoDataModule(lightning.LightningDataModule):
         given = splits if isinstance(splits, VideoSplits) else VideoSplits(train=Manifest.from_source(splits))
         self._splits = given.with_numbered_classes()
         self.sampling: Any = sampling  # what it draws is between it and the task's samples
-        self.decoding, self.transform, self.photometric = decoding, transform, photometric
+        self.decoding, self.transform, self.color_augmentation = decoding, transform, color_augmentation
         self.evaluation_view, self.loader, self.seed = evaluation_view, loader, seed
-        self._account = BrokenAccount(videos=self._splits.train.files, max_broken_fraction=loader.max_broken_fraction)
+        self._account = BrokenVideoTracker(videos=self._splits.train.files, max_broken_fraction=loader.max_broken_fraction)
         self._narrow = NarrowViewWarning(view=evaluation_view, option="evaluation_view")
         self._steps = 0
         # The number of workers is an option, and 0 is a choice.
@@ -149,7 +144,7 @@ class VideoDataModule(lightning.LightningDataModule):
         manifest = self._splits.train if split == "train" else self._splits.test
         if manifest is None:
             raise InputError(
-                expected="a test split", got="data without one", remedy="Evaluate on the training videos, or choose data with a test list."
+                expected="a test split", got="data without one", hint="Evaluate on the training videos, or choose data with a test list."
             )
         return manifest
 
@@ -160,7 +155,7 @@ class VideoDataModule(lightning.LightningDataModule):
             decoder=self.decoding,
             sampling=self.sampling,
             transform=self.transform,
-            photometric=self.photometric,
+            color_augmentation=self.color_augmentation,
             seed=self.seed,
         )
 
@@ -214,7 +209,7 @@ class VideoDataModule(lightning.LightningDataModule):
         del dataloader_idx
         if not isinstance(batch, TrainingBatch):
             return batch
-        views = self.photometric.apply(batch.views.flatten(0, 1), batch.photometry.flatten(0, 1))
+        views = self.color_augmentation.apply(batch.views.flatten(0, 1), batch.color_parameters.flatten(0, 1))
         return replace(batch, views=views.unflatten(0, batch.views.shape[:2]))
 
     def _sampler(self) -> EpochSampler:

@@ -13,31 +13,29 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vclr_pl.data.clip_sampler import SegmentClipSampler
-from vclr_pl.data.decoding.protocol import VideoDecoder, VideoReader, VideoReadError
-from vclr_pl.data.manifest import Manifest
-from vclr_pl.data.narrow_view import narrow_view
-from vclr_pl.data.segment_sampling import VideoTooShortError, clips_around
-from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.view_assembly import (
+from vclr_pl.data.samples import (
+    Crop,
     EvaluationSample,
     FrameSource,
-    Geometry,
     NoReadableVideo,
     SegmentSample,
     assemble_views,
     draw_segments,
     with_broken,
 )
+from vclr_pl.data.sampling import SegmentClipSampler, VideoTooShortError, clips_around
+from vclr_pl.data.transform.evaluation_view import EvaluationView, narrow_view
+from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.types import BrokenVideo
+from vclr_pl.video.protocol import VideoDecoder, VideoReader, VideoReadError
 
 MOST_REPLACEMENTS = 64  # with a third of the videos broken, 64 in a row are less likely than a disk failure
 
-UNREADABLE = (VideoReadError, VideoTooShortError, OSError, IndexError)  # a disk fails with OSError, a lying header with IndexError
+DECODE_ERRORS = (VideoReadError, VideoTooShortError, OSError, IndexError)  # a disk fails with OSError, a lying header with IndexError
 
 
-class PhotometryDraw(Protocol):
-    """As much of `transform.photometric` as a worker needs."""
+class ColorDraw(Protocol):
+    """As much of `transform.color_augmentation` as a worker needs."""
 
     def draw(self, views: int, generator: np.random.Generator) -> Tensor: ...
 
@@ -89,7 +87,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
 
     @abstractmethod
     def sample(self, reader: FrameSource, *, draws: SampleDraws, video: int) -> MadeSample:
-        """The sample of an open video. Raises one of UNREADABLE where it does not serve."""
+        """The sample of an open video. Raises one of DECODE_ERRORS where it does not serve."""
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -120,7 +118,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
         try:
             with self.decoder.open(path) as file:
                 return self.sample(within(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)
-        except UNREADABLE as error:
+        except DECODE_ERRORS as error:
             found = broken_video(path, error, backend=self.decoder.backend_of(path))
             if not found.is_temporary or candidate in self._tried_once:
                 self._broken[candidate] = found
@@ -137,12 +135,12 @@ class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
         manifest: Manifest,
         decoder: VideoDecoder,
         sampling: SegmentClipSampler,
-        transform: Geometry,
-        photometric: PhotometryDraw,
+        transform: Crop,
+        color_augmentation: ColorDraw,
         seed: int,
     ) -> None:
         super().__init__(manifest=manifest, decoder=decoder, seed=seed)
-        self.sampling, self.transform, self.photometric = sampling, transform, photometric
+        self.sampling, self.transform, self.color_augmentation = sampling, transform, color_augmentation
 
     def sample(self, reader: FrameSource, *, draws: SampleDraws, video: int) -> SegmentSample:
         """Raises VideoTooShortError below two frames a segment."""
@@ -150,7 +148,7 @@ class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
         views = assemble_views(reader=reader, draw=draw, transform=self.transform, generator=draws.crops)
         return SegmentSample(
             views=views,
-            photometry=torch.as_tensor(self.photometric.draw(len(views), draws.colors)),
+            color_parameters=torch.as_tensor(self.color_augmentation.draw(len(views), draws.colors)),
             anchor_segment=draw.anchor_segment,
             order=draw.order,
             video_index=video,
@@ -174,7 +172,7 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         try:
             with self.decoder.open(path) as file:
                 frames, (height, width) = self._frames(within(file, span=self.manifest.span(index)))
-        except UNREADABLE as error:
+        except DECODE_ERRORS as error:
             broken = broken_video(path, error, backend=self.decoder.backend_of(path))
             return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken,))
         narrow = narrow_view(self.view, path=path, height=height, width=width)
@@ -185,7 +183,7 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         centers = self.view.indices(reader.frame_count)
         if self.sampling.frames_per_clip == 1:
             whole = reader.frames(centers)
-            return self.view.geometry(whole), (whole.shape[-2], whole.shape[-1])
+            return self.view.crop(whole), (whole.shape[-2], whole.shape[-1])
         clips = clips_around(
             centers=centers,
             frame_count=reader.frame_count,
@@ -194,7 +192,7 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         )
         wanted, place_of = np.unique(clips, return_inverse=True)
         whole = reader.frames(wanted.tolist())
-        frames = self.view.geometry(whole).unflatten(0, (-1, len(wanted)))  # crop by crop
+        frames = self.view.crop(whole).unflatten(0, (-1, len(wanted)))  # crop by crop
         shown: Tensor = frames[:, torch.from_numpy(place_of.reshape(clips.shape))].flatten(0, 1).transpose(1, 2)
         return shown, (whole.shape[-2], whole.shape[-1])
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vclr_pl.encoder.video_encoder import VideoEncoder
-from vclr_pl.op.moving_average import follow
+from vclr_pl.op.similarity import follow
 
 
 class MomentumEncoder(torch.nn.Module):

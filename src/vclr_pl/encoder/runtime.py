@@ -21,7 +21,7 @@ class EncoderRuntime:
 
     def __init__(self, *, channels_last: bool, compile: bool, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
-            raise InputError(expected="runtime.threads of at least 1", got=str(threads), remedy="Set runtime.threads=1, or null.")
+            raise InputError(expected="runtime.threads of at least 1", got=str(threads), hint="Set runtime.threads=1, or null.")
         self.channels_last, self.compile, self.threads = channels_last, compile, threads
 
     def apply(self, encoder: VideoEncoder | RecognitionNetwork) -> None:

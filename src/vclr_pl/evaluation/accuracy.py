@@ -1,11 +1,12 @@
-"""Shares of right answers, in percent.
+"""Accuracy over queries and classes, in percent, and the score of each query.
 
-Legend: N videos.
+Legend: N videos, Q queries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ def query_labels(*, gallery: FeatureTable, query: FeatureTable | None) -> Tensor
     """
     _check(gallery, "gallery")
     if query is None and len(gallery) < 2:
-        raise InputError(expected="at least two gallery videos to leave one out", got="one", remedy="Give more videos, or queries.")
+        raise InputError(expected="at least two gallery videos to leave one out", got="one", hint="Give more videos, or queries.")
     if query is not None:
         _check(query, "query")
     return gallery.label if query is None else query.label
@@ -54,11 +55,42 @@ def _check(table: FeatureTable, role: str) -> None:
         raise InputError(
             expected=f"a label for every {role} video",
             got=f"{unlabeled} of {len(table)} without one",
-            remedy="Switch the label-based evaluation off, or give labels.",
+            hint="Switch the label-based evaluation off, or give labels.",
         )
     if not bool(torch.isfinite(table.features).all()):
         raise InputError(
             expected=f"finite {role} features",
             got="NaN or infinity",
-            remedy="The network has diverged: lower optimizer.lr, or use trainer.precision=32-true.",
+            hint="The network has diverged: lower optimizer.lr, or use trainer.precision=32-true.",
         )
+
+
+@dataclass(frozen=True)
+class QueryScores:
+    """One measure of Q queries."""
+
+    label: Tensor  # [Q] long
+    values: Mapping[str, Tensor]  # by metric, [Q] float64 in 0 to 1: the metric is 100 x their mean
+    predicted: Tensor | None = None  # [Q] long, the class that the measure would give
+    class_mean: str | None = None  # name of the metric that weighs each class alike, a mean of means over classes
+    of_class: str = field(default="")  # the metric of `values` that is told by class; also what `class_mean` averages
+
+    def metrics(self) -> dict[str, float]:
+        """In percent, by name."""
+        found = {name: 100 * float(values_Q.mean()) for name, values_Q in self.values.items()}
+        if self.class_mean is not None:
+            sums_C, counts_C = self.class_sums(torch.ones(1, len(self.label), dtype=torch.float64))
+            found[self.class_mean] = 100 * float((sums_C[0] / counts_C[0]).mean())
+        return found
+
+    def by_class(self, class_names: Sequence[str]) -> dict[str, float]:
+        """The metric `of_class` in percent within each class of the queries."""
+        if not self.of_class:
+            return {}
+        return percent_correct_by_class(correct_N=self.values[self.of_class] > 0, label_N=self.label, class_names=class_names)
+
+    def class_sums(self, weight_RQ: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums `[R, C]` of `of_class` and of the weights over the queries of each class, under R weightings of the queries."""
+        classes, class_Q = torch.unique(self.label, return_inverse=True)
+        member_QC = torch.nn.functional.one_hot(class_Q, len(classes)).double()
+        return weight_RQ @ (member_QC * self.values[self.of_class][:, None]), weight_RQ @ member_QC

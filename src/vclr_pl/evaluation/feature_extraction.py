@@ -70,7 +70,7 @@ def refuse_unknown_precision(precision: str) -> None:
     """
     if precision not in AUTOCAST_DTYPE:
         known = ", ".join(AUTOCAST_DTYPE)
-        raise InputError(expected=f"precision to be one of {known}", got=str(precision), remedy="Set trainer.precision to one of these.")
+        raise InputError(expected=f"precision to be one of {known}", got=str(precision), hint="Set trainer.precision to one of these.")
 
 
 @contextmanager

@@ -9,8 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from vclr_pl.op.info_nce import ContrastLogits, contrast_logits, info_nce, positive_logits, share_above
-from vclr_pl.op.negative_pool import pool_negatives
+from vclr_pl.op.contrast import ContrastLogits, contrast_logits, info_nce, pool_negatives, positive_logits, top1_accuracy
 from vclr_pl.op.similarity import contrast_metrics
 from vclr_pl.types import Contrast, Projections, TermOutput
 
@@ -50,7 +49,7 @@ class ContrastWithQueue(nn.Module):
         negatives = pool_negatives(query_ND=contrast.query, negative_KD=rows_KD, temperature=self.temperature, masked_NK=contrast.own_video)
         loss = info_nce(positive_VN=positive_VB, negative_logsumexp_N=negatives.logsumexp)
         metrics = contrast_metrics(query_BD=contrast.query, key_BD=keys_VBD[0], queue_KD=rows_KD)
-        return TermOutput(loss=loss, metrics={"accuracy": share_above(positive_VB, negatives.maximum), **metrics})
+        return TermOutput(loss=loss, metrics={"accuracy": top1_accuracy(positive_VB, negatives.maximum), **metrics})
 
     def rows(self, contrast: Contrast) -> Tensor:
         """The queue's rows `[K, D]`."""

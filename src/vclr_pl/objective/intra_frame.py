@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from vclr_pl.op.info_nce import ContrastLogits, info_nce, share_above
+from vclr_pl.op.contrast import ContrastLogits, info_nce, top1_accuracy
 from vclr_pl.types import Contrast, Projections, TermOutput
 
 
@@ -39,4 +39,4 @@ class IntraFrame(nn.Module):
         logits = self.logits(contrast)
         other_SB = logits.negative.squeeze(-1)
         loss = info_nce(positive_VN=logits.positive, negative_logsumexp_N=other_SB)
-        return TermOutput(loss=loss, metrics={"accuracy": share_above(logits.positive, other_SB)})
+        return TermOutput(loss=loss, metrics={"accuracy": top1_accuracy(logits.positive, other_SB)})

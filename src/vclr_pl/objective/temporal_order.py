@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.op.precision import at_least_float32, unit_norm
+from vclr_pl.op.similarity import at_least_float32, unit_norm
 from vclr_pl.types import Contrast, InputError, Projections, TermOutput
 
 CASES = 4
@@ -42,7 +42,7 @@ class TemporalOrder(nn.Module):
             raise InputError(
                 expected="3 segments or more for the order term, as every order of 2 is the identity or its reversal",
                 got=f"sampling.segments={segments}",
-                remedy="Raise it, or leave the term out: '~objective.terms.temporal_order'.",
+                hint="Raise it, or leave the term out: '~objective.terms.temporal_order'.",
             )
         if normalize_over not in ("segment", "feature"):
             raise ValueError(f"normalize_over is 'segment' or 'feature', not {normalize_over!r}")

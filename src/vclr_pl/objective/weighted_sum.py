@@ -23,7 +23,7 @@ class WeightedSum(nn.Module):
     def __init__(self, *, terms: Mapping[str, nn.Module]) -> None:
         super().__init__()
         if not terms:
-            raise InputError(expected="at least one term in the objective", got="none", remedy="Keep one under objective.terms.")
+            raise InputError(expected="at least one term in the objective", got="none", hint="Keep one under objective.terms.")
         self.terms = nn.ModuleDict(dict(terms))
 
     @property

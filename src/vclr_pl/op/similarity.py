@@ -1,14 +1,36 @@
-"""How alike features are: what tells a healthy run from a collapsing one.
+"""Similarities, norms, means and moving averages of features.
 
 Legend: B videos, K queue rows, D projection.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from vclr_pl.op.precision import at_least_float32, unit_norm
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """`values` in float32, or as they are where they are float32 or float64 already."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def unit_norm(features: Tensor, *, dim: int = -1) -> Tensor:
+    """Features scaled to unit L2 norm along `dim`, in float32 or wider."""
+    return torch.nn.functional.normalize(at_least_float32(features), dim=dim)
+
+
+def segment_consensus(features_BSF: Tensor) -> Tensor:
+    """`[B, S, F]` to `[B, F]`."""
+    return features_BSF.mean(1)
+
+
+@torch.no_grad()
+def follow(own: Sequence[Tensor], other: Sequence[Tensor], *, momentum: float) -> None:
+    """own <- momentum x own + (1 - momentum) x other, element by element (MoCo, eq. 2)."""
+    torch._foreach_lerp_(list(own), list(other), 1.0 - momentum)
+
 
 SAMPLED_ROWS = 4096  # of a longer queue, evenly spaced: the mean over them costs nothing beside the step
 

@@ -18,14 +18,10 @@ from vclr_pl.encoder.negative_queue import NegativeQueue
 from vclr_pl.encoder.runtime import EncoderRuntime
 from vclr_pl.encoder.video_encoder import VideoEncoder
 from vclr_pl.objective.weighted_sum import WeightedSum
-from vclr_pl.op.batch_shuffle import permutation_of
-from vclr_pl.op.collective import broadcast_from_first, gather_stacked, world_size
-from vclr_pl.op.precision import unit_norm
-from vclr_pl.op.segment_consensus import segment_consensus
-from vclr_pl.op.similarity import feature_spread
-from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.training_length import TrainingLength, keep_place, training_length
-from vclr_pl.optim.warmup_cosine import FollowedRate, WarmupCosine
+from vclr_pl.op.collective import broadcast_from_first, gather_stacked, permutation_of, world_size
+from vclr_pl.op.similarity import feature_spread, segment_consensus, unit_norm
+from vclr_pl.optim.optimizer import LinearScaledSGD
+from vclr_pl.optim.schedule import StepFunctionLR, TrainingLength, WarmupCosine, keep_place, training_length
 from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
 from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews
 
@@ -182,7 +178,7 @@ class VCLRModule(lightning.LightningModule):
                 raise InputError(
                     expected=f"a queue longer than the {keys} keys that one step puts in",
                     got=f"queue.{name}.length={queue.length}",
-                    remedy=f"Set queue.{name}.length to a few times {keys}, or lower loader.batch_size.",
+                    hint=f"Set queue.{name}.length to a few times {keys}, or lower loader.batch_size.",
                 )
 
     def check_views(self, *, frames_per_clip: int) -> None:
@@ -196,13 +192,13 @@ class VCLRModule(lightning.LightningModule):
             raise InputError(
                 expected="clips for a network of clips, frames for a network of frames",
                 got=f"sampling.frames_per_clip={frames_per_clip} for a backbone that takes {'clips' if takes_clips else 'frames'}",
-                remedy="Use sampling=clips." if takes_clips else "Use sampling=segments, or a backbone of clips such as backbone=r3d_18.",
+                hint="Use sampling=clips." if takes_clips else "Use sampling=segments, or a backbone of clips such as backbone=r3d_18.",
             )
 
     def configure_optimizers(self) -> Any:
         parameters = [*self.encoder.parameters(), *self.objective.parameters()]
         optimizer = self.optimizer.build(parameters=parameters, global_batch_size=self.length.global_batch_size)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": FollowedRate(optimizer, lr_at=self.lr_at), "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": StepFunctionLR(optimizer, lr_at=self.lr_at), "interval": "step"}}
 
     def lr_at(self, *, step: int) -> float:
         """Learning rate of optimizer step `step` of the run."""

@@ -17,7 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vclr_pl.op.batch_shuffle import shuffled_share, unshuffled_share
+from vclr_pl.op.collective import shuffled_share, unshuffled_share
 from vclr_pl.types import SegmentViews
 
 Encode = Callable[[Tensor], Tensor]

@@ -7,11 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vclr_pl.readable_name import print_readable, readable
+from vclr_pl.files import drop_output, in_words, write_whole
 from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs, with_metrics
-from vclr_pl.system_error import drop_output, in_words
+from vclr_pl.text import print_readable, readable
 from vclr_pl.types import InputError
-from vclr_pl.whole_file import write_whole
 
 BAD_INPUT_EXIT_CODE = 2
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import jinja2
 
-from vclr_pl.report.result_record import ResultRecord, read_record
-from vclr_pl.report.result_table import metric_title
+from vclr_pl.report.record import ResultRecord, read_record
+from vclr_pl.report.tables import metric_title
 from vclr_pl.types import InputError
 
 RESULTS = "results.json"
@@ -46,7 +46,7 @@ def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
         path = Path(text).expanduser()
         found = [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS))
         if not found:
-            raise InputError(expected=f"a run folder with {RESULTS}", got=text, remedy="Give folders that evaluate or train made.")
+            raise InputError(expected=f"a run folder with {RESULTS}", got=text, hint="Give folders that evaluate or train made.")
         files += found
     names = _names(files)
     return [ComparedRun(name=name, record=_read(file)) for name, file in zip(names, files, strict=True)]
@@ -61,7 +61,7 @@ def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[Co
     known = list(dict.fromkeys(name for run in runs for name in run.record.metrics))
     unknown = [name for name in metrics if name not in known]
     if unknown:
-        raise InputError(expected=f"metrics of {', '.join(known)}", got=unknown[0], remedy="Choose from these.")
+        raise InputError(expected=f"metrics of {', '.join(known)}", got=unknown[0], hint="Choose from these.")
     return [replace(run, record=_with_metrics(run.record, metrics)) for run in runs]
 
 
@@ -118,7 +118,7 @@ def _read(file: Path) -> ResultRecord:
     try:
         return read_record(file)
     except (OSError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(expected=f"results of a run in {file}", got=str(error), remedy="Was it written by this program?") from error
+        raise InputError(expected=f"results of a run in {file}", got=str(error), hint="Was it written by this program?") from error
 
 
 def _names(files: Sequence[Path]) -> list[str]:

@@ -1,6 +1,6 @@
-"""From feature tables and their neighbors to what the page shows.
+"""What the page of nearest videos holds.
 
-Legend: G gallery videos, Q queries, K neighbors, C classes.
+Legend: N videos, F features, G gallery videos, Q queries, K neighbors, C classes.
 """
 
 from __future__ import annotations
@@ -8,15 +8,64 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vclr_pl.evaluation.near_duplicates import Pairs
 from vclr_pl.evaluation.neighbor_search import Neighbors
-from vclr_pl.report.feature_map import principal_components
+from vclr_pl.evaluation.neighbors import Pairs
+from vclr_pl.files import write_csv
 from vclr_pl.report.retrieval_page import MapPoint, PageRow, PageVideo, RetrievalPage, VideoPictures
 from vclr_pl.types import FeatureTable, InputError
+
+
+def principal_components(features_NF: Tensor) -> tuple[Tensor, float]:
+    """`[N, 2]` in 0 to 1, and the share in percent of all variance that the two directions hold.
+
+    PCA of features scaled to unit length, as the cosine sees them. A direction's sign is fixed, its largest loading positive, so
+    that equal features give equal maps.
+    """
+    unit_NF = torch.nn.functional.normalize(features_NF.double(), dim=1)
+    centered_NF = unit_NF - unit_NF.mean(dim=0)
+    _, values, direction_KF = torch.linalg.svd(centered_NF, full_matrices=False)
+    direction_2F = direction_KF[:2]
+    signs = direction_2F.gather(1, direction_2F.abs().argmax(dim=1, keepdim=True)).sign()
+    place_N2 = centered_NF @ (direction_2F * signs).T
+    if place_N2.shape[1] < 2:
+        place_N2 = torch.cat((place_N2, torch.zeros(len(place_N2), 2 - place_N2.shape[1])), dim=1)
+    low, high = place_N2.amin(dim=0), place_N2.amax(dim=0)
+    total = float((values**2).sum())
+    share = 100 * float((values[:2] ** 2).sum()) / total if total > 0 else 0.0
+    return torch.where(high - low > 1e-12, (place_N2 - low) / (high - low).clamp(min=1e-12), torch.full_like(place_N2, 0.5)), share
+
+
+def write_neighbors(path: Path, *, gallery: FeatureTable, query: FeatureTable, found: Neighbors) -> None:
+    """`query,rank,neighbor,similarity,query_class,neighbor_class`, one line a neighbor, nearest first; a class is empty where unknown."""
+    lines = (
+        (query.path[row], rank, gallery.path[near], f"{similarity:.6f}", class_name(query, row), class_name(gallery, near))
+        for row in range(len(query))
+        for rank, (near, similarity) in enumerate(zip(found.index[row].tolist(), found.similarity[row].tolist(), strict=True), 1)
+    )
+    write_csv(path, ("query", "rank", "neighbor", "similarity", "query_class", "neighbor_class"), lines)
+
+
+def write_pairs(path: Path, *, table: FeatureTable, pairs: Pairs) -> None:
+    """`first,second,similarity`, the most similar pair first."""
+    ends = zip(pairs.rows.tolist(), pairs.similarity.tolist(), strict=True)
+    lines = ((table.path[first], table.path[second], f"{similarity:.6f}") for (first, second), similarity in ends)
+    write_csv(path, ("first", "second", "similarity"), lines)
+
+
+def write_left_out(path: Path, left_out: Sequence[tuple[str, str]]) -> None:
+    """`path,reason` of the videos that were not searched for pairs."""
+    write_csv(path, ("path", "reason"), left_out)
+
+
+def class_name(table: FeatureTable, row: int) -> str:
+    label = int(table.label[row])
+    return "" if label < 0 else table.class_names[label] if label < len(table.class_names) else str(label)
+
 
 Place = tuple[str, int]  # GALLERY or QUERY, and the row of the table
 GALLERY, QUERY = "gallery", "query"
@@ -38,7 +87,7 @@ class PageOptions:
             raise InputError(
                 expected="page.neighbors and page.rows of 1 or more, page.map_points of 0 or more",
                 got=f"{self.neighbors}, {self.rows}, {self.map_points}",
-                remedy="Set for instance page.neighbors=6 page.rows=1000.",
+                hint="Set for instance page.neighbors=6 page.rows=1000.",
             )
 
 

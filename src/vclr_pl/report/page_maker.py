@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from vclr_pl.evaluation.near_duplicates import Pairs
 from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors, require_neighbors
+from vclr_pl.evaluation.neighbors import Pairs
 from vclr_pl.report.page_content import PageOptions, Place, ShownRows, judgments, page_of, shown_neighbors, shown_pairs
 from vclr_pl.report.retrieval_page import Figure, RetrievalPage, VideoPictures, write_page
 from vclr_pl.types import FeatureTable

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import jinja2
 
-from vclr_pl.readable_name import readable
+from vclr_pl.files import write_whole
+from vclr_pl.text import readable
 from vclr_pl.types import InputError
-from vclr_pl.whole_file import write_whole
 
 FOLDER = "page"
 BYTES_PER_MEGABYTE = 1_000_000
@@ -101,7 +101,7 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
         InputError: when the limit is not above 0.
     """
     if maximum_megabytes <= 0:
-        raise InputError(expected="page.maximum_megabytes above 0", got=str(maximum_megabytes), remedy="Set page.maximum_megabytes=30.")
+        raise InputError(expected="page.maximum_megabytes above 0", got=str(maximum_megabytes), hint="Set page.maximum_megabytes=30.")
     media = _media(page, limit_bytes=maximum_megabytes * BYTES_PER_MEGABYTE)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_text("page.html.jinja"))

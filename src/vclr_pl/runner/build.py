@@ -14,10 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from vclr_pl.readable_name import readable, readable_content
+from vclr_pl.files import write_whole
 from vclr_pl.runner.machine import refuse_absent_gpu
 from vclr_pl.runner.trainer import make_trainer
-from vclr_pl.whole_file import write_whole
+from vclr_pl.text import readable, readable_content
 
 CONFIG_FILE = "config.yaml"
 

@@ -50,7 +50,7 @@ def refuse_absent(command: Sequence[str], *, config_name: str) -> None:
             raise InputError(
                 expected=f"a value for {key}, which {config_name} needs",
                 got=f"{key}=null",
-                remedy=f"Leave it out{f', or choose one of {choices}' if choices else ''}.",
+                hint=f"Leave it out{f', or choose one of {choices}' if choices else ''}.",
             )
 
 

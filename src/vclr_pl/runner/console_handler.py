@@ -10,7 +10,7 @@ from vclr_pl.runner.process_launch import process_rank
 
 
 class ConsoleHandler(logging.Handler):
-    """One log record, one line. Of several processes only the first one speaks, unless something went wrong."""
+    """One log record, one line. Of several processes only the first one is_main_process, unless something went wrong."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if process_rank() != 0 and record.levelno < logging.ERROR:

@@ -39,4 +39,4 @@ def refuse_others_experiment(command: Sequence[str], *, config_name: str) -> Non
         if name not in known and (name in shipped or f"{own}{name}" in shipped):
             place = f"{own}{name.rpartition('/')[2]}"
             meant = f"Did you mean experiment={place}?" if place in known else did_you_mean(place, known)
-            raise InputError(expected=f"an experiment of {config_name} ({', '.join(known)})", got=f"experiment={name}", remedy=meant)
+            raise InputError(expected=f"an experiment of {config_name} ({', '.join(known)})", got=f"experiment={name}", hint=meant)

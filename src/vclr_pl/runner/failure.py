@@ -12,12 +12,12 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
+from vclr_pl.files import in_words
 from vclr_pl.runner.command_line import places_of_groups
-from vclr_pl.runner.remedy import OPTION, fitted_remedy
+from vclr_pl.runner.hint import OPTION, fitted_hint
 from vclr_pl.runner.schema import group_names
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.runner.trainer import port_in_use
-from vclr_pl.system_error import in_words
 from vclr_pl.types import InputError
 
 BAD_INPUT_EXIT_CODE = 2
@@ -65,8 +65,8 @@ def one_line(error: BaseException, *, command: Command, node: str = "") -> str |
     if isinstance(error, torch.distributed.DistError):
         return str(port_in_use(os.environ.get("MASTER_PORT", ""))) if "EADDRINUSE" in str(error) else _flat(str(error))
     if isinstance(error, torch.OutOfMemoryError):
-        remedy = "Lower loader.batch_size, or set trainer.precision=bf16-mixed."
-        return f"expected a GPU that holds the run; got one that is full. {remedy} ({_flat(str(error))})"
+        hint = "Lower loader.batch_size, or set trainer.precision=bf16-mixed."
+        return f"expected a GPU that holds the run; got one that is full. {hint} ({_flat(str(error))})"
     if isinstance(error, RuntimeError) and (found := FROM_WORKER.search(str(error))):
         return _flat(found.group(1))
     return None
@@ -85,10 +85,10 @@ def _instantiation_line(error: InstantiationException, *, command: Command) -> s
 
 
 def _in_the_commands_words(error: InputError, *, command: Command, node: str) -> InputError:
-    if OPTION.search(error.remedy) is None:
+    if OPTION.search(error.hint) is None:
         return error
-    remedy = fitted_remedy(error.remedy, known=command.options(""), places=places_of_groups(command.name), node=node)
-    return InputError(expected=error.expected, got=error.got, remedy=remedy)
+    hint = fitted_hint(error.hint, known=command.options(""), places=places_of_groups(command.name), node=node)
+    return InputError(expected=error.expected, got=error.got, hint=hint)
 
 
 def _missing_option_line(error: MissingConfigException) -> str:

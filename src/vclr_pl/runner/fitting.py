@@ -6,9 +6,9 @@ import logging
 import shutil
 from pathlib import Path
 
+from vclr_pl.files import whole_file
 from vclr_pl.runner.build import Training
 from vclr_pl.runner.resume import LAST_CHECKPOINT
-from vclr_pl.whole_file import whole_file
 
 logger = logging.getLogger(__name__)
 

@@ -17,17 +17,16 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from vclr_pl.report.localization_page import LabeledSegment, LocalizedVideo
-from vclr_pl.report.localization_table import localization_figures, localization_table
-from vclr_pl.report.result_record import ResultRecord, read_record, write_record
+from vclr_pl.files import write_whole
+from vclr_pl.localization.page import LabeledSegment, LocalizedVideo, localization_figures, localization_table
+from vclr_pl.report.record import ResultRecord, read_record, write_record
 from vclr_pl.runner.build import trainer_of, write_config
 from vclr_pl.runner.machine import refuse_absent_gpu
 from vclr_pl.runner.provenance import provenance
-from vclr_pl.runner.resume import LAST_CHECKPOINT, Remedies, refuse_foreign_checkpoint
+from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, refuse_foreign_checkpoint
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.runner.trainer import make_trainer
 from vclr_pl.types import InputError
-from vclr_pl.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ FEATURES = "features"
 RESULTS = "results.json"
 MADE_OF = "localizer.json"
 FEW_STEPS = 100
-REMEDIES = Remedies(
+HINTS = Hints(
     another_network="Give the localizer, the positions and the features that it was trained with, or choose another name=...",
     weights_alone="Set checkpoint=FILE stages=[resample,propose,evaluate,page] for proposals of these weights.",
 )
@@ -99,7 +98,7 @@ class Localization:
             return
         if self.config.encoder is None:
             raise InputError(
-                expected="an encoder, or features", got="neither", remedy="Set encoder=FILE (or random), or snippets=DIR with features."
+                expected="an encoder, or features", got="neither", hint="Set encoder=FILE (or random), or snippets=DIR with features."
             )
         backbone = instantiate(self.config.get("backbone"))
         encoder = instantiate(self.config.protocol).load(str(self.config.encoder), momentum=self.config.momentum, backbone=backbone)
@@ -124,9 +123,9 @@ class Localization:
             stored = described.read_text() if described.is_file() else ""
             if stored != made_of:
                 expected = f"{self.folder} to hold a localizer of the same features, annotations and options"
-                remedy = f"Choose another name=..., or remove {checkpoint.parent}."
-                raise InputError(expected=expected, got="one of others", remedy=remedy)
-            refuse_foreign_checkpoint(checkpoint, state=module.state_dict(), epochs=None, remedies=REMEDIES)
+                hint = f"Choose another name=..., or remove {checkpoint.parent}."
+                raise InputError(expected=expected, got="one of others", hint=hint)
+            refuse_foreign_checkpoint(checkpoint, state=module.state_dict(), epochs=None, hints=HINTS)
             epochs = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
             if 0 < (self.config.trainer.max_epochs or 0) <= epochs:
                 logger.info("trained for %d epochs: kept in %s", epochs, checkpoint)
@@ -154,7 +153,7 @@ class Localization:
         module = self._module()
         path = self.folder / LAST_CHECKPOINT if self.config.checkpoint is None else Path(self.config.checkpoint).expanduser()
         if not path.is_file():
-            raise InputError(expected="a trained localizer", got=f"no {path}", remedy="Run the stage train first, or set checkpoint=FILE.")
+            raise InputError(expected="a trained localizer", got=f"no {path}", hint="Run the stage train first, or set checkpoint=FILE.")
         instantiate(self.config.localizer_reader)(module.localizer, path)
         status = path.stat()
         self.proposing.propose(
@@ -217,7 +216,7 @@ class Localization:
         precision = str(self.reader.precision)
         if precision not in PRECISIONS:
             raise InputError(
-                expected=f"trainer.precision of {', '.join(PRECISIONS)}", got=precision, remedy="Set trainer.precision=bf16-mixed."
+                expected=f"trainer.precision of {', '.join(PRECISIONS)}", got=precision, hint="Set trainer.precision=bf16-mixed."
             )
 
     def _gather(self) -> None:
@@ -294,6 +293,6 @@ def chosen_stages(named: list[str]) -> list[str]:
         raise InputError(
             expected=f"stages of {', '.join(STAGES)}",
             got=f"stages=[{','.join(named)}]",
-            remedy=did_you_mean(unknown[0], STAGES) if unknown else "Name one at least.",
+            hint=did_you_mean(unknown[0], STAGES) if unknown else "Name one at least.",
         )
     return [name for name in STAGES if name in named]

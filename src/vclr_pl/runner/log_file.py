@@ -6,8 +6,8 @@ import contextlib
 import logging
 from pathlib import Path
 
-from vclr_pl.readable_name import READABLE
-from vclr_pl.whole_file import errors_name
+from vclr_pl.files import errors_name
+from vclr_pl.text import READABLE
 
 
 class LogFile(logging.FileHandler):

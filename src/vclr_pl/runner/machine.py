@@ -16,5 +16,5 @@ def refuse_absent_gpu(*, accelerator: str) -> None:
         raise InputError(
             expected=f"a GPU, for trainer.accelerator={accelerator}",
             got="a machine on which torch finds none",
-            remedy="Use trainer=auto or trainer=cpu (two processes: trainer=ddp_cpu).",
+            hint="Use trainer=auto or trainer=cpu (two processes: trainer=ddp_cpu).",
         )

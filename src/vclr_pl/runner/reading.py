@@ -33,7 +33,7 @@ class Reading:
     folder: Path
 
     @property
-    def speaks(self) -> bool:
+    def is_main_process(self) -> bool:
         """Is this the process that evaluates and writes?"""
         return bool(self.trainer.is_global_zero)
 
@@ -75,7 +75,7 @@ def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
     trainer = make_trainer(config, callbacks=[instantiate(config.progress)], loggers=loggers)
     embedder = instantiate(config.embedder)
     reading = Reading(splits=splits, encoder=encoder, embedder=embedder, trainer=trainer, folder=Path(config.paths.run))
-    if reading.speaks:
+    if reading.is_main_process:
         logger.info("encoder: %s", encoder.origin)
         logger.info("view: %s", encoder.view.in_words)
         write_config(config, reading.folder)
@@ -94,8 +94,8 @@ def splits_of(node: DictConfig, *, key: str) -> Any:
         cause = error.__cause__
         if key == "data" or not isinstance(cause, InputError):
             raise
-        expected, got, remedy = (OPTION.sub(f"{key}.", text) for text in (cause.expected, cause.got, cause.remedy))
-        raise InputError(expected=expected, got=got, remedy=remedy) from None
+        expected, got, hint = (OPTION.sub(f"{key}.", text) for text in (cause.expected, cause.got, cause.hint))
+        raise InputError(expected=expected, got=got, hint=hint) from None
 
 
 def only_list(splits: Any, *, key: str) -> Any:

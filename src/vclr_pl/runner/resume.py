@@ -17,18 +17,18 @@ RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
-class Remedies:
+class Hints:
     """What a command's user can do about a checkpoint that is not of the run."""
 
     another_network: str
     weights_alone: str
 
 
-PRETRAINING = Remedies(
+PRETRAINING = Hints(
     another_network="Give the backbone, head, queues and objective it was trained with, or load its weights with weight=...",
     weights_alone="To start from weights alone use weight=moco_v2 or weight=vclr_release with weight.path=FILE.",
 )
-FINE_TUNING = Remedies(
+FINE_TUNING = Hints(
     another_network="Give the encoder, recognizer, data, mode and parameter_groups it was trained with, or start without resume.",
     weights_alone="To start from weights alone use encoder=FILE, without resume.",
 )
@@ -49,7 +49,7 @@ def checkpoint_path(resume: str | None, *, experiment_folder: Path) -> Path | No
         path = path / LAST_CHECKPOINT if (path / LAST_CHECKPOINT).is_file() else path / LAST_CHECKPOINT.name
     if not path.is_file():
         raise InputError(
-            expected="a checkpoint or a run folder with checkpoints/last.ckpt", got=f"resume={resume}", remedy="Correct the path."
+            expected="a checkpoint or a run folder with checkpoints/last.ckpt", got=f"resume={resume}", hint="Correct the path."
         )
     return path.absolute()
 
@@ -60,7 +60,7 @@ def refuse_foreign_checkpoint(
     state: Mapping[str, Any],
     epochs: int | None,
     groups: Sequence[int] | None = None,
-    remedies: Remedies = PRETRAINING,
+    hints: Hints = PRETRAINING,
 ) -> None:
     """Open a checkpoint before Lightning does and see that it continues this network's training.
 
@@ -71,33 +71,33 @@ def refuse_foreign_checkpoint(
         state: the module's, tensors by name.
         epochs: `trainer.max_epochs`.
         groups: how many parameters each group of the optimizer has, where a command lets its user choose them.
-        remedies: of the command.
+        hints: of the command.
 
     Raises:
         InputError: when it is no Lightning checkpoint, is of another network, objective or optimizer, or its run was over.
     """
-    checkpoint = _read(path, remedies)
+    checkpoint = _read(path, hints)
     stored, wanted = ({(name, tuple(value.shape)) for name, value in tensors.items()} for tensors in (checkpoint["state_dict"], state))
     if stored != wanted:
         name, shape = (sorted(wanted - stored) or sorted(stored - wanted))[0]
         raise InputError(
             expected=f"a checkpoint of this network ({len(wanted)} tensors)",
             got=f"{path} with {len(stored)} tensors, {len(wanted & stored)} of them the same (differs: {name} of shape {list(shape)})",
-            remedy=remedies.another_network,
+            hint=hints.another_network,
         )
     trained = [len(group["params"]) for optimizer in checkpoint["optimizer_states"] for group in optimizer["param_groups"]]
     if groups is not None and trained != list(groups):
         raise InputError(
             expected=f"a checkpoint that trains the same parameters, in groups of {_listed(groups)}",
             got=f"{path} with {_listed(trained)}",
-            remedy=remedies.another_network,
+            hint=hints.another_network,
         )
     done = checkpoint.get("epoch", -1) + 1
     if epochs is not None and 0 < epochs <= done and (epochs < done or _has_results(path)):
         raise InputError(
             expected=f"a checkpoint of fewer than trainer.max_epochs={epochs} epochs",
             got=f"{path} after {done}",
-            remedy="That run is over: raise trainer.max_epochs to train longer.",
+            hint="That run is over: raise trainer.max_epochs to train longer.",
         )
 
 
@@ -110,17 +110,17 @@ def _has_results(checkpoint: Path) -> bool:
     return any((folder / RESULTS).is_file() for folder in folders)
 
 
-def _read(path: Path, remedies: Remedies) -> dict[str, Any]:
+def _read(path: Path, hints: Hints) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(expected="a checkpoint that torch reads", got=f"{path} ({cause})", remedy="Give a last.ckpt of a run.") from error
+        raise InputError(expected="a checkpoint that torch reads", got=f"{path} ({cause})", hint="Give a last.ckpt of a run.") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "optimizer_states", "loops"} <= set(checkpoint):
         raise InputError(
             expected="a checkpoint of a run, with optimizer and loops",
             got=f"{path} without them",
-            remedy=remedies.weights_alone,
+            hint=hints.weights_alone,
         )
     return checkpoint
 
@@ -131,6 +131,6 @@ def _newest(experiment_folder: Path) -> Path:
         raise InputError(
             expected=f"a run with {LAST_CHECKPOINT} in {experiment_folder}",
             got="none",
-            remedy="Start one without resume, or give its path.",
+            hint="Start one without resume, or give its path.",
         )
     return max(found, key=lambda path: path.stat().st_mtime).absolute()

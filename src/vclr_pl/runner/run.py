@@ -13,9 +13,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.readable_name import print_readable, readable
-from vclr_pl.report.broken_list import BROKEN_VIDEOS, listed_error
-from vclr_pl.report.wandb_run import own_wandb_run
+from vclr_pl.files import drop_output
+from vclr_pl.report.record import BROKEN_VIDEOS, listed_error
+from vclr_pl.report.wandb_logger import own_wandb_run
 from vclr_pl.runner.command_line import hydra_words, place_given_nodes, refuse_absent
 from vclr_pl.runner.data_choice import refuse_others_experiment, with_experiment_of_data
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, Command, one_line
@@ -24,7 +24,7 @@ from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
 from vclr_pl.runner.resolver import register_resolvers
 from vclr_pl.runner.schema import option_names, refuse_unknown_keys
-from vclr_pl.system_error import drop_output
+from vclr_pl.text import print_readable, readable
 from vclr_pl.types import BrokenVideosError
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"

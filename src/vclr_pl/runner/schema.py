@@ -39,7 +39,7 @@ def refuse_unknown_keys(config: DictConfig, *, config_name: str) -> None:
     """
     _check_node(OmegaConf.to_container(config, resolve=True), path=(), known=_vocabulary(config_name))
     for key in sorted(OmegaConf.missing_keys(config)):
-        raise InputError(expected=f"a value for {key}", got="none", remedy=f"Add {key}={_placeholder(key)} to the command.")
+        raise InputError(expected=f"a value for {key}", got="none", hint=f"Add {key}={_placeholder(key)} to the command.")
 
 
 def _placeholder(key: str) -> str:
@@ -112,7 +112,7 @@ def _check_scalar(value: Any, *, annotation: Any, key: str) -> None:
     allowed = tuple(kind for choice in plain for kind in SCALARS[choice])
     is_stray_bool = isinstance(value, bool) and bool not in allowed
     if not isinstance(value, allowed) or is_stray_bool:
-        raise InputError(expected=f"{key} of type {' or '.join(choices)}", got=repr(value), remedy="Correct the value.")
+        raise InputError(expected=f"{key} of type {' or '.join(choices)}", got=repr(value), hint="Correct the value.")
 
 
 def _choices(annotation: Any) -> list[str]:
@@ -128,7 +128,7 @@ def _refuse(path: tuple[str, ...], key: str, known: list[str]) -> None:
     raise InputError(
         expected=f"known keys under {'.'.join(path)}" if path else "known keys",
         got=f"{prefix}{key}",
-        remedy=did_you_mean(f"{prefix}{key}", [f"{prefix}{name}" for name in known]),
+        hint=did_you_mean(f"{prefix}{key}", [f"{prefix}{name}" for name in known]),
     )
 
 
@@ -138,7 +138,7 @@ def _parameters(target: str, key: str) -> dict[str, inspect.Parameter]:
         called = get_object(target)
     except Exception as error:
         cause = " ".join(str(error).split())
-        raise InputError(expected=f"something to call at {key}._target_", got=target, remedy=f"It cannot be imported: {cause}") from error
+        raise InputError(expected=f"something to call at {key}._target_", got=target, hint=f"It cannot be imported: {cause}") from error
     return {name: parameter for name, parameter in inspect.signature(called).parameters.items() if name != "self"}
 
 

@@ -11,10 +11,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from vclr_pl.readable_name import readable
-from vclr_pl.report.result_record import ResultRecord, read_record
-from vclr_pl.report.result_table import sweep_markdown, sweep_table
-from vclr_pl.whole_file import write_whole
+from vclr_pl.files import write_whole
+from vclr_pl.report.record import ResultRecord, read_record
+from vclr_pl.report.tables import sweep_markdown, sweep_table
+from vclr_pl.text import readable
 
 TABLE_FILE = "sweep_table.md"
 RESULTS_FILE = "results.json"

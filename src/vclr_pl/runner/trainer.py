@@ -44,7 +44,7 @@ def _refuse_tasks_without_srun() -> None:
         raise InputError(
             expected="a process that srun has started with --ntasks-per-node",
             got=f"SLURM_NTASKS={tasks} without SLURM_PROCID or SLURM_NTASKS_PER_NODE",
-            remedy="Start the command with `srun --ntasks-per-node=...`; in an interactive job run `unset SLURM_NTASKS` before it.",
+            hint="Start the command with `srun --ntasks-per-node=...`; in an interactive job run `unset SLURM_NTASKS` before it.",
         )
 
 
@@ -60,7 +60,7 @@ def _refuse_busy_port(trainer: lightning.Trainer) -> None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that has just been left is free
                 probe.bind((host, int(port)))
     except (ValueError, OverflowError) as error:
-        raise InputError(expected="MASTER_PORT to be a port", got=port, remedy="Unset MASTER_PORT, and a free port is taken.") from error
+        raise InputError(expected="MASTER_PORT to be a port", got=port, hint="Unset MASTER_PORT, and a free port is taken.") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise port_in_use(port) from error
@@ -71,5 +71,5 @@ def port_in_use(port: str) -> InputError:
     return InputError(
         expected="a free port for the processes of the run",
         got=f"MASTER_PORT={port}, which is in use",
-        remedy="Unset MASTER_PORT, and a free port is taken; or set it to another.",
+        hint="Unset MASTER_PORT, and a free port is taken; or set it to another.",
     )

@@ -11,13 +11,11 @@ from tests.unit.callback.stage import trainer
 from torch import nn
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
-from vclr_pl.data.transform.recognition_view import RecognitionView
-from vclr_pl.downstream.recognizer.recognizer_module import RecognizerModule
+from vclr_pl.data.transform.evaluation_view import RecognitionView
 from vclr_pl.encoder.runtime import EncoderRuntime
-from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.parameter_group import UniformGroups
-from vclr_pl.optim.step_decay import StepDecay
-from vclr_pl.optim.training_length import TrainingLength
+from vclr_pl.optim.optimizer import LinearScaledSGD, UniformGroups
+from vclr_pl.optim.schedule import StepDecay, TrainingLength
+from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.types import BrokenVideo
 
 VIEW = RecognitionView(segments=2, crop_pixels=4, short_side_pixels=4, crops="three", mean=(0, 0, 0), std=(1, 1, 1))

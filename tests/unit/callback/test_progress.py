@@ -1,14 +1,20 @@
+"""The rows pass unchanged; what is shown counts them.
+Lines where the output is no terminal, counted in videos.
+"""
+
 from __future__ import annotations
 
 import logging
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import rich
 import torch
 from rich.console import Console
 from tests.unit.callback.stage import trainer
 
-from vclr_pl.callback.progress import RunProgress, clock, figures_line, is_due, steps_left
+from vclr_pl.callback.progress import RunProgress, VideoProgress, clock, figures_line, is_due, steps_left, watched
 
 METRICS = {
     "train/loss": 3.0,
@@ -110,3 +116,60 @@ def test_in_a_terminal_it_draws_a_bar_and_takes_it_away():
     progress.on_exception(stage, None, KeyboardInterrupt())
     assert progress.live is None
     progress.console.file.close()
+
+
+def test_rows_pass_and_lines_are_few_without_a_terminal(capsys):
+    rows = list(watched(iter(range(200)), total=200, doing="reading", is_bad=lambda row: row % 50 == 0, bad="unreadable"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line]  # rich before 15 ends with an empty line
+    assert rows == list(range(200))
+    assert len(lines) == 21
+    assert lines[-1].startswith("reading 200/200 files  files/s ")
+    assert "unreadable 4  left 0:00" in lines[-1]
+
+
+def test_a_terminal_has_a_bar_and_no_lines(capsys, monkeypatch):
+    console = Console(force_terminal=True, width=100)
+    monkeypatch.setattr(rich, "get_console", lambda: console)
+    assert list(watched([1, 2], total=2, doing="copying", is_bad=lambda row: row == 2, bad="kept")) == [1, 2]
+    shown = capsys.readouterr().out
+    assert "2/2" in shown
+    assert "kept 1" in shown
+    assert "files/s" not in shown
+
+
+def test_whoever_stops_early_closes_the_source():
+    closed = []
+
+    def source():
+        try:
+            yield from range(10)
+        finally:
+            closed.append(True)
+
+    rows = source()
+    watching = watched(rows, total=10, doing="reading", is_bad=bool, bad="bad")
+    next(watching)
+    watching.close()
+    rows.close()
+    assert closed == [True]
+
+
+def test_lines_are_counted_in_videos(capsys: pytest.CaptureFixture[str]) -> None:
+    module: Any = SimpleNamespace(videos=list(range(40)), videos_done=0)
+    trainer: Any = SimpleNamespace(is_global_zero=True, world_size=1, lightning_module=module)
+    progress = VideoProgress()
+    progress.on_predict_start(trainer, module)
+    for done in (0, 0, 1, 1, 2, 3, 4, 9, 40):
+        module.videos_done = done
+        progress.on_predict_batch_end(trainer, module, None, None, 0)
+    lines = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["1/40", "4/40", "9/40", "40/40"]
+
+
+def test_other_ranks_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    module: Any = SimpleNamespace(videos=[0], videos_done=1)
+    trainer: Any = SimpleNamespace(is_global_zero=False, world_size=1, lightning_module=module)
+    progress = VideoProgress()
+    progress.on_predict_start(trainer, module)
+    progress.on_predict_batch_end(trainer, module, None, None, 0)
+    assert capsys.readouterr().out == ""

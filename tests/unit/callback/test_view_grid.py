@@ -23,7 +23,7 @@ def batch(*, frames: int | None = None) -> SegmentViews:
     order = torch.tensor([[0, 1, 2]] * 2)
     return SegmentViews(
         views=views,
-        photometry=torch.zeros(2, 7, 1),
+        color_parameters=torch.zeros(2, 7, 1),
         anchor_segment=torch.zeros(2, dtype=torch.long),
         query_order=order.flip(1),
         key_order=order,

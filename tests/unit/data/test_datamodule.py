@@ -10,18 +10,18 @@ import torch
 from pytorchvideo.data.clip_sampling import UniformClipSampler
 from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
 from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
-from tests.photometry import plain_photometry
+from tests.color_draws import plain_color
 from tests.video_fixture import copies, frame_numbers, make_ucf101, write_broken, write_video
 
-from vclr_pl.data.clip_sampler import SegmentClipSampler
 from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
-from vclr_pl.data.decoding.pyav import PyavDecoder
-from vclr_pl.data.split.ucf101 import ucf101
-from vclr_pl.data.transform.contrastive import ContrastiveTransform
+from vclr_pl.data.sampling import SegmentClipSampler
+from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.datasets.ucf101 import ucf101
 from vclr_pl.types import InputError
+from vclr_pl.video.pyav import PyavDecoder
 
-PLAIN = plain_photometry()
+PLAIN = plain_color()
 
 
 def datamodule(splits, *, batch_size=2, workers=0, max_broken_fraction=0.1, frames_per_clip=1, seed=0):
@@ -30,7 +30,7 @@ def datamodule(splits, *, batch_size=2, workers=0, max_broken_fraction=0.1, fram
         sampling=SegmentClipSampler(segments=3, frames_per_clip=frames_per_clip, frame_stride=1),
         decoding=PyavDecoder(threads=1, short_side_pixels=None),
         transform=ContrastiveTransform(size_pixels=16, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),
-        photometric=PLAIN,
+        color_augmentation=PLAIN,
         evaluation_view=EvaluationView(frames=4, crop_pixels=16, short_side_pixels=None, mean=(0, 0, 0), std=(1, 1, 1)),
         loader=LoaderOptions(batch_size=batch_size, evaluation_batch_size=3, workers=workers, max_broken_fraction=max_broken_fraction),
         seed=seed,

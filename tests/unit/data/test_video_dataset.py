@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.photometry import published_photometry
+from tests.color_draws import published_color
 from tests.video_fixture import copies, frame_numbers, write_broken, write_video
 
-from vclr_pl.data.clip_sampler import SegmentClipSampler
-from vclr_pl.data.decoding.protocol import VideoReadError
-from vclr_pl.data.decoding.pyav import PyavDecoder
-from vclr_pl.data.manifest import Manifest, ManifestBuilder
-from vclr_pl.data.transform.contrastive import ContrastiveTransform
+from vclr_pl.data.samples import NoReadableVideo, SegmentSample
+from vclr_pl.data.sampling import SegmentClipSampler
+from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, broken_video, within
-from vclr_pl.data.view_assembly import NoReadableVideo, SegmentSample
+from vclr_pl.datasets.manifest import Manifest, ManifestBuilder
+from vclr_pl.video.protocol import VideoReadError
+from vclr_pl.video.pyav import PyavDecoder
 
-PHOTOMETRIC = published_photometry(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+PHOTOMETRIC = published_color(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 VIEW = EvaluationView(frames=5, crop_pixels=32, short_side_pixels=None, mean=(0, 0, 0), std=(1, 1, 1))
 
 
@@ -38,13 +38,13 @@ def segments(paths, *, frames_per_clip=1, seed=0):
         decoder=CountingDecoder(),
         sampling=SegmentClipSampler(segments=3, frames_per_clip=frames_per_clip, frame_stride=2),
         transform=ContrastiveTransform(size_pixels=16, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),
-        photometric=PHOTOMETRIC,
+        color_augmentation=PHOTOMETRIC,
         seed=seed,
     )
 
 
 def same(first, second):
-    tensors = torch.equal(first.views, second.views) and torch.equal(first.photometry, second.photometry)
+    tensors = torch.equal(first.views, second.views) and torch.equal(first.color_parameters, second.color_parameters)
     orders = first.order.query.tolist() == second.order.query.tolist() and first.order.key.tolist() == second.order.key.tolist()
     return tensors and orders and first.anchor_segment == second.anchor_segment
 
@@ -56,7 +56,7 @@ def test_a_sample_is_a_function_of_seed_epoch_and_video(tmp_path):
     other[4, 2], other[4, 0]  # what was read before must not matter
     assert same(first, other[0, 1])
     assert isinstance(first, SegmentSample)
-    assert (first.views.shape, first.photometry.shape, first.video_index, first.broken) == ((7, 3, 16, 16), (7, 8), 1, ())
+    assert (first.views.shape, first.color_parameters.shape, first.video_index, first.broken) == ((7, 3, 16, 16), (7, 8), 1, ())
     for different in (dataset[1, 1], dataset[0, 2], segments(paths, seed=1)[0, 1]):
         assert not same(first, different)
 

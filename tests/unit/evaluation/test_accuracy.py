@@ -1,11 +1,13 @@
-"""Percentages and the labels that a protocol may ask for."""
+"""Percentages and the labels that a protocol may ask for.
+Figures are means of what each query says.
+"""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from vclr_pl.evaluation.accuracy import percent_correct, percent_correct_by_class, query_labels
+from vclr_pl.evaluation.accuracy import QueryScores, percent_correct, percent_correct_by_class, query_labels
 from vclr_pl.types import BrokenVideo, FeatureTable, InputError
 
 
@@ -53,3 +55,25 @@ def test_a_table_that_cannot_be_scored_is_refused(role: str, bad: FeatureTable, 
 def test_leaving_one_out_of_one_is_refused() -> None:
     with pytest.raises(InputError, match="at least two gallery videos"):
         query_labels(gallery=table([0]), query=None)
+
+
+SCORES = QueryScores(
+    label=torch.tensor([0, 0, 0, 2]),
+    values={"top1": torch.tensor([1.0, 0.0, 0.0, 1.0]), "top5": torch.tensor([1.0, 1.0, 0.0, 1.0])},
+    class_mean="mean_class",
+    of_class="top1",
+)
+
+
+def test_means_over_queries_and_over_classes() -> None:
+    assert SCORES.metrics() == {"top1": 50.0, "top5": 75.0, "mean_class": pytest.approx((100 / 3 + 100) / 2)}
+
+
+def test_by_class_name() -> None:
+    assert SCORES.by_class(["a", "b"]) == {"a": pytest.approx(100 / 3), "2": 100.0}
+    assert QueryScores(label=SCORES.label, values=SCORES.values).by_class(["a"]) == {}
+
+
+def test_weights_count_queries_several_times() -> None:
+    sums, counts = SCORES.class_sums(torch.tensor([[2.0, 1.0, 0.0, 3.0]]).double())
+    assert (sums.tolist(), counts.tolist()) == ([[2.0, 3.0]], [[3.0, 3.0]])

@@ -1,18 +1,66 @@
-"""All measures at once: their names, their intervals, and a measure that gives figures alone."""
+"""The interval against its formula, against a loop, and its class mean.
+All measures at once: their names, their intervals, and a measure that gives figures alone.
+Figures of a recognizer against scikit-learn and a loop.
+"""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import confusion_matrix as sklearn_confusion
+from sklearn.metrics import recall_score, top_k_accuracy_score
 from tests.unit.evaluation.tables import drawn_table
 
-from vclr_pl.evaluation.bootstrap import Bootstrap
-from vclr_pl.evaluation.linear_probe import LinearProbe
-from vclr_pl.evaluation.logistic_probe import LogisticProbe
-from vclr_pl.evaluation.nearest_neighbor import NearestNeighbor
-from vclr_pl.evaluation.retrieval import Retrieval
-from vclr_pl.evaluation.scoring import score
-from vclr_pl.types import FeatureTable
+from vclr_pl.evaluation import bootstrap as module
+from vclr_pl.evaluation.accuracy import QueryScores
+from vclr_pl.evaluation.neighbors import NearestNeighbor, Retrieval
+from vclr_pl.evaluation.probes import LinearProbe, LogisticProbe
+from vclr_pl.evaluation.scoring import Bootstrap, confusion_matrix, predicted_class, recognition_scores, score
+from vclr_pl.types import FeatureTable, InputError
+
+
+def scores_of(right: list[int], label: list[int]) -> QueryScores:
+    return QueryScores(label=torch.tensor(label), values={"top1": torch.tensor(right).double()}, class_mean="mean_class", of_class="top1")
+
+
+def test_of_a_share_it_is_the_normal_interval() -> None:
+    right = [1] * 300 + [0] * 100
+    low, high = Bootstrap(resamples=4000, level_percent=95, seed=0).intervals(scores_of(right, [0] * 400))["top1"]
+    half = 100 * 1.96 * math.sqrt(0.75 * 0.25 / 400)
+    assert (low, high) == (pytest.approx(75 - half, abs=0.4), pytest.approx(75 + half, abs=0.4))
+
+
+def test_equal_to_a_loop_over_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WEIGHTS_PER_BLOCK", 10**9)
+    right, label = [1, 0, 1, 1, 0, 0, 1], [0, 0, 1, 1, 1, 2, 0]
+    found = Bootstrap(resamples=50, level_percent=80, seed=3).intervals(scores_of(right, label))
+    drawn = torch.randint(7, (50, 7), generator=torch.Generator().manual_seed(3)).tolist()
+    tops = [100 * sum(right[row] for row in rows) / 7 for rows in drawn]
+    means = []
+    for rows in drawn:
+        shares = [[right[row] for row in rows if label[row] == one] for one in sorted({label[row] for row in rows})]
+        means.append(100 * sum(sum(share) / len(share) for share in shares) / len(shares))
+    for name, values in (("top1", tops), ("mean_class", means)):
+        ends = torch.quantile(torch.tensor(values).double(), torch.tensor([0.1, 0.9]).double())
+        assert found[name] == pytest.approx(ends.tolist())
+
+
+def test_the_same_seed_gives_the_same_interval_and_all_right_is_certain() -> None:
+    scores = scores_of([1, 0, 1, 0, 1], [0, 0, 1, 1, 1])
+    assert Bootstrap(resamples=99, level_percent=95, seed=1).intervals(scores) == Bootstrap(
+        resamples=99, level_percent=95, seed=1
+    ).intervals(scores)
+    assert Bootstrap(resamples=99, level_percent=95, seed=1).intervals(scores_of([1] * 5, [0] * 5))["top1"] == (100.0, 100.0)
+
+
+@pytest.mark.parametrize(("resamples", "level"), [(0, 95), (10, 0), (10, 100)])
+def test_figures_out_of_range_are_refused(resamples: int, level: float) -> None:
+    with pytest.raises(InputError, match="resamples"):
+        Bootstrap(resamples=resamples, level_percent=level, seed=0)
+
 
 BOOTSTRAP = Bootstrap(resamples=200, level_percent=95, seed=0)
 MEASURES = {
@@ -54,3 +102,46 @@ def test_a_measure_of_a_users_own_needs_a_call_alone() -> None:
     found = score(measures={"mine": FeatureLength()}, gallery=drawn_table(videos=4, classes=2), query=None, bootstrap=BOOTSTRAP)
     assert set(found.metrics) == {"length"}
     assert found.intervals == {}
+
+
+def table(*, videos=60, classes=8, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.arange(videos) % (classes - 1)  # the last class has no video
+    return FeatureTable(
+        features=torch.randn(videos, classes, generator=generator) + torch.nn.functional.one_hot(label, classes),
+        label=label,
+        video_index=torch.arange(videos),
+        path=tuple(f"{number}.mp4" for number in range(videos)),
+        class_names=tuple("abcdefgh"[:classes]),
+    )
+
+
+def test_the_figures_are_scikit_learns():
+    logits = table()
+    scores = recognition_scores(logits)
+    label, found = logits.label.numpy(), logits.features.numpy()
+    metrics = scores.metrics()
+    assert list(metrics) == ["recognition_top1", "recognition_top5", "recognition_mean_class"]
+    for name, k in (("recognition_top1", 1), ("recognition_top5", 5)):
+        assert metrics[name] == pytest.approx(100 * top_k_accuracy_score(label, found, k=k, labels=np.arange(8)))
+    assert metrics["recognition_mean_class"] == pytest.approx(
+        100 * recall_score(label, found.argmax(1), labels=np.arange(7), average="macro")
+    )
+    matrix = confusion_matrix(label_N=logits.label, predicted_N=predicted_class(logits.features), classes=8)
+    assert matrix.tolist() == sklearn_confusion(label, found.argmax(1), labels=np.arange(8)).tolist()
+    assert set(scores.by_class(logits.class_names)) == set("abcdefg")
+
+
+def test_few_classes_have_no_top_5():
+    assert list(recognition_scores(table(classes=5)).metrics()) == ["recognition_top1", "recognition_mean_class"]
+
+
+def test_equal_logits_name_the_first_class():
+    assert predicted_class(torch.tensor([[1.0, 1.0], [0.0, 2.0], [0.0, 0.0]])).tolist() == [0, 1, 0]
+
+
+def test_a_diverged_network_is_told():
+    logits = table()
+    logits.features[3, 2] = float("nan")
+    with pytest.raises(InputError, match="finite"):
+        recognition_scores(logits)

@@ -3,7 +3,33 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vclr_pl.op.similarity import contrast_metrics, feature_spread
+from vclr_pl.op.similarity import at_least_float32, contrast_metrics, feature_spread, follow, segment_consensus, unit_norm
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [(torch.bfloat16, torch.float32), (torch.float16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)],
+)
+def test_only_low_precision_is_widened(given: torch.dtype, wanted: torch.dtype) -> None:
+    assert at_least_float32(torch.ones(2, dtype=given)).dtype == wanted
+    assert unit_norm(torch.ones(2, 2, dtype=given)).dtype == wanted
+
+
+def test_norms_are_one_along_the_axis_asked_for() -> None:
+    features = torch.randn(2, 3, 4, dtype=torch.float64)
+    torch.testing.assert_close(unit_norm(features, dim=1).norm(dim=1), torch.ones(2, 4, dtype=torch.float64))
+    torch.testing.assert_close(unit_norm(features).norm(dim=2), torch.ones(2, 3, dtype=torch.float64))
+
+
+def test_it_is_the_mean_over_segments() -> None:
+    assert segment_consensus(torch.tensor([[[1.0, 2.0], [3.0, 6.0]]])).tolist() == [[2.0, 4.0]]
+
+
+def test_every_element_moves_by_its_share() -> None:
+    own, other = [torch.tensor([1.0, 2.0]), torch.tensor([[4.0]])], [torch.tensor([3.0, 2.0]), torch.tensor([[0.0]])]
+    follow(own, other, momentum=0.75)
+    assert [tensor.tolist() for tensor in own] == [[1.5, 2.0], [[3.0]]]
+    assert other[0].tolist() == [3.0, 2.0]
 
 
 def test_metrics_equal_their_definition_pair_by_pair() -> None:

@@ -17,8 +17,8 @@ from vclr_pl.objective.intra_frame import IntraFrame
 from vclr_pl.objective.segment_contrast import SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
-from vclr_pl.optim.linear_scaling import LinearScaledSGD
-from vclr_pl.optim.warmup_cosine import WarmupCosine
+from vclr_pl.optim.optimizer import LinearScaledSGD
+from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.pretrain.view_encoding import SeparateEncoding, ViewEncoding
 from vclr_pl.types import SegmentViews
@@ -63,7 +63,7 @@ def small_batch(*, videos: int = 4, segments: int = 3, seed: int = 1, pixels: in
     orders = torch.stack([torch.randperm(segments, generator=generator) for _ in range(2 * videos)])
     return SegmentViews(
         views=torch.randn(videos, 2 * segments + 1, 3, pixels, pixels, generator=generator),
-        photometry=torch.zeros(videos, 2 * segments + 1, 0),
+        color_parameters=torch.zeros(videos, 2 * segments + 1, 0),
         anchor_segment=(segments - 1) * torch.randint(2, (videos,), generator=generator),
         query_order=orders[:videos],
         key_order=orders[videos:],

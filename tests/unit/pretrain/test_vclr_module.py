@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.unit.pretrain.built import small_batch, small_module
 
-from vclr_pl.optim.training_length import TrainingLength
+from vclr_pl.optim.schedule import TrainingLength
 from vclr_pl.types import InputError
 
 

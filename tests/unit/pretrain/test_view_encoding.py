@@ -28,7 +28,7 @@ def numbered_batch() -> SegmentViews:
     views = torch.arange(7.0) + 10.0 * torch.arange(2.0).unsqueeze(1)
     return SegmentViews(
         views=views[:, :, None, None, None].expand(2, 7, 3, 1, 1),
-        photometry=torch.zeros(2, 7, 0),
+        color_parameters=torch.zeros(2, 7, 0),
         anchor_segment=torch.tensor([2, 0]),
         query_order=torch.tensor([[1, 2, 0], [0, 1, 2]]),
         key_order=torch.tensor([[0, 1, 2], [2, 0, 1]]),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs, with_metrics
-from vclr_pl.report.result_record import ResultRecord, write_record
+from vclr_pl.report.record import ResultRecord, write_record
 from vclr_pl.types import InputError
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from tests.page.sample_page import drawn_pictures
 
-from vclr_pl.evaluation.near_duplicates import Pairs
 from vclr_pl.evaluation.neighbor_search import Neighbors
+from vclr_pl.evaluation.neighbors import Pairs
 from vclr_pl.report.page_content import PageOptions, joined_classes, judgments, page_of, shown_neighbors, shown_pairs
 from vclr_pl.report.retrieval_page import PageRow, RetrievalPage
 from vclr_pl.types import FeatureTable, InputError

@@ -12,8 +12,8 @@ import torch
 from tests.page.sample_page import DrawnPictures, drawn_pictures
 
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.evaluation.near_duplicates import near_duplicates
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors
+from vclr_pl.evaluation.neighbors import near_duplicates
 from vclr_pl.report.page_content import PageOptions
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.types import FeatureTable, InputError

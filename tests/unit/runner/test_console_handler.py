@@ -25,7 +25,7 @@ def test_a_file_name_that_is_no_text(tmp_path):
     path.touch()
     command = (
         "import logging, sys; from pathlib import Path; from vclr_pl.runner.console_handler import ConsoleHandler; "
-        "from vclr_pl.readable_name import print_readable; print_readable(); "
+        "from vclr_pl.text import print_readable; print_readable(); "
         "logging.getLogger().addHandler(ConsoleHandler()); "
         "[logging.getLogger().warning('broken: %s \u2713', found.name) for found in Path(sys.argv[1]).iterdir()]"
     )

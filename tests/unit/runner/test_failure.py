@@ -8,7 +8,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from vclr_pl.runner.failure import Command, one_line
 from vclr_pl.types import InputError
 
-BAD = InputError(expected="a", got="b", remedy="Do c.")
+BAD = InputError(expected="a", got="b", hint="Do c.")
 
 
 def caused(error: Exception, cause: Exception) -> Exception:

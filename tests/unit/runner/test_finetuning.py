@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from tests.video_fixture import make_hmdb51, make_ucf101
 
 from vclr_pl.backbone.resnet2d import resnet
-from vclr_pl.callback.recognizer_export import RecognizerExport
+from vclr_pl.callback.export import RecognizerExport
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.finetuning import build_finetuning
 from vclr_pl.runner.quiet import silence_third_parties

@@ -97,9 +97,9 @@ def test_another_division_of_the_parameters_is_refused(groups, tmp_path):
     file = written(tmp_path / "a.ckpt", content=state("a", "b"))
     refuse_foreign_checkpoint(file, state=STATE, epochs=3, groups=[2, 1])
     with pytest.raises(InputError, match=r"groups of .*; got .*a\.ckpt with 2, 1\. Give the encoder, recognizer, data, mode and"):
-        refuse_foreign_checkpoint(file, state=STATE, epochs=3, groups=groups, remedies=FINE_TUNING)
+        refuse_foreign_checkpoint(file, state=STATE, epochs=3, groups=groups, hints=FINE_TUNING)
 
 
-def test_the_remedy_is_of_the_command(tmp_path):
+def test_the_hint_is_of_the_command(tmp_path):
     with pytest.raises(InputError, match="encoder=FILE"):
-        refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content={"state_dict": {}}), state=STATE, epochs=3, remedies=FINE_TUNING)
+        refuse_foreign_checkpoint(written(tmp_path / "a.ckpt", content={"state_dict": {}}), state=STATE, epochs=3, hints=FINE_TUNING)

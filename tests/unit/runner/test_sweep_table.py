@@ -3,7 +3,7 @@ from __future__ import annotations
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from vclr_pl.report.result_record import ResultRecord, write_record
+from vclr_pl.report.record import ResultRecord, write_record
 from vclr_pl.runner.sweep_table import SweepTable, named_rows
 
 RECORD = ResultRecord(

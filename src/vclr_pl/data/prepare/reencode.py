@@ -16,11 +16,11 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange
 
-from vclr_pl.data.decoding.orientation import UPRIGHT, orientation_of
-from vclr_pl.data.decoding.protocol import VideoReadError
-from vclr_pl.data.decoding.pyav import BACKEND, PyavDecoder
-from vclr_pl.system_error import DISK_IS_FULL
+from vclr_pl.files import DISK_IS_FULL
 from vclr_pl.types import InputError
+from vclr_pl.video.container import UPRIGHT, orientation_of
+from vclr_pl.video.protocol import VideoReadError
+from vclr_pl.video.pyav import BACKEND, PyavDecoder
 
 CONTAINER = "mp4"
 _RANGE = ColorRange.MPEG  # 16 to 235, which every decoder expects of H.264
@@ -41,7 +41,7 @@ class Reencoder:
     def __init__(self, *, short_side_pixels: int, keyframe_every: int, crf: int, preset: str, tune: str | None, enlarge: bool) -> None:
         for key, value, least in (("short_side_pixels", short_side_pixels, 16), ("keyframe_every", keyframe_every, 1), ("crf", crf, 0)):
             if value < least:
-                raise InputError(expected=f"set_copy.reencoder.{key} of at least {least}", got=str(value), remedy="Correct the value.")
+                raise InputError(expected=f"set_copy.reencoder.{key} of at least {least}", got=str(value), hint="Correct the value.")
         self.short_side_pixels, self.keyframe_every, self.crf, self.preset = short_side_pixels, keyframe_every, crf, preset
         self.tune, self.enlarge = tune, enlarge
 

@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.prepare.reencode import Reencoder
-from vclr_pl.data.process_pool import SignOfLife, each_in_a_process, process_count
-from vclr_pl.data.split.video_scan import data_folder, is_video, scan_files
-from vclr_pl.system_error import DISK_IS_FULL
+from vclr_pl.datasets.video_scan import data_folder, is_video, scan_files
+from vclr_pl.files import DISK_IS_FULL, write_whole
 from vclr_pl.types import InputError
-from vclr_pl.whole_file import write_whole
+from vclr_pl.video.protocol import VideoReadError
+from vclr_pl.video.readability import SignOfLife, map_in_processes, process_count
 
 SETTINGS_FILE = ".vclr_prepare.json"
 REENCODED, COPIED, KEPT, PRESENT, ABSENT = "reencoded", "copied", "kept", "present", "absent"
@@ -79,7 +78,7 @@ class SetCopy:
         folder, target = data_folder(root), Path(output).expanduser().absolute()
         inner, outer = folder.resolve(), target.resolve()
         if inner == outer or inner in outer.parents or outer in inner.parents:
-            raise InputError(expected="output to be a folder apart from data.root", got=f"'{target}'", remedy="Set output=DIR elsewhere.")
+            raise InputError(expected="output to be a folder apart from data.root", got=f"'{target}'", hint="Set output=DIR elsewhere.")
         self._claim(target)
         return list(scan_files(folder, wanted=lambda name: not name.startswith(".")))
 
@@ -92,7 +91,7 @@ class SetCopy:
         def failed(file: str, reason: str) -> CopiedFile:
             return _keep(file, source / file, target / file, reason=reason)
 
-        rows: Iterator[CopiedFile | OSError] = each_in_a_process(
+        rows: Iterator[CopiedFile | OSError] = map_in_processes(
             files, work=work, failed=failed, processes=self.processes, silence_seconds=self.decode_timeout_seconds
         )
         for row in rows:
@@ -106,14 +105,14 @@ class SetCopy:
         if not marker.exists():
             if any(target.iterdir()):
                 raise InputError(
-                    expected="output to be an empty or new folder", got=f"'{target}', which holds files", remedy="Set output=DIR."
+                    expected="output to be an empty or new folder", got=f"'{target}', which holds files", hint="Set output=DIR."
                 )
             write_whole(marker, json.dumps(self.reencoder.settings, indent=1) + "\n")
         if json.loads(marker.read_text()) != self.reencoder.settings:
             raise InputError(
                 expected=f"the settings with which '{target}' was begun, {marker.read_text().split()}",
                 got=f"{self.reencoder.settings}",
-                remedy="Repeat those, or set output=DIR to another folder.",
+                hint="Repeat those, or set output=DIR to another folder.",
             )
 
 

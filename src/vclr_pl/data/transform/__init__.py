@@ -1,1 +1,1 @@
-"""Views out of frames: geometry on uint8 in the worker, photometry batched on the device."""
+"""Views out of frames: crops of uint8 in the worker, color augmentation batched on the device."""

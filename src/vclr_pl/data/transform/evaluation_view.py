@@ -1,10 +1,11 @@
-"""What the evaluation sees of a video: frames spread over all of it, center crop, normalized.
+"""What an encoder sees of a video in evaluation.
 
-Legend: B videos, T frames, C channels, H W pixels.
+Legend: B videos, T frames, C channels, H W pixels, R crops.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from vclr_pl.data.decoding.protocol import scaled_size
+from vclr_pl.data.sampling import segment_centers
+from vclr_pl.types import InputError, NarrowView
+from vclr_pl.video.protocol import scaled_size
 
 CropBox = tuple[float, float, float, float]  # left, top, width, height, as fractions of the frame
 
@@ -47,7 +50,7 @@ class EvaluationView:
             return list(range(frame_count))
         return [int(place) - 1 for place in np.round(np.linspace(1, frame_count, self.frames))]
 
-    def geometry(self, frames: Tensor) -> Tensor:
+    def crop(self, frames: Tensor) -> Tensor:
         """uint8 `[T, C, H, W]` to uint8 `[T, C, crop_pixels, crop_pixels]`."""
         if self.short_side_pixels is not None:
             size = scaled_size(height=frames.shape[-2], width=frames.shape[-1], short_side_pixels=self.short_side_pixels)
@@ -80,3 +83,127 @@ class EvaluationView:
         rows = pixels.flatten(-2)
         torch.addcmul(shift, rows, scale, out=rows)
         return pixels.movedim(-1, -3)
+
+
+CROPS = ("center", "three", "ten")
+TestCrop = tuple[int, int, bool]  # top, left in pixels, mirrored
+
+
+class RecognitionView(EvaluationView):
+    """Takes the place of `EvaluationView`.
+
+    Args:
+        segments: of each the center frame is seen.
+        crop_pixels: height and width of a crop.
+        short_side_pixels: of the frame before the crop.
+        crops: `center`, `three` (both ends of the long side and the center) or `ten` (corners and center, each mirrored too).
+        mean, std: of the normalization, for RGB in 0 to 1.
+
+    Raises:
+        InputError: no segments, an unknown `crops`, or crops larger than the short side where there are several.
+    """
+
+    def __init__(
+        self,
+        *,
+        segments: int,
+        crop_pixels: int,
+        short_side_pixels: int,
+        crops: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        if segments < 1:
+            raise InputError(
+                expected="at least one test segment", got=f"evaluation_view.segments={segments}", hint="Set evaluation_view.segments=25."
+            )
+        if crops not in CROPS:
+            raise InputError(
+                expected=f"evaluation_view.crops to be one of {', '.join(CROPS)}", got=crops, hint="Set evaluation_view.crops=center."
+            )
+        if crop_pixels > short_side_pixels:
+            raise InputError(
+                expected="crops no larger than the short side",
+                got=f"evaluation_view.crop_pixels={crop_pixels}, short_side_pixels={short_side_pixels}",
+                hint=f"Set evaluation_view.short_side_pixels={crop_pixels} or more.",
+            )
+        super().__init__(frames=segments, crop_pixels=crop_pixels, short_side_pixels=short_side_pixels, mean=mean, std=std)
+        self.crops = crops
+
+    def indices(self, frame_count: int) -> list[int]:
+        """Ascending, always as many as segments."""
+        return segment_centers(frame_count=frame_count, segments=self.frames)
+
+    def crop(self, frames: Tensor) -> Tensor:
+        """uint8 `[T, C, H, W]` to uint8 `[R T, C, crop_pixels, crop_pixels]`: all frames of the first crop, then of the next."""
+        size = scaled_size(height=frames.shape[-2], width=frames.shape[-1], short_side_pixels=self.short_side_pixels)
+        resized = functional.resize(frames, list(size), antialias=True) if size != tuple(frames.shape[-2:]) else frames
+        side = self.crop_pixels
+        shown = []
+        for top, left, mirrored in self.test_crops(height=size[0], width=size[1]):
+            crop = resized[..., top : top + side, left : left + side]
+            shown.append(crop.flip(-1) if mirrored else crop)
+        return torch.cat(shown)
+
+    def seen_fraction(self, *, height: int, width: int) -> float:
+        """Of all crops together."""
+        tall, wide = scaled_size(height=height, width=width, short_side_pixels=self.short_side_pixels)
+        seen = np.zeros((tall, wide), bool)
+        for top, left, _ in self.test_crops(height=tall, width=wide):
+            seen[top : top + self.crop_pixels, left : left + self.crop_pixels] = True
+        return float(seen.mean())
+
+    def test_crops(self, *, height: int, width: int) -> list[TestCrop]:
+        """Of a frame of this size, in the published order (mmaction2 0.11: CenterCrop, ThreeCrop, TenCrop)."""
+        side = self.crop_pixels
+        if self.crops == "center":
+            return [((height - side) // 2, (width - side) // 2, False)]
+        if self.crops == "three":
+            down, right = (height - side) // 2, (width - side) // 2
+            return [(down * step, right, False) if height > width else (down, right * step, False) for step in (0, 2, 1)]
+        down, right = (height - side) // 4, (width - side) // 4
+        places = [(0, 0), (0, 4 * right), (4 * down, 0), (4 * down, 4 * right), (2 * down, 2 * right)]
+        return [(top, left, mirrored) for top, left in places for mirrored in (False, True)]
+
+
+logger = logging.getLogger(__name__)
+
+LEAST_FRACTION = 1 / 3
+
+
+def narrow_view(view: EvaluationView, *, path: str, height: int, width: int) -> tuple[NarrowView, ...]:
+    """The video at `path`, where `view` shows less than a third of its frames; else nothing."""
+    seen = view.seen_fraction(height=height, width=width)
+    if seen >= LEAST_FRACTION:
+        return ()
+    return (NarrowView(path=path, width_pixels=width, height_pixels=height, crop_pixels=view.crop_pixels, seen_fraction=seen),)
+
+
+class NarrowViewWarning:
+    """Warns at the first such video.
+
+    Args:
+        view: that the videos are shown in.
+        option: the config node that holds its numbers.
+    """
+
+    def __init__(self, *, view: EvaluationView, option: str) -> None:
+        self.view, self.option, self.given = view, option, False
+
+    def observe(self, narrow: Sequence[NarrowView]) -> None:
+        """The narrow views of one batch, in the process that logs."""
+        if self.given or not narrow:
+            return
+        self.given = True
+        first, usual = narrow[0], usual_short_side(narrow[0].crop_pixels)
+        side = self.view.short_side_pixels
+        hint = f"; {self.option}.short_side_pixels={usual} shows more" if side is None or side > usual else ""
+        logger.warning(
+            "the crop of %d pixels sees %.0f%% of the frames of %s (%dx%d)%s",
+            first.crop_pixels,
+            100 * first.seen_fraction,
+            first.path,
+            first.width_pixels,
+            first.height_pixels,
+            hint,
+        )

@@ -8,17 +8,17 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.unit.data.decoding.changing_video import CHANGING, write_changing_video
-from tests.unit.data.decoding.ffmpeg_frames import apart, run_ffmpeg, shown_by_ffmpeg
-from tests.unit.data.decoding.numbered_video import write_numbered_video
-from tests.unit.data.decoding.turned_video import ORIENTATIONS, turn
+from tests.unit.video.changing_video import CHANGING, write_changing_video
+from tests.unit.video.ffmpeg_frames import apart, run_ffmpeg, shown_by_ffmpeg
+from tests.unit.video.numbered_video import write_numbered_video
+from tests.unit.video.turned_video import ORIENTATIONS, turn
 from tests.video_fixture import frame_numbers, write_broken, write_video
 
-from vclr_pl.data.decoding.auto import AutoDecoder
-from vclr_pl.data.decoding.container import container_of
-from vclr_pl.data.decoding.protocol import VideoReadError
 from vclr_pl.data.prepare.reencode import Reencoder
 from vclr_pl.types import InputError
+from vclr_pl.video.choice import AutoDecoder
+from vclr_pl.video.container import container_of
+from vclr_pl.video.protocol import VideoReadError
 
 SETTINGS = {"short_side_pixels": 32, "keyframe_every": 8, "crf": 18, "preset": "veryfast", "tune": "fastdecode", "enlarge": True}
 

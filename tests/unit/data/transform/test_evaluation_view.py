@@ -33,23 +33,23 @@ def test_thirty_of_three_hundred():
 
 def test_the_crop_is_the_center_of_the_stored_size():
     frames = torch.arange(2 * 3 * 20 * 30).remainder(256).to(torch.uint8).view(2, 3, 20, 30)
-    assert torch.equal(view().geometry(frames), frames[:, :, 6:14, 11:19])
+    assert torch.equal(view().crop(frames), frames[:, :, 6:14, 11:19])
 
 
 def test_the_short_side_is_resized_before_the_crop_where_asked():
     frames = torch.randint(0, 256, (2, 3, 20, 30), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     resized = functional.resize(frames, [10, 15], antialias=True)
-    assert torch.equal(view(short_side_pixels=10).geometry(frames), functional.center_crop(resized, [8, 8]))
+    assert torch.equal(view(short_side_pixels=10).crop(frames), functional.center_crop(resized, [8, 8]))
 
 
 def test_a_frame_of_that_short_side_is_left_as_it_is():
     """So the demo, rendered at 56 pixels, is evaluated as if nothing were resized."""
     frames = torch.randint(0, 256, (2, 3, 20, 30), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(view(short_side_pixels=20).geometry(frames), view().geometry(frames))
+    assert torch.equal(view(short_side_pixels=20).crop(frames), view().crop(frames))
 
 
 def test_a_frame_smaller_than_the_crop_is_padded_with_black():
-    cropped = view().geometry(torch.full((1, 3, 4, 30), 255, dtype=torch.uint8))
+    cropped = view().crop(torch.full((1, 3, 4, 30), 255, dtype=torch.uint8))
     assert tuple(cropped.shape) == (1, 3, 8, 8)
     assert cropped[0, 0, :, 0].tolist() == [0, 0, 255, 255, 255, 255, 0, 0]
 
@@ -89,7 +89,7 @@ def test_the_crop_box_is_where_the_pixels_of_the_crop_are(short_side_pixels, siz
     rows, columns = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij")
     frame = (torch.stack([rows, columns, torch.ones_like(rows)]) * 255).round().to(torch.uint8)[None]
     shown = view(short_side_pixels=short_side_pixels)
-    seen = shown.geometry(frame)[0].double() / 255
+    seen = shown.crop(frame)[0].double() / 255
     inside = seen[2] > 0.5
     left, top, wide, tall = shown.crop_box(height=height, width=width)
     reached = [seen[1][inside].min(), seen[0][inside].min(), seen[1][inside].max(), seen[0][inside].max()]

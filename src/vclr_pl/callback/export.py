@@ -1,0 +1,90 @@
+"""Exports of the trained backbone or recognizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+from safetensors.torch import save
+from torch import Tensor
+
+from vclr_pl.files import write_whole
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+    """Write safetensors with `description` in its metadata, each value as JSON, in one step; and the same as JSON beside it."""
+    contents = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_whole(path, save(contents, metadata={name: json.dumps(value) for name, value in description.items()}))
+    write_whole(path.with_suffix(".json"), json.dumps(description, indent=2) + "\n")
+
+
+class BackboneExport(lightning.Callback):
+    """Writes `path` (safetensors) and, beside it, a JSON file that says how to build the network and what to feed it: the view of the
+    run's own evaluation.
+
+    Args:
+        path: ends in `.safetensors`.
+        architecture: the backbone's config node, `_target_` and arguments.
+    """
+
+    def __init__(self, *, path: str, architecture: Mapping[str, Any]) -> None:
+        self.path, self.architecture = Path(path), dict(architecture)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        encoder: Any = pl_module.encoder
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        view = data.evaluation_view
+        description = {
+            "architecture": self.architecture,
+            "frames": view.frames,
+            "crop_pixels": view.crop_pixels,
+            "short_side_pixels": view.short_side_pixels,
+            "mean": list(view.mean),
+            "std": list(view.std),
+            "frames_per_clip": data.sampling.frames_per_clip,
+            "frame_stride": data.sampling.frame_stride,
+            "feature_dim": encoder.feature_dim,
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+        }
+        write_tensors(self.path, encoder.backbone.state_dict(), description)
+
+
+class RecognizerExport(lightning.Callback):
+    """Writes `path` (safetensors) and, beside it, the same description as JSON.
+
+    Args:
+        path: ends in `.safetensors`.
+        architecture: `_target_` and arguments of the backbone; None where it can only be given as a module.
+    """
+
+    def __init__(self, *, path: str, architecture: Mapping[str, Any] | None) -> None:
+        self.path, self.architecture = Path(path), architecture
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        module: Any = pl_module
+        network, data = module.recognizer, trainer.datamodule  # type: ignore[attr-defined]
+        view = data.evaluation_view
+        description = {
+            "architecture": self.architecture,
+            "class_names": list(data.class_names),
+            "shift": None if network.shift is None else {"segments": network.shift.segments, "divisor": network.shift.divisor},
+            "segments": view.frames,
+            "crop_pixels": view.crop_pixels,
+            "short_side_pixels": view.short_side_pixels,
+            "crops": view.crops,
+            "mean": list(view.mean),
+            "std": list(view.std),
+            "frames_per_clip": data.sampling.frames_per_clip,
+            "frame_stride": data.sampling.frame_stride,
+            "epochs": trainer.current_epoch,
+            "steps": trainer.global_step,
+        }
+        write_tensors(self.path, network.state_dict(), description)

@@ -1,0 +1,125 @@
+"""Monitors of training: collapse, a loss that is not finite.
+
+A collapsing run can show a good loss for long: its embeddings drift, and only the stale queue looks different. What shows it is
+the similarity of positives against that of the batch's other videos, and whether a query finds its own video within the batch.
+A small gap alone is no alarm: the demo's features crowd together (0.86 against 0.82) and still name their video five times as often
+as chance does.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as lightning
+
+from vclr_pl.types import InputError
+
+logger = logging.getLogger(__name__)
+
+POSITIVE, BATCH, QUEUE = "_positive_similarity", "_batch_similarity", "_queue_similarity"
+ACCURACY = "_batch_accuracy"
+KEPT_SHARE = 0.9  # of a running mean at each reading: single batches scatter
+
+
+class CollapseMonitor(lightning.Callback):
+    """Warns once for each contrastive term whose gap vanishes, and ends the run at a loss that is not finite.
+
+    Args:
+        every_n_steps: between two readings.
+        minimum_gap: of cosine similarities, positives above the batch's other videos.
+        minimum_times_chance: top-1 within the batch, as a multiple of what guessing gets; both have to be missed.
+        grace_steps: at the start, in which everything looks alike to a fresh network.
+    """
+
+    def __init__(self, *, every_n_steps: int, minimum_gap: float, minimum_times_chance: float, grace_steps: int) -> None:
+        self.every_n_steps, self.grace_steps = every_n_steps, grace_steps
+        self.minimum_gap, self.minimum_times_chance = minimum_gap, minimum_times_chance
+        self.gaps: dict[str, float] = {}
+        self.times_chance: dict[str, float] = {}
+        self.warned: set[str] = set()
+        self.last_step = -1
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """
+        Raises:
+            InputError: on all ranks together, when the loss of one of them is not finite.
+        """
+        del pl_module, outputs, batch_idx
+        is_due = trainer.global_step % self.every_n_steps == 0 or trainer.global_step == 1
+        if (is_due and trainer.global_step != self.last_step) or trainer.is_last_batch:  # the last: before last.ckpt is replaced
+            self.last_step = trainer.global_step
+            values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
+            refuse_broken_loss(trainer, values)
+            self.observe(values, step=trainer.global_step, videos=len(batch))
+
+    def observe(self, values: dict[str, float], *, step: int, videos: int) -> None:
+        """Take one reading of a batch of so many videos in, and warn of each term that tells them apart no more."""
+        for term in [name.removesuffix(POSITIVE) for name in values if name.endswith(POSITIVE)]:
+            gap = values[term + POSITIVE] - values.get(term + BATCH, -1.0)
+            _follow(self.gaps, term, gap)
+            _follow(self.times_chance, term, values.get(term + ACCURACY, math.inf) * videos / 100.0)
+            collapsed = self.gaps[term] < self.minimum_gap and self.times_chance[term] < self.minimum_times_chance
+            if step > self.grace_steps and collapsed and term not in self.warned:
+                self.warned.add(term)
+                self.warn(term, values, step=step)
+
+    def warn(self, term: str, values: dict[str, float], *, step: int) -> None:
+        logger.warning(
+            "collapse? %s at step %d: positives are %.3f alike, the batch's other videos %.3f, the queue %.3f, top-1 within the batch "
+            "%.1f%%. The encoder tells videos apart no more; lower optimizer.lr, or shorten the queues.",
+            term.removeprefix("train/"),
+            step,
+            values[term + POSITIVE],
+            values.get(term + BATCH, math.nan),
+            values.get(term + QUEUE, math.nan),
+            values.get(term + ACCURACY, math.nan),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"gaps": self.gaps, "times_chance": self.times_chance, "warned": sorted(self.warned)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.gaps, self.times_chance = dict(state_dict["gaps"]), dict(state_dict["times_chance"])
+        self.warned = set(state_dict["warned"])
+
+
+def _follow(means: dict[str, float], term: str, value: float) -> None:
+    means[term] = KEPT_SHARE * means.get(term, value) + (1.0 - KEPT_SHARE) * value
+
+
+class FiniteLoss(lightning.Callback):
+    """Ends the run at a loss that is not finite, before `last.ckpt` is replaced.
+
+    Args:
+        every_n_steps: between two readings: reading a number from a GPU waits for it.
+    """
+
+    def __init__(self, *, every_n_steps: int) -> None:
+        self.every_n_steps = every_n_steps
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """
+        Raises:
+            InputError: on all ranks together, when the loss of one of them is not finite.
+        """
+        del pl_module, outputs, batch
+        if (batch_idx + 1) % self.every_n_steps == 0 or batch_idx == 0 or trainer.is_last_batch:
+            refuse_broken_loss(trainer, {name: float(value) for name, value in trainer.callback_metrics.items()})
+
+
+def refuse_broken_loss(trainer: Any, values: Mapping[str, float]) -> None:
+    """See `FiniteLoss`; losses are the values whose names begin with `train/loss`."""
+    broken = [name for name, value in values.items() if name.startswith("train/loss") and not math.isfinite(value)]
+    if trainer.strategy.reduce_boolean_decision(bool(broken), all=False):
+        raise InputError(
+            expected="a finite loss",
+            got=f"{', '.join(f'{name}={values[name]}' for name in broken) or 'another rank with none'} at step {trainer.global_step}",
+            hint="Lower the lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true; trainer.detect_anomaly=true names it.",
+        )

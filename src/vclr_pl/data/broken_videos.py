@@ -1,0 +1,83 @@
+"""Videos that cannot be read: counted over all processes, and tried again where they were only slow."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from vclr_pl.op.collective import gather_objects
+from vclr_pl.types import SLOW, BrokenVideo, BrokenVideosError, broken_hint
+
+
+class BrokenVideoTracker:
+    """Distinct broken videos of a manifest of `videos`."""
+
+    def __init__(self, *, videos: int, max_broken_fraction: float) -> None:
+        self._most = max(1.0, max_broken_fraction * videos)  # one broken video never ends a run, however few there are
+        self._total, self._max_broken_fraction = videos, max_broken_fraction
+        self._agreed: dict[str, BrokenVideo] = {}
+        self._fresh: dict[str, BrokenVideo] = {}
+
+    @property
+    def videos(self) -> tuple[BrokenVideo, ...]:
+        """Those known to this rank, in the order found."""
+        return (*self._agreed.values(), *self._fresh.values())
+
+    def observe(self, broken: Iterable[BrokenVideo]) -> None:
+        for video in broken:
+            if video.path not in self._agreed:
+                self._fresh.setdefault(video.path, video)
+
+    def agree(self) -> None:
+        """Shares what is new with all ranks, which call it together. Raises BrokenVideosError on all of them past `max_broken_fraction`."""
+        for found in gather_objects(tuple(self._fresh.values())):
+            self._agreed.update((video.path, video) for video in found)
+        self._fresh.clear()
+        if len(self._agreed) > self._most:
+            first = next(iter(self._agreed.values()))
+            raise BrokenVideosError(
+                expected=f"at most {self._max_broken_fraction:.0%} of {self._total} videos broken (loader.max_broken_fraction)",
+                got=f"{len(self._agreed)} so far, the first is '{first.path}': {first.reason}",
+                hint=broken_hint(self.videos, lasting="Replace them, or set loader.max_broken_fraction higher."),
+                broken=self.videos,
+            )
+
+
+logger = logging.getLogger(__name__)
+
+A_FEW = 3
+
+
+class UnreadWatch:
+    """Counts videos whose cause may pass, and warns when there are more than a few, then at each doubling."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._told_from = A_FEW + 1
+
+    def observe(self, broken: Iterable[BrokenVideo]) -> None:
+        for video in broken:
+            if video.is_temporary and video.path not in self._seen:
+                self._seen.add(video.path)
+                if len(self._seen) >= self._told_from:
+                    self._told_from *= 2
+                    logger.warning(
+                        "%d videos skipped so far for causes that may be temporary, the last is %s: %s. %s",
+                        len(self._seen),
+                        video.path,
+                        video.reason,
+                        SLOW,
+                    )
+
+
+class WatchedLoader(DataLoader[Any]):
+    """A DataLoader whose batches tell `broken` videos."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        watch = UnreadWatch()
+        for batch in super().__iter__():
+            watch.observe(batch.broken)
+            yield batch

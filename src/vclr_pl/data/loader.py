@@ -1,0 +1,154 @@
+"""The order of an epoch and the loader that resumes within it.
+
+The C library gives blocks above 32 MB back to the system at once, so that every batch's memory is new, and the first touch of each
+4 KB page costs as much as a third of all color augmentation: 0.30 ms a view of 224 pixels, against 0.06 ms with large pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
+
+from vclr_pl.data.broken_videos import UnreadWatch
+from vclr_pl.data.samples import NoReadableVideo, collate_segment_views
+from vclr_pl.types import InputError, nothing_readable
+
+
+class EpochSampler(DistributedSampler[tuple[int, int]]):
+    """Yields `(epoch, video index)`.
+
+    The order of an epoch is one permutation drawn from (seed, epoch); rank r of W takes every W-th, from r on. So the b-th batches
+    of all ranks together are the b-th batch of one process that reads W times as many; the incomplete last one is dropped.
+    A DistributedSampler, so that Lightning tells it the epoch and puts no other in its place.
+
+    Raises InputError where not even one global batch can be filled.
+    """
+
+    def __init__(self, *, videos: int, batch_size: int, rank: int, ranks: int, seed: int) -> None:
+        super().__init__(range(videos), num_replicas=ranks, rank=rank, shuffle=True, seed=seed, drop_last=True)  # type: ignore[arg-type]
+        self.batch_size = batch_size
+        self.batches = videos // (ranks * batch_size)
+        if not self.batches:
+            asked = f"{batch_size}" if ranks == 1 else f"{ranks} processes x {batch_size}"
+            raise InputError(
+                expected=f"a batch no larger than the data, {videos} videos",
+                got=f"{asked} = {ranks * batch_size} videos a step" if ranks > 1 else f"loader.batch_size={asked}",
+                hint=f"Set loader.batch_size={max(1, videos // ranks)} or less.",
+            )
+        self.num_samples, self.total_size = self.batches * batch_size, self.batches * batch_size * ranks
+        self.first_batch = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch = self.epoch
+        order = np.random.default_rng(np.random.SeedSequence((self.seed, epoch))).permutation(len(self.dataset))  # type: ignore[arg-type]
+        share = order[self.rank : self.total_size : self.num_replicas]
+        yield from ((epoch, int(index)) for index in share[self.first_batch * self.batch_size :])
+
+
+_GIVEN_BACK_BYTES = 32 * 2**20  # glibc keeps what is smaller for the next batch
+
+
+def empty_pictures(shape: torch.Size) -> Tensor:
+    """A float32 tensor on the CPU, its content undefined."""
+    size_bytes = 4 * math.prod(shape)
+    if size_bytes < _GIVEN_BACK_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):  # Linux has them
+        return torch.empty(shape, dtype=torch.float32)
+    memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a kernel built without them
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=torch.float32).view(shape)
+
+
+class ResumableLoader(DataLoader[Any]):
+    """Batches as `collate` makes them of samples. `state_dict` and `load_state_dict` are what Lightning looks for.
+
+    The place is counted in batches handed out, so what workers hold in advance does not count. Nothing is read before the first
+    batch is asked for: Lightning makes an iterator before it sets the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Dataset[Any],
+        sampler: EpochSampler,
+        workers: int,
+        prefetch_batches: int,
+        pin_memory: bool,
+        collate: Callable[[list[Any]], Any] = collate_segment_views,
+    ) -> None:
+        self.position = 0  # batches handed out in this epoch
+        self.waiting_seconds = 0.0  # time in which a batch was asked for and not there yet
+        self._restored_epoch: int | None = None
+        self._watch = UnreadWatch()  # of all epochs
+        super().__init__(
+            dataset,
+            sampler=sampler,
+            batch_size=sampler.batch_size,
+            drop_last=True,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=prefetch_batches if workers else None,
+            pin_memory=pin_memory,
+            collate_fn=collate,
+            generator=torch.Generator(),  # its own: every sample has its seed, and the run's generator is for the run
+        )
+
+    @property
+    def epoch_sampler(self) -> EpochSampler:
+        assert isinstance(self.sampler, EpochSampler)
+        return self.sampler
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        return self._batches()
+
+    def _batches(self) -> Iterator[Any]:
+        goes_on = self._restored_epoch == self.epoch_sampler.epoch and self.position < len(self)
+        self._restored_epoch = None
+        self.position = self.position if goes_on else 0
+        self.epoch_sampler.first_batch = self.position
+        batches = super().__iter__()
+        while (batch := self._awaited(batches)) is not None:
+            self._watch.observe(batch.broken)
+            if isinstance(batch, NoReadableVideo):
+                raise nothing_readable("training videos", list({video.path: video for video in batch.broken}.values()))
+            self.position += 1
+            yield batch
+
+    def _awaited(self, batches: Iterator[Any]) -> Any:
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        self.waiting_seconds += time.perf_counter() - asked
+        return batch
+
+    def state_dict(self) -> dict[str, int]:
+        sampler = self.epoch_sampler
+        return {
+            "epoch": sampler.epoch,
+            "position": self.position,
+            "global_batch_size": sampler.batch_size * sampler.num_replicas,
+            "videos": len(self.dataset),  # type: ignore[arg-type]
+            "seed": sampler.seed,
+        }
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Raises InputError inside an epoch that other options would order otherwise."""
+        present = self.state_dict()
+        differing = [name for name in ("global_batch_size", "videos", "seed") if state[name] != present[name]]
+        if differing and 0 < state["position"] < len(self):
+            raise InputError(
+                expected="a run resumed inside an epoch to keep " + ", ".join(f"{name}={state[name]}" for name in differing),
+                got=", ".join(f"{name}={present[name]}" for name in differing),
+                hint="Set loader.batch_size, the number of processes, data and seed as they were.",
+            )
+        self.epoch_sampler.set_epoch(state["epoch"])
+        self.position, self._restored_epoch = state["position"], state["epoch"]

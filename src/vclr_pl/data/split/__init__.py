@@ -1,1 +1,0 @@
-"""Official layouts of data sets on disk, each to its official splits."""

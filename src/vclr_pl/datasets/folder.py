@@ -1,0 +1,151 @@
+"""Videos of a folder, with the class subfolders as labels and with train and test folders as splits."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from vclr_pl.datasets.manifest import Manifest, ManifestBuilder, VideoSplits
+from vclr_pl.datasets.video_scan import data_folder, distinct_videos, few, is_video, no_videos, scan_videos, subfolders
+from vclr_pl.types import InputError
+
+TRAIN_FOLDERS = ("train", "training")
+TEST_FOLDERS = ("test", "testing")
+VALIDATION_FOLDERS = ("val", "valid", "validation", "validate")
+
+
+def split_folders_of(top: Path, *, chosen: Sequence[str] | None) -> list[str]:
+    """The folders of the splits, [train] or [train, test]; empty where there are none.
+
+    Raises:
+        InputError: folders chosen that are not there, or names that can be understood in two ways.
+    """
+    if chosen is not None:
+        return _checked(top, list(chosen))
+    folders = [name for name in subfolders(top) if _kind_of(name) and _has_videos(top / name)]
+    by_kind = [[name for name in folders if name.casefold() in kind] for kind in (TRAIN_FOLDERS, TEST_FOLDERS, VALIDATION_FOLDERS)]
+    train, test = by_kind[0], by_kind[1] or by_kind[2]
+    exact = [name for names in by_kind for name in names]
+    if not exact and len({_kind_of(name) for name in folders}) < 2:
+        return []
+    named = exact or folders
+    beside = _with_videos(top, apart_from=named)
+    if len(train) != 1 or len(test) > 1 or (not test and beside):
+        raise _ambiguous(top, named=named, beside=beside)
+    return [*train, *test]
+
+
+def _kind_of(name: str) -> str:
+    """`train`, `test`, or neither, by how a folder's name begins: `train_256` and `Training Set` too, and no `trainspotting`."""
+    first_letters = re.match(r"[^\W\d_]*", name.casefold())
+    assert first_letters is not None
+    return "train" if first_letters[0] in TRAIN_FOLDERS else "test" if first_letters[0] in (*TEST_FOLDERS, *VALIDATION_FOLDERS) else ""
+
+
+def _ambiguous(top: Path, *, named: Sequence[str], beside: Sequence[str]) -> InputError:
+    """It proposes folders by name where there is one for training, and one other; never a test folder to train on."""
+    train = [name for name in (*named, *beside) if _kind_of(name) == "train"]
+    tests = [name for name in (*named, *beside) if _kind_of(name) == "test"]
+    others = tests or [name for name in beside if (top / name).is_dir() and name not in train]
+    first = train[0] if len(train) == 1 else "TRAIN"
+    second = others[0] if len(train) == len(others) == 1 else "TEST"
+    quote = "" if re.fullmatch(r"[\w.-]+", first + second) else "'"
+    return InputError(
+        expected=f"folders in '{top}' that are either splits or classes",
+        got=f"{few(named)}{f' beside {few(beside)}' if beside else ''}",
+        hint=f"Set {quote}data.split_folders=[{first},{second}]{quote} to name the folders of training and test, "
+        f"{quote}[{first}]{quote} to read that one alone, or data.split_folders=[] if every folder is a class.",
+    )
+
+
+def left_out(top: Path, *, parts: Sequence[str]) -> list[str]:
+    """What else holds videos beside the splits, with how many."""
+    return [
+        f"{name} ({sum(1 for _ in scan_videos(top / name))} videos)" if (top / name).is_dir() else name
+        for name in _with_videos(top, apart_from=parts)
+    ]
+
+
+def _with_videos(top: Path, *, apart_from: Sequence[str]) -> list[str]:
+    folders = subfolders(top)
+    loose = sorted(path.name for path in top.iterdir() if is_video(path.name) and path.name not in folders)
+    return [*(name for name in folders if name not in apart_from and _has_videos(top / name)), *loose]
+
+
+def _has_videos(folder: Path) -> bool:
+    return any(True for _ in scan_videos(folder))
+
+
+def _checked(top: Path, names: list[str]) -> list[str]:
+    absent = [name for name in names if not (top / name).is_dir() or not name or Path(name).name != name]
+    if absent or len(names) > 2 or len(set(names)) < len(names):
+        raise InputError(
+            expected=f"data.split_folders to name one or two folders in '{top}', or none",
+            got=f"[{', '.join(names)}]",
+            hint="Set data.split_folders=[TRAIN,TEST], [TRAIN] or [].",
+        )
+    return names
+
+
+log = logging.getLogger(__name__)
+
+
+def folder(*, root: str | Path, class_folders: bool = True, split_folders: Sequence[str] | None = None) -> VideoSplits:
+    """Every video below `root`, however deep.
+
+    Args:
+        class_folders: the folders with videos are classes, where there are two or more. False: there are no labels.
+        split_folders: the folders of the splits, [train] or [train, test]; [] for none; None finds them by their names, in any case:
+            `train` or `training`, with `test`, `val` or the like.
+
+    Raises:
+        InputError: a missing or empty folder, one without videos, or one that can be understood in two ways.
+    """
+    top = data_folder(root)
+    parts = split_folders_of(top, chosen=split_folders)
+    if not parts:
+        return VideoSplits(train=folder_manifest(top, root=top, class_folders=class_folders)).told(root=top)
+    manifests: list[Manifest] = []
+    for part in parts:
+        known = manifests[0].class_names if manifests else ()
+        manifests.append(folder_manifest(top / part, root=top, class_folders=class_folders, class_names=known))
+    if others := left_out(top, parts=parts):
+        log.warning("%s: left out, beside %s: %s", top, " and ".join(parts), few(others))
+    return VideoSplits(train=manifests[0], test=manifests[1] if len(manifests) > 1 else None).told(root=top, folders=parts)
+
+
+def folder_manifest(videos: Path, *, root: Path, class_folders: bool, class_names: tuple[str, ...] = ()) -> Manifest:
+    """The videos below `videos`; first-level folders are classes where `folder` says so. `class_names` come first where given."""
+    paths = list(distinct_videos(videos))
+    if not paths:
+        raise no_videos(videos)
+    first_folders = {path.partition(os.sep)[0] for path in paths if os.sep in path}
+    loose = [path for path in paths if os.sep not in path]
+    has_classes = class_folders and bool(first_folders) and (len(first_folders) > 1 or bool(class_names))
+    if has_classes and loose:
+        raise InputError(
+            expected=f"the videos of '{videos}' all in class folders, or all outside",
+            got=f"{len(loose)} outside ({few(loose)}) beside {len(first_folders)} folders ({few(sorted(first_folders))})",
+            hint="Move them, or set data.class_folders=false to read all videos without labels.",
+        )
+    if class_folders and (empty := sorted(set(subfolders(videos)).difference(first_folders))):
+        log.info("%s: %d folders hold no video: %s", videos, len(empty), few(empty))
+    builder = ManifestBuilder(root=os.fspath(root))
+    for path in paths:
+        builder.add(os.path.join(videos, path), path.partition(os.sep)[0] if has_classes else None)  # noqa: PTH118
+    return builder.finish(class_names=(*class_names, *sorted(first_folders.difference(class_names))) if has_classes else ())
+
+
+def folder_or_file(*, root: str | Path, class_folders: bool = True, split_folders: Sequence[str] | None = None) -> VideoSplits:
+    """One video without a label where `root` is a file, whatever its suffix; else as `folder`.
+
+    Raises:
+        InputError: a missing or empty folder, one without videos, or one that can be understood in two ways.
+    """
+    path = Path(root).expanduser()
+    if path.is_file():
+        return VideoSplits(train=Manifest.from_pairs([(str(path.absolute()), None)]))
+    return folder(root=path, class_folders=class_folders, split_folders=split_folders)

@@ -1,0 +1,90 @@
+"""Something-Something v2 as its authors ship it: `<id>.webm` files and JSON lists."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vclr_pl.datasets.manifest import Manifest, VideoSplits
+from vclr_pl.datasets.video_list import listed_manifest
+from vclr_pl.datasets.video_scan import data_folder, first_folder
+from vclr_pl.types import InputError
+
+VIDEO_FOLDERS = ("20bn-something-something-v2", "something-something-v2", "videos", "sthv2", "ssv2")
+LIST_FOLDERS = ("", "labels", "annotations", "lists")
+NUMBER = re.compile(r"[0-9]{1,18}")
+PREFIXES = ("something-something-v2-", "")
+
+
+def ssv2(*, root: str | Path, lists: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
+    """Training and validation set; the validation set is `test`, for the test set's labels are not public.
+
+    Args:
+        root: holds `20bn-something-something-v2/*.webm` and `something-something-v2-{train,validation,labels}.json`, or the later
+            release's `labels/{train,validation,labels}.json`.
+        lists: the folder of the JSON files, where they stand elsewhere.
+
+    Raises:
+        InputError: a missing folder or list, a video or a template that the lists name and the disk or the labels lack.
+    """
+    folder = data_folder(root)
+    videos = first_folder([folder / name for name in VIDEO_FOLDERS]) or folder
+    list_folder = folder if lists is None else data_folder(lists, key="data.lists")
+    class_names = _class_names(_json(list_folder, name="labels"))
+    number_of = {template: number for number, template in enumerate(class_names)}
+
+    def manifest(name: str) -> Manifest:
+        entries = _entries(_json(list_folder, name=name), number_of=number_of)
+        return listed_manifest(entries, root=videos, source=f"{name}.json", allow_outside_root=allow_outside_root, class_names=class_names)
+
+    return VideoSplits(train=manifest("train"), test=manifest("validation"), published=True).told(root=folder)
+
+
+def _class_names(labels: Any) -> tuple[str, ...]:
+    """Templates by their numbers, `{"Holding something": "0", ...}`, which may have gaps."""
+    if not isinstance(labels, dict) or not all(NUMBER.fullmatch(str(number)) for number in labels.values()):
+        raise InputError(
+            expected="labels.json to give each template a number", got="something else", hint="Take labels.json as it is shipped."
+        )
+    return tuple(sorted(labels, key=lambda template: int(labels[template])))
+
+
+def _json(folder: Path, *, name: str) -> Any:
+    candidates = [folder / place / f"{prefix}{name}.json" for place in LIST_FOLDERS for prefix in PREFIXES]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        raise InputError(
+            expected=f"Something-Something v2's list '{candidates[0]}'",
+            got="no such file, nor one below labels/",
+            hint="Unpack the labels into data.root=DIR, or set data.lists=DIR.",
+        )
+    try:
+        return json.loads(found.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise _no_list(f"'{found}', which is no JSON ({error})") from None
+
+
+def _no_list(got: str) -> InputError:
+    return InputError(
+        expected="lists of Something-Something v2, JSON with 'id' and 'template'",
+        got=got,
+        hint="Take them as they are shipped.",
+    )
+
+
+def _entries(videos: list[dict[str, Any]], *, number_of: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """`{"id": ..., "template": "Moving [something] up"}`; the labels' file writes templates without brackets."""
+    for number, video in enumerate(videos):
+        if not isinstance(video, dict) or not {"id", "template"} <= set(video):
+            raise _no_list(f"another entry {number}")
+        template = str(video["template"]).replace("[", "").replace("]", "")
+        if template not in number_of:
+            raise InputError(
+                expected="the templates of labels.json",
+                got=f"'{template}' of video {video['id']}",
+                hint="Take all JSON files from one release of Something-Something v2.",
+            )
+        yield f"{video['id']}.webm", number_of[template]

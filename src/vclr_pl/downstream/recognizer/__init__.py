@@ -1,1 +1,0 @@
-"""Recognition of actions: a pretrained backbone, fine-tuned or frozen, and a linear layer."""

@@ -1,0 +1,215 @@
+"""Measures on nearest neighbors: retrieval, kNN, near duplicates.
+
+Legend: G gallery rows, Q query rows, q queries of a block, Q queries, K neighbors, C classes, G rows of the collection, g rows of a
+block, P pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vclr_pl.evaluation.accuracy import QueryScores, percent_correct, percent_correct_by_class, query_labels, within_top
+from vclr_pl.evaluation.neighbor_search import COSINE_STEP, EXCLUDED, NeighborSearch, cosine_keys, nearest_neighbors
+from vclr_pl.types import FeatureTable, InputError
+
+KEYS_PER_BLOCK = 8_000_000  # 64 MB
+
+
+def average_precision(*, gallery: FeatureTable, query: FeatureTable | None) -> Tensor:
+    """`[Q]` float64: for each query the mean, over the gallery videos of its class, of the precision at their rank.
+
+    The whole gallery is ranked, equal similarities in its order; without queries each gallery video ranks the others. A query
+    whose class the gallery lacks has 0.
+    """
+    asking = gallery if query is None else query
+    queries_per_block = max(1, KEYS_PER_BLOCK // max(1, len(gallery)))
+    parts = []
+    for start in range(0, len(asking), queries_per_block):
+        end = min(start + queries_per_block, len(asking))
+        own_q = torch.arange(start, end) if query is None else None
+        key_qG = cosine_keys(gallery_GF=gallery.features, query_qF=asking.features[start:end], own_q=own_q)
+        right_qG = gallery.label == asking.label[start:end, None]
+        if own_q is not None:
+            right_qG &= key_qG != EXCLUDED
+        parts.append(_of_block(key_qG, right_qG))
+    return torch.cat(parts)
+
+
+def _of_block(key_qG: Tensor, right_qG: Tensor) -> Tensor:
+    ranked_qG = right_qG.gather(1, key_qG.argsort(dim=1, descending=True)).double()
+    rank_G = torch.arange(1, key_qG.shape[1] + 1, dtype=torch.float64)
+    precision_qG = ranked_qG.cumsum(dim=1) / rank_G
+    return (precision_qG * ranked_qG).sum(dim=1) / ranked_qG.sum(dim=1).clamp(min=1)
+
+
+class Retrieval:
+    """R@k: the share of queries with a video of their class among the k nearest by cosine (VCLR, section 4.3; exact).
+
+    Features are the unnormalized averages of a video's frames. Of equally near videos the first of the gallery counts first.
+
+    Args:
+        ranks: the k of R@k; one larger than the gallery asks the whole gallery.
+        search: finds the neighbors; None for the exact search.
+
+    Raises:
+        InputError: ranks that are none or below 1.
+    """
+
+    def __init__(self, *, ranks: Sequence[int], search: NeighborSearch | None = None) -> None:
+        self.ranks, self.search = tuple(ranks), search or nearest_neighbors
+        if not self.ranks or min(self.ranks) < 1:
+            raise InputError(expected="ranks of 1 or more", got=str(list(ranks)), hint="Set for instance ranks=[1,5,10].")
+
+    def __call__(self, *, gallery: FeatureTable, query: FeatureTable | None) -> dict[str, float]:
+        """`retrieval_r1`, ... in percent, by rank; without queries each gallery video asks the others.
+
+        Raises:
+            InputError: an empty or unlabeled table.
+        """
+        right_QK = self._right_class(gallery, query, max(self.ranks))
+        return {f"retrieval_r{rank}": percent_correct(right_QK[:, :rank].any(dim=1)) for rank in self.ranks}
+
+    def by_class(self, *, gallery: FeatureTable, query: FeatureTable | None) -> dict[str, float]:
+        """R@1 in percent within each class of the queries, by class name."""
+        right_QK = self._right_class(gallery, query, 1)
+        label_Q = query_labels(gallery=gallery, query=query)
+        return percent_correct_by_class(correct_N=right_QK[:, 0], label_N=label_Q, class_names=gallery.class_names)
+
+    def scores(self, *, gallery: FeatureTable, query: FeatureTable | None) -> QueryScores:
+        """R@k as above, and `retrieval_map`, the mean average precision over the whole gallery, always by the exact search.
+
+        Raises:
+            InputError: an empty or unlabeled table.
+        """
+        label_Q = query_labels(gallery=gallery, query=query)
+        right_QK = self._right_class(gallery, query, max(self.ranks))
+        values = {f"retrieval_r{rank}": right_QK[:, :rank].any(dim=1).double() for rank in self.ranks}
+        values["retrieval_map"] = average_precision(gallery=gallery, query=query)
+        return QueryScores(label=label_Q, values=values, of_class=f"retrieval_r{min(self.ranks)}")
+
+    def _right_class(self, gallery: FeatureTable, query: FeatureTable | None, neighbors: int) -> Tensor:
+        """`[Q, K]` bool: the neighbor is of the query's class."""
+        label_Q = query_labels(gallery=gallery, query=query)
+        found = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=neighbors)
+        return gallery.label[found.index] == label_Q[:, None]
+
+
+class NearestNeighbor:
+    """The k nearest by cosine vote for their class with weight exp(cosine / temperature) (Wu et al. 2018, section 3.4).
+
+    Of classes with equal votes the one with the lower number wins.
+
+    Args:
+        neighbors: k; where it exceeds the gallery, the whole gallery votes.
+        temperature: of the weights.
+        search: finds the neighbors; None for the exact search.
+
+    Raises:
+        InputError: a figure out of range.
+    """
+
+    def __init__(self, *, neighbors: int, temperature: float, search: NeighborSearch | None = None) -> None:
+        self.neighbors, self.temperature, self.search = neighbors, temperature, search or nearest_neighbors
+        if neighbors < 1 or temperature <= 0:
+            raise InputError(
+                expected="neighbors of 1 or more and a temperature above 0",
+                got=f"neighbors={neighbors}, temperature={temperature}",
+                hint="Set for instance neighbors=20 temperature=0.07.",
+            )
+
+    def __call__(self, *, gallery: FeatureTable, query: FeatureTable | None) -> dict[str, float]:
+        """`knn_top1` in percent; without queries each gallery video is classified by the others.
+
+        Raises:
+            InputError: an empty or unlabeled table.
+        """
+        label_Q = query_labels(gallery=gallery, query=query)
+        return {"knn_top1": percent_correct(self.predict(gallery=gallery, query=query) == label_Q)}
+
+    def predict(self, *, gallery: FeatureTable, query: FeatureTable | None) -> Tensor:
+        """`[Q]` the class with the most votes."""
+        return self._votes(gallery, query).argmax(dim=1)
+
+    def scores(self, *, gallery: FeatureTable, query: FeatureTable | None) -> QueryScores:
+        """`knn_top1`, `knn_top5`, and `knn_mean_class`, the mean over classes of their share of right answers.
+
+        Raises:
+            InputError: an empty or unlabeled table.
+        """
+        label_Q = query_labels(gallery=gallery, query=query)
+        votes_QC = self._votes(gallery, query)
+        right = {f"knn_top{top}": within_top(scores_QC=votes_QC, label_Q=label_Q, classes=top).double() for top in (1, 5)}
+        return QueryScores(label=label_Q, values=right, predicted=votes_QC.argmax(dim=1), class_mean="knn_mean_class", of_class="knn_top1")
+
+    def _votes(self, gallery: FeatureTable, query: FeatureTable | None) -> Tensor:
+        """`[Q, C]`; a class that no neighbor is of has no vote."""
+        found = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=self.neighbors)
+        # relative to the nearest: the same winner, and no overflow at a low temperature
+        weight_QK = ((found.similarity - found.similarity[:, :1]) / self.temperature).exp()
+        votes_QC = torch.zeros(len(weight_QK), int(gallery.label.max()) + 1, dtype=torch.float64)
+        return votes_QC.scatter_add_(1, gallery.label[found.index], weight_QK)
+
+
+ROWS_PER_BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The most similar pairs first; equally similar ones in order of their rows."""
+
+    rows: Tensor  # [P, 2] long, the lower row first
+    similarity: Tensor  # [P] float64, cosine
+    found: int  # pairs above the similarity, also those past the limit
+    near: Tensor  # [G] bool, the rows of these pairs
+
+
+def near_duplicates(*, features_GF: Tensor, minimum_similarity: float, maximum_pairs: int) -> Pairs:
+    """All pairs of rows whose cosine is at least `minimum_similarity`, the `maximum_pairs` most similar of them.
+
+    Every pair is compared once, in blocks; memory grows with the pairs that are kept.
+
+    Raises:
+        InputError: a limit out of range.
+    """
+    if not -1 <= minimum_similarity <= 1 or maximum_pairs < 1:
+        raise InputError(
+            expected="minimum_similarity between -1 and 1, and maximum_pairs of 1 or more",
+            got=f"minimum_similarity={minimum_similarity}, maximum_pairs={maximum_pairs}",
+            hint="Set for instance minimum_similarity=0.95 maximum_pairs=10000.",
+        )
+    least = round(minimum_similarity / COSINE_STEP)
+    pairs_P2, steps_P, found = torch.empty(0, 2, dtype=torch.long), torch.empty(0, dtype=torch.long), 0
+    near_G = torch.zeros(len(features_GF), dtype=torch.bool)
+    for start in range(0, len(features_GF), ROWS_PER_BLOCK):
+        for other in range(start, len(features_GF), ROWS_PER_BLOCK):
+            rows, steps = _pairs_of_blocks(features_GF, start, other, least)
+            found += len(steps)
+            near_G[rows.flatten()] = True
+            pairs_P2, steps_P = torch.cat((pairs_P2, rows)), torch.cat((steps_P, steps))
+            if len(steps_P) > 4 * maximum_pairs:
+                pairs_P2, steps_P = _first(pairs_P2, steps_P, maximum_pairs, len(features_GF))
+    pairs_P2, steps_P = _first(pairs_P2, steps_P, maximum_pairs, len(features_GF))
+    return Pairs(rows=pairs_P2, similarity=steps_P.double() * COSINE_STEP, found=found, near=near_G)
+
+
+def _pairs_of_blocks(features_GF: Tensor, start: int, other: int, least: int) -> tuple[Tensor, Tensor]:
+    first_gF, second_gF = (
+        torch.nn.functional.normalize(features_GF[begin : begin + ROWS_PER_BLOCK].double(), dim=1) for begin in (start, other)
+    )
+    steps_gg = torch.round(first_gF @ second_gF.T / COSINE_STEP).long()
+    near_gg = steps_gg >= least
+    if start == other:
+        near_gg = near_gg.triu(diagonal=1)
+    places_P2 = near_gg.nonzero()
+    return places_P2 + torch.tensor([start, other]), steps_gg[near_gg]
+
+
+def _first(pairs_P2: Tensor, steps_P: Tensor, wanted: int, rows: int) -> tuple[Tensor, Tensor]:
+    by_row = torch.argsort(pairs_P2[:, 0] * rows + pairs_P2[:, 1])
+    pairs_P2, steps_P = pairs_P2[by_row], steps_P[by_row]
+    order = torch.sort(steps_P, descending=True, stable=True).indices[:wanted]
+    return pairs_P2[order], steps_P[order]

@@ -1,0 +1,224 @@
+"""Where in the frames a number comes from: Grad-CAM without a class, or of one, for encoders of frames and of clips.
+
+Grad-CAM (Selvaraju et al. 2017, equations 1 and 2) weights the channels of a layer by the mean gradient of a score and sums them. The
+score here is one number of the whole video, of the mean feature f over its T frames or clips:
+
+- `FeatureNorm`: |f|. Where mean pooling follows the layer, the map of frame t is f . A_t / (|f| T h w), so that the maps of all frames
+  and positions sum to |f|: each position's share of the feature.
+- `Similarity`: the cosine of f and another video's feature.
+- `ClassScore`: one component of f, for a recognizer, whose features are logits.
+
+Negative parts are cut, as Grad-CAM does; nothing is scaled, so values of different frames of a video compare.
+
+Legend: T frames or clips, t frames of a clip, N = T t frames seen, C channels, H W pixels, h w positions of the layer, F features.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.features.encoder import FrozenEncoder
+from vclr_pl.types import InputError
+
+LONG_VIDEO_FRAMES = 10001
+LAST_STAGES = ("layer4", "stages")  # of torchvision's ResNets, frames' and clips', and of the small one
+
+
+class MapTarget(Protocol):
+    """A score of a video's feature `[F]`: a scalar, and what it is in words."""
+
+    name: str
+
+    def __call__(self, feature: Tensor) -> Tensor: ...
+
+
+class FeatureNorm:
+    """The length of the feature: all that the encoder responds to."""
+
+    name = "feature norm"
+
+    def __call__(self, feature: Tensor) -> Tensor:
+        length: Tensor = torch.linalg.vector_norm(feature)
+        return length
+
+
+class Similarity:
+    """The cosine with another video's feature `[F]`; `other_name` is what to call that video, `frames` its frames or clips, uint8."""
+
+    def __init__(self, *, other: Tensor, other_name: str, frames: Tensor) -> None:
+        self.other, self.name, self.frames = other, f"similarity to {other_name}", frames
+
+    def __call__(self, feature: Tensor) -> Tensor:
+        return torch.cosine_similarity(feature, self.other.to(feature.device), dim=0)
+
+
+class ClassScore:
+    """The logit of a class, at `index` of the feature."""
+
+    def __init__(self, *, index: int, class_name: str) -> None:
+        self.index, self.name = index, f"class {class_name}"
+
+    def __call__(self, feature: Tensor) -> Tensor:
+        return feature[self.index]
+
+
+@dataclass(frozen=True)
+class VideoMaps:
+    """Maps of one video for one encoder; all its frames in order of time, a clip's after another."""
+
+    frames: Tensor  # [N, C, H, W] uint8, as the encoder sees them
+    maps: Tensor  # [N, H, W] float32, 0 or more, in the score's unit, interpolated from `positions`
+    positions: tuple[int, ...]  # h, w of the layer; of clips the moments too: t', h, w
+    frames_per_clip: int
+    times: tuple[float, ...]  # of the T frames or clips: 0 the video's beginning, 1 its end
+    score: float
+    target: str  # in words
+    compared: Tensor | None = None  # [N', C, H, W] uint8, the other video of a similarity
+
+    @property
+    def highest(self) -> float:
+        return float(self.maps.max())
+
+
+def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, layer: str | None) -> VideoMaps:
+    """Maps of one video.
+
+    Args:
+        encoder: of frames or clips, on any device.
+        frames: uint8 `[T, C, H, W]` (clips: `[T, C, t, H, W]`), already cropped.
+        target: the score.
+        layer: a module of the backbone by its name; None for the last stage.
+
+    Raises:
+        InputError: the library grad-cam is not installed, or there is no such layer.
+    """
+    stage = stage_of(encoder.backbone, layer)
+    ready = normalized(encoder, frames.to(device_of(encoder)))
+    with differentiable(stage):
+        cam = grad_cam()(model=_WholeVideo(encoder), target_layers=[stage])
+        try:
+            with torch.enable_grad():
+                (feature,) = cam.activations_and_grads(ready)
+                score = target(feature)
+                score.backward()
+            activations, gradients = cam.activations_and_grads.activations[0], cam.activations_and_grads.gradients[0]
+            raw = cam.get_cam_image(ready, stage, [target], activations.numpy(), gradients.numpy())
+        finally:
+            cam.activations_and_grads.release()
+    maps = torch.from_numpy(raw).float().clamp_(min=0)
+    return VideoMaps(
+        frames=one_after_another(frames.cpu()),
+        maps=_interpolated(maps, frames.shape),
+        positions=tuple(maps.shape[1:]),
+        frames_per_clip=frames.shape[2] if frames.dim() == 5 else 1,
+        times=times_of(encoder, len(frames)),
+        score=float(score.detach()),
+        target=target.name,
+        compared=one_after_another(target.frames) if isinstance(target, Similarity) else None,
+    )
+
+
+def times_of(encoder: FrozenEncoder, count: int) -> tuple[float, ...]:
+    """Where in a video the `count` frames or clips stand that the encoder's view takes of it, as fractions."""
+    last = LONG_VIDEO_FRAMES - 1
+    places = encoder.view.indices(LONG_VIDEO_FRAMES)
+    if len(places) != count:  # a video of fewer frames than the view would take is taken whole
+        places = [round(last * place / max(1, count - 1)) for place in range(count)]
+    return tuple(place / last for place in places)
+
+
+def feature_of(encoder: FrozenEncoder, frames: Tensor) -> Tensor:
+    """The feature `[F]` of one video of which `frames` are uint8, already cropped, as for `map_video`."""
+    with torch.no_grad():
+        feature: Tensor = encoder(normalized(encoder, frames.to(device_of(encoder)))[None])[0]
+    return feature
+
+
+def normalized(encoder: FrozenEncoder, frames: Tensor) -> Tensor:
+    """uint8 frames or clips to float32, with the channels where the view wants them meanwhile."""
+    clips = frames.dim() == 5
+    ready = encoder.view.normalize(frames.transpose(1, 2) if clips else frames)
+    return ready.transpose(1, 2) if clips else ready
+
+
+def one_after_another(frames: Tensor) -> Tensor:
+    """`[T, C, t, H, W]` to `[T t, C, H, W]`; frames stay."""
+    return frames.transpose(1, 2).flatten(0, 1) if frames.dim() == 5 else frames
+
+
+def device_of(encoder: nn.Module) -> torch.device:
+    return next(encoder.parameters()).device
+
+
+def stage_of(backbone: nn.Module, layer: str | None) -> nn.Module:
+    """The module named `layer`, or the last stage; of a sequence its last part, which ends in the same tensor.
+
+    Raises:
+        InputError: no such module, or none whose name is that of a last stage.
+    """
+    inner = getattr(backbone, "backbone", backbone)  # a recognizer's is under its linear layer
+    names = [name for name, _ in inner.named_children()]
+    wanted = layer if layer is not None else next((name for name in LAST_STAGES if name in names), None)
+    try:
+        stage = inner.get_submodule(wanted) if wanted else None
+    except AttributeError:
+        stage = None
+    if stage is None or not any(True for _ in stage.parameters()):
+        raise InputError(
+            expected=f"a layer of the backbone with parameters, one of {', '.join(names)} or a part of one",
+            got=f"layer={layer}",
+            hint="Name its last stage before pooling, for instance layer=layer4.",
+        )
+    while isinstance(stage, nn.Sequential):
+        stage = stage[-1]
+    return stage
+
+
+@contextlib.contextmanager
+def differentiable(stage: nn.Module) -> Iterator[None]:
+    """Gradients from this module on, so that nothing before it is kept for them; afterwards without, as a frozen encoder is."""
+    stage.requires_grad_(True)
+    try:
+        yield
+    finally:
+        stage.requires_grad_(False)
+        stage.zero_grad(set_to_none=True)
+
+
+def grad_cam() -> Any:
+    """The class `GradCAM` of the library grad-cam.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module("pytorch_grad_cam").GradCAM
+    except ImportError:
+        raise InputError(expected="the package grad-cam", got="a machine without it", hint="pip install grad-cam") from None
+
+
+class _WholeVideo(nn.Module):
+    """The feature of a video as a batch of one, which Grad-CAM asks for."""
+
+    def __init__(self, encoder: FrozenEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, frames: Tensor) -> Tensor:
+        feature: Tensor = self.encoder(frames[None])
+        return feature
+
+
+def _interpolated(maps: Tensor, shape: torch.Size) -> Tensor:
+    """`[T, h, w]` to `[T, H, W]`; of clips `[T, t', h, w]` to `[T t, H, W]`."""
+    clips = len(shape) == 5
+    size, mode = (tuple(shape[2:]), "trilinear") if clips else (tuple(shape[-2:]), "bilinear")
+    large = nn.functional.interpolate(maps[:, None], size=size, mode=mode, align_corners=False)[:, 0]
+    return large.flatten(0, 1) if clips else large

@@ -1,0 +1,133 @@
+"""What has no place in a search for near duplicates: a file under another name, and videos that show nothing.
+
+Legend: G rows of a collection.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from vclr_pl.datasets.manifest import Manifest
+from vclr_pl.datasets.video_scan import few, file_identity
+from vclr_pl.features.encoder import FrozenEncoder
+from vclr_pl.features.video_reading import ReadingOptions, VideoReading
+from vclr_pl.types import FeatureTable, InputError
+from vclr_pl.video.protocol import VideoDecoder
+
+logger = logging.getLogger(__name__)
+
+BLANK = "every frame is of one color"
+
+
+class FoundPairs(Protocol):
+    """As much of the pairs as is read here."""
+
+    @property
+    def near(self) -> Tensor:
+        """bool `[G]`: the rows that are in a pair."""
+
+
+Pairs = TypeVar("Pairs", bound=FoundPairs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistinctVideos:
+    """
+    Args:
+        decoding: reads the videos of the pairs.
+        loader: how many at a time.
+        minimum_contrast: levels of 255; a video in none of whose frames the pixels vary by so much (standard deviation) is blank.
+
+    Raises:
+        InputError: a contrast below 0.
+    """
+
+    decoding: VideoDecoder
+    loader: ReadingOptions
+    minimum_contrast: float
+
+    def __post_init__(self) -> None:
+        if self.minimum_contrast < 0:
+            raise InputError(
+                expected="distinct.minimum_contrast of 0 or more",
+                got=str(self.minimum_contrast),
+                hint="Set distinct.minimum_contrast=2, or 0 to keep blank videos.",
+            )
+
+    def search(
+        self, table: FeatureTable, *, manifest: Manifest, encoder: FrozenEncoder, find: Callable[..., Pairs]
+    ) -> tuple[FeatureTable, Pairs, list[tuple[str, str]]]:
+        """The table without what has no place in it, the pairs in that, and `(path, reason)` of what was left out.
+
+        Args:
+            manifest: the list that the table was read from.
+            find: pairs by `features_GF`.
+        """
+        left_out = same_files(table, manifest=manifest)
+        table = without(table, list(left_out))
+        told = {table_path: f"the same file as {first}" for table_path, first in left_out.values()}
+        if told:
+            logger.info("%d videos are other names of the same files and count once: %s", len(told), few(list(told)))
+        pairs = find(features_GF=table.features)
+        blank = self._blank(table, pairs.near.nonzero().flatten().tolist(), manifest=manifest, encoder=encoder)
+        if blank:
+            paths = [table.path[row] for row in blank]
+            logger.warning("%d videos are in no pair, since %s: %s", len(blank), BLANK, few(paths))
+            told |= dict.fromkeys(paths, BLANK)
+            table = without(table, blank)
+            pairs = find(features_GF=table.features)
+        return table, pairs, list(told.items())
+
+    def _blank(self, table: FeatureTable, rows: Sequence[int], *, manifest: Manifest, encoder: FrozenEncoder) -> list[int]:
+        """Of these rows, those whose videos show the encoder nothing."""
+        reading = VideoReading(manifest=manifest, encoder=encoder, decoding=self.decoding, options=self.loader)
+        row_of = {int(table.video_index[row]): row for row in rows}
+        blank = []
+        batches: Any = reading.batches(list(row_of), rank=0, ranks=1, pin_memory=False) if rows else ()
+        for batch in batches:
+            for index, frames, valid in zip(batch.video_index.tolist(), batch.frames, batch.valid, strict=True):
+                shown = frames[valid]
+                if len(shown) and contrast(shown) < self.minimum_contrast:
+                    blank.append(row_of[index])
+        return sorted(blank)
+
+
+def contrast(frames: Tensor) -> float:
+    """Of frames or clips, uint8 `[..., H, W]`: the largest standard deviation of the pixels of one channel of one frame, in levels."""
+    planes = frames.flatten(-2).flatten(0, -2)
+    return max(float(part.float().std(dim=-1, correction=0).max()) for part in planes.split(64))
+
+
+def same_files(table: FeatureTable, *, manifest: Manifest) -> dict[int, tuple[str, str]]:
+    """By row: a path of a file that stands in an earlier row under another, and that. Parts of one file are different videos."""
+    first: dict[object, int] = {}
+    found = {}
+    for row, path in enumerate(table.path):
+        identity = file_identity(path)
+        key = (path if identity is None else identity, manifest.span(int(table.video_index[row])))
+        earlier = first.setdefault(key, row)
+        if earlier != row:
+            found[row] = (path, table.path[earlier])
+    return found
+
+
+def without(table: FeatureTable, rows: Sequence[int]) -> FeatureTable:
+    """The table without these rows."""
+    if not rows:
+        return table
+    left = torch.ones(len(table), dtype=torch.bool)
+    left[list(rows)] = False
+    kept = left.nonzero().flatten()
+    return replace(
+        table,
+        features=table.features[kept],
+        label=table.label[kept],
+        video_index=table.video_index[kept],
+        path=tuple(table.path[row] for row in kept.tolist()),
+    )

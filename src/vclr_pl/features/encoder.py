@@ -1,0 +1,258 @@
+"""A frozen encoder from any file, with its view of videos.
+
+Legend: B videos, T frames, N frames of all videos, C channels, H W pixels, F features; `*view` a frame `[C, H, W]` or a clip
+`[C, t, H, W]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vclr_pl.backbone.feature_width import feature_dim_of
+from vclr_pl.data.transform.evaluation_view import EvaluationView, usual_short_side
+from vclr_pl.features.encoder_file import EncoderFile, build_backbone, read_encoder_file, recognize_architecture
+from vclr_pl.types import InputError
+
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class LoadedBackbone:
+    """`network` with its weights, `architecture` to build it again (None where it was given as a module and the file does not say it)."""
+
+    network: Any
+    architecture: Mapping[str, Any] | None
+    origin: str  # in words: from where, and how many tensors
+    view: Mapping[str, Any]  # frames, crop_pixels, short_side_pixels, mean, std, as far as the file says
+    clip: Mapping[str, Any]  # frames_per_clip, frame_stride, as far as the file says
+
+
+def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None) -> LoadedBackbone:
+    """The backbone of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, or torchvision's weights.
+
+    Args:
+        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
+        momentum: the momentum encoder in place of the query encoder.
+        backbone: the network, where the file does not say it or names one that is not of this package.
+
+    Raises:
+        InputError: an unknown form, a file that lacks parts of the backbone, or holds a deeper one.
+    """
+    if path == RANDOM:
+        if backbone is None:
+            raise InputError(expected="a network for encoder=random", got="none", hint="Name one, for instance backbone=resnet50.")
+        return LoadedBackbone(network=backbone, architecture=None, origin="random initialization", view={}, clip={})
+    found = read_encoder_file(path, momentum=momentum)
+    architecture = None if backbone is not None else found.architecture or recognize_architecture(found.backbone, path=path)
+    network = backbone if architecture is None else build_backbone(architecture)
+    assert network is not None
+    told = _copy_weights(found, network, path=path)
+    return LoadedBackbone(network=network, architecture=architecture, origin=found.origin + told, view=found.view, clip=found.clip)
+
+
+def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
+    """Load what fits and say it; raises InputError where the backbone would not be complete."""
+    own = network.state_dict()
+    missing = [name for name in own if name not in found.backbone and not name.endswith("num_batches_tracked")]
+    wrong = [name for name in own if name in found.backbone and own[name].shape != found.backbone[name].shape]
+    if missing or wrong:
+        first = missing[0] if missing else f"{wrong[0]} of shape {tuple(found.backbone[wrong[0]].shape)}"
+        raise InputError(
+            expected=f"all {len(own)} tensors of the backbone in {path}",
+            got=f"{len(missing)} missing, {len(wrong)} of another shape, the first {first}",
+            hint="Name the network that the file holds (backbone=...).",
+        )
+    network.load_state_dict({name: found.backbone.get(name, tensor) for name, tensor in own.items()})
+    _refuse_deeper(found, own, path=path)
+    unused = [*(name for name in found.backbone if name not in own), *found.unused]
+    shown = f" ({', '.join(unused[:3])}{', ...' if len(unused) > 3 else ''})" if unused else ""
+    loaded = sum(name in found.backbone for name in own)
+    return f": {loaded} tensors loaded, {len(own) - loaded} missing, {len(unused)} unused{shown}"
+
+
+def _refuse_deeper(found: EncoderFile, own: Mapping[str, Any], *, path: str) -> None:
+    """A deeper network of the same family holds all names of a shallower one, and would pass as it."""
+    odd = [name for name in found.backbone if name.startswith(("layer", "stages.")) and name not in own]
+    if odd:
+        raise InputError(
+            expected=f"the backbone of {path}, which has {odd[0]}",
+            got=f"a smaller one, without {len(odd)} of its tensors",
+            hint="Name the network that the file holds (backbone=...).",
+        )
+
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+PUBLISHED_VIEW: dict[str, Any] = {"frames": 30, "crop_pixels": 224, **IMAGENET}
+STORED = "stored"  # in place of a short side: frames keep their size
+
+SINGLE_FRAMES = {"frames_per_clip": 1, "frame_stride": 1}
+
+
+class FrozenEncoder(nn.Module):
+    """In evaluation mode, without gradients of its own accord.
+
+    Args:
+        backbone: `[N, *view]` to `[N, F]`, with `feature_dim`.
+        view: which frames of a video, their crop and their normalization.
+        frames_per_clip, frame_stride: of what the network sees at once; 1 and 1 for single frames.
+        origin: where it comes from, in words.
+    """
+
+    def __init__(self, *, backbone: Any, view: EvaluationView, frames_per_clip: int, frame_stride: int, origin: str) -> None:
+        super().__init__()
+        self.backbone: nn.Module = backbone
+        self.feature_dim = feature_dim_of(backbone)
+        self.view, self.origin = view, origin
+        self.frames_per_clip, self.frame_stride = frames_per_clip, frame_stride
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
+
+    def transform(self, frames: Tensor) -> Tensor:
+        """uint8 RGB `[..., C, H, W]` of any size to float32, cropped and normalized, `[..., C, crop, crop]`."""
+        flat = frames.reshape(-1, *frames.shape[-3:])
+        ready = self.view.normalize(self.view.crop(flat))
+        return ready.reshape(*frames.shape[:-2], *ready.shape[-2:])
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Transformed frames `[B, T, C, H, W]` (clips: `[B, T, C, t, H, W]`) to features `[B, F]`: the mean over T, not scaled."""
+        pooled_NF = self.pooled(frames.flatten(0, 1))
+        return pooled_NF.reshape(*frames.shape[:2], -1).mean(dim=1)
+
+    def pooled(self, frames: Tensor) -> Tensor:
+        """Frames or clips `[N, *view]` to float32 `[N, F]`."""
+        if frames.dim() == 4:
+            frames = frames.contiguous(memory_format=torch.channels_last)
+        features: Tensor = self.backbone(frames)
+        return features.float()
+
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits of the weights and the network's form: equal for equal features of equal frames."""
+        found = hashlib.sha256(repr(self.backbone).encode())
+        for name, tensor in sorted(self.backbone.state_dict().items()):
+            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return found.hexdigest()[:16]
+
+
+def load_encoder(
+    path: str, *, momentum: bool = False, backbone: nn.Module | None = None, view: Mapping[str, Any] | None = None
+) -> FrozenEncoder:
+    """The encoder of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, or torchvision's weights.
+
+    Args:
+        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
+        momentum: the momentum encoder in place of the query encoder.
+        backbone: the network, where the file does not say it or names one that is not of this package.
+        view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std` that differ from what the file says, or, where it says
+            nothing, from the published 30, 224 and ImageNet's; `frames_per_clip` and `frame_stride` of a 3D network. A short side that
+            neither gives is 256/224 of the crop; `stored` crops frames of the stored size.
+
+    Raises:
+        InputError: an unknown form, a file that lacks parts of the backbone, clips of unknown length for a 3D network, or clips for
+            another one.
+    """
+    return frozen(load_backbone(path, momentum=momentum, backbone=backbone), view=view or {}, published=False)
+
+
+def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) -> FrozenEncoder:
+    """`loaded` with its view.
+
+    Args:
+        view: as of `load_encoder`.
+        published: frames of the stored size where neither `view` nor the file gives a short side, as in the published evaluation.
+
+    Raises:
+        InputError: clips of unknown length for a 3D network, clips for another one, or a short side that is no number.
+    """
+    chosen = {name: value for name, value in view.items() if value is not None}
+    told = {**SINGLE_FRAMES, **loaded.clip, **chosen}
+    clip = {name: int(told[name]) for name in SINGLE_FRAMES}
+    _require_fitting_clips(loaded.network, frames_per_clip=clip["frames_per_clip"])
+    merged = {**PUBLISHED_VIEW, **loaded.view, **chosen}
+    merged["short_side_pixels"] = _short_side(crop_pixels=merged["crop_pixels"], of_file=loaded.view, chosen=chosen, published=published)
+    view_of_frames = EvaluationView(**{name: value for name, value in merged.items() if name not in clip})
+    return FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)
+
+
+def _short_side(*, crop_pixels: int, of_file: Mapping[str, Any], chosen: Mapping[str, Any], published: bool) -> int | None:
+    """The one given, else the file's if it is for this crop, else that of the data. A file's None says nothing of other videos."""
+    given = chosen.get("short_side_pixels")
+    if given == STORED:
+        return None
+    if given is not None:
+        if not isinstance(given, int) or given < 1:
+            raise InputError(
+                expected="protocol.short_side_pixels of at least 1, or `stored`",
+                got=str(given),
+                hint=f"Set protocol.short_side_pixels={usual_short_side(crop_pixels)}.",
+            )
+        return given
+    side = of_file.get("short_side_pixels")
+    if side is not None and of_file.get("crop_pixels", crop_pixels) == crop_pixels:
+        return int(side)
+    return None if published else usual_short_side(crop_pixels)
+
+
+def _require_fitting_clips(network: nn.Module, *, frames_per_clip: int) -> None:
+    """A network that does not say what it takes is tried."""
+    takes_clips = getattr(network, "takes_clips", None)
+    if takes_clips is not None and takes_clips != (frames_per_clip > 1):
+        raise InputError(
+            expected="how long the clips of a 3D network are" if takes_clips else "single frames for a network of frames",
+            got=f"frames_per_clip={frames_per_clip}" if frames_per_clip > 1 else "a 3D network whose file does not say it",
+            hint="Add protocol.frames_per_clip=8 protocol.frame_stride=2, or what it was trained with."
+            if takes_clips
+            else "Leave protocol.frames_per_clip out.",
+        )
+
+
+class EvaluationProtocol:
+    """Loads encoders with their view.
+
+    Args:
+        frames, crop_pixels, mean, std: None for what the encoder was trained with, or, where its file does not say it, for the published
+            ones. The frames are spread over each video.
+        short_side_pixels: None for the file's, or, where it does not say it, for 256/224 of the crop; `stored` for no resizing.
+        frames_per_clip, frame_stride: of 3D networks, None for what the file says.
+    """
+
+    def __init__(
+        self,
+        *,
+        frames: int | None,
+        crop_pixels: int | None,
+        short_side_pixels: int | str | None,
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
+        frames_per_clip: int | None,
+        frame_stride: int | None,
+    ) -> None:
+        self.view: dict[str, Any] = {
+            "frames": frames,
+            "crop_pixels": crop_pixels,
+            "short_side_pixels": short_side_pixels,
+            "mean": mean,
+            "std": std,
+            "frames_per_clip": frames_per_clip,
+            "frame_stride": frame_stride,
+        }
+
+    def load(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> FrozenEncoder:
+        """For one's own videos; see `load_encoder`."""
+        return self.show(self.read(path, momentum=momentum, backbone=backbone), published=False)
+
+    def read(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> LoadedBackbone:
+        """See `load_backbone`."""
+        return load_backbone(path, momentum=momentum, backbone=backbone)
+
+    def show(self, loaded: LoadedBackbone, *, published: bool) -> FrozenEncoder:
+        """See `frozen`."""
+        return frozen(loaded, view=self.view, published=published)

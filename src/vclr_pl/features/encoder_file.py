@@ -1,0 +1,260 @@
+"""What a file with an encoder holds, and how its network is built."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from vclr_pl.types import InputError
+from vclr_pl.weights.key_map import CLASS_HEAD, read_safely
+from vclr_pl.weights.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
+from vclr_pl.weights.pretraining import PREFIXES as RELEASE_HEADS
+
+TRUSTED = "vclr_pl.backbone."
+# blocks in layer1 to layer4, and whether a block has three convolutions
+RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
+    ((2, 2, 2, 2), False): "resnet18",
+    ((3, 4, 6, 3), False): "resnet34",
+    ((3, 4, 6, 3), True): "resnet50",
+    ((3, 4, 23, 3), True): "resnet101",
+    ((3, 8, 36, 3), True): "resnet152",
+}
+
+
+def build_backbone(architecture: Mapping[str, Any]) -> nn.Module:
+    """The network that a file describes: `_target_` and its keyword arguments.
+
+    Only networks of this package are built: a description comes with a file from anywhere, and a call to any other name could do
+    anything.
+
+    Raises:
+        InputError: when the description calls something else, or does not fit it.
+    """
+    arguments = dict(architecture)
+    target = str(arguments.pop("_target_", ""))
+    if not target.startswith(TRUSTED):
+        raise InputError(
+            expected=f"an encoder whose network is one of {TRUSTED}*",
+            got=target or "a description without a name",
+            hint="Give the network yourself: backbone=... on the command line, load_encoder(..., backbone=module) in Python.",
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        network: nn.Module = getattr(importlib.import_module(module), name)(
+            **{key: value for key, value in arguments.items() if not key.startswith("_")}
+        )
+    except (ImportError, AttributeError, TypeError) as error:
+        raise InputError(
+            expected=f"a network that {target} can build", got=str(error), hint="Was the file made by a newer version of vclr_pl?"
+        ) from error
+    return network
+
+
+def recognize_architecture(tensors: Mapping[str, Tensor], *, path: str) -> dict[str, Any]:
+    """The description of a torchvision ResNet, from its parameters' names.
+
+    Raises:
+        InputError: when the tensors are of no such network.
+    """
+    blocks = tuple(len({name.split(".")[1] for name in tensors if name.startswith(f"layer{stage}.")}) for stage in (1, 2, 3, 4))
+    stem = tensors.get("conv1.weight")
+    name = RESNETS.get((blocks, "layer1.0.conv3.weight" in tensors)) if stem is not None and stem.dim() == 4 else None
+    if name is None:
+        raise InputError(
+            expected="a file that says which network it holds, or one of torchvision's ResNets",
+            got=f"{path} with {', '.join(list(tensors)[:3]) or 'no tensors'}, ...",
+            hint="Give the run folder instead of the checkpoint alone, or name the network: backbone=...",
+        )
+    return {"_target_": "vclr_pl.backbone.resnet2d.resnet", "name": name}
+
+
+CHECKPOINT = Path("checkpoints") / "last.ckpt"
+EXPORT = "backbone.safetensors"
+RECOGNIZER = "recognizer.safetensors"
+SHIFTED = ", trained with a temporal shift, which single frames do not have"
+WRAPPER = "module."
+VIEW = ("frames", "crop_pixels", "short_side_pixels", "mean", "std")
+HINTS = "Give a run folder, a checkpoint, backbone.safetensors, a published .pth, or `random`."
+
+
+@dataclass(frozen=True)
+class EncoderFile:
+    """The backbone of a file, and what the file says of it."""
+
+    origin: str  # in words
+    backbone: dict[str, Tensor]  # by the backbone's own names
+    unused: tuple[str, ...] = ()  # names in the file that no backbone has
+    architecture: Mapping[str, Any] | None = None  # `_target_` and arguments, where the file says it
+    view: Mapping[str, Any] = field(default_factory=dict)  # of VIEW, as far as they are known
+    clip: Mapping[str, Any] = field(default_factory=dict)  # frames_per_clip, frame_stride, as far as they are known
+    classifier: Mapping[str, Tensor] = field(default_factory=dict)  # fc.weight, fc.bias, where the file has a linear one
+
+
+def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
+    """Read `path` without executing anything from it.
+
+    Args:
+        path: a run folder, or a file of one of the forms above.
+        momentum: the momentum encoder in place of the query encoder.
+
+    Raises:
+        InputError: when there is nothing at the path, it is of no known form, or has no momentum encoder.
+    """
+    file = _file_of(Path(path).expanduser())
+    if file.suffix == ".safetensors":
+        found = _read_export(file)
+        if momentum:
+            raise _without_momentum(found.origin, file)
+        return found
+    content = read_safely(str(file), allowed=[Namespace])
+    state = _state(content)
+    if any(name.startswith("recognizer.backbone.") for name in state):
+        hint = f"Give the run folder, once its training is over, or {RECOGNIZER}."
+        raise InputError(expected="an encoder", got=f"{file}, a checkpoint of fine-tuning", hint=hint)
+    if any(name.startswith("encoder.backbone.") for name in state):
+        return _of_own_checkpoint(state, file, momentum=momentum)
+    return _of_published_file(state, file, momentum=momentum)
+
+
+def _file_of(path: Path) -> Path:
+    if path.is_dir():
+        found = next((path / name for name in (RECOGNIZER, CHECKPOINT, EXPORT, CHECKPOINT.name) if (path / name).is_file()), None)
+        if found is None:
+            raise InputError(expected=f"a run folder with {CHECKPOINT} or {EXPORT}", got=str(path), hint=HINTS)
+        return found
+    if not path.is_file():
+        raise InputError(expected="an encoder", got=f"encoder={path}, which does not exist", hint=HINTS)
+    return path
+
+
+def _state(content: Any) -> dict[str, Tensor]:
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    return {name: value for name, value in content.items() if isinstance(value, Tensor)} if isinstance(content, dict) else {}
+
+
+def _of_own_checkpoint(state: Mapping[str, Tensor], file: Path, *, momentum: bool) -> EncoderFile:
+    prefix = "momentum_encoder.encoder.backbone." if momentum else "encoder.backbone."
+    who = "momentum encoder" if momentum else "query encoder"
+    described = _run_config(file)
+    return EncoderFile(
+        origin=f"{who} of {file}",
+        backbone=_below(state, prefix),
+        unused=tuple(name for name in state if not name.startswith(prefix)),
+        architecture=described.get("backbone"),
+        view=_view_of_run(described),
+        clip={name: value for name, value in described.get("sampling", {}).items() if name in ("frames_per_clip", "frame_stride")},
+    )
+
+
+def _of_published_file(state: Mapping[str, Tensor], file: Path, *, momentum: bool) -> EncoderFile:
+    if any(name.startswith("module.encoder_q.") for name in state):
+        prefix = "module.encoder_k." if momentum else "module.encoder_q."
+        bare = _below(state, prefix)
+        others = tuple(name for name in state if not name.startswith(prefix))
+        return _without_heads(bare, others, origin=f"{'momentum' if momentum else 'query'} encoder of the MoCo v2 checkpoint {file}")
+    if momentum:
+        raise _without_momentum("one encoder", file)
+    if is_mmaction(state):
+        return _of_mmaction(state, file)
+    bare = {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()}
+    if "conv1.weight" not in bare and "stem.0.weight" not in bare:
+        raise InputError(
+            expected="an encoder", got=f"{file} with {', '.join(list(state)[:3]) or 'no tensors'}", hint="No known form. " + HINTS
+        )
+    published = any(name.startswith("fc_inter.") for name in bare)
+    return _without_heads(bare, (), origin=f"{'published VCLR checkpoint' if published else 'backbone'} {file}")
+
+
+def _of_mmaction(state: Mapping[str, Tensor], file: Path) -> EncoderFile:
+    head = {CLASS_HEAD + name: tensor for name, tensor in _below(state, THEIR_HEAD).items()}
+    return EncoderFile(
+        origin=f"mmaction2 recognizer {file}{SHIFTED if is_shifted(state) else ''}",
+        backbone={torchvision_name(name): tensor for name, tensor in _below(state, THEIR_BACKBONE).items()},
+        unused=tuple(name for name in state if not name.startswith(THEIR_BACKBONE)),
+        classifier=head,
+    )
+
+
+def _without_heads(bare: Mapping[str, Tensor], others: tuple[str, ...], *, origin: str) -> EncoderFile:
+    heads = ("fc.", *(theirs for theirs, _ in RELEASE_HEADS if theirs))
+    return EncoderFile(
+        origin=origin,
+        backbone={name: tensor for name, tensor in bare.items() if not name.startswith(heads)},
+        unused=(*(name for name in bare if name.startswith(heads)), *others),
+        classifier=_classifier(bare),
+    )
+
+
+def _classifier(bare: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: bare[name] for name in (f"{CLASS_HEAD}weight", f"{CLASS_HEAD}bias") if name in bare}
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def _run_config(checkpoint: Path) -> dict[str, Any]:
+    """The config.yaml of the run that the checkpoint lies in; empty for a checkpoint that stands alone."""
+    for folder in (checkpoint.parent, checkpoint.parent.parent):
+        if (folder / "config.yaml").is_file():
+            content = yaml.safe_load((folder / "config.yaml").read_text())
+            return content if isinstance(content, dict) else {}
+    return {}
+
+
+def _view_of_run(described: Mapping[str, Any]) -> dict[str, Any]:
+    known = described.get("evaluation_view", {})
+    return {name: known[name] for name in VIEW if name in known}
+
+
+def _read_export(file: Path) -> EncoderFile:
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
+            described = _described(opened.metadata() or {})
+    except (SafetensorError, ValueError) as error:
+        raise InputError(expected=f"safetensors in {file}", got=str(error), hint=HINTS) from error
+    if "class_names" in described:
+        return _of_recognizer(tensors, described, file)
+    size = {"crop_pixels": described["size_pixels"]} if "size_pixels" in described else {}  # its name in older files
+    return EncoderFile(
+        origin=f"exported backbone {file}",
+        backbone={name: tensor for name, tensor in tensors.items() if not name.startswith(CLASS_HEAD)},
+        unused=tuple(name for name in tensors if name.startswith(CLASS_HEAD)),
+        architecture=described.get("architecture"),
+        view=size | {name: described[name] for name in VIEW if described.get(name) is not None},
+        clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
+        classifier=_classifier(tensors),
+    )
+
+
+def _of_recognizer(tensors: Mapping[str, Tensor], described: Mapping[str, Any], file: Path) -> EncoderFile:
+    return EncoderFile(
+        origin=f"backbone of the recognizer {file}{SHIFTED if described.get('shift') else ''}",
+        backbone=_below(tensors, "backbone."),
+        unused=tuple(name for name in tensors if not name.startswith("backbone.")),
+        architecture=described.get("architecture"),
+        view={name: described[name] for name in VIEW if name in described},
+        clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
+        classifier={CLASS_HEAD + name: tensor for name, tensor in _below(tensors, "head.").items()},
+    )
+
+
+def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Our figures, each a JSON text; a file of timm says only `format`."""
+    return {name: json.loads(text) for name, text in metadata.items() if name != "format"}
+
+
+def _without_momentum(what: str, file: Path) -> InputError:
+    return InputError(expected="a file with a momentum encoder", got=f"{what} in {file}", hint="Take momentum=true away.")

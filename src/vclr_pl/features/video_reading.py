@@ -1,0 +1,87 @@
+"""Whole videos in batches, for networks that are done training: each once over all ranks, those that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch.utils.data import DataLoader
+
+from vclr_pl.data.broken_videos import WatchedLoader
+from vclr_pl.data.samples import collate_video_frames
+from vclr_pl.data.sampling import SegmentClipSampler
+from vclr_pl.data.video_dataset import EvaluationVideoDataset
+from vclr_pl.datasets.manifest import Manifest
+from vclr_pl.features.encoder import FrozenEncoder
+from vclr_pl.files import available_cores
+from vclr_pl.types import InputError, VideoFrames
+from vclr_pl.video.protocol import VideoDecoder
+
+MOST_WORKERS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingWorkers:
+    """Who reads; changes the speed, not the features.
+
+    workers: processes for each device, 0 for none, None for the cores at hand shared among the devices. prefetch_batches: ready in
+    advance, for each worker.
+    """
+
+    workers: int | None
+    prefetch_batches: int
+
+    def __post_init__(self) -> None:
+        self.refuse_less("workers", 0)
+        self.refuse_less("prefetch_batches", 1)
+
+    def refuse_less(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if value is not None and value < least:
+            raise InputError(expected=f"loader.{name} of at least {least}", got=str(value), hint=f"Set loader.{name}={least} or more.")
+
+    def worker_count(self, *, ranks: int, batches: int) -> int:
+        wanted = min(MOST_WORKERS, available_cores() // ranks) if self.workers is None else self.workers
+        return min(wanted, batches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions(ReadingWorkers):
+    """How videos are read in batches. videos_per_batch: read by one worker in one go."""
+
+    videos_per_batch: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.refuse_less("videos_per_batch", 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoReading:
+    """Videos of `manifest` as `encoder` wants to see them."""
+
+    manifest: Manifest
+    encoder: FrozenEncoder
+    decoding: VideoDecoder
+    options: ReadingOptions
+
+    def batches(self, videos: Sequence[int], *, rank: int, ranks: int, pin_memory: bool) -> DataLoader[VideoFrames]:
+        """This rank's share of `videos` (indices of the manifest) as VideoFrames, uint8."""
+        own = videos[rank::ranks]
+        workers = self.options.worker_count(ranks=ranks, batches=len(own) // self.options.videos_per_batch + 1)
+        return WatchedLoader(
+            EvaluationVideoDataset(
+                manifest=self.manifest,
+                decoder=self.decoding,
+                view=self.encoder.view,
+                sampling=SegmentClipSampler(
+                    segments=2, frames_per_clip=self.encoder.frames_per_clip, frame_stride=self.encoder.frame_stride
+                ),
+            ),
+            sampler=own,
+            batch_size=self.options.videos_per_batch,
+            num_workers=workers,
+            prefetch_factor=self.options.prefetch_batches if workers else None,
+            pin_memory=pin_memory,
+            collate_fn=collate_video_frames,
+        )

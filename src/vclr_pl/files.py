@@ -1,0 +1,205 @@
+"""Files and the machine: atomic writes, CSV, locks, the system's errors as one line, and the number of cores."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import hashlib
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vclr_pl.types import InputError
+
+ANY_BYTE: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names are bytes; a CSV file keeps all of them
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """The name of a draft beside `path`, to be written in the block; moved to `path` at its end, removed when the block fails.
+
+    The folder is made. Two processes may write the same file at once: their drafts have different names.
+
+    Raises:
+        OSError: with the name of the file, where it cannot be written.
+    """
+    draft = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.{os.getpid()}.unfinished")
+    with errors_name(path, draft=draft):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield draft
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def errors_name(path: Path, *, draft: Path | None = None) -> Iterator[None]:
+    """Name `path` in the OSErrors of the block that name no file, such as those of `file.write`, or its draft.
+
+    What torch and NumPy raise on a full disk is an OSError of a full disk then.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and str(error).endswith("written"):  # NumPy: "100000 requested and 12784 written"
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        if error.errno is not None and error.filename in (None, draft, str(draft)) and error.filename2 is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    except RuntimeError as error:  # torch.save: "unexpected pos 704 vs 598", raised while it handles the disk's own error
+        if isinstance(cause := error.__context__, OSError) and cause.errno is not None:
+            raise OSError(cause.errno, cause.strerror, str(path)) from error
+        raise
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write bytes, or text as UTF-8."""
+    with whole_file(path) as draft:
+        draft.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def write_csv(path: Path, header: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table. A byte of a file's name that is not UTF-8 is written as it is."""
+    with whole_file(path) as draft, draft.open("w", newline="", **ANY_BYTE) as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+try:
+    import fcntl
+except ImportError:  # Windows: do without
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = "features.lock"
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # what file systems without locks say
+
+
+class FolderLock:
+    """An advisory lock on `folder`, that the system takes back when this process dies.
+
+    It is the process's own: loader workers, which are forked, neither hold it nor keep it alive. Where the system or the file system
+    has no locks, everyone gets it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK
+        self._file: int | None = None
+
+    def acquired(self) -> bool:
+        """Try, without waiting, and say whether this process has it."""
+        if fcntl is None or self._file is not None:
+            return True
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(file)
+            return error.errno in WITHOUT_LOCKS
+        if not self._is_there(file):  # its last owner has removed it in between; the next try makes a new one
+            os.close(file)
+            return False
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Remove the lock's file and free it; nothing where this process does not have it."""
+        if self._file is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
+    def _is_there(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# by number: what was expected, what came, what to do; {path} is the file or folder
+IN_WORDS = {
+    errno.ENOSPC: ("room on the disk", "none for {path}", "Free some space, or choose another folder."),
+    errno.EFBIG: ("room for a file of this size", "none for {path}", "Raise the limit with `ulimit -f`, or choose another folder."),
+    errno.EDQUOT: ("room within your disk quota", "none for {path}", "Free some space, or choose another folder."),
+    errno.EACCES: ("a file or folder that you may use", "{path} (permission denied)", "Change its permissions, or choose another."),
+    errno.EPERM: ("a file or folder that you may use", "{path} (not permitted)", "Change its permissions, or choose another."),
+    errno.EROFS: ("a folder that can be written", "{path} on a read-only file system", "Choose another folder."),
+    errno.ENOTDIR: ("a folder", "{path}, which leads through a file", "Choose another folder."),
+    errno.EEXIST: ("a folder", "{path}, which is a file", "Choose another folder."),
+    errno.EISDIR: ("a file", "{path}, which is a folder", "Add a file name."),
+    errno.ENOENT: ("a file or folder that exists", "no {path}", "Correct the path; make the folder."),
+    errno.ENAMETOOLONG: ("a name that the file system takes", "{path}, which is too long", "Choose a shorter name."),
+    errno.EMFILE: ("files that may be opened", "too many at once", "Raise the limit with `ulimit -n`."),
+    errno.EPIPE: ("a program that reads the output", "one that has ended", "Write the output into a file to keep it."),
+}
+
+
+def in_words(error: OSError) -> InputError | None:
+    """The line for an error of the system, or None for an OSError without a number, which Python code has made."""
+    if error.errno is None:
+        return None
+    named = error.filename2 or error.filename
+    path = "the output" if named is None else f"'{os.fsdecode(named) if isinstance(named, bytes) else named}'"
+    said = error.strerror or os.strerror(error.errno)
+    other = ("the system to read and write {path}", said, "Repeat the command when it does.")
+    expected, got, hint = IN_WORDS.get(error.errno, other)
+    return InputError(expected=expected.format(path=path), got=got.format(path=path), hint=hint)
+
+
+def drop_output() -> None:
+    """Throw away what stdout cannot take (a closed pipe, a full disk): Python would end with its own words about it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+OWN_GROUPS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+def available_cores(*, own_groups: Path = OWN_GROUPS, groups: Path = GROUPS) -> int:
+    """At least 1. A limit of 2.5 processors counts as 3.
+
+    Args:
+        own_groups: which control groups this process is in, as Linux lists them; absent elsewhere.
+        groups: where the control groups are mounted.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
+    return max(1, min([cores, *(math.ceil(limit) for limit in _limits(own_groups, groups))]))
+
+
+def _limits(own_groups: Path, groups: Path) -> list[float]:
+    """In processors, of each own group and those around it that have one."""
+    try:
+        lines = own_groups.read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "cpu", "cpu,cpuacct"):  # empty: version 2, which has one tree for all
+            top = groups / controllers
+            folder = top / path.strip("/")
+            found += [_limit(around) for around in (folder, *folder.parents) if around.is_relative_to(top)]
+    return [limit for limit in found if limit is not None]
+
+
+def _limit(folder: Path) -> float | None:
+    """Of one group; None where it has none. A container may not see its own group, only its parent under the same name."""
+    try:
+        if (folder / "cpu.max").is_file():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        microseconds, of = float(quota), float(period)
+    except (OSError, ValueError):  # `max`
+        return None
+    return microseconds / of if microseconds > 0 and of > 0 else None

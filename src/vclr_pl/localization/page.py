@@ -1,0 +1,232 @@
+"""The page of a localization run, and its table.
+
+Legend: T positions of the boundary curves.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from rich.table import Table
+
+from vclr_pl.files import write_whole
+from vclr_pl.report.record import ResultRecord
+from vclr_pl.report.retrieval_page import Figure, VideoPictures
+from vclr_pl.report.tables import localization_title
+from vclr_pl.text import readable
+from vclr_pl.types import InputError
+
+
+def localization_table(record: ResultRecord) -> Table:
+    """Percent: each figure of evenly spaced proposals, of the network's, and the gain."""
+    table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left")
+    table.add_column("percent")
+    for column in ("evenly spaced", "BMN", "gain"):
+        table.add_column(column, justify="right")
+    for name, value in record.metrics.items():
+        even = record.baseline.get(name)
+        told = ("-", "-") if even is None else (f"{even:.1f}", f"{value - even:+.1f}")
+        table.add_row(localization_title(name), told[0], f"{value:.1f}", told[1])
+    return table
+
+
+def localization_figures(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> list[Figure]:
+    """The same for the page."""
+    return [
+        Figure(localization_title(name), f"{value:.1f}%", f"evenly spaced {baseline[name]:.1f}" if name in baseline else "")
+        for name, value in metrics.items()
+    ]
+
+
+HUES = (212, 28, 300, 48, 265, 335, 190, 5)  # far apart, and none the green of a proposal that fits
+CURVE_HEIGHT = 100
+
+
+@dataclass(frozen=True)
+class LabeledSegment:
+    """A true segment, in seconds."""
+
+    label: str
+    start_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True)
+class LocalizedVideo:
+    """What a page shows. `proposals` are (start, end, score), seconds, best first; the curves cover `covered_seconds`."""
+
+    identity: str
+    duration_seconds: float
+    covered_seconds: float
+    segments: Sequence[LabeledSegment]
+    proposals: Sequence[tuple[float, float, float]]
+    start: Sequence[float]  # [T]
+    end: Sequence[float]  # [T]
+    pictures: VideoPictures | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalizationPages:
+    """proposals: shown of each video, the best ones. videos: with a page, at equal distances in the list."""
+
+    proposals: int
+    videos: int
+
+    def __post_init__(self) -> None:
+        if self.proposals < 1 or self.videos < 1:
+            raise InputError(
+                expected="page.proposals and page.videos of at least 1",
+                got=f"{self.proposals} and {self.videos}",
+                hint="Set page.proposals=10 page.videos=100, or page=null.",
+            )
+
+    def chosen(self, identities: Sequence[str]) -> list[str]:
+        """At most `videos` of them, at equal distances."""
+        if len(identities) <= self.videos:
+            return list(identities)
+        return [identities[place * len(identities) // self.videos] for place in range(self.videos)]
+
+    def write(self, folder: Path, videos: Sequence[LocalizedVideo], *, figures: Sequence[Figure], notes: Sequence[str]) -> Path:
+        """`index.html` and a page for each video below `folder`; the index's path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [file_name(video.identity) for video in videos]
+        colors = label_hues([segment.label for video in videos for segment in video.segments])
+        shown = [self._described(video, name, colors) for video, name in zip(videos, names, strict=True)]
+        for place, (content, name) in enumerate(zip(shown, names, strict=True)):
+            near = {"earlier": names[place - 1] if place else "", "later": names[place + 1] if place + 1 < len(names) else ""}
+            write_whole(folder / name, _render("localization_video.html.jinja", video=content, notes=notes, **near))
+        index = _render("localization_index.html.jinja", videos=shown, figures=figures, notes=notes, labels=sorted(colors.items()))
+        write_whole(folder / "index.html", index)
+        return folder / "index.html"
+
+    def _described(self, video: LocalizedVideo, name: str, colors: Mapping[str, int]) -> dict[str, Any]:
+        shown = video.proposals[: self.proposals]
+        segments = [_described_segment(segment, video, colors) for segment in video.segments]
+        return {
+            "file": name,
+            "title": video.identity,
+            "duration": clock(video.duration_seconds),
+            "segments": segments,
+            "segment_lanes": _in_lanes(segments),
+            "proposals": [_described_proposal(rank, row, video) for rank, row in enumerate(shown, 1)],
+            "start": curve_points(video.start, share=video.covered_seconds / video.duration_seconds),
+            "end": curve_points(video.end, share=video.covered_seconds / video.duration_seconds),
+            "ticks": _ticks(video.duration_seconds),
+            "strip": "" if video.pictures is None else base64.b64encode(video.pictures.strip).decode("ascii"),
+            "frames": 0 if video.pictures is None else video.pictures.frames,
+            "labels": sorted({(segment.label, colors[segment.label]) for segment in video.segments}),
+            "counted": len(video.proposals),
+            "found": sum(segment["best_tiou"] >= 0.5 for segment in segments),
+        }
+
+
+def tiou(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """Intersection over union of two stretches."""
+    common = max(0.0, min(first[1], second[1]) - max(first[0], second[0]))
+    union = first[1] - first[0] + second[1] - second[0] - common
+    return common / union if union > 0 else 0.0
+
+
+def label_hues(labels: Sequence[str]) -> dict[str, int]:
+    """A hue in degrees for each label; neighbors in the alphabet differ most."""
+    return {label: HUES[place % len(HUES)] for place, label in enumerate(sorted(set(labels)))}
+
+
+def clock(seconds: float) -> str:
+    """`9.6 s`, `2:19` or `1:02:03`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def curve_points(values: Sequence[float], *, share: float) -> str:
+    """An SVG polyline, 100 wide and high, of probabilities that cover the first `share` of the width."""
+    steps = max(1, len(values))
+    return " ".join(f"{100 * share * place / steps:.2f},{CURVE_HEIGHT * (1 - value):.2f}" for place, value in enumerate(values))
+
+
+def file_name(identity: str) -> str:
+    """A page's file name that any system and any browser takes; names that had to be changed carry a digest, so that none meet."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", identity)
+    digest = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{plain}.html" if plain == identity and plain != "index" else f"{plain[:80]}-{digest}.html"
+
+
+def _described_segment(segment: LabeledSegment, video: LocalizedVideo, colors: Mapping[str, int]) -> dict[str, Any]:
+    own = (segment.start_seconds, segment.end_seconds)
+    overlaps = [tiou(own, (start, end)) for start, end, _ in video.proposals]
+    best = max(overlaps, default=0.0)
+    return {
+        **_place(own, video.duration_seconds),
+        "label": segment.label,
+        "hue": colors[segment.label],
+        "from": clock(segment.start_seconds),
+        "to": clock(segment.end_seconds),
+        "best_tiou": best,
+        "best_rank": overlaps.index(best) + 1 if best > 0 else 0,
+    }
+
+
+def _described_proposal(rank: int, row: tuple[float, float, float], video: LocalizedVideo) -> dict[str, Any]:
+    start, end, score = row
+    overlaps = [tiou((start, end), (segment.start_seconds, segment.end_seconds)) for segment in video.segments]
+    return {
+        **_place((start, end), video.duration_seconds),
+        "rank": rank,
+        "score": score,
+        "from": clock(start),
+        "to": clock(end),
+        "tiou": max(overlaps, default=0.0),
+    }
+
+
+def _in_lanes(segments: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Segments that overlap stand below one another."""
+    lanes: list[list[dict[str, Any]]] = []
+    for segment in sorted(segments, key=lambda one: float(one["left"])):
+        free = next((lane for lane in lanes if lane[-1]["left"] + lane[-1]["width"] <= segment["left"] + 1e-9), None)
+        if free is None:
+            lanes.append([segment])
+        else:
+            free.append(segment)
+    return lanes
+
+
+def _place(stretch: tuple[float, float], duration_seconds: float) -> dict[str, float]:
+    """In percent of the timeline's width."""
+    return {"left": 100 * stretch[0] / duration_seconds, "width": 100 * (stretch[1] - stretch[0]) / duration_seconds}
+
+
+def _ticks(duration_seconds: float) -> list[dict[str, Any]]:
+    steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+    step = next((step for step in steps if duration_seconds / step <= 8), duration_seconds / 6)
+    count = int(duration_seconds / step + 1e-9)
+    moments = [step * place for place in range(count + 1) if step * place <= 0.96 * duration_seconds]
+    return [
+        {"left": 100 * moment / duration_seconds, "text": clock(moment) if duration_seconds >= 60 else f"{moment:g} s"}
+        for moment in moments
+    ]
+
+
+def _render(template: str, **content: Any) -> str:
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(_text(template)).render(
+        style=_text("page.css") + _text("localization.css"),
+        footer="Made by vclr_pl. Nothing on this page comes from the network.",
+        **content,
+    )
+    return readable(page)
+
+
+def _text(name: str) -> str:
+    return resources.files("vclr_pl.report").joinpath("page", name).read_text(encoding="utf-8")

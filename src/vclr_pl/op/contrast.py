@@ -1,0 +1,125 @@
+"""InfoNCE (van den Oord et al. 2018, eq. 4) with negatives from the queue and the batch.
+
+Legend: N queries, K negatives, D projection, V positives of each query.
+
+logsumexp_k(q . n_k / t)   and its gradient   sum_k softmax_k n_k / t
+
+Both come from one pass (a running maximum, as in Milakov and Gimelshein 2018): the gradient is known before backward asks for it, so the
+N x K logits are never stored, and a block's logits stay in the cache from the product to the sum.
+
+The published code stacks the V positives into V N rows and repeats the K negatives for each. The negatives depend on the
+query alone, so their logits are computed once and broadcast: the same numbers, a V-th of the product and of its memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vclr_pl.op.similarity import at_least_float32
+
+BLOCK_ROWS = 8192  # 32 queries x 8,192 rows in float32 are 1 MiB; and a sum of so many weights of at most 1 fits float16
+FAR_BELOW = -1e30  # stands for the maximum of nothing: finite, so that a block that is masked whole gives no nan
+
+
+@dataclass(frozen=True)
+class NegativePool:
+    """Of each query's negatives, over the temperature: `logsumexp` [N] with gradient, `maximum` [N] without."""
+
+    logsumexp: Tensor
+    maximum: Tensor
+
+
+def pool_negatives(*, query_ND: Tensor, negative_KD: Tensor, temperature: float, masked_NK: Tensor | None = None) -> NegativePool:
+    """Pool the logits of unit-norm features. Products run in the autocast dtype, sums in float32 or wider.
+
+    `masked_NK` is True where a negative must not count. Gradients reach the queries alone: the negatives are a queue's rows.
+    """
+    pooled = _PoolNegatives.apply(query_ND, negative_KD, temperature, masked_NK)
+    return NegativePool(logsumexp=pooled[0], maximum=pooled[1])
+
+
+class _PoolNegatives(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query_ND: Tensor, negative_KD: Tensor, temperature: float, masked_NK: Tensor | None) -> tuple[Tensor, Tensor]:
+        product_dtype = _product_dtype(query_ND)
+        scaled_ND = (query_ND / temperature).to(product_dtype)
+        maximum_N = query_ND.new_full(query_ND.shape[:1], FAR_BELOW)
+        total_N, weighted_ND = torch.zeros_like(maximum_N), torch.zeros_like(query_ND)
+        with torch.autocast(query_ND.device.type, enabled=False):
+            for first in range(0, len(negative_KD), BLOCK_ROWS):
+                block_kD = negative_KD[first : first + BLOCK_ROWS].to(product_dtype)
+                logits_Nk = torch.mm(scaled_ND, block_kD.t()).to(query_ND.dtype)
+                if masked_NK is not None:
+                    logits_Nk.masked_fill_(masked_NK[:, first : first + BLOCK_ROWS], float("-inf"))
+                higher_N = torch.maximum(maximum_N, logits_Nk.amax(1))
+                kept_N = torch.exp(maximum_N - higher_N)
+                weight_Nk = logits_Nk.sub_(higher_N.unsqueeze(1)).exp_()
+                total_N = total_N * kept_N + weight_Nk.sum(1)
+                block_ND = torch.mm(weight_Nk.to(product_dtype), block_kD).to(query_ND.dtype)
+                weighted_ND = weighted_ND * kept_N.unsqueeze(1) + block_ND
+                maximum_N = higher_N
+            gradient_ND = weighted_ND / (temperature * total_N.clamp_min(torch.finfo(total_N.dtype).tiny)).unsqueeze(1)
+        ctx.save_for_backward(gradient_ND)
+        ctx.mark_non_differentiable(maximum_N)
+        return maximum_N + torch.log(total_N), maximum_N
+
+    @staticmethod
+    def backward(ctx: Any, upstream_N: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
+        (gradient_ND,) = ctx.saved_tensors
+        return upstream_N.unsqueeze(1) * gradient_ND, None, None, None
+
+
+def _product_dtype(query_ND: Tensor) -> torch.dtype:
+    kind = query_ND.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query_ND.dtype
+
+
+@dataclass(frozen=True)
+class ContrastLogits:
+    """Similarities over the temperature: `positive` [V, N], `negative` [N, K] or, where each positive has its own, [V, N, K]."""
+
+    positive: Tensor
+    negative: Tensor
+
+    def stacked(self) -> Tensor:
+        """The published layout `[V N, 1 + K]`: the positives' rows one after another, each positive in column 0."""
+        negative_VNK = self.negative.expand(len(self.positive), *self.negative.shape[-2:])
+        return torch.cat([self.positive.unsqueeze(-1).to(negative_VNK.dtype), negative_VNK], dim=-1).flatten(0, 1)
+
+
+def positive_logits(*, query_ND: Tensor, positive_VND: Tensor, temperature: float) -> Tensor:
+    """`[V, N]`, in the features' own precision."""
+    return (query_ND * positive_VND).sum(-1) / temperature
+
+
+def contrast_logits(
+    *, query_ND: Tensor, positive_VND: Tensor, negative_KD: Tensor, temperature: float, masked_NK: Tensor | None = None
+) -> ContrastLogits:
+    """All logits of unit-norm features at once; for long queues see `negative_pool`.
+
+    `masked_NK` is True where a negative must not count (for instance a queue row of the query's own video).
+    """
+    negative_NK = torch.mm(query_ND / temperature, negative_KD.t())
+    if masked_NK is not None:
+        negative_NK = negative_NK.masked_fill(masked_NK, float("-inf"))
+    positive_VN = positive_logits(query_ND=query_ND, positive_VND=positive_VND, temperature=temperature)
+    return ContrastLogits(positive=positive_VN, negative=negative_NK)
+
+
+def info_nce(*, positive_VN: Tensor, negative_logsumexp_N: Tensor) -> Tensor:
+    """Mean over V and N of -log(exp(p) / (exp(p) + sum_k exp(n_k))), in float32 or wider.
+
+    `negative_logsumexp_N` may also be `[V, N]`, where each positive has negatives of its own.
+    """
+    gap_VN = at_least_float32(negative_logsumexp_N) - at_least_float32(positive_VN)
+    return torch.nn.functional.softplus(gap_VN, threshold=30.0).mean()
+
+
+@torch.no_grad()
+def top1_accuracy(positive_VN: Tensor, highest_negative_N: Tensor) -> Tensor:
+    """Share of positives that beat every negative, in percent (a tie is a miss)."""
+    return 100.0 * (positive_VN > highest_negative_N).float().mean()

@@ -1,0 +1,144 @@
+"""Fine-tuning for recognition as a LightningModule (TSN, Wang et al. 2016; TSM, Lin et al. 2019).
+
+Legend: B videos a device, S segments, N frames or clips, K classes; `*view` a frame `[C, H, W]` or a clip `[C, T, H, W]`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vclr_pl.backbone.recognition_network import RecognitionNetwork
+from vclr_pl.encoder.runtime import EncoderRuntime
+from vclr_pl.evaluation.accuracy import within_top
+from vclr_pl.op.similarity import at_least_float32
+from vclr_pl.optim.optimizer import LinearScaledSGD, ParameterGroup, ParameterGroups, UniformGroups
+from vclr_pl.optim.schedule import StepDecay, StepFunctionLR, TrainingLength, keep_place, training_length
+from vclr_pl.types import InputError, LabeledViews
+
+
+class RecognizerModule(lightning.LightningModule):
+    """The step: logits of every segment, their mean, cross-entropy.
+
+    Args:
+        recognizer: the network.
+        parameter_groups: which of its parameters learn how; the last layer alone, over a frozen backbone, is one group.
+        optimizer, schedule: learning rate, its scaling and its course.
+        runtime: memory layout and compilation.
+        linear_lr_factor: on the learning rate where the backbone is frozen: the last layer alone bears, and needs, a larger one.
+    """
+
+    def __init__(
+        self,
+        *,
+        recognizer: RecognitionNetwork,
+        parameter_groups: ParameterGroups,
+        optimizer: LinearScaledSGD,
+        schedule: StepDecay,
+        runtime: EncoderRuntime,
+        linear_lr_factor: float,
+    ) -> None:
+        super().__init__()
+        self.recognizer, self.parameter_groups = recognizer, parameter_groups
+        self.optimizer, self.schedule, self.runtime = optimizer, schedule, runtime
+        self.lr_factor = 1.0 if recognizer.trains_backbone else linear_lr_factor
+        self.dropout_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks
+        runtime.apply(recognizer)
+
+    def features(self, frames: Tensor) -> Tensor:
+        """Normalized frames `[N, *view]` to logits `[N, K]`, each on its own: what the test averages over a video's views."""
+        logits_NK: Tensor = self.recognizer(self.runtime.prepare(frames))
+        return logits_NK
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Dropout follows from the seed, the number of the batch and the rank alone: a resumed run drops what it would have dropped."""
+        del batch, batch_idx
+        batches_seen = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed(self.dropout_seed * 2**32 + batches_seen * self.trainer.world_size + self.trainer.global_rank)
+
+    def training_step(self, batch: LabeledViews) -> Tensor:
+        logits_BK = at_least_float32(self.video_logits(batch.views))
+        loss = functional.cross_entropy(logits_BK, batch.label)
+        self.log_step(loss.detach(), logits_BK.detach(), batch.label)
+        return loss
+
+    def video_logits(self, views: Tensor) -> Tensor:
+        """`[B, S, *view]` to `[B, K]`, in the layout that the weights have."""
+        in_layout = self.runtime.prepare(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        return self.recognizer.video_logits(in_layout)
+
+    def log_step(self, loss: Tensor, logits_BK: Tensor, label_B: Tensor) -> None:
+        if self._trainer is None:
+            return
+        right = within_top(scores_QC=logits_BK, label_Q=label_B, classes=1).float().mean() * 100
+        lr = torch.full((), self.current_lr(), device=self.device)  # a float would be copied, and waited for, at every step
+        self.log_dict({"train/loss": loss, "train/top1": right, "train/lr": lr}, batch_size=len(label_B))
+
+    def current_lr(self) -> float:
+        """Of a parameter whose factor is 1."""
+        group = self.trainer.optimizers[0].param_groups[0]
+        return float(group["lr"] / group["lr_factor"])
+
+    def setup(self, stage: str) -> None:
+        if stage != "fit":
+            return
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.length: TrainingLength = training_length(self.trainer)
+        self.check_views(frames_per_clip=data.sampling.frames_per_clip)
+        self.check_segments(training=data.sampling.segments, test=data.evaluation_view.frames)
+
+    def check_views(self, *, frames_per_clip: int) -> None:
+        """
+        Raises:
+            InputError: clips for a network of frames, or frames for one of clips.
+        """
+        takes_clips = self.recognizer.takes_clips
+        if takes_clips is not None and takes_clips != (frames_per_clip > 1):
+            raise InputError(
+                expected="clips for a network of clips, frames for a network of frames",
+                got=f"sampling.frames_per_clip={frames_per_clip} for a backbone that takes {'clips' if takes_clips else 'frames'}",
+                hint="Set sampling.frames_per_clip=8 sampling.frame_stride=2." if takes_clips else "Set sampling.frames_per_clip=1.",
+            )
+
+    def check_segments(self, *, training: int, test: int) -> None:
+        """
+        Raises:
+            InputError: a shifted network sees another number of segments than it is shifted over.
+        """
+        shift = self.recognizer.shift
+        if shift is not None and not training == test == shift.segments:
+            raise InputError(
+                expected=f"recognizer.shift.segments={shift.segments} in training and at test",
+                got=f"sampling.segments={training}, evaluation_view.segments={test}",
+                hint="Give all three the same number.",
+            )
+
+    @property
+    def scaled_lr(self) -> float:
+        """The learning rate at the run's own global batch, before it falls."""
+        return self.lr_factor * self.optimizer.scaled_lr(global_batch_size=self.length.global_batch_size)
+
+    def groups(self) -> list[ParameterGroup]:
+        """What is trained, and how."""
+        groups = self.parameter_groups if self.recognizer.trains_backbone else UniformGroups()
+        return groups.of(self.recognizer, head=self.recognizer.head)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer.build_groups(groups=self.groups(), global_batch_size=self.length.global_batch_size)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": StepFunctionLR(optimizer, lr_at=self.lr_at), "interval": "step"}}
+
+    def lr_at(self, *, step: int) -> float:
+        """Learning rate of optimizer step `step` of the run."""
+        place, steps_per_epoch = self.length.place(step), self.length.steps_per_epoch
+        return self.schedule.lr_at(step=place, base_lr=self.scaled_lr, steps_per_epoch=steps_per_epoch)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        keep_place(checkpoint, self.length)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._trainer is not None:
+            self.length = training_length(self.trainer, checkpoint=checkpoint)

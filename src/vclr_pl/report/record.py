@@ -1,0 +1,67 @@
+"""What a run stores for later: results.json and the list of broken videos."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vclr_pl.files import ANY_BYTE, write_csv, write_whole
+from vclr_pl.text import readable_content
+from vclr_pl.types import BrokenVideo, BrokenVideosError, InputError
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """Metrics in percent by name. `baseline` is empty where it was not evaluated, both where the data has no labels.
+
+    `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; a run's own evaluation
+    leaves them empty. `encoder` tells where an evaluated encoder came from, `baseline_name` what the baseline is.
+    """
+
+    name: str
+    metrics: dict[str, float]
+    baseline: dict[str, float]
+    provenance: dict[str, Any]
+    timings_seconds: dict[str, float]
+    training: dict[str, Any] = field(default_factory=dict)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    by_class: dict[str, dict[str, float]] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
+    baseline_name: str = "random initialization"
+
+
+def write_record(record: ResultRecord, path: Path) -> None:
+    """Write JSON, replacing the file in one step."""
+    write_whole(path, json.dumps(readable_content(asdict(record)), indent=2) + "\n")
+
+
+def read_record(path: Path) -> ResultRecord:
+    """The inverse of `write_record`."""
+    return ResultRecord(**json.loads(path.read_text()))
+
+
+BROKEN_VIDEOS = "broken_videos.csv"
+COLUMNS = ("path", "backend", "reason")
+
+
+def add_to_broken_list(file: Path, videos: Iterable[BrokenVideo]) -> None:
+    """Adds `videos` to the list in `file`, which is made where it is not there; of a video listed before, the new cause counts."""
+    listed = {video.path: video for video in (*_listed(file), *videos)}
+    write_csv(file, COLUMNS, ((video.path, video.backend, video.reason) for video in listed.values()))
+
+
+def listed_error(error: BrokenVideosError, *, file: Path) -> InputError:
+    """The error with its videos written to `file`, which it names."""
+    add_to_broken_list(file, error.broken)
+    return InputError(expected=error.expected, got=error.got, hint=f"{error.hint} All of them are listed in {file}.")
+
+
+def _listed(file: Path) -> list[BrokenVideo]:
+    if not file.is_file():
+        return []
+    with file.open(newline="", **ANY_BYTE) as stream:
+        return [BrokenVideo(path=line["path"], backend=line["backend"], reason=line["reason"]) for line in csv.DictReader(stream)]

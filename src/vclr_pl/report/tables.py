@@ -1,0 +1,260 @@
+"""Tables of results in the terminal and as Markdown.
+
+Legend: N videos, K classes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from rich.table import Table
+from torch import Tensor
+
+from vclr_pl.evaluation.scoring import Scores, confusion_matrix, predicted_class
+from vclr_pl.files import ANY_BYTE, errors_name, write_csv
+from vclr_pl.report.record import ResultRecord
+from vclr_pl.report.retrieval_page import Figure
+from vclr_pl.types import FeatureTable
+
+Row = TypeVar("Row")  # a dataclass; its fields are the columns
+
+
+class RowTable(Generic[Row]):
+    """Rows of one dataclass. Use it as a context manager.
+
+    Args:
+        path: of the file, replaced where it exists; folders are made.
+        row_type: the dataclass.
+    """
+
+    def __init__(self, *, path: Path, row_type: type[Row]) -> None:
+        self.path, self.rows = path, list[Row]()
+        self._header = [field.name for field in fields(row_type)]  # type: ignore[arg-type]
+
+    def __enter__(self) -> Self:
+        with errors_name(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("wb", buffering=0)
+        self._append(self._header)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        self._append(astuple(row))  # type: ignore[call-overload]
+
+    def sort(self, *, order: Sequence[str]) -> None:
+        """Puts the rows, whose first column is a key, into `order`, in one step."""
+        place_of = {key: place for place, key in enumerate(order)}
+        self.rows.sort(key=lambda row: place_of[astuple(row)[0]])  # type: ignore[call-overload]
+        write_csv(self.path, self._header, (astuple(row) for row in self.rows))  # type: ignore[call-overload]
+
+    def _append(self, row: Sequence[object]) -> None:
+        """A whole row, or, on a full disk, none of it."""
+        text, end = io.StringIO(newline=""), self._file.tell()
+        csv.writer(text).writerow(row)
+        content = text.getvalue().encode(**ANY_BYTE)
+        with errors_name(self.path):
+            try:
+                while content:
+                    content = content[self._file.write(content) :]
+            except OSError:
+                self._file.truncate(end)
+                raise
+
+
+WORDS = {"knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval"}
+LOCALIZATION = ("ar", "auc", "map")
+LOCALIZATION_TITLES = {"auc": "AUC", "map": "mAP, mean of 0.5:0.05:0.95"}
+SHORT_WORDS = {"knn": "kNN", "linear": "linear", "logistic": "logistic", "retrieval": ""}
+NamedRecord = tuple[str, ResultRecord | None]
+
+
+def metric_title(name: str, *, short: bool = False) -> str:
+    """`retrieval_r1` to `retrieval R@1` or `R@1`, `linear_top1` to `linear probe top-1` or `linear top-1`, `ar_100` to `AR@100`."""
+    measure, _, figure = name.partition("_")
+    if measure in LOCALIZATION:
+        return localization_title(name)
+    if figure[:1] == "r" and figure[1:].isdigit():
+        figure = f"R@{figure[1:]}"
+    elif figure.startswith("top") and figure[3:].isdigit():
+        figure = f"top-{figure[3:]}"
+    elif figure == "map":
+        figure = "mAP"
+    elif figure == "mean_class":
+        figure = "mean of classes"
+    words = SHORT_WORDS if short else WORDS
+    return f"{words.get(measure, measure)} {figure}".strip().replace("_", " ")
+
+
+def localization_title(name: str) -> str:
+    """`ar_100` to `AR@100`, `map_50` to `mAP at 0.50`."""
+    measure, _, figure = name.partition("_")
+    if name in LOCALIZATION_TITLES:
+        return LOCALIZATION_TITLES[name]
+    return f"AR@{figure}" if measure == "ar" else f"mAP at 0.{figure}"
+
+
+def result_table(record: ResultRecord) -> Table:
+    """One run: each metric at random initialization, trained, and the gain, in percent and points."""
+    table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left")
+    table.add_column("percent")
+    for column in ("random init", "trained", "gain"):
+        table.add_column(column, justify="right")
+    for name, value in record.metrics.items():
+        before = record.baseline.get(name)
+        table.add_row(metric_title(name), _figure(before), _figure(value), _gain(value, before))
+    return table
+
+
+def sweep_table(rows: Sequence[NamedRecord]) -> Table:
+    """One line a run: what was overridden and its metrics; a run without results shows dashes."""
+    names = _metric_names(rows)
+    table = Table(title="sweep", title_justify="left")
+    table.add_column("run", overflow="fold", min_width=30)
+    for name in names:
+        table.add_column(metric_title(name, short=True), justify="right")
+    for cells in _cells(rows, names):
+        table.add_row(*cells)
+    return table
+
+
+def sweep_markdown(rows: Sequence[NamedRecord]) -> str:
+    """The sweep's table in Markdown."""
+    names = _metric_names(rows)
+    lines = ["| run | " + " | ".join(map(metric_title, names)) + " |", "|---|" + "---:|" * len(names)]
+    lines += ["| " + " | ".join(cells) + " |" for cells in _cells(rows, names)]
+    return "\n".join(lines) + "\n"
+
+
+def _metric_names(rows: Sequence[NamedRecord]) -> list[str]:
+    return list(dict.fromkeys(name for _, record in rows if record is not None for name in record.metrics))
+
+
+def _cells(rows: Sequence[NamedRecord], names: Sequence[str]) -> list[list[str]]:
+    """A row for each run, and first one for each network at random initialization, runs with equal figures sharing it."""
+    cells: list[list[str]] = []
+    baselines: list[list[str]] = []
+    for _, record in rows:
+        baseline = [_figure(record.baseline.get(name)) for name in names] if record is not None and record.baseline else []
+        seed = record.provenance.get("seed", "?") if record is not None else "?"
+        line = [f"random init, seed {seed}", *baseline]
+        if baseline and line not in baselines:
+            baselines.append(line)
+    for title, record in rows:
+        figures = [_figure(record.metrics.get(name)) for name in names] if record is not None else ["failed", *["-"] * (len(names) - 1)]
+        cells.append([title, *figures[: len(names)]])
+    return baselines + cells
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _gain(after: float, before: float | None) -> str:
+    return "-" if before is None else f"{after - before:+.1f}"
+
+
+HEADLINES = ("_r1", "_r5", "_map", "_top1")
+
+
+def evaluation_record(
+    *, name: str, found: Scores, provenance: dict[str, Any], timings_seconds: dict[str, float], encoder: dict[str, Any]
+) -> ResultRecord:
+    """What results.json keeps of an evaluation; `encoder` tells its origin, path, and the level of the intervals."""
+    return ResultRecord(
+        name=name,
+        metrics=found.metrics,
+        baseline={},
+        provenance=provenance,
+        timings_seconds=timings_seconds,
+        intervals={metric: list(ends) for metric, ends in found.intervals.items()},
+        by_class=found.by_class,
+        encoder=encoder,
+    )
+
+
+def evaluation_table(record: ResultRecord) -> Table:
+    """Metric, percent, and the interval over resampled queries."""
+    level = record.encoder.get("level_percent", 95)
+    table = Table(title=f"{record.name}: {str(record.encoder.get('origin', '')).partition(': ')[0]}".rstrip(": "), title_justify="left")
+    table.add_column("percent")
+    table.add_column("", justify="right")
+    table.add_column(f"{level:g}% interval", justify="right")
+    for name, value in record.metrics.items():
+        table.add_row(metric_title(name), f"{value:.1f}", interval(record.intervals.get(name)))
+    return table
+
+
+def interval(ends: list[float] | tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}"
+
+
+def metric_figures(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> list[Figure]:
+    """The same for the page."""
+    return [
+        Figure(metric_title(name), f"{value:.1f}%", interval(intervals.get(name)), headline=name.endswith(HEADLINES))
+        for name, value in metrics.items()
+    ]
+
+
+MORE = 5
+READ = "read"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One test video. `top5` and `scores` are separated by ` | `, the best first; scores are the softmax of the logits.
+
+    `status` is `read`, or why the video could not be read; the other columns but `label` are empty then.
+    """
+
+    path: str
+    label: str
+    prediction: str
+    top5: str
+    scores: str
+    status: str
+
+
+def predictions(logits: FeatureTable, *, path: Sequence[str], label: Sequence[int]) -> list[Prediction]:
+    """One row for every test video, in the order of the list.
+
+    Args:
+        logits: features `[N, K]` of the videos that could be read.
+        path, label: of all test videos.
+    """
+    names = logits.class_names
+    score_NK = logits.features.double().softmax(dim=1)
+    best_NK = logits.features.sort(dim=1, descending=True, stable=True).indices[:, :MORE]
+    row_of = {index: row for row, index in enumerate(logits.video_index.tolist())}
+    reason_of = {video.path: video.reason for video in logits.broken}
+    found = []
+    for index, (video, true_class) in enumerate(zip(path, label, strict=True)):
+        row = row_of.get(index)
+        if row is None:
+            found.append(Prediction(video, names[true_class], "", "", "", f"broken: {reason_of.get(video, 'no frame could be read')}"))
+            continue
+        best = best_NK[row].tolist()
+        shown = " | ".join(f"{float(score_NK[row, place]):.4f}" for place in best)
+        found.append(Prediction(video, names[true_class], names[best[0]], " | ".join(names[place] for place in best), shown, READ))
+    return found
+
+
+def write_predictions(path: Path, rows: Sequence[Prediction]) -> None:
+    write_csv(path, [field.name for field in fields(Prediction)], map(astuple, rows))
+
+
+def write_confusion(path: Path, logits: FeatureTable) -> None:
+    """One row for each true class, one column for each class that was named, counts of videos."""
+    names = logits.class_names
+    counts_KK: Tensor = confusion_matrix(label_N=logits.label, predicted_N=predicted_class(logits.features), classes=len(names))
+    write_csv(path, ["true class", *names], ([name, *row] for name, row in zip(names, counts_KK.tolist(), strict=True)))

@@ -1,0 +1,52 @@
+"""File names and other foreign text, made printable.
+
+CSV files of paths hold the bytes themselves, so that the files are found again (`whole_file.write_csv`). Everything else that people or
+other programs read shows such a byte as `\xe9`: the console, logs, JSON, pages, pictures, W&B.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+READABLE = "vclr_pl.readable"  # the name of an error handler of codecs, for streams of text
+FIRST_BYTE, LAST_BYTE = 0xDC80, 0xDCFF  # how `surrogateescape` keeps the bytes 0x80 to 0xff
+
+
+def readable(name: str) -> str:
+    """`name` with every character that is no text in the form of an escape: `caf\\xe9`."""
+    return name.encode("utf-8", READABLE).decode()
+
+
+def readable_content(value: Any) -> Any:
+    """A JSON-like value with every string, keys included, made `readable`."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, Mapping):
+        return {readable_content(key): readable_content(content) for key, content in value.items()}
+    return [readable_content(content) for content in value] if isinstance(value, list | tuple) else value
+
+
+def print_readable() -> None:
+    """Have stdout and stderr show any name, whatever their encoding, from here on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=READABLE)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_escape(ord(character)) for character in error.object[error.start : error.end]), error.end
+
+
+def _escape(code: int) -> str:
+    if FIRST_BYTE <= code <= LAST_BYTE:
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+codecs.register_error(READABLE, _escaped)

@@ -1,0 +1,277 @@
+"""Processes forked from a clean server, and the errors where the machine has none to give.
+
+They are forked by a server (`process_server`) that this process starts afresh, once; its own forks, a loader's workers among them, share
+it. Nothing of the program's main module is run again. The server and all that it forked end with the process that started it, be it by
+SIGKILL.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import errno
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vclr_pl.types import InputError
+from vclr_pl.video.process_server import ASK, ENDED, LIFE, NOT_FORKED, READY, UNFIT, Beginning, MessageSocket
+
+FEWER = "let fewer processes decode at once"
+HINTS = {
+    errno.EMFILE: f"Raise the limit with `ulimit -n`, or {FEWER}.",
+    errno.EFBIG: "Raise the limit with `ulimit -f`.",
+    errno.ENOSPC: "Free some space in the folder for temporary files.",
+}
+
+
+def shortage(cause: str, *, number: int | None) -> InputError:
+    """The line; `number` is the system's for `cause`, where there is one."""
+    other = f"Free some memory, or {FEWER}."
+    return InputError(
+        expected="a process to decode in, and memory to share with it",
+        got=cause,
+        hint=other if number is None else HINTS.get(number, other),
+    )
+
+
+START_SECONDS = 300.0  # a file system that is asleep may take minutes to import from
+_PROGRAM = "from vclr_pl.video.process_server import serve; serve()"
+_TRIES = 2  # a server that was killed while it waited is replaced
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# What a decoder does to itself. Every other signal, and the end of the server, comes from outside: of too little memory, or a person.
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGABRT", "SIGILL", "SIGTRAP", "SIGSYS")
+
+Work = Callable[[MessageSocket, list[int]], None]
+
+
+class ProcessEndedError(Exception):
+    """The process is dead. `from_outside`: it did not do that to itself."""
+
+    def __init__(self, cause: str, *, from_outside: bool) -> None:
+        super().__init__(cause)
+        self.from_outside = from_outside
+
+
+def can_start() -> bool:
+    """Windows cannot fork, and a program that embeds Python may not know its interpreter."""
+    return hasattr(os, "fork") and bool(sys.executable)
+
+
+class CleanProcess:
+    """Runs `work(connection, descriptors)`: the other end of `send` and `receive`, and files of its own for `descriptors`.
+
+    `work` is pickled, and its modules are imported in the new process. The process ends with this object.
+
+    Raises:
+        InputError: the new process cannot import `work`, or Python does not start.
+        ProcessEndedError: it died at once, or the system does not fork.
+    """
+
+    def __init__(self, work: Work, *, descriptors: Sequence[int]) -> None:
+        self._owner = os.getpid()
+        self._connection, (kind, content) = _begin(work, descriptors)
+        self._finalizer = weakref.finalize(self, _shut, self._connection, self._owner)
+        if kind == READY:
+            self.number: int = content
+        elif kind == UNFIT:
+            raise _cannot_import(content)
+        else:
+            raise _death(content) if kind == ENDED else ProcessEndedError(content, from_outside=True)
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    @property
+    def is_ours_and_alive(self) -> bool:
+        """Between a `receive` and the next `send`. An object that was inherited through a fork belongs to the process that made it."""
+        return self._owner == os.getpid() and self._finalizer.alive and not self._connection.has_news
+
+    @property
+    def has_news(self) -> bool:
+        return self._connection.has_news
+
+    def send(self, message: object) -> None:
+        """Raises ConnectionError after `end`; to a process that died, it is `receive` that tells."""
+        self._connection.send(message)
+
+    def receive(self, *, timeout_seconds: float | None) -> Any:
+        """The process's next message. Raises TimeoutError, and ProcessEndedError for its end."""
+        try:
+            message = self._connection.receive(timeout_seconds=timeout_seconds)
+        except ConnectionError:
+            self.end()
+            raise ProcessEndedError("its server was ended", from_outside=True) from None
+        if message[0] == ENDED:
+            self.end()
+            raise _death(message[1])
+        return message
+
+    def end(self) -> None:
+        """Kills it, wherever it is."""
+        self._finalizer()
+
+
+def start_server() -> None:
+    """Without waiting: what comes next goes on while it imports. Called early, before a loader's workers are forked, it serves them too."""
+    if can_start():
+        _server()
+
+
+class _Server:
+    """This process's end of the server. Its forks have it too, and a process is asked for with one byte, so that they need no lock."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        atexit.register(self._control.close)  # else Python complains of an open socket where its warnings are on
+        self._words, speaking = os.pipe()  # what Python says if it does not start
+        for end in (self._words, speaking):  # nobody reads along: too many words are lost, and wait for nothing
+            os.set_blocking(end, False)
+        path = os.pathsep.join(_import_path())
+        self._owner = os.getpid()
+        self._process = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _PROGRAM],
+            {**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+            file_actions=[(os.POSIX_SPAWN_DUP2, file, place) for place, file in enumerate((theirs.fileno(), speaking, speaking))],
+            setsigmask=[signal.SIGINT],  # until it ignores it
+        )
+        theirs.close()
+        os.close(speaking)
+        watching, life = os.pipe()
+        self._life: int | None = life
+        with contextlib.suppress(ConnectionError):  # it did not start, which the first process finds out
+            socket.send_fds(self._control, [LIFE], [watching])
+        os.close(watching)
+
+    def leave_to_owner(self) -> None:
+        """In a fork of the owner, which asks as the owner does, but does not keep the server alive."""
+        if self._life is not None:
+            os.close(self._life)
+            self._life = None
+
+    def fork(self, theirs: MessageSocket) -> None:
+        """A process for the client at the other end of `theirs`. Raises ConnectionError where the server is gone."""
+        socket.send_fds(self._control, [ASK], [theirs.fileno()])
+
+    def last_words(self) -> str:
+        """Of a server that is gone; called once."""
+        self._control.close()
+        self.leave_to_owner()
+        if self._owner == os.getpid():
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+        try:
+            lines = os.read(self._words, 1 << 16).decode(errors="backslashreplace").strip().splitlines()
+        except OSError:
+            lines = []
+        os.close(self._words)
+        return lines[-1] if lines else "no message"
+
+
+_current: _Server | None = None
+_starting = threading.Lock()
+
+
+def _after_fork() -> None:
+    _starting.release()
+    if _current is not None:
+        _current.leave_to_owner()
+
+
+if hasattr(os, "register_at_fork"):  # no fork while a server is half started
+    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_after_fork)
+
+
+def _server() -> _Server:
+    global _current
+    with _starting:
+        if _current is None:
+            _current = _Server()
+        return _current
+
+
+def _forget(server: _Server) -> str:
+    """Its last words; the next process comes from a new one."""
+    global _current
+    with _starting:
+        if _current is not server:
+            return "no message"  # another thread was first
+        _current = None
+        return server.last_words()
+
+
+def _begin(work: Work, descriptors: Sequence[int]) -> tuple[MessageSocket, tuple[str, Any]]:
+    """The socket to a new process, and its first message or the server's."""
+    try:
+        content = pickle.dumps(work)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise _cannot_import(str(error)) from None
+    beginning = Beginning(folder=_working_folder(), import_path=_import_path(), work=content)
+    words = ""
+    for _ in range(_TRIES):
+        server = _server()
+        ours, theirs = MessageSocket.pair()
+        try:
+            with contextlib.closing(theirs):
+                server.fork(theirs)
+            ours.send_with_descriptors(beginning, descriptors)
+            return ours, ours.receive(timeout_seconds=START_SECONDS)
+        except ConnectionError:
+            ours.close()
+            _end_with_the_parent()
+            words = _forget(server)
+        except TimeoutError:
+            ours.shut()
+            return ours, (NOT_FORKED, f"no process within {START_SECONDS:g} s")
+    raise InputError(
+        expected=f"'{sys.executable}' to start and import vclr_pl, for the processes that decode",
+        got=words,
+        hint="Correct the installation, or the environment variables that it was started with.",
+    )
+
+
+def _end_with_the_parent() -> None:
+    """A loader's worker whose parent was killed ends here: nobody waits for what it would read."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
+
+
+def _import_path() -> list[str]:
+    return [entry for entry in sys.path if isinstance(entry, str)]
+
+
+def _working_folder() -> str | None:
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return None
+
+
+def _shut(connection: MessageSocket, owner: int) -> None:
+    """A process that inherited the object through a fork leaves the other one alone."""
+    if os.getpid() == owner:
+        connection.shut()  # the server kills whose client is gone
+
+
+def _death(status: int) -> ProcessEndedError:
+    if not os.WIFSIGNALED(status):
+        return ProcessEndedError(f"exit status {os.WEXITSTATUS(status)}", from_outside=False)
+    name = signal.Signals(os.WTERMSIG(status)).name
+    return ProcessEndedError(name, from_outside=name not in _CRASHES)
+
+
+def _cannot_import(reason: str) -> InputError:
+    return InputError(
+        expected="a decoder that a new process can import",
+        got=reason,
+        hint="Define its class in a module of its own, not in the script or notebook that runs.",
+    )

@@ -1,0 +1,255 @@
+"""What a file's container says without decoding: its format, duration, keyframes and orientation.
+
+Legend: H W pixels, C channels.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from vclr_pl.video.protocol import VideoReadError, existing_file, still_working
+
+_MP4_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp")
+_MATROSKA_TRACKS = b"\x16\x54\xae\x6b"
+_MATROSKA_POSE = re.compile(rb"\x76[\x73\x75][\x84\x88]")  # yaw or roll, a number of 4 or 8 bytes
+_MATROSKA_HEAD_BYTES = 1 << 14
+_MOST_INDEX_BYTES = 1 << 26  # of hours of video it takes a few megabytes
+
+
+def container_of(file: str) -> str | None:
+    """`mp4`, `matroska` or `avi` by the file's first bytes; None for every other container. Raises OSError."""
+    with Path(file).open("rb") as stream:
+        head = stream.read(12)
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return "matroska"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "avi"
+    return "mp4" if head[4:8] in _MP4_FIRST_BOXES else None
+
+
+def mp4_index(file: str) -> bytes:
+    """The box `moov` of an MP4, which some microseconds read; empty for every other container, and for what cannot be read."""
+    try:
+        with Path(file).open("rb") as stream:
+            return _index_of(stream)
+    except OSError:
+        return b""
+
+
+def mp4_reorders_frames(index: bytes) -> bool:
+    """Whether an MP4 with this index shows frames in another order than it stores them, as B-frames need.
+
+    It then has a table of composition offsets, `ctts` (ISO/IEC 14496-12, 8.6.1.3).
+    """
+    return b"ctts" in index
+
+
+def mp4_is_turned(index: bytes) -> bool:
+    """Whether a track, or the whole movie, is shown turned or mirrored (its matrix; ISO/IEC 14496-12, 8.2.2 and 8.3.2)."""
+    return any(_turns(matrix) for matrix in _matrices(index))
+
+
+def matroska_is_turned(file: str) -> bool:
+    """Whether a track of a Matroska file has a projection, as turned and mirrored ones have (RFC 9559, 5.1.4.1.28.41)."""
+    try:
+        with Path(file).open("rb") as stream:
+            head = stream.read(_MATROSKA_HEAD_BYTES)
+    except OSError:
+        return False
+    tracks = head.find(_MATROSKA_TRACKS)
+    return tracks >= 0 and _MATROSKA_POSE.search(head, tracks) is not None
+
+
+def _matrices(index: bytes) -> Iterator[tuple[int, ...]]:
+    """`a, b, u, c, d` of each matrix in the movie's header and the tracks' headers."""
+    for name, place in ((b"mvhd", 36), (b"tkhd", 40)):
+        start = index.find(name)
+        while start >= 0:
+            version = index[start + 4 : start + 5]
+            matrix = start + 4 + place + (12 if version == b"\1" else 0)
+            if len(index) >= matrix + 20:
+                yield struct.unpack(">5i", index[matrix : matrix + 20])
+            start = index.find(name, start + 4)
+
+
+def _turns(matrix: tuple[int, ...]) -> bool:
+    a, b, _, c, d = matrix
+    return bool(b or c or a < 0 or d < 0)
+
+
+def _index_of(stream: BinaryIO) -> bytes:
+    """The box `moov`, empty where there is none: boxes stand one after another, each begins with its size and name."""
+    place, end = 0, os.fstat(stream.fileno()).st_size
+    while place + 8 <= end:
+        stream.seek(place)
+        header = stream.read(16)
+        size = int.from_bytes(header[:4], "big")
+        if size == 1:
+            size = int.from_bytes(header[8:16], "big")
+        if header[4:8] == b"moov":
+            stream.seek(place)
+            return stream.read(min(size or end, _MOST_INDEX_BYTES))
+        if size < 8 or (place == 0 and header[4:8] not in _MP4_FIRST_BOXES):
+            break
+        place += size
+    return b""
+
+
+def video_seconds(path: str | PathLike[str]) -> float | None:
+    """As the file's header says, else from the times of its packets; None where it cannot be read. Nothing is decoded."""
+    try:
+        with av.open(existing_file(path, backend="pyav")) as container:
+            stream = container.streams.best("video")
+            if stream is None:
+                return None
+            if stream.duration:
+                return float(stream.duration * stream.time_base)
+            if container.duration and container.duration > 0:
+                return float(container.duration / av.time_base)
+            spans = [(packet.pts, packet.duration or 0) for packet in container.demux(stream) if packet.pts is not None and packet.size]
+            if not spans:
+                return None
+            ticks = max(start + length for start, length in spans) - min(start for start, _ in spans)
+            return float(ticks * stream.time_base) or None
+    except (av.FFmpegError, OSError, ValueError, VideoReadError):
+        return None
+
+
+_TOLERANCE_DEGREES = 1.0  # FFmpeg's
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """One of the eight ways to lay a rectangle on another: first transposed, then flipped."""
+
+    transposed: bool = False
+    upside_down: bool = False
+    mirrored: bool = False
+
+    def apply(self, pixels_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A view of the pixels."""
+        shown = pixels_HWC.transpose(1, 0, 2) if self.transposed else pixels_HWC
+        return shown[:: -1 if self.upside_down else 1, :: -1 if self.mirrored else 1]
+
+
+UPRIGHT = Orientation()
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """What the frame's display matrix says: `(x, y)` of the stored picture is shown at `(a x + c y, b x + d y)`.
+
+    As the ffmpeg program does with the filters transpose, hflip and vflip. Angles that are no multiple of 90 degrees are not applied.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return UPRIGHT
+    a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].tolist()
+    if not math.hypot(a, c) or not math.hypot(b, d):
+        return UPRIGHT
+    angle = math.degrees(math.atan2(b / math.hypot(b, d), a / math.hypot(a, c)))
+    if abs(angle - 90 * round(angle / 90)) > _TOLERANCE_DEGREES:
+        return UPRIGHT
+    if abs(b) > abs(a):
+        return Orientation(transposed=True, upside_down=b < 0, mirrored=c < 0)
+    return Orientation(upside_down=d < 0, mirrored=a < 0)
+
+
+_FARTHEST_REORDERING = 64  # places between the order stored and the order shown; codecs need 16 at most
+_BY_BYTES = ("mpegts",)  # without an index: the packets' places in the file serve as one
+
+
+class Keyframe(NamedTuple):
+    """Where decoding can start."""
+
+    frame: int  # its place in the order shown
+    decoding_time: int  # which is what most containers index
+    byte: int  # where its packet begins in the file; -1 where the container does not tell
+
+
+@dataclass(frozen=True)
+class PacketScan:
+    """`times` are sorted presentation times, empty where they do not identify a frame: frames are then counted from the start.
+
+    by_bytes: keyframes are sought by their place in the file.
+    certain: the container's own times identify every frame; otherwise what is found after seeking is to be compared with `times`.
+    """
+
+    frame_count: int
+    times: list[int]
+    keyframes: list[Keyframe]
+    by_bytes: bool
+    certain: bool
+
+    def without_times(self) -> PacketScan:
+        return PacketScan(self.frame_count, [], [], by_bytes=False, certain=True)
+
+    def last_start(self, index: int) -> Keyframe | None:
+        """The last keyframe at or before a frame."""
+        place = bisect.bisect_right(self.keyframes, (index, np.inf)) - 1
+        return self.keyframes[place] if place >= 0 else None
+
+
+class _Packet(NamedTuple):
+    time: int | None
+    decoding_time: int | None
+    is_keyframe: bool
+    byte: int
+
+
+def scan_packets(container: av.container.InputContainer, stream: av.VideoStream) -> PacketScan:
+    """Reads all packets; the container stands at its end afterwards."""
+    packets = []
+    for packet in container.demux(stream):
+        still_working()
+        if packet.size and not packet.is_discard:  # an edit list hides frames by marking their packets
+            packets.append(_Packet(packet.pts, packet.dts, packet.is_keyframe, -1 if packet.pos is None else packet.pos))
+    format_name = container.format.name
+    certain = "mp4" in format_name or "matroska" in format_name or format_name == "avi"
+    if not certain:
+        packets = _from_first_keyframe(packets)
+    counted = PacketScan(len(packets), [], [], by_bytes=False, certain=True)
+    times = [packet.time for packet in packets if packet.time is not None]
+    if len(set(times)) < len(packets):
+        return counted
+    in_order = all(packet.time == packet.decoding_time for packet in packets)
+    if format_name == "avi" and not in_order:
+        return counted  # AVI stores no presentation times
+    if not certain and _farthest_reordering(times) > _FARTHEST_REORDERING:
+        return counted  # the clock starts anew in mid-stream
+    by_bytes, ascending = format_name in _BY_BYTES, sorted(times)
+    starts = [packet for packet in packets if packet.is_keyframe and packet.time is not None and (packet.byte >= 0 or not by_bytes)]
+    keyframes = sorted(_keyframe(packet, ascending) for packet in starts)
+    return PacketScan(len(packets), ascending, keyframes, by_bytes=by_bytes, certain=certain)
+
+
+def _from_first_keyframe(packets: list[_Packet]) -> list[_Packet]:
+    """Without what was recorded before it, which does not decode: streams are cut anywhere."""
+    first = next((place for place, packet in enumerate(packets) if packet.is_keyframe), 0)
+    start = packets[first].time if packets else None
+    return [packet for packet in packets[first:] if start is None or packet.time is None or packet.time >= start]
+
+
+def _keyframe(packet: _Packet, times: list[int]) -> Keyframe:
+    assert packet.time is not None
+    decoding_time = packet.time if packet.decoding_time is None else packet.decoding_time
+    return Keyframe(bisect.bisect_left(times, packet.time), decoding_time, packet.byte)
+
+
+def _farthest_reordering(times: list[int]) -> int:
+    if not times:
+        return 0
+    place_shown = np.argsort(np.argsort(np.array(times), kind="stable"), kind="stable")
+    return int(np.abs(place_shown - np.arange(len(times))).max())

@@ -1,0 +1,211 @@
+"""Which videos decode: tried one by one, in processes of their own."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import Any, Generic, TypeVar, cast
+
+from vclr_pl.files import available_cores
+from vclr_pl.types import InputError
+from vclr_pl.video.clean_process import CleanProcess, ProcessEndedError, can_start
+from vclr_pl.video.isolated import IsolatedDecoder
+from vclr_pl.video.process_server import MessageSocket
+from vclr_pl.video.protocol import VideoDecoder, VideoReadError
+
+_BETWEEN_SIGNS_SECONDS = 0.2
+_SIGN: tuple[str, Any] = ("sign", None)
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+SignOfLife = Callable[[], None]
+
+
+def process_count(processes: int | None, *, key: str) -> int:
+    """None stands for the cores at hand. Raises InputError below 1."""
+    if processes is not None and processes < 1:
+        raise InputError(expected=f"{key} of at least 1", got=str(processes), hint=f"Set {key}=1 or more.")
+    return available_cores() if processes is None else processes
+
+
+@dataclass
+class _Running(Generic[Piece]):
+    piece: Piece
+    heard_seconds: float
+
+
+def map_in_processes(
+    pieces: Iterable[Piece],
+    *,
+    work: Callable[[Piece, SignOfLife], Result],
+    failed: Callable[[Piece, str], Result],
+    processes: int,
+    silence_seconds: float,
+) -> Iterator[Result]:
+    """One result a piece, in the order in which they are done.
+
+    Args:
+        work: gets a piece and a function to call now and then, as a sign of life. It is pickled, as are pieces and results, and imported
+            in a new process.
+        failed: makes the result, here, of a piece whose process died, raised, or gave no sign of life for `silence_seconds`; it gets the
+            reason in words.
+
+    Closing the iterator ends the processes. Where the system cannot fork (Windows) the pieces are done here, one by one, unguarded.
+    """
+    if not can_start():
+        yield from (work(piece, lambda: None) for piece in pieces)
+        return
+    waiting, running = iter(pieces), dict[CleanProcess, _Running[Piece]]()
+    try:
+        while True:
+            while len(running) < processes:
+                try:
+                    piece = next(waiting)
+                except StopIteration:
+                    break
+                try:
+                    process = CleanProcess(functools.partial(_do, piece=piece, work=work), descriptors=())
+                except ProcessEndedError as error:
+                    yield failed(piece, f"no process to work in ({error})")
+                    continue
+                running[process] = _Running(piece, time.monotonic())
+            if not running:
+                return
+            yield from _finished(running, failed=failed, silence_seconds=silence_seconds)
+    finally:
+        for process in running:
+            process.end()
+
+
+def _finished(
+    running: dict[CleanProcess, _Running[Piece]], *, failed: Callable[[Piece, str], Result], silence_seconds: float
+) -> Iterator[Result]:
+    for process in cast(list[CleanProcess], wait(cast(Any, list(running)), timeout=_BETWEEN_SIGNS_SECONDS)):
+        kind, content = _SIGN
+        while kind == "sign" and process.has_news:
+            kind, content = _message(process)
+            running[process].heard_seconds = time.monotonic()
+        if kind == "sign":
+            continue
+        one = running.pop(process)
+        process.end()
+        yield content if kind == "result" else failed(one.piece, str(content))
+    silent = [process for process, one in running.items() if time.monotonic() - one.heard_seconds > silence_seconds]
+    for process in silent:
+        one = running.pop(process)
+        process.end()
+        yield failed(one.piece, f"no frame within {silence_seconds:g} s")
+
+
+def _message(process: CleanProcess) -> tuple[str, Any]:
+    try:
+        kind, content = process.receive(timeout_seconds=None)
+    except ProcessEndedError as error:
+        return "error", f"the process crashed ({error})"
+    return kind, content
+
+
+def _do(connection: MessageSocket, descriptors: list[int], *, piece: Piece, work: Callable[[Piece, SignOfLife], Result]) -> None:
+    """The process's life."""
+    del descriptors
+    told_seconds = 0.0
+
+    def sign_of_life() -> None:
+        nonlocal told_seconds
+        if time.monotonic() - told_seconds > _BETWEEN_SIGNS_SECONDS:
+            connection.send(_SIGN)
+            told_seconds = time.monotonic()
+
+    try:
+        answer: tuple[str, Any] = ("result", work(piece, sign_of_life))
+    except Exception as error:
+        answer = ("error", f"{type(error).__name__}: {error}")
+    connection.send(answer)
+
+
+READABLE, BROKEN = "readable", "broken"
+
+
+@dataclass(frozen=True)
+class Readability:
+    """One row of `check.csv`. `frames` of a broken file are those read before the first that fails."""
+
+    path: str
+    status: str  # READABLE or BROKEN
+    backend: str
+    frames: int
+    reason: str  # empty where the file is readable
+
+    @property
+    def is_readable(self) -> bool:
+        return self.status == READABLE
+
+
+def check_readability(
+    *, paths: Iterable[str], decoder: VideoDecoder, processes: int | None, decode_timeout_seconds: float
+) -> Iterator[Readability]:
+    """One row a path, in the order in which they are done, `processes` at a time (None: as many as there are cores at hand).
+
+    Every frame is decoded, as training decodes it, in child processes: a file on which the decoder crashes, or takes more than
+    `decode_timeout_seconds` for one frame, is a broken file and no more. Paths are taken as they are needed; closing the iterator stops
+    the work.
+
+    Raises:
+        InputError: the machine has no process to decode in; and whatever else ends a thread before its file is read.
+    """
+    processes = process_count(processes, key="reading.processes")
+    waiting, stop = iter(paths), threading.Event()
+    taking, done = threading.Lock(), queue.Queue[Readability | Exception | None](maxsize=4 * processes)
+
+    def work() -> None:
+        inner = decoder.decoder if isinstance(decoder, IsolatedDecoder) else decoder
+        own = IsolatedDecoder(decoder=inner, decode_timeout_seconds=decode_timeout_seconds)
+        try:
+            while not stop.is_set():
+                with taking:
+                    path = next(waiting, None)
+                if path is None:
+                    return
+                done.put(_read_all(path, own, stop))
+        except Exception as error:  # whatever it is: raised by the thread that waits for rows, which would miss one otherwise
+            done.put(error)
+        finally:
+            done.put(None)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(processes)]
+    for thread in threads:
+        thread.start()
+    running = processes
+    try:
+        while running:
+            row = done.get()
+            if row is None:
+                running -= 1
+            elif isinstance(row, Exception):
+                raise row
+            else:
+                yield row
+    finally:
+        stop.set()
+        while running:  # whoever waits for a place in the queue gets it
+            running -= done.get() is None
+        for thread in threads:
+            thread.join()
+
+
+def _read_all(path: str, decoder: IsolatedDecoder, stop: threading.Event) -> Readability:
+    frames = 0
+    try:
+        with decoder.open(path) as reader:
+            for frames in itertools.takewhile(lambda _: not stop.is_set(), range(reader.frame_count)):
+                reader.frames([frames])
+            return Readability(path=path, status=READABLE, backend=reader.backend, frames=reader.frame_count, reason="")
+    except VideoReadError as error:
+        return Readability(path=path, status=BROKEN, backend=error.backend, frames=frames, reason=error.reason)

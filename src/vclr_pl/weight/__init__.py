@@ -1,1 +1,0 @@
-"""Published weights, read and written by name."""

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.unit.callback.labeled_data import BROKEN, data
+from tests.unit.callback.stage import trainer
+
+from vclr_pl.callback.evaluation import measure_encoder, read_features
+
+FIGURES = {"precision": "32-true", "frames_per_pass": 5}
+
+
+class MeanColor(torch.nn.Module):
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return frames.mean((-1, -2))
+
+
+def test_a_table_has_a_row_for_each_video():
+    table = read_features(trainer=trainer(datamodule=data()), encoder=MeanColor(), split="train", **FIGURES)
+    assert table.path == tuple(f"video_{index}.mp4" for index in range(6))
+    torch.testing.assert_close(table.features[0], torch.tensor([1.0, 0.1]))
+    assert table.class_names == ("dark", "light")
+
+
+@pytest.mark.parametrize("has_test", [True, False])
+def test_measures_get_gallery_and_query(has_test):
+    seen = {}
+
+    def measure(*, gallery, query):
+        seen.update(gallery=gallery, query=query)
+        return {"figure": 1.0}
+
+    stage = trainer(datamodule=data(has_test=has_test, broken=(BROKEN,)))
+    measured = measure_encoder(trainer=stage, encoder=MeanColor(), measures={"any": measure}, **FIGURES)
+    assert measured.percent == {"figure": 1.0}
+    assert measured.broken[0] == BROKEN
+    torch.testing.assert_close(seen["gallery"].features[0], torch.tensor([1.0, 0.1]))
+    if has_test:
+        torch.testing.assert_close(seen["query"].features[0], torch.tensor([1.01, 0.11]))
+    else:
+        assert seen["query"] is None

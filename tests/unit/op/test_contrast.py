@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from tests.unit.objective.drawn import unit_rows
+
+from vclr_pl.op import negative_pool
+from vclr_pl.op.contrast import contrast_logits, info_nce, pool_negatives, top1_accuracy
+
+
+@pytest.mark.parametrize("block_rows", [1, 3, 7, 100])
+@pytest.mark.parametrize("masked", [False, True])
+def test_blocks_give_what_all_logits_at_once_give(block_rows: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(negative_pool, "BLOCK_ROWS", block_rows)
+    query, rows = unit_rows(5, 4, seed=1).requires_grad_(), unit_rows(17, 4, seed=2)
+    mask = torch.rand(5, 17, generator=torch.Generator().manual_seed(3)) < 0.4 if masked else None
+    pool = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.07, masked_NK=mask)
+    weights = torch.arange(1.0, 6.0, dtype=torch.float64)
+    (own,) = torch.autograd.grad(pool.logsumexp @ weights, query)
+
+    logits = query @ rows.t() / 0.07
+    logits = logits if mask is None else logits.masked_fill(mask, float("-inf"))
+    (whole,) = torch.autograd.grad(logits.logsumexp(1) @ weights, query)
+    torch.testing.assert_close(pool.logsumexp, logits.logsumexp(1), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(pool.maximum, logits.amax(1), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(own, whole, rtol=1e-10, atol=1e-12)
+
+
+def test_a_query_whose_negatives_are_all_masked_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(negative_pool, "BLOCK_ROWS", 2)
+    query = unit_rows(1, 4, seed=1).requires_grad_()
+    pool = pool_negatives(
+        query_ND=query, negative_KD=unit_rows(5, 4, seed=2), temperature=0.1, masked_NK=torch.ones(1, 5, dtype=torch.bool)
+    )
+    torch.nn.functional.softplus(pool.logsumexp).sum().backward()
+    assert pool.logsumexp.item() == float("-inf")
+    assert query.grad is not None
+    assert query.grad.tolist() == [[0.0, 0.0, 0.0, 0.0]]
+
+
+def test_products_run_in_the_autocast_dtype_and_sums_in_float32() -> None:
+    query, rows = unit_rows(8, 16, seed=1).float().requires_grad_(), unit_rows(300, 16, seed=2).float()
+    exact = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.1)
+    assert rounded.logsumexp.dtype == torch.float32
+    assert not torch.equal(rounded.logsumexp, exact.logsumexp)
+    torch.testing.assert_close(rounded.logsumexp, exact.logsumexp, rtol=0.02, atol=0.02)
+
+
+def test_a_concentrated_queue_does_not_overflow_float16() -> None:
+    """131,072 rows as near as the nearest: their weights sum past what float16 holds, block by block they do not."""
+    query = torch.nn.functional.normalize(torch.ones(1, 4), dim=1).requires_grad_()
+    rows = torch.nn.functional.normalize(torch.ones(131072, 4), dim=1)
+    with torch.autocast("cpu", dtype=torch.float16):
+        pool = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.1)
+    pool.logsumexp.sum().backward()
+    assert query.grad is not None
+    torch.testing.assert_close(query.grad, torch.full((1, 4), 5.0), rtol=0.01, atol=0.0)
+
+
+def test_large_logits_neither_overflow_nor_vanish() -> None:
+    hopeless = info_nce(positive_VN=torch.tensor([[-1000.0]]), negative_logsumexp_N=torch.tensor([1000.0]))
+    certain = info_nce(positive_VN=torch.tensor([[1000.0]]), negative_logsumexp_N=torch.tensor([-1000.0]))
+    assert hopeless.item() == 2000.0
+    assert certain.item() == 0.0
+
+
+def test_masked_negatives_do_not_count() -> None:
+    query, positive, negative = torch.eye(2), torch.eye(2).unsqueeze(0), torch.eye(2)
+    masked = contrast_logits(query_ND=query, positive_VND=positive, negative_KD=negative, temperature=1.0, masked_NK=torch.eye(2).bool())
+    loss = info_nce(positive_VN=masked.positive, negative_logsumexp_N=masked.negative.logsumexp(1))
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)))
+    assert masked.stacked()[0].tolist() == [1.0, float("-inf"), 0.0]
+
+
+def test_low_precision_is_widened() -> None:
+    loss = info_nce(positive_VN=torch.ones(1, 2, dtype=torch.bfloat16), negative_logsumexp_N=torch.ones(2, dtype=torch.bfloat16))
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(math.log(2))
+
+
+def test_a_tie_is_a_miss() -> None:
+    assert top1_accuracy(torch.tensor([[1.0, 2.0]]), torch.tensor([1.0, 1.0])).item() == 50.0
