@@ -117,21 +117,21 @@ def released_views(footage: Footage, draws: list[list[int]], number: int) -> lis
     return [RELEASED(picture) for picture in [*pictures, pictures[0]]]
 
 
-def dataset(paths: list[Path], *, decoder: VideoDecoder, transform: Crop, color_augmentation: ColorAugmentation) -> SegmentVideoDataset:
+def dataset(paths: list[Path], *, decoder: VideoDecoder, transform: Crop, colors: ColorAugmentation) -> SegmentVideoDataset:
     manifest = Manifest.from_pairs([(str(path), None) for path in paths])
     return SegmentVideoDataset(
-        manifest=manifest, decoder=decoder, sampling=SAMPLING, transform=transform, color_augmentation=color_augmentation, seed=0
+        manifest=manifest, decoder=decoder, sampling=SAMPLING, transform=transform, color_augmentation=colors, seed=0
     )
 
 
 def ours_on(paths: list[Path]) -> SegmentVideoDataset:
-    return dataset(paths, decoder=OURS, transform=ContrastiveTransform(**CROP), color_augmentation=PHOTOMETRIC)
+    return dataset(paths, decoder=OURS, transform=ContrastiveTransform(**CROP), colors=PHOTOMETRIC)
 
 
 def published_on(folders: list[Path]) -> SegmentVideoDataset:
     """`transform=published decoding=frame_folder color_augmentation=normalize`."""
     transform = PublishedTransform(**CROP, color_augmentation=PHOTOMETRIC)
-    return dataset(folders, decoder=FrameFolderDecoder(short_side_pixels=None), transform=transform, color_augmentation=NORMALIZE)
+    return dataset(folders, decoder=FrameFolderDecoder(short_side_pixels=None), transform=transform, colors=NORMALIZE)
 
 
 def worker_share(videos: SegmentVideoDataset) -> Run:

@@ -1,4 +1,4 @@
-"""The package's files as syntax trees, and which room each is of."""
+"""The package's files as syntax trees, and which package each is of."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "vclr_pl"
-HOUSE: dict[str, Any] = tomllib.loads((Path(__file__).parent / "rules.toml").read_text())
-ENTRY_POINTS = frozenset(HOUSE["entry_points"]["names"])
+RULES: dict[str, Any] = tomllib.loads((Path(__file__).parent / "rules.toml").read_text())
+ENTRY_POINTS = frozenset(RULES["entry_points"]["names"])
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SourceFile:
     tree: ast.Module
 
     @property
-    def room(self) -> str:
+    def package(self) -> str:
         return self.module.split("/")[0]
 
     @property

@@ -1,4 +1,4 @@
-"""Who may know whom: the floors of docs/architecture.md, read off the imports, function bodies included."""
+"""Who may know whom: the layers of docs/architecture.md, read off the imports, function bodies included."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import ast
 from pathlib import Path
 
 import pytest
-from tests.architecture.source_tree import ENTRY_POINTS, HOUSE, SourceFile, imported_modules, source_files
+from tests.architecture.source_tree import ENTRY_POINTS, RULES, SourceFile, imported_modules, source_files
 
-FLOORS: dict[str, list[str]] = HOUSE["floors"]
+LAYERS: dict[str, list[str]] = RULES["layers"]
 
 
-def floor_violations(source: SourceFile) -> list[str]:
+def layer_violations(source: SourceFile) -> list[str]:
     violations = []
     for line, name in imported_modules(source):
         parts = name.split(".")
@@ -20,17 +20,17 @@ def floor_violations(source: SourceFile) -> list[str]:
         target = parts[1]
         if target in ENTRY_POINTS:
             violations.append(f"{source}:{line} imports the entry point {target}; nobody does")
-        elif source.is_entry_point or target == source.room or target.startswith("__"):
+        elif source.is_entry_point or target == source.package or target.startswith("__"):
             continue
-        elif target not in FLOORS.get(source.room, []):
-            violations.append(f"{source}:{line} imports {name}; {source.room} may know {FLOORS.get(source.room, [])}")
+        elif target not in LAYERS.get(source.package, []):
+            violations.append(f"{source}:{line} imports {name}; {source.package} may know {LAYERS.get(source.package, [])}")
     return violations
 
 
 def framework_violations(source: SourceFile) -> list[str]:
     violations = []
     for line, name in imported_modules(source):
-        allowed = HOUSE["frameworks"].get(name.split(".")[0])
+        allowed = RULES["frameworks"].get(name.split(".")[0])
         if allowed is None or (source.is_entry_point and "entry_points" in allowed):
             continue
         if not any(source.module == place or source.module.startswith(f"{place}/") for place in allowed):
@@ -43,8 +43,8 @@ def sketch(module: str, text: str) -> SourceFile:
 
 
 @pytest.mark.parametrize("source", source_files(), ids=str)
-def test_imports_go_downstairs(source):
-    assert floor_violations(source) == []
+def test_imports_go_to_lower_layers(source):
+    assert layer_violations(source) == []
 
 
 @pytest.mark.parametrize("source", source_files(), ids=str)
@@ -52,16 +52,16 @@ def test_frameworks_stay_where_they_are_known(source):
     assert framework_violations(source) == []
 
 
-def test_every_room_has_a_floor():
-    unknown = {source.room for source in source_files()} - set(FLOORS) - ENTRY_POINTS - {"__init__"}
-    assert not unknown, "a new room takes its place in rules.toml and in docs/architecture.md"
+def test_every_package_has_a_layer():
+    unknown = {source.package for source in source_files()} - set(LAYERS) - ENTRY_POINTS - {"__init__"}
+    assert not unknown, "a new package takes its place in rules.toml and in docs/architecture.md"
 
 
 def test_layers_have_no_cycle():
     standing: set[str] = set()
-    while len(standing) < len(FLOORS):
-        next_floor = {room for room, below in FLOORS.items() if room not in standing and set(below) <= standing}
-        assert next_floor, f"these rooms stand on one another: {sorted(set(FLOORS) - standing)}"
+    while len(standing) < len(LAYERS):
+        next_floor = {package for package, below in LAYERS.items() if package not in standing and set(below) <= standing}
+        assert next_floor, f"these packages stand on one another: {sorted(set(LAYERS) - standing)}"
         standing |= next_floor
 
 
@@ -79,7 +79,7 @@ def test_layers_have_no_cycle():
     ],
 )
 def test_an_upstairs_import_is_found(module, text):
-    assert len(floor_violations(sketch(module, text))) == 1
+    assert len(layer_violations(sketch(module, text))) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import ast
 import re
 
 import pytest
-from tests.architecture.source_tree import HOUSE, PACKAGE, ROOT, functions, parameters, source_files
+from tests.architecture.source_tree import PACKAGE, ROOT, RULES, functions, parameters, source_files
 
-NAMES = HOUSE["names"]
-SPELLING: dict[str, str] = HOUSE["spelling"]
+NAMES = RULES["names"]
+SPELLING: dict[str, str] = RULES["spelling"]
 PROSE = [
     path
     for folder, pattern in [("src", "*.py"), ("conf", "*.yaml"), ("tests", "*.py"), ("docs", "*.md"), (".", "*.md")]
@@ -25,7 +25,7 @@ def test_no_grab_bag():
 @pytest.mark.parametrize("source", source_files(), ids=str)
 def test_parameters_are_words(source):
     banned = set(NAMES["parameters"])
-    if not source.is_entry_point and source.room != "runner":
+    if not source.is_entry_point and source.package != "runner":
         banned |= set(NAMES["travelling_config"])
     else:
         banned -= {"cfg"}

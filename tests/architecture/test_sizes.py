@@ -6,9 +6,9 @@ import ast
 from typing import Any
 
 import pytest
-from tests.architecture.source_tree import HOUSE, ROOT, code_lines, functions, parameters, source_files
+from tests.architecture.source_tree import ROOT, RULES, code_lines, functions, parameters, source_files
 
-SIZES = HOUSE["sizes"]
+SIZES = RULES["sizes"]
 EXCEPTIONS: list[dict[str, Any]] = SIZES.get("exception", [])
 
 

@@ -20,7 +20,7 @@ from vclr_pl.objective.intra_frame import IntraFrame
 from vclr_pl.objective.segment_contrast import SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
-from vclr_pl.op.similarity import follow
+from vclr_pl.op.similarity import ema_update
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule
@@ -125,7 +125,7 @@ class FollowedClassifier:
         self.momentum = module.momentum_encoder.momentum
 
     def follow(self) -> None:
-        follow(self.own, [parameter.detach() for parameter in self.query.parameters()], momentum=self.momentum)
+        ema_update(self.own, [parameter.detach() for parameter in self.query.parameters()], momentum=self.momentum)
 
     def names(self) -> dict[str, Tensor]:
         return {f"fc_order_classifier.{name}": own for (name, _), own in zip(self.query.named_parameters(), self.own, strict=True)}

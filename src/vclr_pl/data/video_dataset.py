@@ -117,7 +117,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
         )
         try:
             with self.decoder.open(path) as file:
-                return self.sample(within(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)
+                return self.sample(subclip(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)
         except DECODE_ERRORS as error:
             found = broken_video(path, error, backend=self.decoder.backend_of(path))
             if not found.is_temporary or candidate in self._tried_once:
@@ -171,7 +171,7 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         path, label = self.manifest.path(index), self.manifest.label(index)
         try:
             with self.decoder.open(path) as file:
-                frames, (height, width) = self._frames(within(file, span=self.manifest.span(index)))
+                frames, (height, width) = self._frames(subclip(file, span=self.manifest.span(index)))
         except DECODE_ERRORS as error:
             broken = broken_video(path, error, backend=self.decoder.backend_of(path))
             return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken,))
@@ -207,7 +207,7 @@ class _Span:
         return self._reader.frames([self._first + index for index in indices])
 
 
-def within(reader: VideoReader, *, span: tuple[float, float]) -> FrameSource:
+def subclip(reader: VideoReader, *, span: tuple[float, float]) -> FrameSource:
     """The frames of `span`, fractions of the video; every frame that it touches, and never fewer than one."""
     if span == (0.0, 1.0):
         return reader

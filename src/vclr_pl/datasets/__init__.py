@@ -1,1 +1,1 @@
-"""TODO."""
+"""Datasets: which videos, with which labels and splits."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vclr_pl.encoder.video_encoder import VideoEncoder
-from vclr_pl.op.similarity import follow
+from vclr_pl.op.similarity import ema_update
 
 
 class MomentumEncoder(torch.nn.Module):
@@ -42,7 +42,7 @@ class MomentumEncoder(torch.nn.Module):
     def update(self, encoder: VideoEncoder) -> None:
         """One moving-average step, over all parameters at once and in place."""
         other = [parameter.detach() for parameter in encoder.parameters()]
-        follow(list(self.encoder.parameters()), other, momentum=self.momentum)
+        ema_update(list(self.encoder.parameters()), other, momentum=self.momentum)
 
     def forward(self, frames: Tensor) -> Tensor:
         """`[N, *view]` to pooled features `[N, F]`."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
 
-from vclr_pl.data.video_dataset import within
+from vclr_pl.data.video_dataset import subclip
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.files import available_cores, write_whole
 from vclr_pl.types import InputError
@@ -101,7 +101,7 @@ class PreviewMaker:
 
     def _make(self, manifest: Manifest, index: int, folder: Path) -> Pictures:
         with self.decoding.open(manifest.path(index)) as file:
-            reader = within(file, span=manifest.span(index))
+            reader = subclip(file, span=manifest.span(index))
             strip_T = _spread(reader.frame_count, self.strip_frames, margin=True)
             preview_T = _spread(reader.frame_count, self.preview_frames, margin=False)
             wanted, place = np.unique([*strip_T, *preview_T], return_inverse=True)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Recognition: fine-tuning of TSN and TSM on an encoder."""

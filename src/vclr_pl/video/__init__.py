@@ -1,1 +1,1 @@
-"""TODO."""
+"""Decoding: one protocol, its backends, and the child processes that they run in."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Weights: checkpoints of other projects, loaded by parameter name."""

@@ -11,7 +11,7 @@ from vclr_pl.data.samples import NoReadableVideo, SegmentSample
 from vclr_pl.data.sampling import SegmentClipSampler
 from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, broken_video, within
+from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, broken_video, subclip
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder
 from vclr_pl.video.protocol import VideoReadError
 from vclr_pl.video.pyav import PyavDecoder
@@ -196,7 +196,7 @@ def test_a_span_is_read_as_a_video_of_its_own(tmp_path, span, expected):
     """Part of a file of 20 frames: its first frame and its end."""
     path = write_video(tmp_path / "1.mp4", frames=20)
     with CountingDecoder().open(path) as reader:
-        part = within(reader, span=span)
+        part = subclip(reader, span=span)
         assert frame_numbers(part.frames(range(part.frame_count))) == list(range(*expected))
 
 

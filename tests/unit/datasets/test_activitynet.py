@@ -1,4 +1,4 @@
-"""Files in ActivityNet's form. What is dropped or cut is in a table made by hand; mistakes: tests/unit/datasets/test_untrimmed.py.
+"""Files in ActivityNet's form. What is dropped or cut is in a table made by hand; mistakes: tests/unit/localization/test_splits.py.
 ActivityNet 1.3's layout in miniature: untrimmed videos, and the segments that are annotated in them.
 """
 

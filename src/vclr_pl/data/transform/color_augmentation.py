@@ -29,7 +29,7 @@ _SMALL_PICTURES_AT_ONCE = 64  # as fit in the cache
 
 
 class ColorAugmentation:
-    """the published color augmentation: jitter with `jitter_probability`, its four operations in random order; then gray; blur; flip; normalize.
+    """The published color augmentation: jitter (its four operations in random order), gray, blur, flip, then normalization.
 
     `brightness`, `contrast`, `saturation` and `hue` bound the factors as torchvision's ColorJitter does: [max(0, 1 - x), 1 + x], hue in
     [-x, x] of a circle. `blur_sigma_pixels` is (smallest, largest).

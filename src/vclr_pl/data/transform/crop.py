@@ -1,9 +1,6 @@
 """Crops of training views, in the worker.
 
-Legend: C channels, T frames of a clip, H W pixels, T frames.
-
-Slower than `ContrastiveTransform` and `ColorAugmentation` together, and the same in distribution; it is here to compare with, and to repeat the
-published numbers to the rounding of 8 bits after every operation. Use it with `color_augmentation=normalize`, which only normalizes.
+Legend: C channels, T frames of a clip, H W pixels.
 """
 
 from __future__ import annotations
@@ -87,7 +84,11 @@ _ADJUST = {
 class PublishedTransform:
     """Random resized crop, color jitter, gray, PIL's Gaussian blur, flip, on uint8. Takes the place of `ContrastiveTransform`.
 
-    `color_augmentation` is what to draw from; it is applied here.
+    Slower than `ContrastiveTransform` and `ColorAugmentation` together, and the same in distribution. It repeats the published numbers
+    up to the rounding to 8 bits after every operation. Use it with `color_augmentation=normalize`, which only normalizes.
+
+    Args:
+        color_augmentation: what to draw from; it is applied here.
     """
 
     def __init__(self, *, size_pixels: int, scale: Sequence[float], ratio: Sequence[float], color_augmentation: ColorAugmentation) -> None:
