@@ -27,7 +27,7 @@ def segment_consensus(features_BSF: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def follow(own: Sequence[Tensor], other: Sequence[Tensor], *, momentum: float) -> None:
+def ema_update(own: Sequence[Tensor], other: Sequence[Tensor], *, momentum: float) -> None:
     """own <- momentum x own + (1 - momentum) x other, element by element (MoCo, eq. 2)."""
     torch._foreach_lerp_(list(own), list(other), 1.0 - momentum)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vclr_pl.op.similarity import at_least_float32, contrast_metrics, feature_spread, follow, segment_consensus, unit_norm
+from vclr_pl.op.similarity import at_least_float32, contrast_metrics, ema_update, feature_spread, segment_consensus, unit_norm
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_it_is_the_mean_over_segments() -> None:
 
 def test_every_element_moves_by_its_share() -> None:
     own, other = [torch.tensor([1.0, 2.0]), torch.tensor([[4.0]])], [torch.tensor([3.0, 2.0]), torch.tensor([[0.0]])]
-    follow(own, other, momentum=0.75)
+    ema_update(own, other, momentum=0.75)
     assert [tensor.tolist() for tensor in own] == [[1.5, 2.0], [[3.0]]]
     assert other[0].tolist() == [3.0, 2.0]
 
