@@ -24,14 +24,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.resnet2d import resnet
+from vclr_pl.backbone.torchvision import resnet
 from vclr_pl.encoder.momentum_encoder import MomentumEncoder
 from vclr_pl.encoder.negative_queue import NegativeQueue
-from vclr_pl.encoder.projection_head import ProjectionHead
-from vclr_pl.encoder.runtime import EncoderRuntime
-from vclr_pl.objective.inter_frame import InterFrame
-from vclr_pl.objective.intra_frame import IntraFrame
-from vclr_pl.objective.segment_contrast import SegmentContrast
+from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
+from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
 from vclr_pl.op.contrast import top1_accuracy
@@ -88,10 +85,10 @@ class RepeatedRows(nn.Module):
 
     def __init__(self, term: Any) -> None:
         super().__init__()
-        self.term, self.weight, self.head, self.queue = term, term.weight, term.head, term.queue
+        self.term, self.weight, self.needs = term, term.weight, term.needs
 
     def forward(self, projections: Projections) -> TermOutput:
-        contrast = projections.by_head[self.head]
+        contrast = projections.by_head[self.needs.head]
         assert contrast.queue is not None
         queue = contrast.queue.clone()
         keys = contrast.key if contrast.key.dim() == 3 else contrast.key.unsqueeze(0)

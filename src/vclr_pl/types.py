@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -205,18 +205,37 @@ class SnippetBatch:
         return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
 
 
+HeadInput = Literal["frames", "tuple", "tuple_mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermNeeds:
+    """What a term of the objective reads.
+
+    `head_input` chooses the pooled features that the head projects, and the shapes of the term's `Contrast`:
+
+    - `frames`: the anchor, query `[B, D]`, against its second view and the query frames of the other segments, keys `[S, B, D]`.
+    - `tuple`: the frames of both tuples in the order shown, query and key `[B, S, D]`.
+    - `tuple_mean`: the mean over each tuple, query and key `[B, D]`.
+    """
+
+    head: str  # name of the projection head; terms may share one
+    head_input: HeadInput
+    unit_norm: bool  # scale the projections to unit norm
+    queue: str | None = None  # name of the queue that keeps the keys of earlier steps; None for no queue
+
+    def keys_per_video(self, segments: int) -> int:
+        """How many keys a video adds to the queue at each step."""
+        return 1 if self.head_input == "tuple_mean" else segments
+
+
 @dataclass(frozen=True)
 class Contrast:
-    """What one head says of queries and keys, and the negatives kept from earlier steps.
-
-    Heads `inter` and `intra`: query `[B, D]` is the anchor, key `[3, B, D]` its second view and the two other query frames
-    (for S segments: `[S, B, D]`), unit norm. Head `segment`: `[B, D]` both, unit norm. Head `order`: `[B, S, D]` both, in
-    the order shown, as the head gave them (the term scales them).
-    """
+    """Projected queries and keys of one head, in the shapes of its `TermNeeds.head_input`, and the keys of earlier steps."""
 
     query: Tensor
     key: Tensor
-    queue: Tensor | None = None  # [K, D] unit rows, as they were before this step
+    queue: Tensor | None = None  # [K, D] as before this step
     own_video: Tensor | None = None  # [B, K] bool, True where a queue row is of the query's own video (masked negatives)
 
 
@@ -230,7 +249,7 @@ class Projections:
 
 @dataclass(frozen=True)
 class TermOutput:
-    """A term's loss (scalar, unweighted, fp32 or wider) and what it shows of the run (detached scalars by name)."""
+    """A term's loss (scalar, unweighted, float32 or wider) and its metrics for the log (detached scalars by name)."""
 
     loss: Tensor
     metrics: Mapping[str, Tensor]
@@ -259,8 +278,19 @@ class FeatureTable:
         return self.features.shape[0]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Normalization:
+    """Mean and standard deviation of each channel of the frames that a network expects, for RGB in 0 to 1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
 class Backbone(Protocol):
-    """Images or clips `[N, *view]` to pooled features `[N, feature_dim]`."""
+    """Images or clips `[N, *view]` to pooled features `[N, feature_dim]`; `backbone.declaration` lists what else it can declare."""
 
     feature_dim: int
 

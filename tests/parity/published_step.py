@@ -10,14 +10,11 @@ from tests.parity import recipe
 from torch import Tensor
 from torch import distributed as dist
 
-from vclr_pl.backbone.resnet2d import resnet
+from vclr_pl.backbone.torchvision import resnet
 from vclr_pl.encoder.momentum_encoder import MomentumEncoder
 from vclr_pl.encoder.negative_queue import NegativeQueue
-from vclr_pl.encoder.projection_head import ProjectionHead
-from vclr_pl.encoder.runtime import EncoderRuntime
-from vclr_pl.objective.inter_frame import InterFrame
-from vclr_pl.objective.intra_frame import IntraFrame
-from vclr_pl.objective.segment_contrast import SegmentContrast
+from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
+from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
 from vclr_pl.op.similarity import ema_update
@@ -108,7 +105,7 @@ def run_case(case: dict[str, Any], rank: int) -> list[dict[str, Any]]:
     optimizer = module.optimizer.build(parameters=parameters, global_batch_size=global_batch)
     shuffles = iter(torch.tensor(shuffle) for shuffle in config["shuffles"])
     module.draw_permutation = lambda: lambda rows: next(shuffles)  # type: ignore[method-assign, assignment]
-    classifier = FollowedClassifier(module)
+    classifier = AveragedClassifier(module)
     records = []
     for step in range(config["steps"]):
         batch = segment_views(config, step=step, rank=rank, choices=case["ranks"][rank][step]["choices"])
@@ -116,7 +113,7 @@ def run_case(case: dict[str, Any], rank: int) -> list[dict[str, Any]]:
     return records
 
 
-class FollowedClassifier:
+class AveragedClassifier:
     """The published momentum model also averages the order classifier, which nothing reads; ours has none, the fixture does."""
 
     def __init__(self, module: VCLRModule) -> None:
@@ -124,14 +121,14 @@ class FollowedClassifier:
         self.own = [parameter.detach().clone() for parameter in self.query.parameters()]
         self.momentum = module.momentum_encoder.momentum
 
-    def follow(self) -> None:
+    def update(self) -> None:
         ema_update(self.own, [parameter.detach() for parameter in self.query.parameters()], momentum=self.momentum)
 
     def names(self) -> dict[str, Tensor]:
         return {f"fc_order_classifier.{name}": own for (name, _), own in zip(self.query.named_parameters(), self.own, strict=True)}
 
 
-def _step(module: VCLRModule, optimizer: torch.optim.Optimizer, batch: SegmentViews, classifier: FollowedClassifier) -> dict[str, Any]:
+def _step(module: VCLRModule, optimizer: torch.optim.Optimizer, batch: SegmentViews, classifier: AveragedClassifier) -> dict[str, Any]:
     captured: dict[str, Any] = {}
     remove = module.objective.register_forward_hook(lambda _, inputs, output: captured.update(projections=inputs[0], outcome=output))
     total = module.training_step(batch)
@@ -150,7 +147,7 @@ def _step(module: VCLRModule, optimizer: torch.optim.Optimizer, batch: SegmentVi
     module.on_after_backward()
     optimizer.step()
     module.momentum_encoder.update(module.encoder)
-    classifier.follow()
+    classifier.update()
     return record | _state(module, classifier)
 
 
@@ -162,7 +159,7 @@ def _average_gradients(module: VCLRModule) -> None:
         parameter.grad /= dist.get_world_size()  # type: ignore[operator]
 
 
-def _state(module: VCLRModule, classifier: FollowedClassifier) -> dict[str, Any]:
+def _state(module: VCLRModule, classifier: AveragedClassifier) -> dict[str, Any]:
     query = {name: recipe.summary(value) for name, value in published_names(module).items()}
     momentum = {name: recipe.summary(value) for name, value in (momentum_names(module) | classifier.names()).items()}
     queue: dict[str, Any] = {name: recipe.summary(module.queues[name].rows) for name in ("inter", "segment")}

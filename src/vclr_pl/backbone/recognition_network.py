@@ -1,4 +1,4 @@
-"""A network that names what a video shows: a backbone, a consensus over segments, one linear layer (TSN, Wang et al. 2016).
+"""The recognition network: a backbone, the mean over segments, one linear layer (TSN, Wang et al. 2016).
 
 Legend: B videos, S segments, N frames or clips, F features, K classes; `*view` a frame `[C, H, W]` or a clip `[C, T, H, W]`.
 """
@@ -10,8 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.feature_width import feature_dim_of
-from vclr_pl.backbone.tsm_resnet import ResidualShift
+from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, takes_clips
+from vclr_pl.backbone.temporal_shift import ResidualShift
 from vclr_pl.types import InputError
 
 
@@ -22,11 +22,11 @@ class RecognitionNetwork(nn.Module):
         backbone: `[N, *view]` to `[N, F]`, with `feature_dim`.
         classes: K.
         dropout: probability, before the linear layer.
-        dropout_over: `video` drops features of the segments' mean (TSN), `segment` those of each segment (TSM). The mean of logits is the
-            logit of the mean, so that only training sees the difference.
+        dropout_over: `video` drops features of the segments' mean (TSN), `segment` features of each segment (TSM). They differ only in
+            training: the mean of the logits is the logit of the mean.
         head_std: of the linear layer's normal initialization; its bias starts at 0.
         shift: the temporal shift of TSM, None for TSN.
-        mode: `full` trains all of it; `linear` the linear layer alone, on the backbone as it is, its batch norms in evaluation mode.
+        mode: `full` trains the whole network; `linear` only the linear layer, with the backbone's batch norms in evaluation mode.
 
     Raises:
         InputError: fewer than two classes, a dropout outside [0, 1), or an unknown `dropout_over` or `mode`.
@@ -48,8 +48,8 @@ class RecognitionNetwork(nn.Module):
         if shift is not None:
             shift.apply(backbone)
         self.shift, self.dropout_over, self.trains_backbone = shift, dropout_over, mode == "full"
-        self.takes_clips: bool | None = getattr(backbone, "takes_clips", None)
-        self.feature_dim = classes  # of what it says of a video, as any backbone
+        self.takes_clips, self.normalization = takes_clips(backbone), normalization_of(backbone)
+        self.feature_dim = classes  # the logits are its features, where it is used as a backbone
         self.backbone: nn.Module = backbone
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(feature_dim_of(backbone), classes)

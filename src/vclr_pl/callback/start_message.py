@@ -33,7 +33,7 @@ class StartMessage(lightning.Callback):
             module.length.global_batch_size,
         )
         logger.info("%s", size(module, folder=trainer.default_root_dir))
-        keys_per_video = {name: 1 if name == "segment" else data.segments for name in module.queues}
+        keys_per_video = module.keys_per_video(segments=data.segments)
         lengths = {name: module.queue_of(name).length for name in module.queues}
         if lengths:
             logger.info("%s", expectation(lengths, keys_per_video, batch=module.length.batch_size * module.length.world_size))

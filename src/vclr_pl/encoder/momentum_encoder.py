@@ -12,15 +12,15 @@ from vclr_pl.op.similarity import ema_update
 
 
 class MomentumEncoder(torch.nn.Module):
-    """Follows `encoder`: parameter <- momentum x own + (1 - momentum) x query's, after each optimizer step.
+    """Updated after each optimizer step: parameter <- momentum x own + (1 - momentum) x the query encoder's.
 
-    Batch norms keep their own statistics and stay in training mode while pretraining runs; buffers are never averaged.
+    Batch norms have their own statistics and stay in training mode during pretraining; buffers are never averaged.
 
     Args:
         encoder: the query encoder; its parameters are copied.
-        momentum: share that is kept at an update.
-        copy_buffers: also start from the query encoder's batch-norm statistics. The release copies parameters alone; in
-            training mode nothing reads these statistics, so it matters only to who evaluates the momentum encoder early.
+        momentum: weight of the old value in an update.
+        copy_buffers: also copy the query encoder's batch-norm statistics at the start. The release copies the parameters only. Training
+            does not read these statistics, so this matters only to an early evaluation of the momentum encoder.
     """
 
     def __init__(self, encoder: VideoEncoder, *, momentum: float, copy_buffers: bool) -> None:
@@ -31,7 +31,7 @@ class MomentumEncoder(torch.nn.Module):
 
     @torch.no_grad()
     def restart(self, encoder: VideoEncoder) -> None:
-        """Take over the query encoder's parameters as they are now, for instance after weights were loaded into it."""
+        """Copy the query encoder's present parameters, for instance after weights were loaded into it."""
         torch._foreach_copy_(list(self.encoder.parameters()), [parameter.detach() for parameter in encoder.parameters()])
         if self.copy_buffers:
             for own, other in zip(self.encoder.buffers(), encoder.buffers(), strict=True):
@@ -50,7 +50,7 @@ class MomentumEncoder(torch.nn.Module):
         return features
 
     def project(self, head: str, pooled: Tensor) -> Tensor:
-        """`[..., F]` to what the head says of it, `[..., D]`."""
+        """`[..., F]` to the head's projections `[..., D]`."""
         return self.encoder.project(head, pooled)
 
 

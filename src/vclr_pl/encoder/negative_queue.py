@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class NegativeQueue(nn.Module):
-    """Ring of K keys in persistent buffers: rows, pointer and, on wish, whose they are.
+    """Ring buffer of K keys: persistent buffers for the rows, the pointer and, where asked for, each row's video.
 
     A row is 4 D bytes: K = 131,072 rows of D = 128 are 64 MiB.
 
@@ -21,9 +21,9 @@ class NegativeQueue(nn.Module):
         length: K.
         dim: D.
         initialization: `release` draws rows uniformly in +-sqrt(3 / D), of norm 1 on average only; `unit` scales normal draws to
-            norm 1, so that the first K / N steps contrast with rows of the length that keys have.
-        mask_own_video: keep video ids and mask a query's own video among its negatives. The release does not: on UCF101 its
-            queue holds about 14 stale keys of every video, the anchor's own among the negatives.
+            norm 1, so that the rows of the first K / N steps have the norm of keys.
+        mask_own_video: store video ids and mask a query's own video among its negatives. The release does not: on UCF101 its
+            queue holds about 14 outdated keys of every video, also of the anchor's own.
     """
 
     rows: Tensor
@@ -47,7 +47,7 @@ class NegativeQueue(nn.Module):
             self.register_buffer("video_index", torch.full((length,), -1, dtype=torch.long))
 
     def own_video(self, video_index_B: Tensor) -> Tensor | None:
-        """`[B, K]`, True where a row is of the query's own video; None where ids are not kept."""
+        """`[B, K]`, True where a row is of the query's own video; None where ids are not stored."""
         return video_index_B.unsqueeze(1) == self.video_index if self.mask_own_video else None
 
     @torch.no_grad()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,23 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.torchvision import clip_network, resnet
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import CLASS_HEAD, read_safely
 from vclr_pl.weights.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
 from vclr_pl.weights.pretraining import PREFIXES as RELEASE_HEADS
 
-TRUSTED = "vclr_pl.backbone."
+# Networks by the names that files hold. A name stays when its code moves: files that older versions wrote must load.
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"resnet": resnet, "clip_network": clip_network, "small_resnet": SmallResNet}
+# Python paths in files of version 0.1.0 and in every run's config.yaml
+NAME_OF_PATH = {
+    "vclr_pl.backbone.resnet2d.resnet": "resnet",
+    "vclr_pl.backbone.torchvision.resnet": "resnet",
+    "vclr_pl.backbone.clip_network.clip_network": "clip_network",
+    "vclr_pl.backbone.torchvision.clip_network": "clip_network",
+    "vclr_pl.backbone.small_resnet.SmallResNet": "small_resnet",
+}
 # blocks in layer1 to layer4, and whether a block has three convolutions
 RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
     ((2, 2, 2, 2), False): "resnet18",
@@ -31,32 +41,28 @@ RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
 
 
 def build_backbone(architecture: Mapping[str, Any]) -> nn.Module:
-    """The network that a file describes: `_target_` and its keyword arguments.
+    """The network that a file describes: `network`, its name in `NETWORKS`, or a `_target_` of an older file, and its arguments.
 
-    Only networks of this package are built: a description comes with a file from anywhere, and a call to any other name could do
-    anything.
+    Only networks of this package are built: a file can come from anywhere, and a call to another name could do anything.
 
     Raises:
-        InputError: when the description calls something else, or does not fit it.
+        InputError: the description names another network, or arguments that the network does not take.
     """
-    arguments = dict(architecture)
-    target = str(arguments.pop("_target_", ""))
-    if not target.startswith(TRUSTED):
+    target = str(architecture.get("_target_", ""))
+    name = str(architecture.get("network") or NAME_OF_PATH.get(target, ""))
+    if name not in NETWORKS:
         raise InputError(
-            expected=f"an encoder whose network is one of {TRUSTED}*",
-            got=target or "a description without a name",
+            expected=f"an encoder whose network is one of vclr_pl.backbone ({', '.join(NETWORKS)})",
+            got=name or target or "a description without a name",
             hint="Give the network yourself: backbone=... on the command line, load_encoder(..., backbone=module) in Python.",
         )
-    module, _, name = target.rpartition(".")
+    arguments = {key: value for key, value in architecture.items() if key != "network" and not key.startswith("_")}
     try:
-        network: nn.Module = getattr(importlib.import_module(module), name)(
-            **{key: value for key, value in arguments.items() if not key.startswith("_")}
-        )
-    except (ImportError, AttributeError, TypeError) as error:
+        return NETWORKS[name](**arguments)
+    except TypeError as error:
         raise InputError(
-            expected=f"a network that {target} can build", got=str(error), hint="Was the file made by a newer version of vclr_pl?"
+            expected=f"a network that {name} can build", got=str(error), hint="Was the file made by a newer version of vclr_pl?"
         ) from error
-    return network
 
 
 def recognize_architecture(tensors: Mapping[str, Tensor], *, path: str) -> dict[str, Any]:
@@ -74,7 +80,7 @@ def recognize_architecture(tensors: Mapping[str, Tensor], *, path: str) -> dict[
             got=f"{path} with {', '.join(list(tensors)[:3]) or 'no tensors'}, ...",
             hint="Give the run folder instead of the checkpoint alone, or name the network: backbone=...",
         )
-    return {"_target_": "vclr_pl.backbone.resnet2d.resnet", "name": name}
+    return {"network": "resnet", "name": name}
 
 
 CHECKPOINT = Path("checkpoints") / "last.ckpt"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
-from vclr_pl.backbone.tsm_resnet import ResidualShift
+from vclr_pl.backbone.temporal_shift import ResidualShift
 from vclr_pl.data.transform.evaluation_view import RecognitionView
 from vclr_pl.features.encoder import FrozenEncoder
 from vclr_pl.features.encoder_file import RECOGNIZER, build_backbone, read_encoder_file

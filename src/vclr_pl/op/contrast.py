@@ -121,5 +121,5 @@ def info_nce(*, positive_VN: Tensor, negative_logsumexp_N: Tensor) -> Tensor:
 
 @torch.no_grad()
 def top1_accuracy(positive_VN: Tensor, highest_negative_N: Tensor) -> Tensor:
-    """Share of positives that beat every negative, in percent (a tie is a miss)."""
+    """Share of positives above every negative, in percent; a tie counts as wrong."""
     return 100.0 * (positive_VN > highest_negative_N).float().mean()

@@ -12,30 +12,31 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.feature_width import feature_dim_of
+from vclr_pl.backbone.declaration import feature_dim_of, refuse_other_views
 from vclr_pl.encoder.momentum_encoder import MomentumEncoder
 from vclr_pl.encoder.negative_queue import NegativeQueue
-from vclr_pl.encoder.runtime import EncoderRuntime
-from vclr_pl.encoder.video_encoder import VideoEncoder
+from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
 from vclr_pl.objective.weighted_sum import WeightedSum
 from vclr_pl.op.collective import broadcast_from_first, gather_stacked, permutation_of, world_size
 from vclr_pl.op.similarity import feature_spread, segment_consensus, unit_norm
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import StepFunctionLR, TrainingLength, WarmupCosine, keep_place, training_length
 from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
-from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews
+from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews, TermNeeds
+
+DEFAULT_QUEUE = "default"
 
 
 class VCLRModule(lightning.LightningModule):
-    """The published step: encode keys, encode queries, sum the terms; after backward, enqueue; after the update, follow.
+    """The published step: encode keys, encode queries, sum the terms; after backward, enqueue; after the update, move the momentum encoder.
 
     Args:
         backbone: `[N, *view]` to `[N, F]`, with `feature_dim`.
-        head: makes a projection head from `feature_dim`; one is made for each head that the objective reads.
-        objective: the weighted terms.
+        head: makes a projection head from `feature_dim`; one is made for each head that a term needs.
+        objective: the weighted terms, which declare the heads and queues that they need.
         encoding: how views are grouped into passes.
         momentum_encoder: makes the momentum encoder from the query encoder.
-        queue: makes a queue from `dim`, by the name of its head; queues that no term reads are not made.
+        queue: by name, makes a queue from `dim`; `default` makes those without an entry. Queues that no term needs are not made.
         optimizer, schedule: learning rate, its scaling and its course.
         runtime: memory layout and compilation.
     """
@@ -59,7 +60,9 @@ class VCLRModule(lightning.LightningModule):
         heads = {name: head(feature_dim=feature_dim_of(backbone)) for name in objective.heads}
         self.encoder = VideoEncoder(backbone=backbone, heads=heads)
         self.momentum_encoder = momentum_encoder(self.encoder)
-        self.queues = nn.ModuleDict({name: queue[name](dim=self.encoder.heads[name].dim) for name in objective.queues})
+        self.queues = nn.ModuleDict(
+            {name: _maker(queue, name)(dim=self.encoder.heads[needs.head].dim) for name, needs in objective.queues.items()}
+        )
         self.shuffle_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks once they are seeded alike
         self.awaiting_enqueue: dict[str, Tensor] = {}
         self.awaiting_video_index: Tensor | None = None
@@ -96,19 +99,26 @@ class VCLRModule(lightning.LightningModule):
         return self.encoding.queries(lambda frames: self.encoder(self.runtime.prepare(frames)), batch)
 
     def project_queries(self, pooled: PooledQueries) -> dict[str, Tensor]:
-        """What each head says of the queries: `[B, D]`, for the order head `[B, S, D]` not yet scaled."""
-        return _project(self.encoder, frames=pooled.anchor, in_tuple=pooled.tuple)
+        """Projections of the queries by head, in the shapes of `TermNeeds.head_input`."""
+        return self._project(self.encoder, frames=pooled.anchor, in_tuple=pooled.tuple)
 
     @torch.no_grad()
     def project_keys(self, pooled: PooledKeys) -> dict[str, Tensor]:
-        """What each head says of the keys: `[S, B, D]`, for the segment head `[B, D]`, for the order head `[B, S, D]`."""
-        return _project(self.momentum_encoder.encoder, frames=pooled.frames, in_tuple=pooled.tuple)
+        """Projections of the keys by head, in the shapes of `TermNeeds.head_input`."""
+        return self._project(self.momentum_encoder.encoder, frames=pooled.frames, in_tuple=pooled.tuple)
+
+    def _project(self, encoder: VideoEncoder, *, frames: Tensor, in_tuple: Tensor) -> dict[str, Tensor]:
+        projections = {}
+        for name, needs in self.objective.needs.items():
+            projected = encoder.project(name, _head_input(needs, frames=frames, in_tuple=in_tuple))
+            projections[name] = unit_norm(projected) if needs.unit_norm else projected
+        return projections
 
     def contrasts(self, queries: Mapping[str, Tensor], keys: Mapping[str, Tensor], batch: SegmentViews) -> Projections:
-        """Pair queries and keys of each head, with the queue as it was before this step."""
+        """Pair queries and keys of each head, with the rows of its queue before this step."""
         by_head = {}
-        for name in queries:
-            queue = self.queue_of(name)
+        for name, needs in self.objective.needs.items():
+            queue = None if needs.queue is None else self.queue_of(needs.queue)
             rows = None if queue is None else queue.rows
             own_video = None if queue is None else queue.own_video(batch.video_index)
             by_head[name] = Contrast(query=queries[name], key=keys[name], queue=rows, own_video=own_video)
@@ -116,24 +126,27 @@ class VCLRModule(lightning.LightningModule):
 
     @torch.no_grad()
     def await_enqueue(self, keys: Mapping[str, Tensor], batch: SegmentViews) -> None:
-        """Gather all ranks' keys; the queues take them after backward, which still reads the old rows."""
-        for name in self.queues:
-            keys_VBD = keys[name] if keys[name].dim() == 3 else keys[name].unsqueeze(0)
+        """Gather all ranks' keys; they enter the queues after backward, which still reads the old rows."""
+        for name, needs in self.objective.queues.items():
+            keys_VBD = _stacked_keys(needs, keys[needs.head])
             self.awaiting_enqueue[name] = gather_stacked(keys_VBD).transpose(0, 1).flatten(0, 2)  # view, then rank, then video
         self.awaiting_video_index = gather_stacked(batch.video_index).flatten()
 
     def enqueue(self) -> None:
-        """Move the awaited keys into the queues; equal on all ranks."""
+        """Move the gathered keys into the queues; equal on all ranks."""
         for name, keys_ND in self.awaiting_enqueue.items():
-            queue, video_index = self.queue_of(name), self.awaiting_video_index
-            assert queue is not None
+            video_index = self.awaiting_video_index
             assert video_index is not None
-            queue.enqueue(keys_ND, video_index.repeat(len(keys_ND) // len(video_index)))
+            self.queue_of(name).enqueue(keys_ND, video_index.repeat(len(keys_ND) // len(video_index)))
         self.awaiting_enqueue.clear()
 
-    def queue_of(self, head: str) -> NegativeQueue | None:
-        """The queue that the head's term contrasts with, if any."""
-        return cast(NegativeQueue, self.queues[head]) if head in self.queues else None
+    def queue_of(self, name: str) -> NegativeQueue:
+        """The queue of this name."""
+        return cast(NegativeQueue, self.queues[name])
+
+    def keys_per_video(self, *, segments: int) -> dict[str, int]:
+        """How many keys a video adds to each queue at each step."""
+        return {name: needs.keys_per_video(segments) for name, needs in self.objective.queues.items()}
 
     def draw_permutation(self) -> Callable[[int], Tensor]:
         """The shuffles of this batch: from the number of the batch alone, hence equal on all ranks and after a resume."""
@@ -144,7 +157,7 @@ class VCLRModule(lightning.LightningModule):
         return self.trainer.fit_loop.epoch_loop.total_batch_idx if self._trainer is not None else 0
 
     def log_step(self, outcome: ObjectiveTerms, queries: PooledQueries, batch_size: int) -> None:
-        """Losses and what the terms show of the run; the logger reads them at its own interval."""
+        """Losses and the terms' metrics; the logger reads them at its own interval."""
         if self._trainer is None:
             return
         scalars: dict[str, Any] = {"train/loss": outcome.total.detach(), "train/feature_spread": feature_spread(queries.anchor)}
@@ -166,34 +179,33 @@ class VCLRModule(lightning.LightningModule):
         broadcast_from_first(self.queues.buffers())
 
     def check_queues(self, length: TrainingLength) -> None:
-        """Refuse a queue that one step would overwrite whole.
+        """Refuse a queue that one step would overwrite completely.
 
         Raises:
             InputError: when a queue is not longer than the keys of one step on all ranks.
         """
-        for name in self.queues:
-            keys = length.batch_size * length.world_size * (1 if name == "segment" else self.trainer.datamodule.segments)  # type: ignore[attr-defined]
-            queue = self.queue_of(name)
-            if queue is not None and queue.length <= keys:
+        segments = self.trainer.datamodule.segments  # type: ignore[attr-defined]
+        for name, keys_per_video in self.keys_per_video(segments=segments).items():
+            keys = length.batch_size * length.world_size * keys_per_video
+            if self.queue_of(name).length <= keys:
                 raise InputError(
-                    expected=f"a queue longer than the {keys} keys that one step puts in",
-                    got=f"queue.{name}.length={queue.length}",
+                    expected=f"a queue longer than the {keys} keys that one step adds",
+                    got=f"queue.{name}.length={self.queue_of(name).length}",
                     hint=f"Set queue.{name}.length to a few times {keys}, or lower loader.batch_size.",
                 )
 
     def check_views(self, *, frames_per_clip: int) -> None:
-        """Refuse clips for a network of frames, and frames for one of clips; a backbone that does not say what it takes is tried.
+        """Refuse clips for a network of frames, and frames for a network of clips.
 
         Raises:
-            InputError: when the backbone takes the other kind.
+            InputError: when the backbone declares that it takes the other kind.
         """
-        takes_clips = getattr(self.encoder.backbone, "takes_clips", None)
-        if takes_clips is not None and takes_clips != (frames_per_clip > 1):
-            raise InputError(
-                expected="clips for a network of clips, frames for a network of frames",
-                got=f"sampling.frames_per_clip={frames_per_clip} for a backbone that takes {'clips' if takes_clips else 'frames'}",
-                hint="Use sampling=clips." if takes_clips else "Use sampling=segments, or a backbone of clips such as backbone=r3d_18.",
-            )
+        refuse_other_views(
+            self.encoder.backbone,
+            frames_per_clip=frames_per_clip,
+            for_clips="Use sampling=clips.",
+            for_frames="Use sampling=segments, or a backbone of clips such as backbone=r3d_18.",
+        )
 
     def configure_optimizers(self) -> Any:
         parameters = [*self.encoder.parameters(), *self.objective.parameters()]
@@ -218,13 +230,25 @@ class VCLRModule(lightning.LightningModule):
             self.length = training_length(self.trainer, checkpoint=checkpoint)
 
 
-def _project(encoder: VideoEncoder, *, frames: Tensor, in_tuple: Tensor) -> dict[str, Tensor]:
-    projections = {}
-    for name in encoder.heads:
-        if name == "order":
-            projections[name] = encoder.project(name, in_tuple)
-        elif name == "segment":
-            projections[name] = unit_norm(encoder.project(name, segment_consensus(in_tuple)))
-        else:
-            projections[name] = unit_norm(encoder.project(name, frames))
-    return projections
+def _maker(queue: Mapping[str, Callable[..., NegativeQueue]], name: str) -> Callable[..., NegativeQueue]:
+    maker = queue.get(name) or queue.get(DEFAULT_QUEUE)
+    if maker is None:
+        raise InputError(
+            expected=f"a queue for {name}, or one for {DEFAULT_QUEUE}",
+            got=", ".join(queue) or "none",
+            hint=f"Add queue.{name}, as in conf/queue/published.yaml.",
+        )
+    return maker
+
+
+def _head_input(needs: TermNeeds, *, frames: Tensor, in_tuple: Tensor) -> Tensor:
+    if needs.head_input == "frames":
+        return frames
+    return segment_consensus(in_tuple) if needs.head_input == "tuple_mean" else in_tuple
+
+
+def _stacked_keys(needs: TermNeeds, keys: Tensor) -> Tensor:
+    """`[V, B, D]`, V keys of each video."""
+    if needs.head_input == "frames":
+        return keys
+    return keys.unsqueeze(0) if needs.head_input == "tuple_mean" else keys.transpose(0, 1)

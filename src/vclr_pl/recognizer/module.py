@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vclr_pl.backbone.declaration import refuse_other_views
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
-from vclr_pl.encoder.runtime import EncoderRuntime
+from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.evaluation.accuracy import within_top
 from vclr_pl.op.similarity import at_least_float32
 from vclr_pl.optim.optimizer import LinearScaledSGD, ParameterGroup, ParameterGroups, UniformGroups
@@ -96,13 +97,12 @@ class RecognizerModule(lightning.LightningModule):
         Raises:
             InputError: clips for a network of frames, or frames for one of clips.
         """
-        takes_clips = self.recognizer.takes_clips
-        if takes_clips is not None and takes_clips != (frames_per_clip > 1):
-            raise InputError(
-                expected="clips for a network of clips, frames for a network of frames",
-                got=f"sampling.frames_per_clip={frames_per_clip} for a backbone that takes {'clips' if takes_clips else 'frames'}",
-                hint="Set sampling.frames_per_clip=8 sampling.frame_stride=2." if takes_clips else "Set sampling.frames_per_clip=1.",
-            )
+        refuse_other_views(
+            self.recognizer,
+            frames_per_clip=frames_per_clip,
+            for_clips="Set sampling.frames_per_clip=8 sampling.frame_stride=2.",
+            for_frames="Set sampling.frames_per_clip=1.",
+        )
 
     def check_segments(self, *, training: int, test: int) -> None:
         """

@@ -20,6 +20,7 @@ from vclr_pl.files import whole_file
 from vclr_pl.types import InputError
 
 BACKBONE = "encoder.backbone."
+OBJECTIVE = "objective."
 CLASSIFIER = "objective.terms.temporal_order.classifier."
 HEADS = ("inter", "intra", "order", "segment")
 CLASS_HEAD = "fc."  # a classifier of actions or images on the pooled features, which pretraining has no place for
@@ -64,8 +65,8 @@ class WeightSource(Protocol):
 
 
 def own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of the tensors that bear a name of this package: query encoder, heads, order classifier."""
-    return {name: tensor for name, tensor in tensors.items() if name.startswith(("encoder.", CLASSIFIER))}
+    """Tensors of the query encoder, its heads and the terms of the objective."""
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(("encoder.", OBJECTIVE))}
 
 
 def renamed(tensors: Mapping[str, Tensor], prefixes: Prefixes) -> dict[str, Tensor]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vclr_pl.backbone.clip_network import clip_network
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.backbone.tsm_resnet import ResidualShift
+from vclr_pl.backbone.temporal_shift import ResidualShift
+from vclr_pl.backbone.torchvision import clip_network
 from vclr_pl.types import InputError
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.data.transform.evaluation_view import RecognitionView
-from vclr_pl.encoder.runtime import EncoderRuntime
+from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.optim.optimizer import LinearScaledSGD, UniformGroups
 from vclr_pl.optim.schedule import StepDecay, TrainingLength
 from vclr_pl.recognizer.module import RecognizerModule

@@ -28,6 +28,9 @@ class Pretraining(torch.nn.Module):
     def queue_of(self, name):
         return getattr(self, name)
 
+    def keys_per_video(self, *, segments):
+        return {"inter": segments, "segment": 1}
+
 
 def stage(*, videos, first=True, steps=100):
     module = Pretraining(steps=steps)

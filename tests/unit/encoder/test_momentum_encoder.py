@@ -4,8 +4,7 @@ import torch
 
 from vclr_pl.backbone.small_resnet import SmallResNet
 from vclr_pl.encoder.momentum_encoder import MomentumEncoder
-from vclr_pl.encoder.projection_head import ProjectionHead
-from vclr_pl.encoder.video_encoder import VideoEncoder
+from vclr_pl.encoder.video_encoder import ProjectionHead, VideoEncoder
 
 
 def encoder() -> VideoEncoder:

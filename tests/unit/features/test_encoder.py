@@ -12,8 +12,7 @@ import torch
 from tests.unit.features.pretrained_file import small_backbone, write_resnet18, write_run
 
 import vclr_pl
-from vclr_pl.backbone.clip_network import clip_network
-from vclr_pl.backbone.resnet2d import resnet
+from vclr_pl.backbone.torchvision import clip_network, resnet
 from vclr_pl.features.encoder import EvaluationProtocol, LoadedBackbone, frozen, load_backbone
 from vclr_pl.types import InputError
 
@@ -29,7 +28,7 @@ def file(tmp_path):
 def test_the_file_says_which_network_it_holds(file):
     network, path = file
     loaded = load_backbone(path, momentum=False, backbone=None)
-    assert loaded.architecture == {"_target_": "vclr_pl.backbone.resnet2d.resnet", "name": "resnet18"}
+    assert loaded.architecture == {"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}
     assert all(torch.equal(value, loaded.network.state_dict()[name]) for name, value in network.state_dict().items())
     assert loaded.origin == f"backbone {path}: 120 tensors loaded, 0 missing, 1 unused (fc.weight)"
     assert all(parameter.requires_grad for parameter in loaded.network.parameters())

@@ -6,25 +6,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 from tests.unit.features.pretrained_file import ARCHITECTURE, VIEW, small_backbone, write_resnet18, write_run
 from tests.unit.features.written_recognizer import SHIFT, SMALL, write_recognizer
+from torch import nn
 
-from vclr_pl.backbone.resnet2d import NAMES, resnet
-from vclr_pl.features.encoder_file import build_backbone, read_encoder_file, recognize_architecture
+from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.torchvision import RESNETS, clip_network, resnet
+from vclr_pl.config_path import config_folder
+from vclr_pl.features.encoder_file import NAME_OF_PATH, build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.types import InputError
 from vclr_pl.weights.mmaction import Mmaction
 from vclr_pl.weights.resnet import Timm
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RESNETS)
 def test_resnets_are_recognized_by_their_parameters(name: str) -> None:
     with torch.device("meta"):
         tensors = resnet(name=name).state_dict()
-    assert recognize_architecture(tensors, path="x.pth") == {"_target_": "vclr_pl.backbone.resnet2d.resnet", "name": name}
+    assert recognize_architecture(tensors, path="x.pth") == {"network": "resnet", "name": name}
 
 
 def test_other_tensors_are_refused() -> None:
@@ -32,22 +37,50 @@ def test_other_tensors_are_refused() -> None:
         recognize_architecture({"conv1.weight": torch.zeros(1, 1, 1, 1)}, path="x.pth")
 
 
-def test_a_description_builds_its_network() -> None:
-    built = build_backbone(
-        {"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "_convert_": "all", "widths": [4, 8], "stem_stride": 2}
-    )
-    assert built.feature_dim == 8
+@pytest.mark.parametrize(
+    "network",
+    [resnet(name="resnet18"), clip_network(name="r3d_18"), SmallResNet(widths=[4, 8], stem_stride=2)],
+    ids=lambda network: network.architecture["network"],
+)
+def test_a_network_is_built_from_what_it_declares(network: nn.Module) -> None:
+    built = build_backbone(json.loads(json.dumps(network.architecture)))
+    assert built.state_dict().keys() == network.state_dict().keys()
+    assert all(value.shape == network.state_dict()[name].shape for name, value in built.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("description", "network"),
+    [
+        ({"_target_": "vclr_pl.backbone.resnet2d.resnet", "name": "resnet18"}, "resnet"),
+        ({"_target_": "vclr_pl.backbone.clip_network.clip_network", "name": "r3d_18"}, "clip_network"),
+        (
+            {"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "_convert_": "all", "widths": [4, 8], "stem_stride": 2},
+            "small_resnet",
+        ),
+    ],
+)
+def test_descriptions_of_version_0_1_0_build_their_networks(description: dict[str, Any], network: str) -> None:
+    assert build_backbone(description).architecture["network"] == network
+
+
+def test_every_shipped_backbone_has_a_name_for_files() -> None:
+    """A run's checkpoint is read with the config.yaml beside it, which holds the Python path."""
+    for file in (config_folder() / "backbone").glob("*.yaml"):
+        node = yaml.safe_load(file.read_text())
+        assert build_backbone(node).architecture["network"] == NAME_OF_PATH[node["_target_"]], file
 
 
 @pytest.mark.parametrize("target", ["os.system", "vclr_pl.backbone_of_mine.f", "vclr_pl.datasets.manifest.Manifest", ""])
 def test_a_description_of_anything_else_is_not_run(target: str) -> None:
     with pytest.raises(InputError, match=r"vclr_pl\.backbone"):
         build_backbone({"_target_": target, "command": "true"})
+    with pytest.raises(InputError, match=r"vclr_pl\.backbone"):
+        build_backbone({"network": target, "command": "true"})
 
 
 def test_a_description_that_does_not_fit_is_told() -> None:
-    with pytest.raises(InputError, match="SmallResNet"):
-        build_backbone({"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "depth": 3})
+    with pytest.raises(InputError, match=r"small_resnet can build; got .*depth"):
+        build_backbone({"network": "small_resnet", "depth": 3})
 
 
 @pytest.mark.parametrize("where", [".", "checkpoints/last.ckpt"])

@@ -12,7 +12,7 @@ from tests.unit.features.written_recognizer import RESNET18, SHIFT, write_recogn
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.backbone.tsm_resnet import ResidualShift
+from vclr_pl.backbone.temporal_shift import ResidualShift
 from vclr_pl.callback.export import write_tensors
 from vclr_pl.features.recognizer import EncoderWeights, is_recognizer, load_recognizer
 from vclr_pl.types import InputError

@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import save_file
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
-from vclr_pl.backbone.tsm_resnet import ResidualShift
+from vclr_pl.backbone.temporal_shift import ResidualShift
 from vclr_pl.features.encoder_file import build_backbone
 from vclr_pl.features.recognizer import EXPORT
 
 SMALL: dict[str, Any] = {"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "widths": [4, 8], "stem_stride": 2}
-RESNET18: dict[str, Any] = {"_target_": "vclr_pl.backbone.resnet2d.resnet", "name": "resnet18"}
+RESNET18: dict[str, Any] = {"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}
 CLASS_NAMES = ("jump", "run", "sit")
 SHIFT = {"segments": 4, "divisor": 4}
 

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from tests.unit.objective.drawn import unit_rows
+from torch import nn
 
-from vclr_pl.objective.inter_frame import InterFrame
-from vclr_pl.objective.intra_frame import IntraFrame
-from vclr_pl.objective.segment_contrast import SegmentContrast
+from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
-from vclr_pl.types import Contrast, InputError, Projections
+from vclr_pl.types import Contrast, InputError, Projections, TermNeeds
 
 
 def test_the_total_is_the_weighted_sum_of_the_terms() -> None:
@@ -36,9 +37,45 @@ def test_heads_and_queues_are_those_that_the_terms_read() -> None:
         }
     )
     assert objective.heads == ("inter", "order")
-    assert objective.queues == ("inter",)
+    assert objective.queues == {"inter": InterFrame.needs}
 
 
 def test_an_objective_without_terms_is_refused() -> None:
     with pytest.raises(InputError, match="at least one term"):
         WeightedSum(terms={})
+
+
+class Reads(nn.Module):
+    """A term that does nothing but declare."""
+
+    weight = 1.0
+
+    def __init__(self, **needs: Any) -> None:
+        super().__init__()
+        self.needs = TermNeeds(**({"head": "shared", "head_input": "frames", "unit_norm": True} | needs))
+
+
+@pytest.mark.parametrize("first", [Reads(queue="kept"), Reads()])
+def test_terms_may_share_a_head_and_its_queue(first: Reads) -> None:
+    objective = WeightedSum(terms={"one": first, "two": Reads(queue="kept"), "three": Reads()})
+    assert objective.heads == ("shared",)
+    assert list(objective.queues) == ["kept"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"head_input": "tuple"}, r"the head shared in one way.*head_input='tuple'.*of two"),
+        ({"unit_norm": False}, r"the head shared in one way.*unit_norm=False.*of two"),
+        ({"queue": "other"}, r"the head shared in one way.*queue='other'.*of two"),
+        ({"head": "another", "queue": "kept"}, "the keys of one head; got kept with those of several"),
+    ],
+)
+def test_terms_that_contradict_each_other_are_refused(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        WeightedSum(terms={"one": Reads(queue="kept"), "two": Reads(**change)})
+
+
+def test_a_term_that_declares_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match=r"objective\.terms\.mine; got Identity without it"):
+        WeightedSum(terms={"mine": nn.Identity()})

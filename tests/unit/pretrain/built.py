@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from vclr_pl.backbone.small_resnet import SmallResNet
 from vclr_pl.encoder.momentum_encoder import MomentumEncoder
 from vclr_pl.encoder.negative_queue import NegativeQueue
-from vclr_pl.encoder.projection_head import ProjectionHead
-from vclr_pl.encoder.runtime import EncoderRuntime
-from vclr_pl.objective.inter_frame import InterFrame
-from vclr_pl.objective.intra_frame import IntraFrame
-from vclr_pl.objective.segment_contrast import SegmentContrast
+from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
+from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
 from vclr_pl.optim.optimizer import LinearScaledSGD
@@ -42,16 +41,19 @@ def small_module(
     keep: tuple[str, ...] = (),
     queue_length: int = 32,
     mask_own_video: bool = False,
+    also: Mapping[str, nn.Module] | None = None,
+    with_default_queue: bool = True,
 ) -> VCLRModule:
     torch.manual_seed(0)
     queue = partial(NegativeQueue, length=queue_length, initialization="unit", mask_own_video=mask_own_video)
+    chosen = {name: term for name, term in terms(segments).items() if not keep or name in keep}
     return VCLRModule(
         backbone=SmallResNet(widths=[4, 8], stem_stride=2),
         head=partial(ProjectionHead, dim=DIM),
-        objective=WeightedSum(terms={name: term for name, term in terms(segments).items() if not keep or name in keep}),
+        objective=WeightedSum(terms={**chosen, **(also or {})}),
         encoding=encoding or SeparateEncoding(),
         momentum_encoder=partial(MomentumEncoder, momentum=0.5, copy_buffers=True),
-        queue={"inter": queue, "segment": queue},
+        queue={"inter": queue, "segment": queue, **({"default": queue} if with_default_queue else {})},
         optimizer=LinearScaledSGD(lr=0.1, reference_batch_size=256, momentum=0.9, weight_decay=1e-4),
         schedule=WarmupCosine(warmup_epochs=0, warmup_multiplier=100, minimum_lr=0.0),
         runtime=EncoderRuntime(channels_last=False, compile=False),

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.unit.pretrain.built import small_batch, small_module
+from torch import nn
 
 from vclr_pl.optim.schedule import TrainingLength
-from vclr_pl.types import InputError
+from vclr_pl.types import Contrast, HeadInput, InputError, Projections, TermNeeds, TermOutput
 
 
 def test_keys_wait_for_backward_before_they_enter_the_queues() -> None:
@@ -95,3 +96,54 @@ def test_clips_are_refused_by_a_network_of_frames(frames_per_clip: int) -> None:
     small_module().check_views(frames_per_clip=1)
     with pytest.raises(InputError, match="sampling=segments"):
         small_module().check_views(frames_per_clip=frames_per_clip)
+
+
+class Distance(nn.Module):
+    """A term with a head and a queue of its own, fed as `head_input` says."""
+
+    weight = 1.0
+
+    def __init__(self, head_input: HeadInput, *, queue: str = "kept") -> None:
+        super().__init__()
+        self.needs = TermNeeds(head="mine", head_input=head_input, unit_norm=head_input != "tuple", queue=queue)
+        self.seen: list[Contrast] = []
+
+    def forward(self, projections: Projections) -> TermOutput:
+        contrast = projections.by_head["mine"]
+        self.seen.append(contrast)
+        return TermOutput(loss=(contrast.query.sum() - contrast.key.sum()).square() / 100, metrics={})
+
+
+@pytest.mark.parametrize(
+    ("head_input", "query", "key", "keys_per_video"),
+    [("frames", (4, 4), (3, 4, 4), 3), ("tuple", (4, 3, 4), (4, 3, 4), 3), ("tuple_mean", (4, 4), (4, 4), 1)],
+)
+def test_a_new_term_gets_the_head_and_the_queue_that_it_needs(
+    head_input: HeadInput, query: tuple[int, ...], key: tuple[int, ...], keys_per_video: int
+) -> None:
+    term, batch = Distance(head_input), small_batch()
+    module = small_module(also={"distance": term})
+    assert (list(module.encoder.heads)[-1], list(module.queues)) == ("mine", ["inter", "segment", "kept"])
+    assert module.keys_per_video(segments=3) == {"inter": 3, "segment": 1, "kept": keys_per_video}
+    module.training_step(batch).backward()
+    module.on_after_backward()
+    (contrast,) = term.seen
+    assert (tuple(contrast.query.shape), tuple(contrast.key.shape)) == (query, key)
+    assert contrast.queue is module.queues["kept"].rows
+    assert int(module.queues["kept"].pointer) == 4 * keys_per_video
+    assert all(parameter.grad is not None for parameter in module.encoder.heads["mine"].parameters())
+    first_view_of_each_video = contrast.key[:, 0] if head_input == "tuple" else contrast.key.reshape(-1, 4, 4)[0]
+    assert torch.equal(module.queues["kept"].rows[:4], first_view_of_each_video)
+
+
+def test_projections_have_unit_norm_where_a_term_asks_for_it() -> None:
+    for head_input in ("frames", "tuple", "tuple_mean"):
+        term = Distance(head_input)
+        small_module(also={"distance": term}).training_step(small_batch())
+        norms = term.seen[0].query.detach().norm(dim=-1)
+        assert torch.allclose(norms, torch.ones_like(norms)) == (head_input != "tuple")
+
+
+def test_a_queue_without_an_entry_and_a_default_is_refused() -> None:
+    with pytest.raises(InputError, match=r"a queue for kept, or one for default; got inter, segment\. Add queue\.kept"):
+        small_module(also={"distance": Distance("frames")}, with_default_queue=False)

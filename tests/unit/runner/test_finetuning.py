@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from tests.video_fixture import make_hmdb51, make_ucf101
 
-from vclr_pl.backbone.resnet2d import resnet
+from vclr_pl.backbone.torchvision import resnet
 from vclr_pl.callback.export import RecognizerExport
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.finetuning import build_finetuning
@@ -64,4 +64,4 @@ def test_the_export_knows_the_architecture(tmp_path, backbone):
     root = make_ucf101(tmp_path / "ucf")
     run = built("ucf101_tsn", root, tmp_path, f"encoder={tmp_path / 'resnet18.pth'}", *backbone)
     (export,) = (callback for callback in run.trainer.callbacks if isinstance(callback, RecognizerExport))
-    assert export.architecture == {"_target_": "vclr_pl.backbone.resnet2d.resnet", "name": "resnet18"}
+    assert export.architecture == {"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}

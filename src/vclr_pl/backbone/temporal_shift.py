@@ -1,7 +1,8 @@
-"""Networks of frames that look at their neighbors in time: the shift before the first convolution of every residual block.
+"""The temporal shift of TSM (Lin et al. 2019): before the first convolution of every residual block, channels move to the next frame.
 
-TSM, Lin et al. 2019, section 4.1 ("residual shift"): the shortcut keeps the frame as it is. It costs no parameters and renames none.
-Where `layer3` has 23 blocks or more (ResNet-101), of every second block of a stage alone, as the published code (mmaction2's `n_round`).
+This is the "residual shift" of section 4.1: the shortcut passes the frame unchanged. It adds no parameters and renames none.
+Where `layer3` has 23 blocks or more (ResNet-101), only every second block of a stage is shifted, as in the published code
+(mmaction2's `n_round`).
 
 Legend: N frames, C channels, H W pixels.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from vclr_pl.backbone.declaration import takes_clips
 from vclr_pl.op.temporal_shift import temporal_shift
 from vclr_pl.types import InputError
 
@@ -21,9 +23,9 @@ class ShiftedConvolution(nn.Conv2d):
     """A convolution, its own parameters, on frames `[N, C, H, W]` shifted in time.
 
     Args:
-        convolution: whose parameters it takes over.
+        convolution: its parameters are used.
         segments: frames of a video.
-        divisor: 1 / divisor of the channels goes each way.
+        divisor: 1 / divisor of the channels moves in each direction.
     """
 
     def __init__(self, convolution: nn.Conv2d, *, segments: int, divisor: int) -> None:
@@ -37,7 +39,7 @@ class ShiftedConvolution(nn.Conv2d):
             groups=convolution.groups,
             bias=convolution.bias is not None,
             padding_mode=convolution.padding_mode,
-            device="meta",  # nothing is drawn: the parameters below take the place of its own
+            device="meta",  # nothing is drawn at random: the parameters below replace these
         )
         self.weight, self.bias = convolution.weight, convolution.bias
         self.segments, self.divisor = segments, divisor
@@ -50,7 +52,7 @@ class ShiftedConvolution(nn.Conv2d):
 
 
 class ResidualShift:
-    """Puts the shift into a network of residual blocks.
+    """Adds the shift to a network of residual blocks.
 
     Args:
         segments: frames of a video, in training and at test.
@@ -69,7 +71,7 @@ class ResidualShift:
             InputError: for a network of clips, or one without residual blocks.
         """
         blocks = [block for block in backbone.modules() if isinstance(block, BasicBlock | Bottleneck)]
-        if not blocks or getattr(backbone, "takes_clips", False):
+        if not blocks or takes_clips(backbone):
             raise InputError(
                 expected="a ResNet of frames for the temporal shift",
                 got=type(backbone).__name__,
@@ -82,7 +84,7 @@ class ResidualShift:
 
 
 def _chosen(backbone: nn.Module) -> list[BasicBlock | Bottleneck]:
-    """The blocks that are shifted: of each stage all, or in a deep network the first, the third and so on."""
+    """The blocks to shift: all of each stage, or in a deep network the first, the third and so on."""
     stages = [[block for block in part.children() if isinstance(block, BasicBlock | Bottleneck)] for part in backbone.modules()]
     third = getattr(backbone, "layer3", None)
     every = 2 if third is not None and len(list(third.children())) >= DEEP else 1

@@ -6,10 +6,9 @@ import pytest
 import torch
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from vclr_pl.backbone.clip_network import clip_network
-from vclr_pl.backbone.resnet2d import resnet
 from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.backbone.tsm_resnet import ResidualShift, ShiftedConvolution
+from vclr_pl.backbone.temporal_shift import ResidualShift, ShiftedConvolution
+from vclr_pl.backbone.torchvision import clip_network, resnet
 from vclr_pl.op.temporal_shift import temporal_shift
 from vclr_pl.types import InputError
 

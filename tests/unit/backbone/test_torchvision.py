@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchvision
 
-from vclr_pl.backbone.resnet2d import resnet
+from vclr_pl.backbone.torchvision import clip_network, resnet
 from vclr_pl.types import InputError
 
 
@@ -30,3 +30,14 @@ def test_resnet50_with_four_heads_has_the_published_size() -> None:
 def test_a_wrong_name_is_refused_with_the_right_ones() -> None:
     with pytest.raises(InputError, match=r"resnet18, resnet34.*resnet5O"):
         resnet(name="resnet5O")
+
+
+@torch.no_grad()
+def test_clips_become_pooled_features() -> None:
+    network = clip_network(name="r3d_18").eval()
+    assert network(torch.randn(2, 3, 4, 32, 32)).shape == (2, 512) == (2, network.feature_dim)
+
+
+def test_a_frame_network_is_refused() -> None:
+    with pytest.raises(InputError, match="r3d_18"):
+        clip_network(name="resnet18")

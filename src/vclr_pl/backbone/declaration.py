@@ -1,0 +1,85 @@
+"""What a backbone declares of itself, with defaults for a network that declares only its feature size.
+
+| attribute | meaning | default |
+|---|---|---|
+| `feature_dim` | F, features of a frame or a clip | none: it is required |
+| `takes_clips` | True for clips `[N, 3, T, H, W]`, False for frames `[N, 3, H, W]` | unknown: the network is tried |
+| `normalization` | a `vclr_pl.types.Normalization` of its input | ImageNet's |
+| `architecture` | how an exported file describes the network, by a name that outlives a move of the code | the config's node |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vclr_pl.types import IMAGENET, InputError, Normalization
+
+
+def feature_dim_of(backbone: Any) -> int:
+    """F, from the attribute `feature_dim`.
+
+    Raises:
+        InputError: it is missing, or not a positive whole number.
+    """
+    width = getattr(backbone, "feature_dim", None)
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise InputError(
+            expected="a backbone with an attribute feature_dim, the number of features that it gives for a frame or a clip",
+            got=f"{_name(backbone)} {'without it' if width is None else f'with feature_dim={width!r}'}",
+            hint="Set self.feature_dim in its __init__.",
+        )
+    return width
+
+
+def takes_clips(backbone: Any) -> bool | None:
+    """True for a network of clips, False for one of frames, None where the backbone does not declare it.
+
+    Raises:
+        InputError: it is neither True nor False.
+    """
+    found = getattr(backbone, "takes_clips", None)
+    if found is not None and not isinstance(found, bool):
+        raise InputError(
+            expected="a backbone whose attribute takes_clips is True or False",
+            got=f"{_name(backbone)} with takes_clips={found!r}",
+            hint="Set self.takes_clips in its __init__.",
+        )
+    return found
+
+
+def normalization_of(backbone: Any) -> Normalization:
+    """Mean and standard deviation of the frames that the network expects.
+
+    Raises:
+        InputError: the attribute `normalization` is something else.
+    """
+    found = getattr(backbone, "normalization", IMAGENET)
+    if not isinstance(found, Normalization):
+        raise InputError(
+            expected="a backbone whose attribute normalization is a vclr_pl.types.Normalization",
+            got=f"{_name(backbone)} with normalization={found!r}",
+            hint="Set self.normalization = Normalization(mean=(...), std=(...)) in its __init__.",
+        )
+    return found
+
+
+def refuse_other_views(backbone: Any, *, frames_per_clip: int, for_clips: str, for_frames: str) -> None:
+    """Refuse clips for a network of frames, and frames for a network of clips.
+
+    Args:
+        for_clips, for_frames: what to do for a network of clips, of frames.
+
+    Raises:
+        InputError: the backbone declares that it takes the other kind.
+    """
+    declared = takes_clips(backbone)
+    if declared is not None and declared != (frames_per_clip > 1):
+        raise InputError(
+            expected="clips for a network of clips, frames for a network of frames",
+            got=f"sampling.frames_per_clip={frames_per_clip} for a backbone that takes {'clips' if declared else 'frames'}",
+            hint=for_clips if declared else for_frames,
+        )
+
+
+def _name(backbone: Any) -> str:
+    return f"{type(backbone).__module__}.{type(backbone).__qualname__}"
