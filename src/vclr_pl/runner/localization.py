@@ -21,6 +21,7 @@ from vclr_pl.files import write_whole
 from vclr_pl.localization.page import LabeledSegment, LocalizedVideo, localization_figures, localization_table
 from vclr_pl.report.record import ResultRecord, read_record, write_record
 from vclr_pl.runner.build import trainer_of, write_config
+from vclr_pl.runner.first_path import with_first_paths
 from vclr_pl.runner.machine import refuse_absent_gpu
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, refuse_foreign_checkpoint
@@ -249,7 +250,7 @@ class Localization:
 
     def _options(self, *names: str) -> str:
         """Sixteen hexadecimal digits of these nodes, resolved."""
-        every = OmegaConf.to_container(self.config, resolve=True)
+        every = with_first_paths(OmegaConf.to_container(self.config, resolve=True))
         assert isinstance(every, dict)
         return hashlib.sha256(json.dumps([every[name] for name in names], sort_keys=True).encode()).hexdigest()[:16]
 
