@@ -69,7 +69,7 @@ def explained_keys(path: Path) -> Mapping[str, Explained]:
 def explained_groups(path: Path) -> Mapping[str, str]:
     """The comment of each group in the `defaults` list of a file, by the name that stands there, as `data@gallery`."""
     root, lines = _parsed(path)
-    entries = next((value.value for key, value in root.value if key.value == "defaults"), [])
+    entries: list[yaml.Node] = next((value.value for key, value in root.value if key.value == "defaults"), [])
     pairs = [pair for entry in entries if isinstance(entry, yaml.MappingNode) for pair in entry.value]
     return {key.value: _comment(key, value, lines, column=2) for key, value in pairs if not key.value.startswith("override ")}
 
