@@ -1,4 +1,4 @@
-"""What crosses floors: frozen dataclasses, protocols, and the one error that a user reads.
+"""Dataclasses and protocols that cross layers, and the errors that users read.
 
 Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, N rows, F backbone features,
 D projection, K queue rows; of snippets: D features, T positions, A segments. A view is `[C, H, W]` (a frame) or
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -93,8 +93,27 @@ class NarrowView:
     seen_fraction: float
 
 
+class MovableBatch:
+    """Moves and pins the tensors of a batch, a frozen dataclass, the way Lightning and the DataLoader ask for it."""
+
+    def to(self, device: torch.device | str) -> Self:
+        # Not blocking only to a GPU: elsewhere a copy that is still under way can be read too early.
+        asynchronous = torch.device(device).type == "cuda"
+        return self._with({name: tensor.to(device, non_blocking=asynchronous) for name, tensor in self._tensors().items()})
+
+    def pin_memory(self) -> Self:
+        return self._with({name: tensor.pin_memory() for name, tensor in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def _with(self, tensors: Mapping[str, Tensor]) -> Self:
+        changed: Any = replace(self, **tensors)  # type: ignore[type-var]
+        return changed  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True)
-class SegmentViews:
+class SegmentViews(MovableBatch):
     """One batch of the segment-contrastive task. Frames stand in temporal order; the orders say how the tuples are shown.
 
     Views 0..S-1 are the query frames, S..2S-1 the key frames, 2S the second augmentation of the anchor's frame.
@@ -131,15 +150,9 @@ class SegmentViews:
     def __len__(self) -> int:
         return self.views.shape[0]
 
-    def to(self, device: torch.device | str) -> SegmentViews:
-        return replace(self, **{name: _moved(value, device) for name, value in _tensors(self).items()})
-
-    def pin_memory(self) -> SegmentViews:
-        return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
-
 
 @dataclass(frozen=True)
-class LabeledViews:
+class LabeledViews(MovableBatch):
     """One batch of recognition in training: one frame or clip of each segment, in temporal order, and the video's class."""
 
     views: Tensor  # [B, S, *view], uint8 from the worker, float and normalized after color augmentation
@@ -151,15 +164,9 @@ class LabeledViews:
     def __len__(self) -> int:
         return self.views.shape[0]
 
-    def to(self, device: torch.device | str) -> LabeledViews:
-        return replace(self, **{name: _moved(value, device) for name, value in _tensors(self).items()})
-
-    def pin_memory(self) -> LabeledViews:
-        return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
-
 
 @dataclass(frozen=True)
-class VideoFrames:
+class VideoFrames(MovableBatch):
     """One batch for evaluation: frames of whole videos, padded to the longest of the batch."""
 
     frames: Tensor  # [B, T, C, H, W], uint8 from the worker, float and normalized after `prepare`; clips [B, T, C, t, H, W]
@@ -172,23 +179,9 @@ class VideoFrames:
     def __len__(self) -> int:
         return self.frames.shape[0]
 
-    def to(self, device: torch.device | str) -> VideoFrames:
-        return replace(self, **{name: _moved(value, device) for name, value in _tensors(self).items()})
-
-    def pin_memory(self) -> VideoFrames:
-        return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
-
-
-def _moved(tensor: Tensor, device: torch.device | str) -> Any:
-    return tensor.to(device, non_blocking=torch.device(device).type == "cuda")  # elsewhere a copy under way can be read too early
-
-
-def _tensors(batch: object) -> dict[str, Any]:
-    return {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
-
 
 @dataclass(frozen=True)
-class SnippetBatch:
+class SnippetBatch(MovableBatch):
     """One batch of localization: features of untrimmed videos at T positions, and where the actions are."""
 
     features: Tensor  # [B, D, T] float32
@@ -197,12 +190,6 @@ class SnippetBatch:
 
     def __len__(self) -> int:
         return self.features.shape[0]
-
-    def to(self, device: torch.device | str) -> SnippetBatch:
-        return replace(self, **{name: _moved(value, device) for name, value in _tensors(self).items()})
-
-    def pin_memory(self) -> SnippetBatch:
-        return replace(self, **{name: value.pin_memory() for name, value in _tensors(self).items()})
 
 
 HeadInput = Literal["frames", "tuple", "tuple_mean"]
