@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from vclr_pl.report.retrieval_page import Figure, MapPoint, PageRow, PageVideo, RetrievalPage
+from vclr_pl.report.retrieval_page import ClassRecall, Confusion, Figure, MapPoint, PageNeighbor, PageRow, PageVideo, RetrievalPage
 
 HOSTILE = (
     "<img src=x onerror=\"window.broken_in='name'\">.mp4",
@@ -58,9 +58,9 @@ def sample_page(*, queries: int = 40, gallery: int = 30, judged: bool = True, pi
     for query in range(queries):
         nearest = next(near for near in range(query % 7, gallery) if (near % 3 == query % 3) == (query % 4 != 0))
         near = [nearest, *(other for other in range(gallery) if other != nearest)][:6]
-        rows.append(
-            PageRow(query, tuple((queries + other, 0.98 - query / (2 * queries) - 0.01 * place) for place, other in enumerate(near)))
-        )
+        similarities = [0.98 - query / (2 * queries) - 0.01 * rank for rank in range(len(near))]
+        neighbors = tuple(PageNeighbor(queries + other, similarity) for other, similarity in zip(near, similarities, strict=True))
+        rows.append(PageRow(query, neighbors))
         key = (query % 3, nearest % 3)
         counts[key] = counts.get(key, 0) + 1
     totals = {label: sum(count for (own, _), count in counts.items() if own == label) for label in range(3)}
@@ -75,6 +75,6 @@ def sample_page(*, queries: int = 40, gallery: int = 30, judged: bool = True, pi
         view_note="The encoder sees only the outlined part of a frame: a <b>made up</b> crop.",
         points=[MapPoint((number * 37 % 101) / 100, (number * 61 % 97) / 96, number, number < queries) for number in range(len(videos))],
         map_note="Two directions.",
-        recall=[(label, counts.get((label, label), 0), totals[label]) for label in range(3)] if judged else [],
-        confusion=[(*key, count) for key, count in sorted(counts.items())] if judged else [],
+        recall=[ClassRecall(label, counts.get((label, label), 0), totals[label]) for label in range(3)] if judged else [],
+        confusion=[Confusion(*key, count) for key, count in sorted(counts.items())] if judged else [],
     )

@@ -16,7 +16,16 @@ from torch import Tensor
 from vclr_pl.evaluation.neighbor_search import Neighbors
 from vclr_pl.evaluation.neighbors import Pairs
 from vclr_pl.files import write_csv
-from vclr_pl.report.retrieval_page import MapPoint, PageRow, PageVideo, RetrievalPage, VideoPictures
+from vclr_pl.report.retrieval_page import (
+    ClassRecall,
+    Confusion,
+    MapPoint,
+    PageNeighbor,
+    PageRow,
+    PageVideo,
+    RetrievalPage,
+    VideoPictures,
+)
 from vclr_pl.types import FeatureTable, InputError
 
 
@@ -145,20 +154,17 @@ def page_of(
         )
         for role, row in shown.places
     ]
-    rows = [PageRow(place_of[asking], tuple((place_of[place], similarity) for place, similarity in found)) for asking, found in shown.rows]
+    rows = [
+        PageRow(place_of[asking], tuple(PageNeighbor(place_of[place], similarity) for place, similarity in found))
+        for asking, found in shown.rows
+    ]
     asking = {place_of[place] for place, _ in shown.rows}
     points, note = _map(shown, tables, asking, options)
     return replace(page, videos=videos, rows=rows, class_names=names, points=points, map_note=note)
 
 
-def judgments(
-    *, gallery: FeatureTable, query: FeatureTable | None, nearest_Q: Tensor
-) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
-    """Recall at 1 by class, worst first, and the confusion of each query's class with its nearest video's; empty without labels.
-
-    Returns:
-        (class, right, all) and (class, class of the nearest, count), classes by their number on the page.
-    """
+def judgments(*, gallery: FeatureTable, query: FeatureTable | None, nearest_Q: Tensor) -> tuple[list[ClassRecall], list[Confusion]]:
+    """Recall at 1 by class, worst first, and the confusion of each query's class with its nearest video's; empty without labels."""
     asking = gallery if query is None else query
     if bool((gallery.label < 0).any()) or bool((asking.label < 0).any()) or not len(asking) or not len(gallery):
         return [], []
@@ -170,8 +176,9 @@ def judgments(
     totals: dict[int, int] = {}
     for (label, _), count in counts.items():
         totals[label] = totals.get(label, 0) + count
-    recall = [(label, counts.get((label, label), 0), total) for label, total in totals.items()]
-    return sorted(recall, key=lambda entry: (entry[1] / entry[2], entry[0])), [(*key, count) for key, count in sorted(counts.items())]
+    recall = [ClassRecall(label, counts.get((label, label), 0), total) for label, total in totals.items()]
+    worst_first = sorted(recall, key=lambda entry: (entry.right / entry.total, entry.class_number))
+    return worst_first, [Confusion(*key, count) for key, count in sorted(counts.items())]
 
 
 def joined_classes(gallery: FeatureTable, query: FeatureTable) -> tuple[list[str], dict[str, dict[int, int]]]:

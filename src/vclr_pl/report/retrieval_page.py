@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from vclr_pl.text import readable
 from vclr_pl.types import InputError
 
 FOLDER = "page"
+CROP_SIDES = ("left", "top", "width", "height")
 BYTES_PER_MEGABYTE = 1_000_000
 MEDIA_TAG = '<script type="text/plain" id=""></script>\n'
 
@@ -44,21 +45,47 @@ class PageVideo:
 
 
 @dataclass(frozen=True)
-class PageRow:
-    """A query and its nearest videos, by their place in the page's list; similarities are cosines, nearest first."""
+class PageNeighbor:
+    """A neighbor, by its position among the page's videos, and the cosine of its feature and the query's."""
 
     video: int
-    neighbors: tuple[tuple[int, float], ...]
+    similarity: float
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """A query, by its position among the page's videos, and its neighbors, nearest first."""
+
+    query: int
+    neighbors: tuple[PageNeighbor, ...]
 
 
 @dataclass(frozen=True)
 class MapPoint:
-    """Where a video stands on the map, 0 to 1 both ways."""
+    """Position of a video on the map, 0 to 1 in both directions."""
 
     x: float
     y: float
     video: int
     is_query: bool
+
+
+@dataclass(frozen=True)
+class ClassRecall:
+    """Recall at 1 of one class: queries whose nearest video is of their class, and all queries."""
+
+    class_number: int
+    right: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many queries of a class have a nearest video of another (or the same) class."""
+
+    class_number: int
+    nearest_class: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -73,8 +100,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class RetrievalPage:
-    """All that the page says. `recall` holds (class, right, all) and `confusion` (class, class of the nearest, count), over all
-    queries, also those that have no row."""
+    """Content of the page. The template reads its texts; the script reads `_data`, where each record has the names of its fields.
+
+    `recall` and `confusion` are over all queries, also those without a row.
+    """
 
     title: str
     lead: str
@@ -86,8 +115,8 @@ class RetrievalPage:
     view_note: str = ""  # what the encoder saw of each frame
     points: Sequence[MapPoint] = ()
     map_note: str = ""
-    recall: Sequence[tuple[int, int, int]] = ()
-    confusion: Sequence[tuple[int, int, int]] = ()
+    recall: Sequence[ClassRecall] = ()
+    confusion: Sequence[Confusion] = ()
     pairs: bool = False
     roles: tuple[str, str] = field(default=("in the gallery", "query"))
 
@@ -112,7 +141,7 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
         view_note=readable(page.view_note),
         notes=[readable(note) for note in (*page.notes, _pictures_in_words(page, media, maximum_megabytes))],
         classes=[readable(name) for name in page.class_names],
-        filterable=any(page.videos[row.video].class_number >= 0 for row in page.rows),
+        filterable=any(page.videos[row.query].class_number >= 0 for row in page.rows),
         judged=bool(page.recall),
         pairs=page.pairs,
         mapped=bool(page.points),
@@ -132,7 +161,7 @@ def write_page(page: RetrievalPage, path: Path, *, maximum_megabytes: float) -> 
 
 def _media(page: RetrievalPage, *, limit_bytes: float) -> dict[str, str]:
     """base64 by the id of its element, as much as fits with the elements' tags; no preview where a strip had to stay away."""
-    in_rows = [place for row in page.rows for place in (row.video, *(neighbor for neighbor, _ in row.neighbors))]
+    in_rows = [place for row in page.rows for place in (row.query, *(neighbor.video for neighbor in row.neighbors))]
     shown = [(place, page.videos[place].pictures) for place in dict.fromkeys([*in_rows, *range(len(page.videos))])]
     strips = {f"s{place}": pictures.strip for place, pictures in shown if pictures is not None}
     previews = {f"p{place}": pictures.preview for place, pictures in shown if pictures is not None and pictures.preview}
@@ -164,24 +193,43 @@ def _pictures_in_words(page: RetrievalPage, media: Mapping[str, str], maximum_me
 
 
 def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
-    def described(place: int, video: PageVideo) -> list[Any]:
-        pictures = video.pictures
-        keys = [key if key in media else None for key in (f"s{place}", f"p{place}")]
-        size = [0, 4, 3] if pictures is None else [pictures.frames, pictures.width_pixels, pictures.height_pixels]
-        crop = None if video.crop is None else [round(100 * part, 2) for part in video.crop]
-        return [readable(video.name), video.class_number, *keys, *size, crop]
-
     return {
-        "videos": [described(place, video) for place, video in enumerate(page.videos)],
-        "rows": [[row.video, [[place, round(similarity, 6)] for place, similarity in row.neighbors]] for row in page.rows],
+        "videos": [_video(number, video, media) for number, video in enumerate(page.videos)],
+        "rows": [_rounded(asdict(row)) for row in page.rows],
         "classes": [readable(name) for name in page.class_names],
         "judged": bool(page.recall),
         "pairs": page.pairs,
-        "points": [[round(point.x, 4), round(point.y, 4), point.video, int(point.is_query)] for point in page.points],
-        "recall": [list(entry) for entry in page.recall],
-        "confusion": [list(entry) for entry in page.confusion],
+        "points": [_rounded(asdict(point)) for point in page.points],
+        "recall": [asdict(entry) for entry in page.recall],
+        "confusion": [asdict(entry) for entry in page.confusion],
         "roles": list(page.roles),
     }
+
+
+def _video(number: int, video: PageVideo, media: Mapping[str, str]) -> dict[str, Any]:
+    """A video as the script reads it: `strip` and `preview` are the ids of its pictures, `crop` is in percent of the frame."""
+    pictures = video.pictures
+    strip, preview = (key if key in media else None for key in (f"s{number}", f"p{number}"))
+    crop = None if video.crop is None else dict(zip(CROP_SIDES, (round(100 * part, 2) for part in video.crop), strict=True))
+    return {
+        "name": readable(video.name),
+        "class_number": video.class_number,
+        "strip": strip,
+        "preview": preview,
+        "frames": 0 if pictures is None else pictures.frames,
+        "width": 4 if pictures is None else pictures.width_pixels,
+        "height": 3 if pictures is None else pictures.height_pixels,
+        "crop": crop,
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """The same records with at most 6 decimal places, which keeps the file small."""
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def _base64(content: bytes) -> str:

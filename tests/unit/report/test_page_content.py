@@ -9,7 +9,7 @@ from tests.page.sample_page import drawn_pictures
 from vclr_pl.evaluation.neighbor_search import Neighbors
 from vclr_pl.evaluation.neighbors import Pairs
 from vclr_pl.report.page_content import PageOptions, joined_classes, judgments, page_of, shown_neighbors, shown_pairs
-from vclr_pl.report.retrieval_page import PageRow, RetrievalPage
+from vclr_pl.report.retrieval_page import ClassRecall, Confusion, PageNeighbor, PageRow, RetrievalPage
 from vclr_pl.types import FeatureTable, InputError
 
 OPTIONS = PageOptions(neighbors=2, rows=3, map_points=10, maximum_megabytes=1)
@@ -55,7 +55,7 @@ def test_a_page_of_two_tables() -> None:
         ("2.mp4", 1, False),
         ("0.mp4", 0, True),
     ]
-    assert page.rows == [PageRow(0, ((1, 0.5), (2, 0.5)))]
+    assert page.rows == [PageRow(0, (PageNeighbor(1, 0.5), PageNeighbor(2, 0.5)))]
     assert page.class_names == ["jump", "run"]
     assert [(point.video, point.is_query) for point in page.points] == [(0, True), (1, False), (2, False)]
 
@@ -77,8 +77,8 @@ def test_classes_of_one_name_are_one() -> None:
 def test_recall_and_confusion_by_hand() -> None:
     gallery, query = table([0, 1], ("a", "b"), "g"), table([0, 0, 1, 1, 1], ("a", "b"), "q")
     recall, confusion = judgments(gallery=gallery, query=query, nearest_Q=torch.tensor([0, 0, 0, 1, 0]))
-    assert recall == [(1, 1, 3), (0, 2, 2)]
-    assert confusion == [(0, 0, 2), (1, 0, 2), (1, 1, 1)]
+    assert recall == [ClassRecall(1, 1, 3), ClassRecall(0, 2, 2)]
+    assert confusion == [Confusion(0, 0, 2), Confusion(1, 0, 2), Confusion(1, 1, 1)]
     assert judgments(gallery=gallery, query=table([0, -1], ("a",), "q"), nearest_Q=torch.tensor([0, 0])) == ([], [])
 
 

@@ -48,7 +48,7 @@ def test_hostile_names_stay_inside_the_data() -> None:
     assert "<img src=x" not in html
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert data is not None
-    assert [video[0] for video in json.loads(data.group(1))["videos"]][:2] == list(HOSTILE[:2])
+    assert [video["name"] for video in json.loads(data.group(1))["videos"]][:2] == list(HOSTILE[:2])
     assert len([1 for tag, _ in elements(html) if tag == "script"]) == 2 + html.count('type="text/plain"')
 
 
@@ -60,7 +60,7 @@ def test_previews_go_in_by_rows_until_the_limit() -> None:
     html = render(page, maximum_megabytes=(strips + 3 * (preview + tag)) / 1e6)
     kept = re.findall(r'id="p(\d+)"', html)
     assert 3 <= len(kept) < 14
-    assert {"0", str(page.rows[0].neighbors[0][0])} <= set(kept)
+    assert {"0", str(page.rows[0].neighbors[0].video)} <= set(kept)
     assert f"14 of 14 videos have frames, {len(kept)} of 14 have a preview" in html
     assert len(re.findall(r'id="s\d+"', html)) == 14
 

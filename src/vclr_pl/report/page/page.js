@@ -13,27 +13,28 @@
     element.append(...children);
     return element;
   };
-  const NAME = 0, CLASS = 1, MEDIA = 2, PREVIEW = 3, FRAMES = 4, WIDTH = 5, HEIGHT = 6, CROP = 7;
   const picture = (key) => {
     const element = key && byId(key);
     return element ? `data:image/webp;base64,${element.textContent}` : null;
   };
-  // the part of a frame that the encoder saw: over a frame, as [left, top, width, height] in percent
-  const outline = (box) => {
-    if (!box || (box[2] >= 100 && box[3] >= 100)) return [];
+  // the part of a frame that the encoder saw, drawn over the frame; its sides are in percent
+  const outline = (crop) => {
+    if (!crop || (crop.width >= 100 && crop.height >= 100)) return [];
     const element = make("span", { class: "crop" });
-    ["left", "top", "width", "height"].forEach((side, place) => { element.style[side] = `${box[place]}%`; });
+    for (const [side, percent] of Object.entries(crop)) element.style[side] = `${percent}%`;
     return [element];
   };
-  const isRight = (row) => row[1].length > 0 && videos[row[1][0][0]][CLASS] === videos[row[0]][CLASS];
+  const queryOf = (row) => videos[row.query];
+  const nearestOf = (row) => (row.neighbors.length ? videos[row.neighbors[0].video] : null);
+  const isRight = (row) => nearestOf(row) !== null && nearestOf(row).class_number === queryOf(row).class_number;
   const className = (index) => (index < 0 ? "" : classes[index]);
   const chosen = { class: "", mistake: "", sort: "list", search: "", cell: null };
 
   // ---- a video: a strip that plays
   function film(index, { whole, label }) {
     const video = videos[index];
-    const still = picture(video[MEDIA]);
-    const width = Math.max(1, video[WIDTH]), height = Math.max(1, video[HEIGHT]);
+    const still = picture(video.strip);
+    const width = Math.max(1, video.width), height = Math.max(1, video.height);
     const button = make("button", { class: whole ? "film frames" : "film still", type: "button", "aria-label": label });
     if (!still) {
       button.className = "film";
@@ -44,29 +45,29 @@
     }
     const image = make("img", { alt: "", decoding: "async" });
     image.style.aspectRatio = `${width} / ${height}`;
-    const frames = Array.from({ length: whole ? video[FRAMES] : 0 }, (_, place) => {
+    const frames = Array.from({ length: whole ? video.frames : 0 }, (_, place) => {
       const frame = make("i");
       frame.style.aspectRatio = image.style.aspectRatio;
       frame.style.backgroundImage = `url(${still})`;
-      frame.style.backgroundSize = `${100 * video[FRAMES]}% 100%`;
-      frame.style.backgroundPosition = `${video[FRAMES] > 1 ? (100 * place) / (video[FRAMES] - 1) : 0}% 0`;
-      frame.append(...outline(video[CROP]));
+      frame.style.backgroundSize = `${100 * video.frames}% 100%`;
+      frame.style.backgroundPosition = `${video.frames > 1 ? (100 * place) / (video.frames - 1) : 0}% 0`;
+      frame.append(...outline(video.crop));
       return frame;
     });
-    const moving = make("span", { class: "moving" }, ...(whole ? [image, ...outline(video[CROP])] : []));
+    const moving = make("span", { class: "moving" }, ...(whole ? [image, ...outline(video.crop)] : []));
     const rest = () => {
       moving.remove();
       frames.forEach((frame) => { frame.hidden = false; });
       if (!whole) image.src = still;
     };
     const run = () => {
-      image.src = picture(video[PREVIEW]);
+      image.src = picture(video.preview);
       frames.forEach((frame) => { frame.hidden = true; });
       if (whole) button.prepend(moving);
     };
-    button.append(...(whole ? frames : [image, ...outline(video[CROP])]));
+    button.append(...(whole ? frames : [image, ...outline(video.crop)]));
     rest();
-    if (video[PREVIEW]) {
+    if (video.preview) {
       const sign = make("span", { class: "sign", text: "▶ play" });
       button.append(sign);
       button.setAttribute("aria-pressed", "false");
@@ -86,33 +87,33 @@
 
   function caption(index) {
     const box = document.createDocumentFragment();
-    box.append(make("p", { class: "name", text: videos[index][NAME] }));
-    if (videos[index][CLASS] >= 0) box.append(make("div", { class: "class", text: className(videos[index][CLASS]) }));
+    box.append(make("p", { class: "name", text: videos[index].name }));
+    if (videos[index].class_number >= 0) box.append(make("div", { class: "class", text: className(videos[index].class_number) }));
     return box;
   }
 
   function card(row, place) {
-    const [index, similarity] = row[1][place];
+    const { video: index, similarity } = row.neighbors[place];
     const verdict = make("div", { class: "verdict" });
     let kind = "card";
     if (judged) {
-      const right = videos[index][CLASS] === videos[row[0]][CLASS];
+      const right = videos[index].class_number === queryOf(row).class_number;
       kind += right ? " right" : " wrong";
       verdict.append(make("b", { text: right ? "✓ right" : "✗ wrong", title: right ? "of the query's class" : "of another class" }));
     } else if (!pairs) {
       verdict.append(make("span", { text: `${place + 1}.` }));
     }
     verdict.append(make("span", { text: similarity.toFixed(similarity > 0.99 ? 4 : 3), title: "cosine similarity, 1 is the same" }));
-    const name = videos[index][NAME];
+    const name = videos[index].name;
     return make("li", { class: kind }, verdict, film(index, { whole: false, label: `Play ${name}` }), caption(index));
   }
 
   function drawRow(number) {
     const row = rows[number];
-    const element = make("article", { class: "row", tabindex: "-1", "data-row": number, "aria-label": videos[row[0]][NAME] });
+    const element = make("article", { class: "row", tabindex: "-1", "data-row": number, "aria-label": queryOf(row).name });
     const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "One video" : "Query" }));
-    query.append(film(row[0], { whole: true, label: `Play ${videos[row[0]][NAME]}` }), caption(row[0]));
-    const found = make("ol", { class: "found" }, ...row[1].map((_, place) => card(row, place)));
+    query.append(film(row.query, { whole: true, label: `Play ${queryOf(row).name}` }), caption(row.query));
+    const found = make("ol", { class: "found" }, ...row.neighbors.map((_, place) => card(row, place)));
     const title = pairs ? "Nearly the same" : "Nearest videos, most similar first (1 is the same)";
     element.append(query, make("div", {}, make("p", { class: "kind", text: title }), found));
     return element;
@@ -121,19 +122,19 @@
   // ---- which rows, in which order; drawn as they are scrolled to
   const BATCH = 24;
   let shown = [], drawn = 0, current = -1, playing = false;
-  const first = (row) => (row[1].length ? row[1][0][1] : -2);
+  const first = (row) => (row.neighbors.length ? row.neighbors[0].similarity : -2);
   function select() {
     const wanted = chosen.search.toLowerCase();
     shown = rows.map((_, number) => number).filter((number) => {
-      const row = rows[number], label = videos[row[0]][CLASS];
+      const row = rows[number], label = queryOf(row).class_number, nearest = nearestOf(row);
       if (chosen.class !== "" && label !== Number(chosen.class)) return false;
       if (chosen.mistake && isRight(row) !== (chosen.mistake === "right")) return false;
-      if (chosen.cell && !(row[1].length && label === chosen.cell[0] && videos[row[1][0][0]][CLASS] === chosen.cell[1])) return false;
-      return !wanted || videos[row[0]][NAME].toLowerCase().includes(wanted) || (pairs && videos[row[1][0][0]][NAME].toLowerCase().includes(wanted));
+      if (chosen.cell && !(nearest && label === chosen.cell.label && nearest.class_number === chosen.cell.predicted)) return false;
+      return !wanted || queryOf(row).name.toLowerCase().includes(wanted) || (pairs && nearest.name.toLowerCase().includes(wanted));
     });
     if (chosen.sort === "far") shown.sort((a, b) => first(rows[a]) - first(rows[b]) || a - b);
     if (chosen.sort === "near" && !pairs) shown.sort((a, b) => first(rows[b]) - first(rows[a]) || a - b);
-    if (chosen.sort === "near" && pairs) shown.sort((a, b) => videos[rows[a][0]][NAME].localeCompare(videos[rows[b][0]][NAME]) || a - b);
+    if (chosen.sort === "near" && pairs) shown.sort((a, b) => queryOf(rows[a]).name.localeCompare(queryOf(rows[b]).name) || a - b);
     byId("rows").replaceChildren();
     drawn = 0;
     current = -1;
@@ -231,7 +232,7 @@
 
   // ---- recall of each class, and the confusion matrix
   if (judged) {
-    byId("recall").append(...recall.map(([label, right, total]) => {
+    byId("recall").append(...recall.map(({ class_number: label, right, total }) => {
       const percent = total ? (100 * right) / total : 0;
       const fill = make("div", { class: "fill" });
       fill.style.width = `${percent}%`;
@@ -240,24 +241,24 @@
         make("span", { class: "value", text: `${percent.toFixed(0)}% of ${total}` }));
     }));
     const MOST = 40;
-    const wrongs = new Map(recall.map(([label, right, total]) => [label, total - right]));
-    let labels = recall.map(([label]) => label);
+    const wrongs = new Map(recall.map(({ class_number: label, right, total }) => [label, total - right]));
+    let labels = recall.map((entry) => entry.class_number);
     const all = labels.length;
     if (all > MOST) labels = labels.sort((a, b) => wrongs.get(b) - wrongs.get(a)).slice(0, MOST);
     labels.sort((a, b) => a - b);
-    const columns = [...new Set([...labels, ...(all > MOST ? [] : confusion.map(([, predicted]) => predicted))])].sort((a, b) => a - b);
-    const counts = new Map(confusion.map(([label, predicted, count]) => [`${label} ${predicted}`, count]));
+    const columns = [...new Set([...labels, ...(all > MOST ? [] : confusion.map((entry) => entry.nearest_class))])].sort((a, b) => a - b);
+    const counts = new Map(confusion.map((entry) => [`${entry.class_number} ${entry.nearest_class}`, entry.count]));
     const table = byId("confusion");
     table.append(make("thead", {}, make("tr", {}, make("td"), ...columns.map((label) => make("th", { scope: "col" }, make("span", { text: className(label) }))))));
     table.append(make("tbody", {}, ...labels.map((label) => {
-      const total = recall.find(([other]) => other === label)[2];
+      const total = recall.find((entry) => entry.class_number === label).total;
       return make("tr", {}, make("th", { scope: "row", text: className(label), title: className(label) }), ...columns.map((predicted) => {
         const count = counts.get(`${label} ${predicted}`) || 0;
         const cell = make("td", { class: label === predicted ? "diagonal" : "" });
         if (count) {
           cell.style.background = `color-mix(in srgb, var(--mark) ${Math.round(8 + (55 * count) / total)}%, transparent)`;
           cell.append(make("button", { type: "button", text: count, "aria-label": `${count} queries of ${className(label)} whose nearest is ${className(predicted)}`,
-            onclick: () => { choose({ class: "", mistake: "", search: "", cell: [label, predicted] }); byId("search").value = ""; goTo(); } }));
+            onclick: () => { choose({ class: "", mistake: "", search: "", cell: { label, predicted } }); byId("search").value = ""; goTo(); } }));
         }
         return cell;
       }));
@@ -293,10 +294,10 @@
       const context = canvas.getContext("2d");
       context.scale(scale, scale);
       const ink = getComputedStyle(document.body).color;
-      places = points.map(([x, y]) => [18 + x * (width - 36), 18 + (1 - y) * (height - 36)]);
+      places = points.map(({ x, y }) => [18 + x * (width - 36), 18 + (1 - y) * (height - 36)]);
       const radius = points.length > 3000 ? 3 : points.length > 600 ? 4 : 5.5;
-      points.forEach(([, , index, isQuery], place) => {
-        const label = videos[index][CLASS], { color, shape } = style(label);
+      points.forEach(({ video: index, is_query: isQuery }, place) => {
+        const label = videos[index].class_number, { color, shape } = style(label);
         context.globalAlpha = only !== null && label !== only ? 0.08 : isQuery ? 0.95 : 0.55;
         sign(context, shape, ...places[place], radius);
         context.fillStyle = context.strokeStyle = color;
@@ -318,11 +319,11 @@
       draw();
       tip.hidden = at < 0;
       if (at < 0) return;
-      const [, , index, isQuery] = points[at];
-      const moving = picture(videos[index][PREVIEW]) || picture(videos[index][MEDIA]);
+      const { video: index, is_query: isQuery } = points[at];
+      const moving = picture(videos[index].preview) || picture(videos[index].strip);
       const box = make("div", { class: "film still" });
-      box.style.aspectRatio = `${Math.max(1, videos[index][WIDTH])} / ${Math.max(1, videos[index][HEIGHT])}`;
-      if (moving) box.append(make("img", { src: moving, alt: "" }), ...outline(videos[index][CROP]));
+      box.style.aspectRatio = `${Math.max(1, videos[index].width)} / ${Math.max(1, videos[index].height)}`;
+      if (moving) box.append(make("img", { src: moving, alt: "" }), ...outline(videos[index].crop));
       tip.replaceChildren(box, caption(index), make("div", { class: "class", text: data.roles[isQuery ? 1 : 0] }));
       const [x, y] = places[at];
       tip.style.left = `${Math.max(0, Math.min(canvas.clientWidth - 190, x + 14))}px`;
@@ -333,17 +334,17 @@
       const box = canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
       let best = -1, least = 28 ** 2;
       places.forEach(([px, py], place) => {
-        if (only !== null && videos[points[place][2]][CLASS] !== only) return;
+        if (only !== null && videos[points[place].video].class_number !== only) return;
         const distance = (px - x) ** 2 + (py - y) ** 2;
         if (distance < least) [best, least] = [place, distance];
       });
       return best;
     }
     function open(place) {
-      const row = place < 0 ? -1 : rows.findIndex(([index]) => index === points[place][2]);
+      const row = place < 0 ? -1 : rows.findIndex((one) => one.query === points[place].video);
       if (row < 0) return;
-      byId("search").value = videos[rows[row][0]][NAME];
-      choose({ class: "", mistake: "", search: videos[rows[row][0]][NAME] });
+      byId("search").value = queryOf(rows[row]).name;
+      choose({ class: "", mistake: "", search: queryOf(rows[row]).name });
       goTo();
     }
     canvas.addEventListener("pointermove", (event) => show(nearest(event)));
@@ -351,7 +352,7 @@
     canvas.addEventListener("pointerleave", () => show(-1));
     canvas.addEventListener("blur", () => show(-1));
     canvas.addEventListener("click", (event) => { if (event.detail > 1) open(nearest(event)); });
-    const order = points.map((_, place) => place).sort((a, b) => points[a][0] - points[b][0] || a - b);
+    const order = points.map((_, place) => place).sort((a, b) => points[a].x - points[b].x || a - b);
     canvas.addEventListener("keydown", (event) => {
       const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (by) {
@@ -363,7 +364,7 @@
       event.preventDefault();
     });
     if (judged) {
-      const present = [...new Set(points.map(([, , index]) => videos[index][CLASS]))].filter((label) => label >= 0).sort((a, b) => a - b);
+      const present = [...new Set(points.map((point) => videos[point.video].class_number))].filter((label) => label >= 0).sort((a, b) => a - b);
       byId("legend").append(...present.slice(0, 60).map((label) => {
         const mark = make("canvas", { width: 32, height: 32, "aria-hidden": "true" });
         mark.style.width = mark.style.height = "16px";
