@@ -273,9 +273,6 @@ class Normalization:
     std: tuple[float, ...]
 
 
-IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-
-
 class Backbone(Protocol):
     """Images or clips `[N, *view]` to pooled features `[N, feature_dim]`; `backbone.declaration` lists what else it can declare."""
 

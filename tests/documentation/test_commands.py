@@ -17,7 +17,8 @@ from vclr_pl.config_path import config_folder
 from vclr_pl.runner.command_line import hydra_words
 
 EVERY_COMMAND = [command for path in DOCUMENTS for command in commands(path.read_text(), document=path.name)]
-OURS = [command for command in EVERY_COMMAND if command.program != "make"]
+OWN_CONFIGS = "--config-dir"  # a command with configs of a reader's own; tests/extension runs it
+OURS = [command for command in EVERY_COMMAND if command.program != "make" and OWN_CONFIGS not in command.arguments]
 HEADS = [
     command
     for path in sorted((ROOT / "conf").rglob("*.yaml"))

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from hydra.utils import instantiate
 from safetensors import safe_open
 from safetensors.torch import load_file
 from tests.video_fixture import copies
 
 from vclr_pl.features.encoder import load_encoder
+from vclr_pl.features.encoder_file import build_backbone
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
 
@@ -107,7 +107,8 @@ def test_results_stand_beside_their_baseline(whole_run: Path) -> None:
 
 def test_the_export_builds_the_backbone_again(whole_run: Path) -> None:
     described = json.loads((whole_run / "backbone.json").read_text())
-    backbone = instantiate(described["architecture"])
+    assert described["architecture"] == {"network": "small_resnet", "widths": [8, 16], "stem_stride": 2}
+    backbone = build_backbone(described["architecture"])
     tensors = load_file(whole_run / "backbone.safetensors")
     backbone.load_state_dict(tensors, strict=True)
     checkpoint = torch.load(whole_run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]

@@ -4,15 +4,15 @@
 |---|---|---|
 | `feature_dim` | F, features of a frame or a clip | none: it is required |
 | `takes_clips` | True for clips `[N, 3, T, H, W]`, False for frames `[N, 3, H, W]` | unknown: the network is tried |
-| `normalization` | a `vclr_pl.types.Normalization` of its input | ImageNet's |
-| `architecture` | how an exported file describes the network, by a name that outlives a move of the code | the config's node |
+| `input_normalization` | a `Normalization`, mean and std of the frames that it expects | the data's options, ImageNet's |
+| `exported_as` | for networks of this package: how an exported file describes it, by a stable name | the config node |
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from vclr_pl.types import IMAGENET, InputError, Normalization
+from vclr_pl.types import InputError, Normalization
 
 
 def feature_dim_of(backbone: Any) -> int:
@@ -47,18 +47,18 @@ def takes_clips(backbone: Any) -> bool | None:
     return found
 
 
-def normalization_of(backbone: Any) -> Normalization:
-    """Mean and standard deviation of the frames that the network expects.
+def normalization_of(backbone: Any) -> Normalization | None:
+    """Mean and standard deviation of the frames that the network expects, None where it does not declare them.
 
     Raises:
-        InputError: the attribute `normalization` is something else.
+        InputError: the attribute `input_normalization` is something else.
     """
-    found = getattr(backbone, "normalization", IMAGENET)
-    if not isinstance(found, Normalization):
+    found = getattr(backbone, "input_normalization", None)
+    if found is not None and not isinstance(found, Normalization):
         raise InputError(
-            expected="a backbone whose attribute normalization is a vclr_pl.types.Normalization",
-            got=f"{_name(backbone)} with normalization={found!r}",
-            hint="Set self.normalization = Normalization(mean=(...), std=(...)) in its __init__.",
+            expected="a backbone whose attribute input_normalization is a vclr_pl.types.Normalization",
+            got=f"{_name(backbone)} with input_normalization={found!r}",
+            hint="Set self.input_normalization in its __init__ to one of these.",
         )
     return found
 

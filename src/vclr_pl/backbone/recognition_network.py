@@ -48,7 +48,7 @@ class RecognitionNetwork(nn.Module):
         if shift is not None:
             shift.apply(backbone)
         self.shift, self.dropout_over, self.trains_backbone = shift, dropout_over, mode == "full"
-        self.takes_clips, self.normalization = takes_clips(backbone), normalization_of(backbone)
+        self.takes_clips, self.input_normalization = takes_clips(backbone), normalization_of(backbone)
         self.feature_dim = classes  # the logits are its features, where it is used as a backbone
         self.backbone: nn.Module = backbone
         self.dropout = nn.Dropout(dropout)

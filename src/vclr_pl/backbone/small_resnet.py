@@ -22,7 +22,7 @@ class SmallResNet(nn.Module):
     def __init__(self, *, widths: Sequence[int], stem_stride: int) -> None:
         super().__init__()
         self.feature_dim, self.takes_clips = widths[-1], False
-        self.architecture = {"network": "small_resnet", "widths": list(widths), "stem_stride": stem_stride}
+        self.exported_as = {"network": "small_resnet", "widths": list(widths), "stem_stride": stem_stride}
         self.conv1 = nn.Conv2d(3, widths[0], 3, stride=stem_stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         stages = [_stage(widths[0], widths[0], stride=1)]

@@ -21,7 +21,7 @@ def resnet(*, name: str) -> Any:
         InputError: `name` is not one of `RESNETS`.
     """
     network = _without_classifier(name, known=RESNETS)
-    network.takes_clips, network.architecture = False, {"network": "resnet", "name": name}
+    network.takes_clips, network.exported_as = False, {"network": "resnet", "name": name}
     return network
 
 
@@ -32,7 +32,7 @@ def clip_network(*, name: str) -> Any:
         InputError: `name` is not one of `CLIP_NETWORKS`.
     """
     network = _without_classifier(name, known=CLIP_NETWORKS)
-    network.takes_clips, network.architecture = True, {"network": "clip_network", "name": name}
+    network.takes_clips, network.exported_as = True, {"network": "clip_network", "name": name}
     return network
 
 

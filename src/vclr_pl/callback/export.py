@@ -27,7 +27,7 @@ class BackboneExport(lightning.Callback):
 
     Args:
         path: ends in `.safetensors`.
-        architecture: the backbone's config node, for a backbone that does not declare an `architecture` itself.
+        architecture: the backbone's config node, for a backbone that does not declare `exported_as`.
     """
 
     def __init__(self, *, path: str, architecture: Mapping[str, Any]) -> None:
@@ -40,7 +40,7 @@ class BackboneExport(lightning.Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         view = data.evaluation_view
         description = {
-            "architecture": getattr(encoder.backbone, "architecture", self.architecture),
+            "architecture": getattr(encoder.backbone, "exported_as", self.architecture),
             "frames": view.frames,
             "crop_pixels": view.crop_pixels,
             "short_side_pixels": view.short_side_pixels,
@@ -60,7 +60,7 @@ class RecognizerExport(lightning.Callback):
 
     Args:
         path: ends in `.safetensors`.
-        architecture: `_target_` and arguments of the backbone, for one that does not declare an `architecture` itself; None where
+        architecture: `_target_` and arguments of the backbone, for one that does not declare `exported_as`; None where
             it can only be given as a module.
     """
 
@@ -74,7 +74,7 @@ class RecognizerExport(lightning.Callback):
         network, data = module.recognizer, trainer.datamodule  # type: ignore[attr-defined]
         view = data.evaluation_view
         description = {
-            "architecture": getattr(network.backbone, "architecture", self.architecture),
+            "architecture": getattr(network.backbone, "exported_as", self.architecture),
             "class_names": list(data.class_names),
             "shift": None if network.shift is None else {"segments": network.shift.segments, "divisor": network.shift.divisor},
             "segments": view.frames,

@@ -29,11 +29,10 @@ class ViewGrid(lightning.Callback):
     Args:
         path: of the PNG.
         videos: rows.
-        mean, std: of the normalization, to undo it.
     """
 
-    def __init__(self, *, path: str, videos: int, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.path, self.videos, self.mean, self.std = Path(path), videos, tuple(mean), tuple(std)
+    def __init__(self, *, path: str, videos: int) -> None:
+        self.path, self.videos = Path(path), videos
         self.is_drawn = False
 
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
@@ -41,7 +40,8 @@ class ViewGrid(lightning.Callback):
         if self.is_drawn or not trainer.is_global_zero or trainer.fast_dev_run or not isinstance(batch, SegmentViews):  # type: ignore[attr-defined]
             return
         self.is_drawn = True
-        picture = draw_grid(batch, videos=self.videos, mean=self.mean, std=self.std)
+        normalized: Any = trainer.datamodule.color_augmentation  # type: ignore[attr-defined]
+        picture = draw_grid(batch, videos=self.videos, mean=normalized.mean, std=normalized.std)
         with whole_file(self.path) as draft:
             picture.save(draft, "PNG")
         for logger in trainer.loggers:

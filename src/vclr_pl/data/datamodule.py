@@ -5,6 +5,7 @@ Legend: B videos, V views, C channels, T frames, H W pixels.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -23,8 +24,10 @@ from vclr_pl.data.video_dataset import ColorDraw, EvaluationVideoDataset, Segmen
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.files import available_cores
 from vclr_pl.op.collective import rank, world_size
-from vclr_pl.types import BrokenVideo, InputError, LabeledViews, SegmentViews, VideoFrames
+from vclr_pl.types import BrokenVideo, InputError, LabeledViews, Normalization, SegmentViews, VideoFrames
 from vclr_pl.video.protocol import VideoDecoder
+
+logger = logging.getLogger(__name__)
 
 SplitName = Literal["train", "test"]
 TrainingBatch = SegmentViews | LabeledViews
@@ -64,6 +67,9 @@ class LoaderOptions:
 
 class ColorOperation(ColorDraw, Protocol):
     """What is drawn in the worker and applied to whole batches on the device."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
     def apply(self, views: Tensor, parameters: Tensor) -> Tensor: ...
 
@@ -193,6 +199,15 @@ class VideoDataModule(lightning.LightningDataModule):
         frames = batch.frames if self.sampling.frames_per_clip == 1 else batch.frames.transpose(2, 3)  # channels before H and W
         normalized = self.evaluation_view.normalize(frames)
         return replace(batch, frames=normalized if self.sampling.frames_per_clip == 1 else normalized.transpose(2, 3))
+
+    def normalize_as(self, normalization: Normalization | None) -> None:
+        """Normalize frames as the backbone declares, in training and in evaluation; None leaves the options' mean and std."""
+        if normalization is None:
+            return
+        if self._rank() == 0:
+            logger.info("frames are normalized as the backbone declares: mean %s, std %s", normalization.mean, normalization.std)
+        self.color_augmentation.mean = self.evaluation_view.mean = normalization.mean
+        self.color_augmentation.std = self.evaluation_view.std = normalization.std
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Counts broken videos; ranks compare notes every 64 steps and at an epoch's end, and stop together if they are too many."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.declaration import feature_dim_of
+from vclr_pl.backbone.declaration import feature_dim_of, normalization_of
 from vclr_pl.data.transform.evaluation_view import EvaluationView, usual_short_side
 from vclr_pl.features.encoder_file import EncoderFile, build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.types import InputError
@@ -151,9 +151,10 @@ def load_encoder(
         path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
         momentum: the momentum encoder in place of the query encoder.
         backbone: the network, where the file does not say it or names one that is not of this package.
-        view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std` that differ from what the file says, or, where it says
-            nothing, from the published 30, 224 and ImageNet's; `frames_per_clip` and `frame_stride` of a 3D network. A short side that
-            neither gives is 256/224 of the crop; `stored` crops frames of the stored size.
+        view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std`, in place of the file's or, where it has none, of the
+            published 30, 224 and ImageNet's; a network that declares its normalization uses its own. `frames_per_clip` and
+            `frame_stride` of a 3D network. A short side that neither gives is 256/224 of the crop; `stored` crops frames of the
+            stored size.
 
     Raises:
         InputError: an unknown form, a file that lacks parts of the backbone, clips of unknown length for a 3D network, or clips for
@@ -176,7 +177,8 @@ def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) 
     told = {**SINGLE_FRAMES, **loaded.clip, **chosen}
     clip = {name: int(told[name]) for name in SINGLE_FRAMES}
     _require_fitting_clips(loaded.network, frames_per_clip=clip["frames_per_clip"])
-    merged = {**PUBLISHED_VIEW, **loaded.view, **chosen}
+    declared = normalization_of(loaded.network)
+    merged = {**PUBLISHED_VIEW, **loaded.view, **({} if declared is None else vars(declared)), **chosen}
     merged["short_side_pixels"] = _short_side(crop_pixels=merged["crop_pixels"], of_file=loaded.view, chosen=chosen, published=published)
     view_of_frames = EvaluationView(**{name: value for name, value in merged.items() if name not in clip})
     return FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)

@@ -51,7 +51,7 @@ def _needs_of(term: nn.Module, *, name: str) -> TermNeeds:
         raise InputError(
             expected=f"a term with an attribute needs, a vclr_pl.types.TermNeeds, at objective.terms.{name}",
             got=f"{type(term).__name__} {'without it' if needs is None else f'with needs={needs!r}'}",
-            hint="Declare it in the class: needs = TermNeeds(head=..., head_input=..., unit_norm=...).",
+            hint="Declare it in the class; docs/extending.md has an example.",
         )
     return needs
 

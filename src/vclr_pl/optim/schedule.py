@@ -100,7 +100,10 @@ def _limited(batches: int, limit: int | float) -> int:
 
 
 class StepDecay:
-    """Learning rate as a function of the place in the run alone, so that a resumed run continues where it was.
+    """Learning rate as a function of the epochs done, a fraction included, so that a run may be resumed with another batch size.
+
+    torch's `MultiStepLR` counts steps and stores its milestones in the checkpoint: after a change of the batch size it would decay
+    at the wrong epoch.
 
     Args:
         decay_epochs: after how many epochs it falls, ascending.

@@ -12,7 +12,7 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.declaration import feature_dim_of, refuse_other_views
+from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_views
 from vclr_pl.encoder.momentum_encoder import MomentumEncoder
 from vclr_pl.encoder.negative_queue import NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
@@ -172,7 +172,9 @@ class VCLRModule(lightning.LightningModule):
         if stage == "fit":
             self.length = training_length(self.trainer)
             self.check_queues(self.length)
-            self.check_views(frames_per_clip=self.trainer.datamodule.sampling.frames_per_clip)  # type: ignore[attr-defined]
+            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            self.check_views(frames_per_clip=data.sampling.frames_per_clip)
+            data.normalize_as(normalization_of(self.encoder.backbone))
 
     def on_fit_start(self) -> None:
         """Ranks whose script did not seed them alike would contrast with other negatives each."""

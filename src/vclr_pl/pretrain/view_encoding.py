@@ -1,11 +1,11 @@
-"""From views to pooled features, on both sides: every view in a pass of its own, or every image once.
+"""From views to pooled features, of queries and keys: each view in a pass of its own, or each image once.
 
 Legend: B videos, S segments, F backbone features, W ranks.
 
 The published step encodes the anchor twice with the query encoder (alone, and within its tuple: same frame, same augmentation)
-and each key view in a pass of its own. `SharedEncoding` encodes each distinct image once: 2 S frames a video on the key
-side as before, S instead of S + 1 on the query side, in one pass each. The loss is the same function of the features; what differs
-is the batch whose statistics batch norm uses.
+and each key view in a pass of its own. `SharedEncoding` encodes each distinct image once, keys and queries in one pass each: 2 S key
+frames a video as before, and S query frames in place of S + 1. The loss is the same function of the features. Batch norm computes
+its statistics from another batch.
 """
 
 from __future__ import annotations

@@ -90,6 +90,7 @@ class RecognizerModule(lightning.LightningModule):
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         self.length: TrainingLength = training_length(self.trainer)
         self.check_views(frames_per_clip=data.sampling.frames_per_clip)
+        data.normalize_as(self.recognizer.input_normalization)
         self.check_segments(training=data.sampling.segments, test=data.evaluation_view.frames)
 
     def check_views(self, *, frames_per_clip: int) -> None:

@@ -5,7 +5,7 @@ from torch import nn
 
 from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_views, takes_clips
 from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.types import IMAGENET, InputError, Normalization
+from vclr_pl.types import InputError, Normalization
 
 
 def test_a_backbone_says_how_many_features_it_has():
@@ -26,14 +26,14 @@ def test_a_backbone_without_a_feature_size_is_refused(width, told):
 def test_a_network_with_only_a_feature_size_has_plain_defaults():
     network = nn.Linear(3, 2)
     network.feature_dim = 2
-    assert (feature_dim_of(network), takes_clips(network), normalization_of(network)) == (2, None, IMAGENET)
+    assert (feature_dim_of(network), takes_clips(network), normalization_of(network)) == (2, None, None)
     for frames_per_clip in (1, 8):
         refuse_other_views(network, frames_per_clip=frames_per_clip, for_clips="", for_frames="")
 
 
 def test_what_a_network_declares_is_taken():
     network, own = nn.Linear(3, 2), Normalization(mean=(0.5,) * 3, std=(0.25,) * 3)
-    network.takes_clips, network.normalization = True, own
+    network.takes_clips, network.input_normalization = True, own
     assert (takes_clips(network), normalization_of(network)) == (True, own)
     refuse_other_views(network, frames_per_clip=8, for_clips="", for_frames="")
     with pytest.raises(InputError, match=r"sampling\.frames_per_clip=1 for a backbone that takes clips. Set 8"):
@@ -45,8 +45,8 @@ def test_what_a_network_declares_is_taken():
 
 def test_a_declaration_of_another_kind_is_refused():
     network = nn.Linear(3, 2)
-    network.takes_clips, network.normalization = "yes", {"mean": (0.5,) * 3}
+    network.takes_clips, network.input_normalization = "yes", {"mean": (0.5,) * 3}
     with pytest.raises(InputError, match="takes_clips='yes'"):
         takes_clips(network)
-    with pytest.raises(InputError, match=r"vclr_pl\.types\.Normalization; got .*Linear with normalization=\{'mean'"):
+    with pytest.raises(InputError, match=r"vclr_pl\.types\.Normalization; got .*Linear with input_normalization=\{'mean'"):
         normalization_of(network)

@@ -64,6 +64,16 @@ def test_only_the_first_process_writes(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_network_is_described_as_it_declares(tmp_path):
+    backbone = nn.Linear(2, 2)
+    backbone.exported_as = {"network": "mine"}
+    stage = trainer(current_epoch=1, global_step=1, datamodule=DATA)
+    BackboneExport(path=str(tmp_path / "a.safetensors"), **FIGURES).on_train_end(
+        stage, SimpleNamespace(encoder=SimpleNamespace(backbone=backbone, feature_dim=2))
+    )
+    assert json.loads((tmp_path / "a.json").read_text())["architecture"] == {"network": "mine"}
+
+
 def test_weights_and_all_that_is_to_be_known(tmp_path):
     recognizer = module()
     export = RecognizerExport(path=str(tmp_path / "recognizer.safetensors"), architecture={"_target_": "vclr_pl.backbone.x.X"})

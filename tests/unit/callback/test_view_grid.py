@@ -43,8 +43,9 @@ def test_tiles_stand_in_the_order_shown_and_in_their_own_colors(frames):
 
 def test_it_is_saved_and_logged_once(tmp_path):
     logged = []
-    stage = trainer(loggers=[SimpleNamespace(log_image=lambda **values: logged.append(values)), SimpleNamespace()])
-    grid = ViewGrid(path=str(tmp_path / "run" / "views.png"), videos=1, mean=MEAN, std=STD)
+    data = SimpleNamespace(color_augmentation=SimpleNamespace(mean=MEAN, std=STD))
+    stage = trainer(datamodule=data, loggers=[SimpleNamespace(log_image=lambda **values: logged.append(values)), SimpleNamespace()])
+    grid = ViewGrid(path=str(tmp_path / "run" / "views.png"), videos=1)
     for _ in range(2):
         grid.on_train_batch_start(stage, None, batch(), 0)
     with Image.open(tmp_path / "run" / "views.png") as picture:
@@ -53,7 +54,5 @@ def test_it_is_saved_and_logged_once(tmp_path):
 
 
 def test_the_other_processes_draw_nothing(tmp_path):
-    ViewGrid(path=str(tmp_path / "views.png"), videos=1, mean=MEAN, std=STD).on_train_batch_start(
-        trainer(is_global_zero=False), None, batch(), 0
-    )
+    ViewGrid(path=str(tmp_path / "views.png"), videos=1).on_train_batch_start(trainer(is_global_zero=False), None, batch(), 0)
     assert list(tmp_path.iterdir()) == []

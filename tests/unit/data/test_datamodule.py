@@ -18,7 +18,7 @@ from vclr_pl.data.sampling import SegmentClipSampler
 from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.datasets.ucf101 import ucf101
-from vclr_pl.types import InputError
+from vclr_pl.types import InputError, Normalization
 from vclr_pl.video.pyav import PyavDecoder
 
 PLAIN = plain_color()
@@ -131,6 +131,20 @@ def test_evaluation_reads_every_video_once(splits):
     assert prepared.frames.dtype == torch.float32
     torch.testing.assert_close(prepared.frames, batches[0].frames.float() / 255, rtol=0, atol=1e-6)
     assert len(list(data.evaluation_dataloader("test"))) == 1
+
+
+def test_a_backbones_normalization_takes_the_place_of_the_options(tmp_path, splits, caplog):
+    plain, normalized, watchers = datamodule(splits), datamodule(splits), (Watcher(), Watcher())
+    normalized.color_augmentation = plain_color()  # the other tests share theirs
+    plain.normalize_as(None)
+    with caplog.at_level(logging.INFO):
+        normalized.normalize_as(Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)))
+    assert "as the backbone declares: mean (0.5, 0.5, 0.5), std (0.25, 0.25, 0.25)" in caplog.text
+    for data, watcher in zip((plain, normalized), watchers, strict=True):
+        trainer(tmp_path, max_epochs=1).fit(watcher, datamodule=data)
+    torch.testing.assert_close(watchers[1].views[0], (watchers[0].views[0] - 0.5) / 0.25)
+    batch = next(iter(plain.evaluation_dataloader("test")))
+    torch.testing.assert_close(normalized.prepare(batch).frames, (plain.prepare(batch).frames - 0.5) / 0.25)
 
 
 def test_evaluation_of_clips(splits):

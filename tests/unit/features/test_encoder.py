@@ -14,7 +14,7 @@ from tests.unit.features.pretrained_file import small_backbone, write_resnet18, 
 import vclr_pl
 from vclr_pl.backbone.torchvision import clip_network, resnet
 from vclr_pl.features.encoder import EvaluationProtocol, LoadedBackbone, frozen, load_backbone
-from vclr_pl.types import InputError
+from vclr_pl.types import InputError, Normalization
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def file(tmp_path):
 def test_the_file_says_which_network_it_holds(file):
     network, path = file
     loaded = load_backbone(path, momentum=False, backbone=None)
-    assert loaded.architecture == {"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}
+    assert loaded.architecture == {"network": "resnet", "name": "resnet18"}
     assert all(torch.equal(value, loaded.network.state_dict()[name]) for name, value in network.state_dict().items())
     assert loaded.origin == f"backbone {path}: 120 tensors loaded, 0 missing, 1 unused (fc.weight)"
     assert all(parameter.requires_grad for parameter in loaded.network.parameters())
@@ -119,6 +119,15 @@ def test_the_short_side_that_is_given_then_the_files_then_that_of_the_data(
 ) -> None:
     loaded = LoadedBackbone(network=small_backbone(), architecture=None, origin="", view=of_file, clip={})
     assert [frozen(loaded, view=given, published=published).view.short_side_pixels for published in (False, True)] == [own, benchmark]
+
+
+def test_the_normalization_that_the_network_declares_holds_unless_another_is_given(tmp_path: Path) -> None:
+    run, network = str(write_run(tmp_path / "run")), small_backbone()
+    network.input_normalization = Normalization(mean=(0.5,) * 3, std=(0.25,) * 3)
+    for source in (run, "random"):
+        view = vclr_pl.load_encoder(source, backbone=network).view
+        assert (view.mean, view.std) == ((0.5,) * 3, (0.25,) * 3)
+    assert vclr_pl.load_encoder(run, backbone=network, view={"mean": (0.1, 0.2, 0.3)}).view.mean == (0.1, 0.2, 0.3)
 
 
 @pytest.mark.parametrize("given", ["whole", 0, -3, 2.5])

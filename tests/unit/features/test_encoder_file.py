@@ -40,10 +40,10 @@ def test_other_tensors_are_refused() -> None:
 @pytest.mark.parametrize(
     "network",
     [resnet(name="resnet18"), clip_network(name="r3d_18"), SmallResNet(widths=[4, 8], stem_stride=2)],
-    ids=lambda network: network.architecture["network"],
+    ids=lambda network: network.exported_as["network"],
 )
 def test_a_network_is_built_from_what_it_declares(network: nn.Module) -> None:
-    built = build_backbone(json.loads(json.dumps(network.architecture)))
+    built = build_backbone(json.loads(json.dumps(network.exported_as)))
     assert built.state_dict().keys() == network.state_dict().keys()
     assert all(value.shape == network.state_dict()[name].shape for name, value in built.state_dict().items())
 
@@ -60,14 +60,14 @@ def test_a_network_is_built_from_what_it_declares(network: nn.Module) -> None:
     ],
 )
 def test_descriptions_of_version_0_1_0_build_their_networks(description: dict[str, Any], network: str) -> None:
-    assert build_backbone(description).architecture["network"] == network
+    assert build_backbone(description).exported_as["network"] == network
 
 
 def test_every_shipped_backbone_has_a_name_for_files() -> None:
     """A run's checkpoint is read with the config.yaml beside it, which holds the Python path."""
     for file in (config_folder() / "backbone").glob("*.yaml"):
         node = yaml.safe_load(file.read_text())
-        assert build_backbone(node).architecture["network"] == NAME_OF_PATH[node["_target_"]], file
+        assert build_backbone(node).exported_as["network"] == NAME_OF_PATH[node["_target_"]], file
 
 
 @pytest.mark.parametrize("target", ["os.system", "vclr_pl.backbone_of_mine.f", "vclr_pl.datasets.manifest.Manifest", ""])

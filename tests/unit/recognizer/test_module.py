@@ -16,7 +16,7 @@ from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.optim.optimizer import LinearScaledSGD, ShiftedNetworkGroups, UniformGroups
 from vclr_pl.optim.schedule import StepDecay, TrainingLength
 from vclr_pl.recognizer.module import RecognizerModule
-from vclr_pl.types import InputError, LabeledViews
+from vclr_pl.types import InputError, LabeledViews, Normalization
 
 
 def module(*, shift=None, mode="full", backbone=None, groups=None):
@@ -109,11 +109,14 @@ def test_shifted_videos_do_not_see_one_another():
 
 def fitted(made, *, segments=3, test=3, frames_per_clip=1):
     sampling = SimpleNamespace(segments=segments, frames_per_clip=frames_per_clip)
-    data = SimpleNamespace(sampling=sampling, evaluation_view=SimpleNamespace(frames=test), batches_per_epoch=3, batch_size=2)
+    view = SimpleNamespace(frames=test)
+    data = SimpleNamespace(sampling=sampling, evaluation_view=view, batches_per_epoch=3, batch_size=2, normalizations=[])
+    data.normalize_as = data.normalizations.append
     made._trainer = SimpleNamespace(
         datamodule=data, limit_train_batches=1.0, accumulate_grad_batches=1, max_epochs=2, max_steps=-1, world_size=1
     )
     made.setup("fit")
+    return data
 
 
 def test_other_segments_than_the_shifts_are_told():
@@ -123,6 +126,13 @@ def test_other_segments_than_the_shifts_are_told():
         with pytest.raises(InputError, match=r"recognizer\.shift\.segments=3 in training and at test"):
             fitted(module(shift=shift), **options)
     fitted(module(), test=25)
+
+
+def test_frames_are_normalized_as_the_backbone_declares():
+    backbone, declared = SmallResNet(widths=[8, 16], stem_stride=2), Normalization(mean=(0.5,) * 3, std=(0.25,) * 3)
+    assert fitted(module(backbone=backbone)).normalizations == [None]
+    backbone.input_normalization = declared
+    assert fitted(module(backbone=backbone)).normalizations == [declared]
 
 
 def test_clips_and_frames_are_told_apart():

@@ -57,11 +57,14 @@ def test_weights_depend_on_the_seed_and_the_network(tmp_path, caplog):
     assert [run.module.recognizer.head.out_features for run in (first, other)] == [3, 2]
 
 
-@pytest.mark.parametrize("backbone", [[], ["backbone=resnet18"]])
-def test_the_export_knows_the_architecture(tmp_path, backbone):
+OF_FILE, OF_COMMAND = {"network": "resnet", "name": "resnet18"}, {"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}
+
+
+@pytest.mark.parametrize(("backbone", "described"), [([], OF_FILE), (["backbone=resnet18"], OF_COMMAND)])
+def test_the_export_knows_the_architecture(tmp_path, backbone, described):
     """From the encoder's file, or from the command line."""
     torch.save(resnet(name="resnet18").state_dict(), tmp_path / "resnet18.pth")
     root = make_ucf101(tmp_path / "ucf")
     run = built("ucf101_tsn", root, tmp_path, f"encoder={tmp_path / 'resnet18.pth'}", *backbone)
     (export,) = (callback for callback in run.trainer.callbacks if isinstance(callback, RecognizerExport))
-    assert export.architecture == {"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}
+    assert export.architecture == described
