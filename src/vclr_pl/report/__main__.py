@@ -1,4 +1,4 @@
-"""`python -m vclr_pl.report RUNS...`: one table of many results.json, in Markdown or HTML."""
+"""Print one table of the results of many runs, as Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from vclr_pl.text import print_readable, readable
 from vclr_pl.types import InputError
 
 BAD_INPUT_EXIT_CODE = 2
+EXAMPLES = """examples:
+  # every run below runs/
+  python -m vclr_pl.report runs
+  # two metrics of two runs
+  python -m vclr_pl.report runs/demo/A runs/demo/B --metrics retrieval_r1,knn_top1
+  # as an HTML page
+  python -m vclr_pl.report runs --output table.html"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, or write it to `--output`; 2 where there is no result to read."""
-    parser = argparse.ArgumentParser(prog="python -m vclr_pl.report", description=__doc__)
-    parser.add_argument("runs", nargs="+", help="run folders, results.json files, or folders that hold runs, however deep")
-    parser.add_argument("--metrics", help="names from results.json, with commas between: the columns; without it all")
-    parser.add_argument("--output", help="a file; .html makes a page, anything else Markdown; without it Markdown is printed")
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m vclr_pl.report", description=__doc__, epilog=EXAMPLES, formatter_class=plain)
+    parser.add_argument("runs", nargs="+", help="run folders, results.json files, or folders of runs at any depth")
+    parser.add_argument("--metrics", help="metrics in results.json, separated by commas; default: all")
+    parser.add_argument("--output", help="file to write: HTML if it ends in .html, else Markdown; default: print Markdown")
     chosen = parser.parse_args(arguments)
     print_readable()
     try:

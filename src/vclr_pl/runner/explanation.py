@@ -52,10 +52,20 @@ class CommandText:
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceText:
-    """The head of conf/<group>/<choice>.yaml. `commands` are those that the choice is made for; empty means all."""
+    """The head of conf/<group>/<choice>.yaml.
+
+    Args:
+        text: what the choice is.
+        partners: choices of other groups that belong to it, as `sampling=clips`.
+        commands: that the choice is made for; empty means all.
+    """
 
     text: str
-    commands: tuple[str, ...]
+    partners: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+    def serves(self, config_name: str) -> bool:
+        return not self.commands or config_name in self.commands
 
 
 @functools.cache
@@ -69,9 +79,29 @@ def explained_keys(path: Path) -> Mapping[str, Explained]:
 def explained_groups(path: Path) -> Mapping[str, str]:
     """The comment of each group in the `defaults` list of a file, by the name that stands there, as `data@gallery`."""
     root, lines = _parsed(path)
-    entries: list[yaml.Node] = next((value.value for key, value in root.value if key.value == "defaults"), [])
-    pairs = [pair for entry in entries if isinstance(entry, yaml.MappingNode) for pair in entry.value]
+    pairs = [pair for entry in _defaults(root) if isinstance(entry, yaml.MappingNode) for pair in entry.value]
     return {key.value: _comment(key, value, lines, column=2) for key, value in pairs if not key.value.startswith("override ")}
+
+
+def choice_keys(group: str, choice: str) -> Mapping[str, Explained]:
+    """The keys of conf/<group>/<choice>.yaml and of the files of the same group that it extends; comments are inherited."""
+    path = config_folder() / group / f"{choice}.yaml"
+    keys: dict[str, Explained] = {}
+    for parent in _parents(path):
+        keys |= choice_keys(group, parent)
+    for key, found in explained_keys(path).items():
+        inherited = keys[key].text if key in keys else ""
+        keys[key] = Explained(text=found.text or inherited, value=found.value)
+    return keys
+
+
+def _parents(path: Path) -> list[str]:
+    """The names that stand alone in the `defaults` list: files of the same group."""
+    return [entry.value for entry in _defaults(_parsed(path)[0]) if isinstance(entry, yaml.ScalarNode) and entry.value != "_self_"]
+
+
+def _defaults(root: yaml.MappingNode) -> list[yaml.Node]:
+    return next((list(value.value) for key, value in root.value if key.value == "defaults"), [])
 
 
 def command_text(config_name: str) -> CommandText:
@@ -92,14 +122,11 @@ def command_text(config_name: str) -> CommandText:
 def choice_text(path: Path) -> ChoiceText:
     """The head of a group's file: `group=choice (commands): text`, or, in an experiment, `command     text`."""
     line = " ".join(head(path))
-    if GAP in line:
-        return ChoiceText(text=line.partition(GAP)[2].strip(), commands=())
     found = CHOICE.fullmatch(line)
-    return (
-        ChoiceText(text=found["text"], commands=tuple(re.findall(r"\w+", found["commands"] or "")))
-        if found
-        else ChoiceText(text=line, commands=())
-    )
+    if GAP in line or found is None:
+        return ChoiceText(text=line.rpartition(GAP)[2].strip())
+    partners = [word for word in found["words"].split()[1:] if re.fullmatch(r"\w+=\w+", word)]
+    return ChoiceText(text=found["text"], partners=tuple(partners), commands=tuple(re.findall(r"\w+", found["commands"] or "")))
 
 
 def head(path: Path) -> list[str]:

@@ -19,6 +19,7 @@ from vclr_pl.report.wandb_logger import own_wandb_run
 from vclr_pl.runner.command_line import hydra_words, place_given_nodes, refuse_absent
 from vclr_pl.runner.data_choice import refuse_others_experiment, with_experiment_of_data
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, Command, one_line
+from vclr_pl.runner.help import help_topic, print_help
 from vclr_pl.runner.precision import settle_precision
 from vclr_pl.runner.process_launch import is_sweep, own_processes, process_rank
 from vclr_pl.runner.quiet import silence_third_parties
@@ -66,6 +67,8 @@ def run(task: Task, *, config_name: str, arguments: Sequence[str] | None = None)
 
     entry = hydra.main(config_path=str(config_folder()), config_name=config_name, version_base="1.3")(job)
     try:
+        if (topic := help_topic(command)) is not None:
+            return print_help(topic, config_name=config_name, arguments=command)
         refuse_absent(command, config_name=config_name)
         refuse_others_experiment(command, config_name=config_name)
         # Hydra raises instead of printing and leaving with 1 while its own switch is on
