@@ -1,10 +1,11 @@
-"""Installed from the wheel, outside any checkout, the commands find their configs."""
+"""The sdist, and the wheel made from it: what they hold. Installed outside any checkout, the commands find their configs."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -13,12 +14,17 @@ from tests.documentation.documented_commands import ROOT
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from the checkout without the network: the build backend is among the development tools."""
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, and the wheel built from it, without the network: the build backend is among the development tools."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    return next(folder.glob("vclr_pl-*.whl"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions: Path) -> Path:
+    return next(distributions.glob("vclr_pl-*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +41,25 @@ def run(command: list[str], *, installed: Path, cwd: Path) -> str:
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_wheel_of_the_sdist_is_that_of_the_checkout(wheel, tmp_path):
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    direct = zipfile.ZipFile(tmp_path / wheel.name)
+    from_sdist = zipfile.ZipFile(wheel)
+    assert {name: from_sdist.read(name) for name in from_sdist.namelist()} == {name: direct.read(name) for name in direct.namelist()}
+
+
+def test_the_wheel_is_typed(wheel):
+    assert "vclr_pl/py.typed" in zipfile.ZipFile(wheel).namelist()
+
+
+def test_the_sdist_holds_what_make_and_the_tests_need(distributions):
+    with tarfile.open(next(distributions.glob("vclr_pl-*.tar.gz"))) as sdist:
+        held = {Path(*Path(name).parts[1:]).as_posix() for name in sdist.getnames()}
+    assert {"Makefile", "constraints.txt", "LICENSE", "CHANGELOG.md", "tools/install.py", "tests/conftest.py", "Dockerfile"} <= held
+    assert not [name for name in held if name.startswith((".venv", "runs/", "data/"))]
 
 
 def test_the_wheel_holds_every_config(wheel):
