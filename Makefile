@@ -20,7 +20,7 @@ SEED ?= 0
 CHAIN := runs/demo_downstream/seed_$(SEED)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-downstream test lint types unit newest lowest constraints format wheel clean
+.PHONY: help demo demo-downstream docs test lint types unit newest lowest constraints format wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ $(CHAIN)/logits/features/videos.csv: $(CHAIN)/full_from_pretrained/results.json
 
 $(LOCALIZATION): $(CHAIN)/pretrained/results.json $(CHAIN)/logits/features/videos.csv
 	$(LOCALIZE) name=$(notdir $(@D)) class_scores=$(CHAIN)/logits/features $(ENCODER_$(lastword $(subst _, ,$(notdir $(@D)))))
+
+docs: $(VENV)/.documentation ## the documentation site in site/, with the API reference; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Open site/index.html."
 
 test: lint types unit ## all that a change has to pass: ruff, mypy, pytest
 
@@ -85,7 +89,7 @@ wheel: $(VENV)/.development ## dist/*.whl, with conf/ inside
 	@$(BIN)/python -m build --wheel --outdir dist .
 
 clean: ## remove the environments that make made and what the tools left; runs/, data/ and VENV=DIR stay
-	rm -rf .venv .venv-newest .venv-lowest build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-newest .venv-lowest build dist site .mypy_cache .ruff_cache .pytest_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -104,4 +108,8 @@ $(VENV)/.package: pyproject.toml constraints.txt tools/install.py | $(BIN)/pytho
 
 $(VENV)/.development: pyproject.toml constraints.txt tools/install.py | $(BIN)/python
 	@$(INSTALL) --extra "$(or $(EXTRA),dev)" -- $(PIP_ARGS)
+	@touch $@ $(VENV)/.package $(VENV)/.documentation
+
+$(VENV)/.documentation: pyproject.toml constraints.txt tools/install.py | $(BIN)/python
+	@$(INSTALL) --extra "$(or $(EXTRA),docs)" -- $(PIP_ARGS)
 	@touch $@ $(VENV)/.package

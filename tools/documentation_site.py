@@ -190,7 +190,7 @@ def source_page(path: Path) -> str:
     if path.is_dir():
         here = posixpath.dirname(page_of(path))
         return head + "\n".join(f"- [{one.name}]({posixpath.relpath(page_of(one), here)})" for one in listing(path)) + "\n"
-    return head + _fenced(path.read_text(encoding="utf-8"), LANGUAGES.get(path.suffix, "text"))
+    return head + _fenced(path.read_text(encoding="utf-8"), LANGUAGES.get(path.suffix, "text")) + "\n"
 
 
 def notebook_page(notebook: dict[str, Any]) -> str:
@@ -215,4 +215,4 @@ def _cell(cell: dict[str, Any]) -> Iterator[str]:
 
 def _fenced(text: str, language: str) -> str:
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

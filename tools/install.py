@@ -38,7 +38,7 @@ COMES_WITH_TORCH = ("torch==", "torchvision==", "triton==", "nvidia-", "cuda-")
 # Gigabytes to download and gigabytes installed, measured with the versions of constraints.txt on Linux, x86_64, Python 3.11.
 CUDA_BUILD = (3.2, 6.4)
 WITHOUT_TORCH = (0.2, 0.8)
-DEVELOPMENT = (0.3, 0.8)  # what the extra dev adds
+DEVELOPMENT = (0.3, 1.0)  # what the extra dev adds
 
 
 def requirements() -> dict[str, str]:
