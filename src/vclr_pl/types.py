@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # commands use InputError before they need torch, whose import takes seconds
+    import torch
+    from torch import Tensor
 
 
 class InputError(Exception):
@@ -80,6 +81,11 @@ def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, afterwards: st
         got = f"none, {len(broken)} failed, the first is '{first.path}' ({cause})"
     hint = f"{broken_hint(broken)} {afterwards}".rstrip()
     return BrokenVideosError(expected=f"{what} that can be read", got=got, hint=hint, broken=broken)
+
+
+def usual_short_side(crop_pixels: int) -> int:
+    """The short side to which frames are resized before a crop of `crop_pixels`: 256 for 224, others in proportion."""
+    return round(crop_pixels * 256 / 224)
 
 
 @dataclass(frozen=True)
@@ -180,10 +186,14 @@ class VideoFrames:
 
 
 def _moved(tensor: Tensor, device: torch.device | str) -> Any:
+    import torch  # see the top of the file
+
     return tensor.to(device, non_blocking=torch.device(device).type == "cuda")  # elsewhere a copy under way can be read too early
 
 
 def _tensors(batch: object) -> dict[str, Any]:
+    from torch import Tensor  # see the top of the file
+
     return {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
 
 
