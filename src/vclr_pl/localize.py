@@ -1,4 +1,4 @@
-"""`python -m vclr_pl.localize`: where in untrimmed videos something happens. Six stages, one command or one by one."""
+"""`python -m vclr_pl.localize`: temporal action localization in untrimmed videos, in six stages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import sys
 
 from omegaconf import DictConfig
 
-from vclr_pl.runner.localization import Localization
 from vclr_pl.runner.run import run
 
 
 def localize(config: DictConfig) -> None:
-    """Features, positions, training, proposals, figures, pages: those of `stages`."""
-    Localization(config).run()
+    """Do the stages that `stages` names, once the config is composed and its keys are known."""
+    from vclr_pl.command import localization  # it imports torch and Lightning
+
+    localization.localize(config)
 
 
 def main() -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # commands use InputError before they need torch, whose import takes seconds
+    import torch
+    from torch import Tensor
 
 
 class InputError(Exception):
@@ -82,6 +83,11 @@ def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, afterwards: st
     return BrokenVideosError(expected=f"{what} that can be read", got=got, hint=hint, broken=broken)
 
 
+def usual_short_side(crop_pixels: int) -> int:
+    """The short side to which frames are resized before a crop of `crop_pixels`: 256 for 224, others in proportion."""
+    return round(crop_pixels * 256 / 224)
+
+
 @dataclass(frozen=True)
 class NarrowView:
     """A video of whose frames the network sees little: its path, the frames' size, the crop and the share of the area that it covers."""
@@ -97,6 +103,8 @@ class MovableBatch:
     """Moves and pins the tensors of a batch, a frozen dataclass, the way Lightning and the DataLoader ask for it."""
 
     def to(self, device: torch.device | str) -> Self:
+        import torch  # see the top of the file
+
         # Not blocking only to a GPU: elsewhere a copy that is still under way can be read too early.
         asynchronous = torch.device(device).type == "cuda"
         return self._with({name: tensor.to(device, non_blocking=asynchronous) for name, tensor in self._tensors().items()})
@@ -105,6 +113,8 @@ class MovableBatch:
         return self._with({name: tensor.pin_memory() for name, tensor in self._tensors().items()})
 
     def _tensors(self) -> dict[str, Tensor]:
+        from torch import Tensor  # see the top of the file
+
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def _with(self, tensors: Mapping[str, Tensor]) -> Self:

@@ -75,7 +75,7 @@ def words_read_by_the_runner() -> set[str]:
     """Attributes, keys and dotted strings in the only places that see a config."""
     words: set[str] = set()
     for source in source_files():
-        if source.package == "runner" or source.is_entry_point:
+        if source.package in ("runner", "command") or source.is_entry_point:
             for node in ast.walk(source.tree):
                 if isinstance(node, ast.Attribute):
                     words.add(node.attr)

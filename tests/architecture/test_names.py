@@ -25,7 +25,7 @@ def test_no_grab_bag():
 @pytest.mark.parametrize("source", source_files(), ids=str)
 def test_parameters_are_words(source):
     banned = set(NAMES["parameters"])
-    if not source.is_entry_point and source.package != "runner":
+    if not source.is_entry_point and source.package not in ("runner", "command"):
         banned |= set(NAMES["travelling_config"])
     else:
         banned -= {"cfg"}

@@ -14,10 +14,10 @@ from omegaconf import OmegaConf
 from tests.architecture.source_tree import source_files
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.command_line import hydra_words, places_of_groups
-from vclr_pl.runner.hint import OPTION, SENTENCE, fitted_hint
-from vclr_pl.runner.resolver import register_resolvers
-from vclr_pl.runner.schema import option_names
+from vclr_pl.runner.command_line import hydra_words
+from vclr_pl.runner.composition import register_resolvers
+from vclr_pl.runner.group import option_names, places_of_groups
+from vclr_pl.runner.suggestion import OPTION, SENTENCE, fitted_hint
 
 CONF = config_folder()
 FILLED_IN = "X"  # stands for what a message computes

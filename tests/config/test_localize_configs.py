@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.quiet import silence_third_parties
-from vclr_pl.runner.resolver import register_resolvers
+from vclr_pl.runner.composition import register_resolvers
+from vclr_pl.runner.log import warning_filters
 from vclr_pl.runner.schema import refuse_unknown_keys
 
 CONF = config_folder()
@@ -67,7 +67,7 @@ def hydra_reads_conf() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
-    silence_third_parties()
+    warning_filters()
 
 
 def composed(*overrides: str) -> DictConfig:

@@ -14,9 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from tests.config.finetuning_choices import OF_FINETUNING
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.quiet import silence_third_parties
-from vclr_pl.runner.resolver import register_resolvers
-from vclr_pl.runner.schema import group_names, option_names, refuse_unknown_keys
+from vclr_pl.runner.composition import register_resolvers
+from vclr_pl.runner.group import group_names, option_names
+from vclr_pl.runner.log import warning_filters
+from vclr_pl.runner.schema import refuse_unknown_keys
 
 CONF = config_folder()
 FROZEN = Path(__file__).with_name("options.txt")
@@ -87,7 +88,7 @@ def hydra_reads_conf() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
-    silence_third_parties()
+    warning_filters()
 
 
 def composed(*overrides: str) -> DictConfig:

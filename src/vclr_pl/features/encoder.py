@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from vclr_pl.backbone.declaration import feature_dim_of, normalization_of
-from vclr_pl.data.transform.evaluation_view import EvaluationView, usual_short_side
+from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.features.encoder_file import EncoderFile, build_backbone, read_encoder_file, recognize_architecture
-from vclr_pl.types import InputError
+from vclr_pl.types import InputError, usual_short_side
 
 RANDOM = "random"
 

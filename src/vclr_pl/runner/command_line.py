@@ -1,16 +1,18 @@
-"""A command line as users write it, in the words that Hydra takes."""
+"""A command line as users write it, as the words that Hydra takes: the first thing that a command does.
+
+Nothing here imports torch or Lightning, whose import takes seconds.
+"""
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
 
-import yaml
 from omegaconf import DictConfig, open_dict
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.schema import OVERLAYS
+from vclr_pl.runner.group import OVERLAYS, entry_file, places_of_groups
+from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.types import InputError
 
 NULL = re.compile(r"(?P<group>[\w/]+)=(null|None)?")
@@ -18,7 +20,22 @@ WHOLE_NODE = re.compile(r"(?P<group>\w+)=(?P<node>\{.*\})", re.DOTALL)
 ABSENT = re.compile(r"~(?P<removed>\w+)(=.*)?|(?P<null>\w+)=(null|None)?")
 WITHOUT = ("logger", "page", "query", "video")  # what a command can do without, whatever its default
 OPTION = re.compile(r"(?P<key>[+~]*[\w./@]+)=(?P<value>[^\"'\[{].*)", re.DOTALL)
+DEMO_BY_DEFAULT = "train"  # the entry point that renders the demo where nothing is given
+OWN_VIDEOS = "folder"
+FOLDERS = {"train": "", "finetune": "finetune/", "localize": "localize/"}  # of each command's experiments, in conf/experiment
 GIVEN_NODES = "given_nodes"  # where nodes that replace a whole group travel through Hydra, which would merge them
+
+
+def understood(command: Sequence[str], *, config_name: str) -> list[str]:
+    """The command for Hydra, once the mistakes that Hydra would let pass are refused.
+
+    Raises:
+        InputError: a needed group is set to null, or the experiment is one of another command.
+    """
+    words = hydra_words(with_experiment_of_data(command, config_name=config_name), config_name=config_name)
+    refuse_absent(words, config_name=config_name)
+    refuse_others_experiment(words, config_name=config_name)
+    return words
 
 
 def hydra_words(command: Sequence[str], *, config_name: str) -> list[str]:
@@ -37,7 +54,7 @@ def refuse_absent(command: Sequence[str], *, config_name: str) -> None:
     Raises:
         InputError: at the first, with the choices that there are.
     """
-    content = yaml.safe_load((config_folder() / f"{config_name}.yaml").read_text())
+    content = entry_file(config_name)
     chosen = {group: choice for entry in content["defaults"] if isinstance(entry, dict) for group, choice in entry.items()}
     optional = {*WITHOUT, *OVERLAYS, *(group for group, choice in chosen.items() if choice is None)}
     nodes = {key for key, value in content.items() if isinstance(value, dict)}
@@ -54,20 +71,41 @@ def refuse_absent(command: Sequence[str], *, config_name: str) -> None:
             )
 
 
+def with_experiment_of_data(command: Sequence[str], *, config_name: str) -> list[str]:
+    """The command line with `experiment=NAME` for `data=NAME`, and `experiment=folder` for `data.root=DIR` alone and any other data."""
+    given = {key.lstrip("+~"): value for key, _, value in (word.partition("=") for word in command)}
+    if config_name != DEMO_BY_DEFAULT or "experiment" in given or not given.keys() & {"data", "data.root"}:
+        return list(command)
+    known = {file.stem for file in (config_folder() / "experiment").glob("*.yaml")}
+    data = given.get("data", OWN_VIDEOS)
+    return [*command, f"experiment={data if data in known else OWN_VIDEOS}"]
+
+
+def refuse_others_experiment(command: Sequence[str], *, config_name: str) -> None:
+    """An experiment of this package is made for one command, which `finetune/` and `localize/` in its name say.
+
+    Raises:
+        InputError: it is of another command, or only its name without the folder was given.
+    """
+    if config_name not in FOLDERS:
+        return
+    folder, own = config_folder() / "experiment", FOLDERS[config_name]
+    shipped = {file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")}
+    known = sorted(name for name in shipped if name.rpartition("/")[0] == own.rstrip("/"))
+    given = [value for key, _, value in (word.partition("=") for word in command) if key == "experiment"]
+    for name in (name for value in given for name in value.split(",")):
+        if name not in known and (name in shipped or f"{own}{name}" in shipped):
+            place = f"{own}{name.rpartition('/')[2]}"
+            meant = f"Did you mean experiment={place}?" if place in known else did_you_mean(place, known)
+            raise InputError(expected=f"an experiment of {config_name} ({', '.join(known)})", got=f"experiment={name}", hint=meant)
+
+
 def place_given_nodes(config: DictConfig) -> None:
     """Put the nodes of `GROUP={...}` in the place of their groups."""
     if GIVEN_NODES in config:
         with open_dict(config):
             for group, node in config.pop(GIVEN_NODES).items():
                 config[group] = node
-
-
-@functools.cache
-def places_of_groups(config_name: str) -> Mapping[str, str]:
-    """Where each group of an entry point's file stands in its config: `data` at `gallery` in that of `retrieve`."""
-    defaults = yaml.safe_load((config_folder() / f"{config_name}.yaml").read_text()).get("defaults", [])
-    groups = [str(group) for entry in defaults if isinstance(entry, dict) for group in entry if not str(group).startswith("override ")]
-    return {group.partition("@")[0]: group.partition("@")[2] or group for group in groups}
 
 
 def _word(word: str, *, places: Mapping[str, str]) -> str:
@@ -81,9 +119,10 @@ def _word(word: str, *, places: Mapping[str, str]) -> str:
     key, value = option["key"], option["value"]
     place = places.get(key, key)
     key = key if place == key else f"{key}@{place}"
-    return f"{key}={value}" if value.isascii() else f'{key}="{_escaped(value)}"'
+    return f"{key}={value}" if value.isascii() else f"{key}={quoted(value)}"
 
 
-def _escaped(value: str) -> str:
-    """For double quotes of Hydra's grammar: a backslash counts only before a quote, the closing one included."""
-    return re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", value))
+def quoted(value: str) -> str:
+    """In double quotes of Hydra's grammar: a backslash counts only before a quote, the closing one included."""
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", value))
+    return f'"{escaped}"'

@@ -14,10 +14,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.command_line import places_of_groups
-from vclr_pl.runner.data_choice import DEMO_BY_DEFAULT, FOLDERS, OWN_VIDEOS
+from vclr_pl.runner.command_line import DEMO_BY_DEFAULT, FOLDERS, OWN_VIDEOS
 from vclr_pl.runner.explanation import ChoiceText, choice_keys, choice_text, explained_groups, explained_keys
-from vclr_pl.runner.schema import MISSING, OVERLAYS, option_names
+from vclr_pl.runner.group import OVERLAYS, option_names, places_of_groups
+from vclr_pl.runner.schema import MISSING
 
 REFERENCE = re.compile(r"\$\{(?P<key>[\w.]+)\}")
 RESOLVER = re.compile(r"\$\{[\w.]+:")

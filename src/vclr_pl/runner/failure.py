@@ -7,41 +7,53 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 
 from vclr_pl.files import in_words
-from vclr_pl.runner.command_line import places_of_groups
-from vclr_pl.runner.hint import OPTION, fitted_hint
-from vclr_pl.runner.schema import group_names
-from vclr_pl.runner.suggestion import did_you_mean
-from vclr_pl.runner.trainer import port_in_use
+from vclr_pl.runner.group import group_names, places_of_groups
+from vclr_pl.runner.process_launch import port_in_use
+from vclr_pl.runner.suggestion import OPTION, did_you_mean, fitted_hint
 from vclr_pl.types import InputError
 
 BAD_INPUT_EXIT_CODE = 2
+# errors of packages that are not imported for this: a command that failed early has not imported them
+MISCONFIGURATION = "lightning_fabric.utilities.exceptions.MisconfigurationException"
+DISTRIBUTED = "torch.distributed.DistError"
+OUT_OF_MEMORY = "torch.OutOfMemoryError"
 COULD_NOT_OVERRIDE = re.compile(r"Could not (?:override|append to config\.? .*?|delete from config\.?) '([^']+)'")
 FROM_WORKER = re.compile(r"^vclr_pl\.types\.InputError: (.*)", re.MULTILINE)  # torch reraises a worker's error as text
 WORKERS_SYSTEM_ERROR = re.compile(r"^\w*Error: \[Errno (?P<number>\d+)\] (?P<words>[^:\n]*)(?:: '(?P<file>.*)')?$", re.MULTILINE)
+THREE_PARTS = re.compile(r"expected (?P<expected>.*?); got (?P<got>.*?)\. (?P<hint>.*)")
 FULL_KEY = re.compile(r"full_key: (\S+)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What an error line needs to know about the command.
+    """A command, for its error messages.
 
     Args:
-        name: of the entry point.
-        options: every key of the config without the override that it is given; called for a mistake alone.
+        name: of its file in conf/.
+        options: gives every key of the config without one override; called after a mistake only.
     """
 
     name: str
     options: Callable[[str], Sequence[str]]
 
 
+def input_error(error: BaseException, *, command: Command) -> InputError | None:
+    """The error as an InputError with the same line, or None where its user cannot fix it."""
+    if isinstance(error, InputError):
+        return _in_the_commands_words(error, command=command, node="")
+    line = one_line(error, command=command)
+    if line is None:
+        return None
+    parts = THREE_PARTS.fullmatch(line)
+    return InputError(**parts.groupdict()) if parts else InputError(expected="options that fit", got=line, hint="Correct them.")
+
+
 def one_line(error: BaseException, *, command: Command, node: str = "") -> str | None:
-    """The line for an error that its user can mend, or None where only a traceback helps.
+    """The line for an error that the user can fix, or None where only a traceback helps.
 
     Args:
         error: what was raised, while composing or while running.
@@ -60,16 +72,21 @@ def one_line(error: BaseException, *, command: Command, node: str = "") -> str |
         return f"expected key=value, with quotes around special characters; got {error.override}. {_flat(error.message)}"
     if isinstance(error, HydraException):
         return _composition_line(error, command=command)
-    if isinstance(error, OmegaConfBaseException | MisconfigurationException):
+    if isinstance(error, OmegaConfBaseException) or _is(error, MISCONFIGURATION):
         return _flat(str(error))
-    if isinstance(error, torch.distributed.DistError):
+    if _is(error, DISTRIBUTED):
         return str(port_in_use(os.environ.get("MASTER_PORT", ""))) if "EADDRINUSE" in str(error) else _flat(str(error))
-    if isinstance(error, torch.OutOfMemoryError):
+    if _is(error, OUT_OF_MEMORY):
         hint = "Lower loader.batch_size, or set trainer.precision=bf16-mixed."
         return f"expected a GPU that holds the run; got one that is full. {hint} ({_flat(str(error))})"
     if isinstance(error, RuntimeError) and (found := FROM_WORKER.search(str(error))):
         return _flat(found.group(1))
     return None
+
+
+def _is(error: BaseException, name: str) -> bool:
+    """Whether the error is of a class, or of a subclass, that its full name denotes."""
+    return any(f"{kind.__module__}.{kind.__qualname__}" == name for kind in type(error).__mro__)
 
 
 def _instantiation_line(error: InstantiationException, *, command: Command) -> str | None:
@@ -106,12 +123,12 @@ def _composition_line(error: HydraException, *, command: Command) -> str:
         return _flat(f"{error}{cause}")
     key = found.group(1)
     where = re.match(r"In '([^']+)'", str(error))
-    told = f"{key}, in {where.group(1)}.yaml" if where else key
-    return f"expected a known key or group; got {told}. {_other_key(key, command=command)}"
+    got = f"{key}, in {where.group(1)}.yaml" if where else key
+    return f"expected a known key or group; got {got}. {_other_key(key, command=command)}"
 
 
 def _other_key(key: str, *, command: Command) -> str:
-    """What was meant by a key that this command has not."""
+    """The hint for a key that this command does not have."""
     groups = places_of_groups(command.name)
     if key in group_names():
         data = "; for a data set: data=NAME" if key == "experiment" and "data" in groups else ""

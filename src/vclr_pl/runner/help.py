@@ -11,10 +11,10 @@ import textwrap
 from collections.abc import Sequence
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.command_line import places_of_groups
+from vclr_pl.runner.command_line import hydra_words, with_experiment_of_data
 from vclr_pl.runner.command_options import CommandOptions, command_options
 from vclr_pl.runner.explanation import ChoiceText, choice_keys, command_text, explained_keys
-from vclr_pl.runner.schema import OVERLAYS
+from vclr_pl.runner.group import OVERLAYS, places_of_groups
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.types import InputError
 
@@ -44,7 +44,8 @@ def print_help(topic: str, *, config_name: str, arguments: Sequence[str]) -> int
         InputError: the command has no group, node or option of that name.
     """
     width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size((WITHOUT_TERMINAL, 24)).columns))
-    options = command_options(config_name, [] if topic == OVERVIEW else arguments)
+    words = [] if topic == OVERVIEW else hydra_words(with_experiment_of_data(arguments, config_name=config_name), config_name=config_name)
+    options = command_options(config_name, words)
     print("\n".join(help_lines(topic, options=options, width=width)), flush=True)
     return 0
 

@@ -20,13 +20,11 @@ from omegaconf import DictConfig, OmegaConf
 from vclr_pl.files import write_whole
 from vclr_pl.localization.page import LabeledSegment, LocalizedVideo, localization_figures, localization_table
 from vclr_pl.report.record import ResultRecord, read_record, write_record
-from vclr_pl.runner.build import trainer_of, write_config
 from vclr_pl.runner.first_path import with_first_paths
-from vclr_pl.runner.machine import refuse_absent_gpu
-from vclr_pl.runner.provenance import provenance
+from vclr_pl.runner.provenance import provenance, write_config
 from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, refuse_foreign_checkpoint
 from vclr_pl.runner.suggestion import did_you_mean
-from vclr_pl.runner.trainer import make_trainer
+from vclr_pl.runner.trainer import make_trainer, refuse_absent_gpu, trainer_of
 from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """The precision of a run whose user names none: the faster one on this machine, and in all of its processes and resumptions the same.
 
-Configs ask through the resolver `faster_precision` (`runner/resolver`).
+Configs ask through the resolver `faster_precision` (`runner/composition.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from vclr_pl.runner.build import CONFIG_FILE
 from vclr_pl.runner.precision_probe import BFLOAT16, FLOAT32, processor_rates
 from vclr_pl.runner.process_launch import PRECISION_VARIABLE
+from vclr_pl.runner.provenance import CONFIG_FILE
 from vclr_pl.runner.resume import checkpoint_path
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 
-import torch.distributed
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import read_write
 
+from vclr_pl.types import InputError
+
+CALLED_FROM_PYTHON = ContextVar("CALLED_FROM_PYTHON", default=False)  # the job is a call of the Python API, not a command
 PRECISION_VARIABLE = "VCLR_PL_PRECISION"  # what this job has chosen, for the processes that it starts
 LAUNCH_VARIABLES = (
     "MASTER_ADDR",
@@ -44,12 +47,17 @@ def own_processes() -> Iterator[None]:
         yield
     finally:
         sys.argv = command
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        _leave_process_group()
         for name, value in marks.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def _leave_process_group() -> None:
+    distributed = sys.modules.get("torch.distributed")  # a job that joined a group has imported it
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def process_rank() -> int:
@@ -70,3 +78,12 @@ def job_command(command: list[str], overrides: list[str]) -> list[str]:
     kept = [part for part in command[1:] if part not in swept and part not in ("-m", "--multirun")]
     hydra_overrides = [part for part in command[1:] if part in swept and part.lstrip("+~").startswith("hydra")]
     return [command[0], *kept, *hydra_overrides, *overrides]
+
+
+def port_in_use(port: str) -> InputError:
+    """The error for a port of torch.distributed that another program uses."""
+    return InputError(
+        expected="a free port for the processes of the run",
+        got=f"MASTER_PORT={port}, which is in use",
+        hint="Unset MASTER_PORT, and a free port is taken; or set it to another.",
+    )

@@ -1,4 +1,4 @@
-"""Where a number comes from: config, code, versions, machine."""
+"""Where the numbers of a run come from: its config as a file, the code's commit, versions, hardware."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as lightning
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from vclr_pl.files import write_whole
+from vclr_pl.text import readable, readable_content
+
+CONFIG_FILE = "config.yaml"
+
 PACKAGES = ("vclr-pl", "torch", "torchvision", "pytorch-lightning", "pytorchvideo", "torchcodec", "av", "hydra-core", "scikit-learn")
-# What changes where files lie and what is shown, not what is computed.
+# Keys that change where files are and what is shown, not what is computed.
 WITHOUT_SCIENCE = ("paths", "callback", "logger", "resume", "debug", "name", "module", "datamodule", "snippet_data")
 PLACES = ("root", "lists", "default_root_dir")
 
@@ -28,6 +36,20 @@ def provenance(config: DictConfig) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **versions()},
         "hardware": hardware(),
     }
+
+
+def write_config(config: DictConfig, folder: Path) -> None:
+    """Write the resolved config into the run folder; its first line is the command line."""
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    first_line = readable(f"# {shlex.join(given)}".replace("\n", " "))
+    write_whole(folder / CONFIG_FILE, f"{first_line}\n{OmegaConf.to_yaml(config, resolve=True)}")
+
+
+def log_config(config: DictConfig, trainer: lightning.Trainer) -> None:
+    """Log the config with every logger but the CSV logger, which would copy config.yaml."""
+    for logger in trainer.loggers:
+        if not isinstance(logger, lightning.loggers.CSVLogger):
+            logger.log_hyperparams(readable_content(OmegaConf.to_container(config, resolve=True)))
 
 
 def config_hash(config: DictConfig) -> str:

@@ -1,65 +1,118 @@
-"""From a composed config to what reads collections of videos with a frozen encoder."""
+"""Collections of videos and a frozen encoder, from a composed config: for `evaluate`, `embed` and `retrieve`."""
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import pytorch_lightning as lightning
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vclr_pl.runner.build import write_config
-from vclr_pl.runner.machine import refuse_absent_gpu
-from vclr_pl.runner.trainer import make_trainer
+from vclr_pl.report.page_maker import PageMaker, ShownView
+from vclr_pl.runner.provenance import write_config
+from vclr_pl.runner.trainer import make_trainer, refuse_absent_gpu
 from vclr_pl.types import FeatureTable, InputError, nothing_readable
 
 logger = logging.getLogger(__name__)
 OPTION = re.compile(r"(?<![\w/.-])data\.(?=[a-z])")  # not within a path
 
 
+class Manifest(Protocol):
+    """A list of videos."""
+
+    @property
+    def labeled(self) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def path(self, index: int) -> str: ...
+
+
+class Splits(Protocol):
+    """The lists of a data set; `published`: a benchmark, whose frames the encoder sees as in its publication."""
+
+    @property
+    def train(self) -> Manifest: ...
+
+    @property
+    def test(self) -> Manifest | None: ...
+
+    @property
+    def published(self) -> bool: ...
+
+
+class Encoder(Protocol):
+    """A trained encoder, with its view of the videos."""
+
+    @property
+    def origin(self) -> str: ...
+
+    @property
+    def view(self) -> ShownView: ...
+
+
+class FeatureFolder(Protocol):
+    """The stored features of one list."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def feature_dim(self) -> int: ...
+
+    def table(self) -> FeatureTable: ...
+
+
+class Embedder(Protocol):
+    """Computes features, or finds them stored."""
+
+    def embed(self, manifest: Manifest, *, encoder: Encoder, trainer: lightning.Trainer, output: str | None) -> FeatureFolder: ...
+
+
 @dataclass(frozen=True)
 class Reading:
-    """What `evaluate`, `embed` and `retrieve` share."""
+    """The objects that `evaluate`, `embed` and `retrieve` share."""
 
-    splits: Any
-    encoder: Any
-    embedder: Any
+    splits: Splits
+    encoder: Encoder
+    embedder: Embedder
     trainer: lightning.Trainer
     folder: Path
 
     @property
     def is_main_process(self) -> bool:
-        """Is this the process that evaluates and writes?"""
+        """True on rank 0, which evaluates and writes."""
         return bool(self.trainer.is_global_zero)
 
-    def embed(self, manifest: Any, *, output: str | None = None) -> Any:
-        """The finished features of `manifest`, all ranks together."""
+    def embed(self, manifest: Manifest, *, output: str | None = None) -> FeatureFolder:
+        """The finished features of `manifest`. All ranks call it together."""
         return self.embedder.embed(manifest, encoder=self.encoder, trainer=self.trainer, output=output)
 
-    def table(self, folder: Any, *, role: str) -> FeatureTable:
-        """The features in a folder of `embed`.
+    def table(self, folder: FeatureFolder, *, role: str) -> FeatureTable:
+        """The features in a folder of `embed`; `role` names the list in the error.
 
         Raises:
             BrokenVideosError: none could be read.
         """
-        table: FeatureTable = folder.table()
+        table = folder.table()
         if not len(table):
             raise nothing_readable(f"{role} videos", table.broken)
         return table
 
 
 def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
-    """Instantiate encoder, lists of videos, embedder and trainer; tell what was loaded, and keep the config.
+    """Instantiate encoder, lists of videos, embedder and trainer; log them, and write the config.
 
-    The network is made right after seeding: encoder=random depends on the seed and the network alone.
+    The network is made right after seeding, so that encoder=random depends on the seed and the network alone.
 
     Args:
-        data: key of the node of the lists; they say whether the videos are a benchmark's, which the encoder sees as published.
+        data: key of the lists' node in the config.
 
     Raises:
         InputError: when a GPU is asked for that is not there, and whatever the constructors find wrong.
@@ -68,7 +121,7 @@ def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     backbone = instantiate(config.get("backbone"))
     protocol = instantiate(config.protocol)
-    loaded = protocol.read(str(config.encoder), momentum=config.momentum, backbone=backbone)  # its mistakes first: lists take time
+    loaded = protocol.read(str(config.encoder), momentum=config.momentum, backbone=backbone)  # before the lists, which take time
     splits = splits_of(config[data], key=data)
     encoder = protocol.show(loaded, published=splits.published)
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
@@ -82,14 +135,15 @@ def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
     return reading
 
 
-def splits_of(node: DictConfig, *, key: str) -> Any:
+def splits_of(node: DictConfig, *, key: str) -> Splits:
     """The lists of the data that the config `key` names.
 
     Raises:
         InputError: as the data's reader does, with options below `key`.
     """
     try:
-        return instantiate(node)
+        splits: Splits = instantiate(node)
+        return splits
     except InstantiationException as error:
         cause = error.__cause__
         if key == "data" or not isinstance(cause, InputError):
@@ -98,8 +152,22 @@ def splits_of(node: DictConfig, *, key: str) -> Any:
         raise InputError(expected=expected, got=got, hint=hint) from None
 
 
-def only_list(splits: Any, *, key: str) -> Any:
-    """The training list, where one list is wanted; a test list is counted in the log, and not used."""
+def only_list(splits: Splits, *, key: str) -> Manifest:
+    """The training list, for commands that take one list; a warning counts the videos of a test list, which is not used."""
     if splits.test is not None:
         logger.warning("%s: the %d videos of the test split are left out", key, len(splits.test))
     return splits.train
+
+
+def page_maker(config: DictConfig, *, manifests: Mapping[str, Manifest | None], origin: str, view: ShownView) -> PageMaker | None:
+    """What writes the command's page; None where `config.page` is null.
+
+    Args:
+        manifests: the lists that the tables are read from, by `gallery` and `query`.
+        origin: of the encoder, in words.
+        view: of the encoder, which the page draws on the frames.
+    """
+    if config.get("page") is None:
+        return None
+    pictures = instantiate(config.preview).pictures
+    return PageMaker(options=instantiate(config.page), pictures=pictures, manifests=manifests, origin=origin, view=view)

@@ -1,26 +1,25 @@
 """Which keys a config may have, so that a misspelt one is refused wherever it was written, in an experiment too.
 
-A node with `_target_` may have the parameters of what it calls. Any other node may have the keys that the shipped files
-(experiments aside) give it, and children that are calls themselves. Hydra alone lets unknown keys of overlays pass.
+A node with `_target_` may have the parameters of what it calls, which `signature.py` reads from the source where it can. Any other
+node may have the keys that the shipped files (experiments aside) give it, and children that are calls themselves. Hydra alone accepts
+unknown keys of overlays.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
-import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hydra.utils import get_object
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.runner.group import HYDRA_KEYS, OVERLAYS, entry_file
+from vclr_pl.runner.signature import Signature, allowed_by, signature_of
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.types import InputError
 
-HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
-OVERLAYS = ("experiment", "debug", "hydra")
 ASSEMBLIES = ("module", "datamodule")  # made of other groups, which are checked first and under their own names
 MISSING = "???"
 Vocabulary = dict[tuple[str, ...], frozenset[str]]
@@ -37,9 +36,18 @@ def refuse_unknown_keys(config: DictConfig, *, config_name: str) -> None:
         InputError: at the first unknown key, with the nearest known ones; at a value of the wrong plain type; at a key
             that still has to be given (`???`).
     """
-    _check_node(OmegaConf.to_container(config, resolve=True), path=(), known=_vocabulary(config_name))
-    for key in sorted(OmegaConf.missing_keys(config)):
+    content = OmegaConf.to_container(config, resolve=False)  # resolving would import torch
+    _check_node(content, path=(), known=_vocabulary(config_name))
+    for key in sorted(_missing(content, "")):
         raise InputError(expected=f"a value for {key}", got="none", hint=f"Add {key}={_placeholder(key)} to the command.")
+
+
+def _missing(node: Any, key: str) -> Iterator[str]:
+    """Dotted keys that still have to be given."""
+    if node == MISSING:
+        yield key
+    for name, child in node.items() if isinstance(node, dict) else ():
+        yield from _missing(child, f"{key}.{name}".lstrip("."))
 
 
 def _placeholder(key: str) -> str:
@@ -47,31 +55,10 @@ def _placeholder(key: str) -> str:
     return {"root": "DIR", "path": "FILE", "train": "FILE"}.get(name, "VALUE")
 
 
-def group_names() -> list[str]:
-    """The groups of conf/, nested ones with a slash."""
-    folder = config_folder()
-    return sorted({file.parent.relative_to(folder).as_posix() for file in folder.rglob("*.yaml")} - {"."})
-
-
-def option_names(config: DictConfig) -> list[str]:
-    """Every key of a composed config that a user may set, dotted, in order; Hydra's own keys aside."""
-    return list(_dotted(OmegaConf.to_container(config, resolve=False), ""))
-
-
-def _dotted(node: Any, prefix: str) -> Iterator[str]:
-    for key, value in node.items() if isinstance(node, dict) else ():
-        if key in HYDRA_KEYS:
-            continue
-        if isinstance(value, dict) and value:
-            yield from _dotted(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"
-
-
 def _check_node(node: Any, *, path: tuple[str, ...], known: Vocabulary) -> None:
     if isinstance(node, list):
-        for place, child in enumerate(node):
-            _check_node(child, path=(*path, str(place)), known=known)
+        for index, child in enumerate(node):
+            _check_node(child, path=(*path, str(index)), known=known)
     if not isinstance(node, dict):
         return
     if "_target_" in node:
@@ -93,34 +80,30 @@ def _check_container(node: dict[str, Any], *, path: tuple[str, ...], known: froz
 
 
 def _check_call(node: dict[str, Any], *, path: tuple[str, ...]) -> None:
-    parameters = _parameters(node["_target_"], ".".join(path))
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
+    signature = _signature(node["_target_"], ".".join(path))
     for key, value in node.items():
         if key in HYDRA_KEYS:
             continue
-        if key not in parameters:
-            _refuse(path, key, sorted(parameters))
-        _check_scalar(value, annotation=parameters[key].annotation, key=".".join((*path, key)))
+        if key in signature.annotations:
+            _check_value(value, annotation=signature.annotations[key], key=".".join((*path, key)))
+        elif not signature.takes_any:
+            _refuse(path, key, sorted(signature.annotations))
 
 
-def _check_scalar(value: Any, *, annotation: Any, key: str) -> None:
-    choices = _choices(annotation)
-    plain = [choice for choice in choices if choice != "None"]
-    if value == MISSING or not plain or not all(choice in SCALARS for choice in plain) or (value is None and "None" in choices):
+def _check_value(value: Any, *, annotation: str, key: str) -> None:
+    """Refuse a value of the wrong plain type, or one that a Literal does not list."""
+    types, literals = allowed_by(annotation)
+    if value == MISSING or (isinstance(value, str) and "${" in value) or any(name not in SCALARS for name in types):
         return
-    allowed = tuple(kind for choice in plain for kind in SCALARS[choice])
+    if value in literals or not (types or literals):
+        return
+    allowed = tuple(kind for name in types for kind in SCALARS[name])
     is_stray_bool = isinstance(value, bool) and bool not in allowed
     if not isinstance(value, allowed) or is_stray_bool:
-        raise InputError(expected=f"{key} of type {' or '.join(choices)}", got=repr(value), hint="Correct the value.")
-
-
-def _choices(annotation: Any) -> list[str]:
-    """Names of the types that an annotation allows: `int | None`, as text or as an object, to `int`, `None`."""
-    if isinstance(annotation, str):
-        return [part.strip() for part in annotation.split("|")]
-    parts = typing.get_args(annotation) or (annotation,)
-    return ["None" if part is type(None) else getattr(part, "__name__", str(part)) for part in parts]
+        names = [name for name in literals if isinstance(name, str)]
+        hint = did_you_mean(str(value), names) if names else "Correct the value."
+        words = [*types, *("None" if literal is None else repr(literal) for literal in literals)]
+        raise InputError(expected=f"{key} of type {' or '.join(words)}", got=repr(value), hint=hint)
 
 
 def _refuse(path: tuple[str, ...], key: str, known: list[str]) -> None:
@@ -133,39 +116,32 @@ def _refuse(path: tuple[str, ...], key: str, known: list[str]) -> None:
 
 
 @functools.cache
-def _parameters(target: str, key: str) -> dict[str, inspect.Parameter]:
+def _signature(target: str, key: str) -> Signature:
     try:
-        called = get_object(target)
+        return signature_of(target)
     except Exception as error:
         cause = " ".join(str(error).split())
         raise InputError(expected=f"something to call at {key}._target_", got=target, hint=f"It cannot be imported: {cause}") from error
-    return {name: parameter for name, parameter in inspect.signature(called).parameters.items() if name != "self"}
 
 
 @functools.cache
 def _vocabulary(config_name: str) -> Vocabulary:
     """Keys of every node that is no call, by path, as the entry point's file and the files of its groups give them."""
     known: dict[tuple[str, ...], set[str]] = {}
-    folder = config_folder()
-    entry = OmegaConf.load(folder / f"{config_name}.yaml")
-    assert isinstance(entry, DictConfig)
+    folder, entry = config_folder(), entry_file(config_name)
     _collect(entry, path=(), known=known)
-    groups = {str(group) for default in entry.get("defaults", []) if isinstance(default, DictConfig) for group in default}
+    groups = {str(group) for default in entry.get("defaults", []) if isinstance(default, dict) for group in default}
     groups = {group for group in groups if group not in OVERLAYS and not group.startswith("override ")}
     known[()] |= groups
     for file in sorted(file for group in groups for file in (folder / group).rglob("*.yaml")):
-        content = OmegaConf.load(file)
-        assert isinstance(content, DictConfig)
-        _collect(content, path=file.relative_to(folder).parent.parts, known=known)
+        _collect(yaml.safe_load(file.read_text()) or {}, path=file.relative_to(folder).parent.parts, known=known)
     return {path: frozenset(names) for path, names in known.items()}
 
 
-def _collect(node: DictConfig, *, path: tuple[str, ...], known: dict[tuple[str, ...], set[str]]) -> None:
-    content: Any = OmegaConf.to_container(node, resolve=False)
+def _collect(content: Mapping[str, Any], *, path: tuple[str, ...], known: dict[tuple[str, ...], set[str]]) -> None:
     names = [name for name in content if not (name in ("defaults", "hydra") and isinstance(content[name], dict | list))]
     if "_target_" not in content:
         known.setdefault(path, set()).update(names)
     for name in names:
-        child = node._get_node(name)
-        if isinstance(child, DictConfig) and not child._is_interpolation() and not child._is_none() and not child._is_missing():
-            _collect(child, path=(*path, name), known=known)
+        if isinstance(content[name], dict):
+            _collect(content[name], path=(*path, name), known=known)

@@ -1,25 +1,42 @@
-"""The trainer of a config, and what keeps its processes from finding one another: SLURM's variables, a port in use."""
+"""The trainer of a config; refuses a missing GPU, SLURM variables without srun, and a port in use."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-from typing import Any
+import time
+from pathlib import Path
 
 import pytorch_lightning as lightning
+import torch
 from hydra.utils import instantiate
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger
 
-from vclr_pl.runner.machine import refuse_absent_gpu
+from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON, port_in_use
 from vclr_pl.types import InputError
 
 INTERACTIVE = ("bash", "interactive")  # job names for which Lightning looks at no variable of SLURM
 
 
-def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], loggers: list[Any]) -> lightning.Trainer:
+def trainer_of(config: DictConfig, *, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    """The trainer with the config's loggers, which write into the run folder."""
+    keep_earlier_metrics(Path(config.paths.run))
+    loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
+    return make_trainer(config, callbacks=callbacks, loggers=loggers)
+
+
+def keep_earlier_metrics(folder: Path) -> None:
+    """Rename the metrics.csv of a resumed run: Lightning's CSV logger would remove it."""
+    earlier = folder / "metrics.csv"
+    if earlier.is_file() and os.environ.get("LOCAL_RANK", "0") == "0":
+        earlier.rename(folder / f"metrics_until_{time.strftime('%Y-%m-%d_%H-%M-%S', time.localtime(earlier.stat().st_mtime))}.csv")
+
+
+def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], loggers: list[Logger]) -> lightning.Trainer:
     """The trainer of a config.
 
     Raises:
@@ -28,8 +45,21 @@ def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], log
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     _refuse_tasks_without_srun()
     trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
+    _refuse_processes_of_a_call(trainer)
     _refuse_busy_port(trainer)
     return trainer
+
+
+def _refuse_processes_of_a_call(trainer: lightning.Trainer) -> None:
+    """Raises InputError where a call from Python would start processes: they repeat the command line, which is the caller's program."""
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    is_started = environment is None or environment.creates_processes_externally
+    if CALLED_FROM_PYTHON.get() and trainer.world_size > 1 and not is_started:
+        raise InputError(
+            expected="one process, for a call from Python",
+            got=f"a trainer of {trainer.world_size}",
+            hint="Start the command instead, for instance `python -m vclr_pl.train`; or start the program with torchrun.",
+        )
 
 
 def _refuse_tasks_without_srun() -> None:
@@ -66,10 +96,14 @@ def _refuse_busy_port(trainer: lightning.Trainer) -> None:
             raise port_in_use(port) from error
 
 
-def port_in_use(port: str) -> InputError:
-    """The line for a port of torch.distributed that another program has."""
-    return InputError(
-        expected="a free port for the processes of the run",
-        got=f"MASTER_PORT={port}, which is in use",
-        hint="Unset MASTER_PORT, and a free port is taken; or set it to another.",
-    )
+def refuse_absent_gpu(*, accelerator: str) -> None:
+    """
+    Raises:
+        InputError: when a GPU is asked for by name and there is none.
+    """
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        raise InputError(
+            expected=f"a GPU, for trainer.accelerator={accelerator}",
+            got="a machine on which torch finds none",
+            hint="Use trainer=auto or trainer=cpu (two processes: trainer=ddp_cpu).",
+        )

@@ -12,7 +12,15 @@ from torch import Tensor, nn
 
 from vclr_pl.files import write_whole
 from vclr_pl.types import InputError
-from vclr_pl.weights.key_map import BACKBONE, CLASS_HEAD, KeyReport, load_by_name, read_safely, save_atomically, tensors_of
+from vclr_pl.weights.key_map import (
+    BACKBONE,
+    CLASS_HEAD,
+    KeyReport,
+    load_by_name,
+    read_safely,
+    save_atomically,
+    tensors_of,
+)
 
 FRAME_RESNET = re.compile(
     r"(?:conv1|bn1|layer[1-4]\.\d+\.(?:conv[1-3]|bn[1-3]|downsample\.[01]))\.(?:weight|bias|running_mean|running_var|num_batches_tracked)"

@@ -5,7 +5,7 @@ import torch
 from hydra.errors import ConfigCompositionException, HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from vclr_pl.runner.failure import Command, one_line
+from vclr_pl.runner.failure import Command, input_error, one_line
 from vclr_pl.types import InputError
 
 BAD = InputError(expected="a", got="b", hint="Do c.")
@@ -57,3 +57,17 @@ def caused(error: Exception, cause: Exception) -> Exception:
 )
 def test_bad_input_has_a_line_and_a_defect_has_none(error, line):
     assert one_line(error, command=Command(name="train", options=lambda key: ["loader.batch_size", "trainer.precision", "seed"])) == line
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (BAD, "expected a; got b. Do c."),
+        (FileExistsError(17, "File exists", "/a"), "expected a folder; got '/a', which is a file. Choose another folder."),
+        (HydraException("some\nother"), "expected options that fit; got some other. Correct them."),
+        (KeyError("a defect of ours"), None),
+    ],
+)
+def test_python_gets_an_input_error(error, line):
+    found = input_error(error, command=Command(name="train", options=lambda key: []))
+    assert (type(found), str(found)) == ((type(BAD), line) if line else (type(None), "None"))

@@ -7,10 +7,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from vclr_pl.runner.composition import register_resolvers
 from vclr_pl.runner.precision import faster_precision, settle_precision
 from vclr_pl.runner.precision_probe import processor_rates
 from vclr_pl.runner.process_launch import PRECISION_VARIABLE
-from vclr_pl.runner.resolver import register_resolvers
 from vclr_pl.types import InputError
 
 CHOSEN = "${faster_precision:${trainer.accelerator}}"

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from omegaconf import OmegaConf
 
-from vclr_pl.runner.schema import group_names, option_names, refuse_unknown_keys
+from vclr_pl.runner.schema import refuse_unknown_keys
 from vclr_pl.types import InputError
 
 QUEUE = {"_target_": "vclr_pl.encoder.negative_queue.NegativeQueue", "_partial_": True, "length": 8}
+
+
+CHOOSY = f"{__name__}.Choosy"
+
+
+class Choosy:
+    def __init__(self, *, over: Literal["segment", "batch"], other: Literal["a"] | None = None) -> None: ...
 
 
 def refuse(content):
@@ -15,6 +24,8 @@ def refuse(content):
 
 def test_known_keys_pass():
     refuse({"seed": 0, "queue": {"inter": QUEUE, "mine": QUEUE}, "name": "a", "loader": "${name}"})
+    refuse({"logger": {"mine": {"_target_": CHOOSY, "over": "batch", "other": None}}})
+    refuse({"logger": {"mine": {"_target_": CHOOSY, "over": "${name}"}}, "name": "unknown until it is resolved"})
 
 
 @pytest.mark.parametrize(
@@ -30,6 +41,11 @@ def test_known_keys_pass():
         ({"trainer": {"_target_": "pytorch_lightning.Trainer", "max_epochs": "ten"}}, "trainer.max_epochs of type int or None"),
         ({"logger": {"csv": {"_target_": "vclr_pl.no_such.thing"}}}, "got vclr_pl.no_such.thing. It cannot be imported"),
         ({"form": {}}, "got form"),
+        (
+            {"logger": {"mine": {"_target_": CHOOSY, "over": "segmnt"}}},
+            "over of type 'segment' or 'batch'; got 'segmnt'. Did you mean segment?",
+        ),
+        ({"logger": {"mine": {"_target_": CHOOSY, "over": 3}}}, "got 3. There are: batch, segment."),
     ],
 )
 def test_what_does_not_fit_is_refused(content, told):
@@ -42,12 +58,3 @@ def test_a_group_is_told_by_its_own_name():
     """`module.queue` is the same node as `queue`; the user wrote the latter."""
     with pytest.raises(InputError, match=r"got queue\.inter\.lenght"):
         refuse({"module": {"queue": "${queue}"}, "queue": {"inter": {**QUEUE, "lenght": 4}}})
-
-
-def test_options_are_the_leaves():
-    config = OmegaConf.create({"a": {"_target_": "x", "b": 1, "c": {"_partial_": True, "d": "${a.b}"}}, "e": {}, "f": [1]})
-    assert option_names(config) == ["a.b", "a.c.d", "e", "f"]
-
-
-def test_groups_are_the_folders():
-    assert {"backbone", "objective", "objective/term", "trainer", "experiment"} <= set(group_names())

@@ -14,15 +14,10 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from vclr_pl.data.sampling import segment_centers
-from vclr_pl.types import InputError, NarrowView
+from vclr_pl.types import InputError, NarrowView, usual_short_side
 from vclr_pl.video.protocol import scaled_size
 
 CropBox = tuple[float, float, float, float]  # left, top, width, height, as fractions of the frame
-
-
-def usual_short_side(crop_pixels: int) -> int:
-    """To how many pixels the short side is resized before a crop of `crop_pixels`: 256 for 224, others in proportion."""
-    return round(crop_pixels * 256 / 224)
 
 
 class EvaluationView:

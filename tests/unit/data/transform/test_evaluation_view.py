@@ -2,7 +2,8 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from vclr_pl.data.transform.evaluation_view import EvaluationView, usual_short_side
+from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.types import usual_short_side
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

@@ -13,16 +13,16 @@ from tests.video_fixture import make_hmdb51, make_ucf101
 
 from vclr_pl.backbone.torchvision import resnet
 from vclr_pl.callback.export import RecognizerExport
+from vclr_pl.command.training import build_finetuning
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.finetuning import build_finetuning
-from vclr_pl.runner.quiet import silence_third_parties
-from vclr_pl.runner.resolver import register_resolvers
+from vclr_pl.runner.composition import register_resolvers
+from vclr_pl.runner.log import warning_filters
 
 
 @pytest.fixture(autouse=True)
 def hydra_reads_conf() -> Iterator[None]:
     register_resolvers()
-    silence_third_parties()
+    warning_filters()
     with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
         yield
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import OmegaConf
 
-from vclr_pl.runner.resolver import register_resolvers
+from vclr_pl.runner.composition import register_resolvers
 
 
 def test_a_config_asks_for_the_short_side_and_the_precision():

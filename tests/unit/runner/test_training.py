@@ -13,8 +13,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from vclr_pl.callback.checkpoint import LastCheckpoint
-from vclr_pl.runner.build import Training
-from vclr_pl.runner.fitting import fit
+from vclr_pl.runner.resume import PRETRAINING
+from vclr_pl.runner.training import Training, fit
 
 
 class Line(lightning.LightningModule):
@@ -59,7 +59,7 @@ def run(folder: Path, *, checkpoint: Path | None, **limits: int) -> SimpleNamesp
         callbacks=[LastCheckpoint(folder=str(folder / "checkpoints")), evaluation],
         **limits,
     )
-    training = Training(module=module, datamodule=Data(), trainer=trainer, evaluation=evaluation, weight=None, folder=folder)
+    training = Training(module=module, datamodule=Data(), trainer=trainer, evaluation=evaluation, folder=folder, hints=PRETRAINING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*(num_workers|log_every_n_steps|logging interval|dirpath|not empty|bottleneck).*")
         fit(training, checkpoint=checkpoint)

@@ -1,0 +1,164 @@
+"""`embed` writes features, `evaluate` measures an encoder by them, `retrieve` finds the nearest videos or near duplicates."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from pathlib import Path
+
+import rich
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from vclr_pl.command.result import EmbedResult, EvaluateResult, RetrieveResult
+from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
+from vclr_pl.evaluation.neighbors import near_duplicates
+from vclr_pl.evaluation.scoring import Scores, score
+from vclr_pl.report.page_content import write_left_out, write_neighbors, write_pairs
+from vclr_pl.report.page_maker import PageMaker
+from vclr_pl.report.record import write_record
+from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures
+from vclr_pl.report.wandb_logger import log_evaluation
+from vclr_pl.runner.provenance import provenance
+from vclr_pl.runner.reading import Manifest, Reading, build_reading, only_list, page_maker, splits_of
+from vclr_pl.runner.resume import RESULTS
+from vclr_pl.types import FeatureTable, InputError
+
+logger = logging.getLogger(__name__)
+
+PAGE = "retrieval.html"
+Tables = dict[str, FeatureTable]
+
+
+def embed(config: DictConfig) -> EmbedResult:
+    """Write features of the training list, and of the test list where the data has one."""
+    reading = build_reading(config)
+    manifests, folders = lists_of(reading), {}
+    for name, manifest in manifests.items():
+        below = f"/{name}" if len(manifests) > 1 else ""
+        folder = reading.embed(manifest, output=None if config.output is None else f"{config.output}{below}")
+        folders[name] = folder.path
+        if reading.is_main_process:
+            table = reading.table(folder, role="training" if name == "train" else name)
+            logger.info("%s: %d features of %d numbers, %d broken videos", folder.path, len(table), folder.feature_dim, len(table.broken))
+    return EmbedResult(folder=reading.folder, features=folders)
+
+
+def evaluate(config: DictConfig) -> EvaluateResult | None:
+    """Compute the features of both splits and the measures on them; write results.json, the table and the page.
+
+    Returns None on ranks other than 0.
+    """
+    started = time.perf_counter()
+    reading = build_reading(config)
+    folders = {name: reading.embed(manifest) for name, manifest in lists_of(reading).items()}
+    if not reading.is_main_process:
+        return None
+    seconds = {"features": round(time.perf_counter() - started, 2)}
+    gallery = reading.table(folders["train"], role="training")
+    query = reading.table(folders["test"], role="test") if "test" in folders else None
+    found = measured(config, reading, gallery=gallery, query=query)
+    manifests = {"gallery": reading.splits.train, "query": reading.splits.test}
+    maker, page = page_maker(config, manifests=manifests, origin=reading.encoder.origin, view=reading.encoder.view), None
+    if maker is not None:
+        page = reading.folder / PAGE
+        maker.write_search(page, gallery=gallery, query=query, figures=metric_figures(found.metrics, found.intervals))
+    report(config, reading, found, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
+    log_evaluation(reading.trainer.loggers, metrics=found.metrics, page=page)
+    features = {name: folder.path for name, folder in folders.items()}
+    kept = {"folder": reading.folder, "results": reading.folder / RESULTS}
+    return EvaluateResult(**kept, metrics=found.metrics, intervals=found.intervals, features=features, page=page)
+
+
+def lists_of(reading: Reading) -> dict[str, Manifest]:
+    """The lists that the data has, by split."""
+    lists = {"train": reading.splits.train, "test": reading.splits.test}
+    return {name: manifest for name, manifest in lists.items() if manifest is not None}
+
+
+def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, query: FeatureTable | None) -> Scores:
+    """The measures on the features; none where some videos have no label."""
+    names = {"train": "training", "test": "test"}
+    unlabeled = [names[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
+    if unlabeled:
+        logger.info("not all %s videos have labels: retrieval, kNN and linear probe are skipped", " and ".join(unlabeled))
+        return Scores()
+    bootstrap = instantiate(config.bootstrap)
+    return score(measures=instantiate(config.evaluation.measures), gallery=gallery, query=query, bootstrap=bootstrap)
+
+
+def report(config: DictConfig, reading: Reading, found: Scores, *, seconds: dict[str, float]) -> None:
+    """Write results.json and print the table."""
+    described = {"origin": reading.encoder.origin, "path": config.encoder, "level_percent": config.bootstrap.level_percent}
+    record = evaluation_record(name=config.name, found=found, provenance=provenance(config), timings_seconds=seconds, encoder=described)
+    write_record(record, reading.folder / RESULTS)
+    if record.metrics:
+        rich.get_console().print(evaluation_table(record))
+    logger.info("run folder: %s", reading.folder)
+
+
+def retrieve(config: DictConfig) -> RetrieveResult | None:
+    """Compute the features of gallery and queries, then find neighbors or duplicates. Returns None on ranks other than 0."""
+    reading = build_reading(config, data="gallery")
+    manifests = asked_of(config, reading)
+    folders = {role: reading.embed(manifest) for role, manifest in manifests.items()}
+    if not reading.is_main_process:
+        return None
+    tables = {role: reading.table(folder, role=role) for role, folder in folders.items()}
+    for role, table in tables.items():
+        if not bool(torch.isfinite(table.features).all()):
+            raise InputError(
+                expected=f"finite features of the {role} videos", got="NaN or infinity", hint="Use an encoder that has not diverged."
+            )
+        for video in table.broken:
+            logger.warning("broken: %s (%s)", video.path, video.reason)
+    maker = page_maker(config, manifests=dict(manifests), origin=reading.encoder.origin, view=reading.encoder.view)
+    if config.duplicates:
+        return duplicates(config, reading, tables["gallery"], maker, manifests["gallery"])
+    return neighbors(config, reading, tables, maker)
+
+
+def asked_of(config: DictConfig, reading: Reading) -> dict[str, Manifest]:
+    """The gallery and, where they are other videos, the queries.
+
+    Raises:
+        InputError: the gallery has fewer videos than the neighbors that are asked for.
+    """
+    gallery = only_list(reading.splits, key="gallery")
+    asked = None if config.duplicates else config.get("query")
+    queries = None if asked is None or asked.root is None else only_list(splits_of(asked, key="query"), key="query")
+    if not config.duplicates:
+        require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)
+    return {"gallery": gallery, **({} if queries is None else {"query": queries})}
+
+
+def neighbors(config: DictConfig, reading: Reading, tables: Tables, maker: PageMaker | None) -> RetrieveResult:
+    """Write the nearest videos of each query, as CSV and as a page."""
+    gallery, query = tables["gallery"], tables.get("query")
+    require_neighbors(gallery=len(gallery), leave_one_out=query is None, neighbors=config.neighbors)  # again: some may be broken
+    search = instantiate(config.search) or nearest_neighbors
+    found = search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=config.neighbors)
+    table, page = reading.folder / "neighbors.csv", reading.folder / PAGE
+    write_neighbors(table, gallery=gallery, query=gallery if query is None else query, found=found)
+    logger.info("%s", table)
+    if maker is not None:
+        maker.write_neighbors(page, gallery=gallery, query=query, found=found)
+        logger.info("%s", page)
+    return RetrieveResult(folder=reading.folder, table=table, page=None if maker is None else page)
+
+
+def duplicates(config: DictConfig, reading: Reading, gallery: FeatureTable, maker: PageMaker | None, manifest: Manifest) -> RetrieveResult:
+    """Write the pairs of nearly the same videos, as CSV and as a page."""
+    find = partial(near_duplicates, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs)
+    distinct, pairs, left_out = instantiate(config.distinct).search(gallery, manifest=manifest, encoder=reading.encoder, find=find)
+    names = ("duplicates.csv", "left_out.csv", "duplicates.html")
+    files: list[Path] = [reading.folder / name for name in names]
+    write_pairs(files[0], table=distinct, pairs=pairs)
+    write_left_out(files[1], left_out)
+    logger.info("%d pairs of similarity %g or more: %s", pairs.found, config.minimum_similarity, files[0])
+    if maker is not None:
+        maker.write_pairs(files[2], gallery=distinct, pairs=pairs, minimum_similarity=config.minimum_similarity)
+        logger.info("%s", files[2])
+    return RetrieveResult(folder=reading.folder, table=files[0], left_out=files[1], page=None if maker is None else files[2])

@@ -1,0 +1,197 @@
+"""`train` pretrains a video encoder; `finetune` trains an encoder, or a linear layer on it, for action recognition."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import rich
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vclr_pl.callback.evaluation import EncoderEvaluation
+from vclr_pl.callback.recognition import RecognitionEvaluation
+from vclr_pl.command.result import FinetuneResult, TrainResult
+from vclr_pl.data.datamodule import VideoDataModule
+from vclr_pl.data.recognition import RecognitionDataModule
+from vclr_pl.evaluation.scoring import Scores
+from vclr_pl.pretrain.vclr_module import VCLRModule
+from vclr_pl.recognizer.module import RecognizerModule
+from vclr_pl.report.record import ResultRecord, write_record
+from vclr_pl.report.tables import (
+    evaluation_record,
+    evaluation_table,
+    metric_figures,
+    predictions,
+    result_table,
+    write_confusion,
+    write_predictions,
+)
+from vclr_pl.report.wandb_logger import log_evaluation
+from vclr_pl.runner.provenance import provenance
+from vclr_pl.runner.reading import page_maker
+from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING, RESULTS
+from vclr_pl.runner.trainer import refuse_absent_gpu, trainer_of
+from vclr_pl.runner.training import Training, run_training
+
+logger = logging.getLogger(__name__)
+
+Pretraining = Training[VCLRModule, VideoDataModule, EncoderEvaluation]
+FineTuning = Training[RecognizerModule, RecognitionDataModule, RecognitionEvaluation]
+PAGE = "retrieval.html"
+BACKBONE = "backbone.safetensors"
+
+
+def train(config: DictConfig) -> TrainResult | None:
+    """Pretrain, and evaluate beside the same network at random initialization. Returns None on ranks other than 0."""
+    return run_training(config, build=build_pretraining, report=functools.partial(report_pretraining, config))
+
+
+def finetune(config: DictConfig) -> FinetuneResult | None:
+    """Fine-tune, and test where the data has a test list. Returns None on ranks other than 0."""
+    return run_training(config, build=build_finetuning, report=functools.partial(report_finetuning, config))
+
+
+def build_pretraining(config: DictConfig) -> Pretraining:
+    """Instantiate every node of a pretraining config.
+
+    The network is made right after seeding and before anything else draws, so that its random initialization, the baseline of
+    every result, depends on the seed and the network alone.
+
+    Raises:
+        InputError: a GPU is asked for and there is none, or whatever the constructors find wrong.
+    """
+    refuse_absent_gpu(accelerator=config.trainer.accelerator)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    module: VCLRModule = instantiate(config.module)
+    datamodule: VideoDataModule = instantiate(config.datamodule)
+    evaluation: EncoderEvaluation = instantiate(config.evaluation)
+    callbacks = [instantiate(node) for node in config.callback.values() if node is not None]
+    trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
+    weight = instantiate(config.get("weight"))
+    evaluation.keep_initialization(module)
+
+    def load_weights() -> None:
+        logger.info("%s", weight.load_into(module))
+        module.momentum_encoder.restart(module.encoder)
+
+    return Training(
+        module=module,
+        datamodule=datamodule,
+        trainer=trainer,
+        evaluation=evaluation,
+        folder=Path(config.paths.run),
+        hints=PRETRAINING,
+        load_weights=None if weight is None else load_weights,
+    )
+
+
+def build_finetuning(config: DictConfig) -> FineTuning:
+    """Instantiate every node of a fine-tuning config, and log where the backbone comes from.
+
+    The data come first: they state the number of classes. Then the seed, the backbone, the head: random weights depend on the seed
+    and the network alone.
+
+    Raises:
+        InputError: a GPU is asked for and there is none, or whatever the constructors find wrong.
+    """
+    refuse_absent_gpu(accelerator=config.trainer.accelerator)
+    datamodule: RecognitionDataModule = instantiate(config.datamodule)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    start = instantiate(config.start)(str(config.encoder), backbone=instantiate(config.get("backbone")))
+    described = OmegaConf.to_container(config.backbone, resolve=True) if config.get("backbone") is not None else None
+    recognizer = instantiate(config.recognizer)(backbone=start.network, classes=len(datamodule.class_names))
+    module: RecognizerModule = instantiate(config.module)(recognizer=recognizer)
+    evaluation: RecognitionEvaluation = instantiate(config.evaluation)
+    callbacks = [
+        _with_architecture(instantiate(node), start.architecture or described) for node in config.callback.values() if node is not None
+    ]
+    trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
+    if trainer.is_global_zero:
+        logger.info("backbone: %s", start.origin)
+    return Training(
+        module=module,
+        datamodule=datamodule,
+        trainer=trainer,
+        evaluation=evaluation,
+        folder=Path(config.paths.run),
+        hints=FINE_TUNING,
+        groups=[len(group.parameters) for group in module.groups()],
+    )
+
+
+def _with_architecture(callback: Any, architecture: Any) -> lightning.Callback:
+    """A callback with `_partial_` is completed once the encoder's file states its network."""
+    finished: lightning.Callback = callback(architecture=architecture) if isinstance(callback, functools.partial) else callback
+    return finished
+
+
+def report_pretraining(config: DictConfig, training: Pretraining, seconds: float) -> TrainResult:
+    """Write results.json; where the encoder was evaluated, print the table and write the page."""
+    evaluation, data, page = training.evaluation, training.datamodule, None
+    record = ResultRecord(
+        name=config.name,
+        metrics=evaluation.metrics,
+        baseline=evaluation.baseline,
+        provenance=provenance(config),
+        timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
+        training=counts(training.trainer),
+    )
+    write_record(record, training.folder / RESULTS)
+    if record.metrics:
+        rich.get_console().print(result_table(record))
+    if evaluation.measured is not None:
+        manifests = {"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None}
+        origin = f"{config.name}, trained for {training.trainer.global_step} steps"
+        maker = page_maker(config, manifests=manifests, origin=origin, view=data.evaluation_view)
+        if maker is not None:
+            gallery, query = evaluation.measured.gallery, evaluation.measured.query
+            figures = metric_figures(evaluation.metrics, {})
+            page = maker.write_search(training.folder / PAGE, gallery=gallery, query=query, figures=figures)
+        log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, page=page)
+    logger.info("run folder: %s", training.folder)
+    return TrainResult(
+        folder=training.folder,
+        results=training.folder / RESULTS,
+        backbone=training.folder / BACKBONE,
+        checkpoint=training.folder / LAST_CHECKPOINT,
+        metrics=evaluation.metrics,
+        baseline=evaluation.baseline,
+        page=page,
+    )
+
+
+def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:
+    """Write results.json; after a test, write predictions.csv and confusion.csv and print the table."""
+    folder, evaluation, found, files = training.folder, training.evaluation, Scores(), {}
+    tested: Mapping[str, int] = {}
+    if evaluation.scores is not None and evaluation.logits is not None:
+        scores, logits, manifest = evaluation.scores, evaluation.logits, training.datamodule.manifest("test")
+        by_class = {scores.of_class: scores.by_class(training.datamodule.class_names)}
+        found = Scores(metrics=scores.metrics(), intervals=instantiate(config.bootstrap).intervals(scores), by_class=by_class)
+        paths = [manifest.path(index) for index in range(len(manifest))]
+        files = {"predictions": folder / "predictions.csv", "confusion": folder / "confusion.csv"}
+        write_predictions(files["predictions"], predictions(logits, path=paths, label=manifest.labels.tolist()))
+        write_confusion(files["confusion"], logits)
+        tested = {"test_videos": len(manifest), "broken_test_videos": len(logits.broken)}
+    encoder = {"origin": f"{config.mode}, from {config.encoder}", "path": config.encoder, "level_percent": config.bootstrap.level_percent}
+    timings = {**evaluation.timings_seconds, "total": round(seconds, 2)}
+    record = evaluation_record(name=config.name, found=found, provenance=provenance(config), timings_seconds=timings, encoder=encoder)
+    write_record(replace(record, training={**counts(training.trainer), **tested}), folder / RESULTS)
+    if record.metrics:
+        rich.get_console().print(evaluation_table(record))
+    log_evaluation(training.trainer.loggers, metrics=found.metrics, page=None)
+    logger.info("run folder: %s", folder)
+    intervals = found.intervals
+    kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}
+    return FinetuneResult(**kept, metrics=found.metrics, intervals=intervals, **files)
+
+
+def counts(trainer: lightning.Trainer) -> dict[str, int]:
+    """How long the run was, for results.json."""
+    return {"epochs": trainer.current_epoch, "steps": trainer.global_step, "processes": trainer.world_size}

@@ -1,0 +1,67 @@
+"""From a composed config to the work of a command: the same checks for the command line and for a call from Python."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
+
+from vclr_pl.config_path import config_folder
+from vclr_pl.report.record import BROKEN_VIDEOS, listed_error
+from vclr_pl.report.wandb_logger import own_wandb_run
+from vclr_pl.runner.command_line import place_given_nodes
+from vclr_pl.runner.failure import Command
+from vclr_pl.runner.group import option_names
+from vclr_pl.runner.process_launch import is_sweep, own_processes
+from vclr_pl.runner.schema import refuse_unknown_keys
+from vclr_pl.types import BrokenVideosError, usual_short_side
+
+FASTER_PRECISION = "vclr_pl.runner.precision.faster_precision"
+
+Result = TypeVar("Result")
+Task = Callable[[DictConfig], Result]
+
+
+def register_resolvers() -> None:
+    """Define `${faster_precision:ACCELERATOR}`, which imports torch when a config is resolved, and `${usual_short_side:224}`."""
+    OmegaConf.register_new_resolver("faster_precision", lambda accelerator: get_method(FASTER_PRECISION)(accelerator)[0], replace=True)
+    OmegaConf.register_new_resolver("usual_short_side", usual_short_side, replace=True)
+
+
+def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> Result:
+    """Refuse unknown keys, choose the precision, and do the task.
+
+    Raises:
+        InputError: a key or value that the config may not have, and whatever the task finds wrong.
+    """
+    with own_processes(), own_wandb_run() if is_sweep() else contextlib.nullcontext():
+        place_given_nodes(config)
+        refuse_unknown_keys(config, config_name=config_name)
+        from vclr_pl.runner.precision import settle_precision  # torch is imported here: only once the keys are known
+
+        settle_precision(config)
+        try:
+            return task(config)
+        except BrokenVideosError as error:
+            raise listed_error(error, file=Path(config.paths.run) / BROKEN_VIDEOS) from error
+
+
+def described(words: Sequence[str], *, config_name: str) -> Command:
+    """The command, for its error messages."""
+    return Command(name=config_name, options=lambda key: _known_keys(config_name, words, key))
+
+
+def _known_keys(config_name: str, words: Sequence[str], key: str) -> list[str]:
+    """The keys of the config that the rest of the command composes."""
+    kept = [part for part in words if "=" in part and not part.startswith("-") and part.lstrip("+~").split("=")[0] != key]
+    GlobalHydra.instance().clear()
+    for overrides in (kept, []):
+        with contextlib.suppress(Exception), hydra.initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
+            return option_names(hydra.compose(config_name, overrides=overrides))
+    return []

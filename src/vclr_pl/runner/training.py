@@ -1,0 +1,114 @@
+"""One frame of a training run, for `train` and `finetune`: build, load weights or a checkpoint, fit, report."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import pytorch_lightning as lightning
+from omegaconf import DictConfig
+
+from vclr_pl.files import whole_file
+from vclr_pl.runner.provenance import log_config, write_config
+from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, checkpoint_path, refuse_foreign_checkpoint
+
+logger = logging.getLogger(__name__)
+
+
+class Evaluation(Protocol):
+    """A callback that evaluates after the last step; `timings_seconds` has the key `fit` once it has run."""
+
+    timings_seconds: dict[str, float]
+
+
+Module = TypeVar("Module", bound=lightning.LightningModule, covariant=True)
+Data = TypeVar("Data", bound=lightning.LightningDataModule, covariant=True)
+Evaluated = TypeVar("Evaluated", bound=Evaluation, covariant=True)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Generic[Module, Data, Evaluated]):
+    """The objects of a run.
+
+    Args:
+        load_weights: loads the weights to start from; None where the module has its weights already.
+        groups: the number of parameters in each group of the optimizer, where users can choose the groups.
+        hints: what to do about a checkpoint of another run.
+    """
+
+    module: Module
+    datamodule: Data
+    trainer: lightning.Trainer
+    evaluation: Evaluated
+    folder: Path
+    hints: Hints
+    load_weights: Callable[[], None] | None = None
+    groups: Sequence[int] | None = None
+
+
+def run_training(
+    config: DictConfig,
+    *,
+    build: Callable[[DictConfig], Training[Module, Data, Evaluated]],
+    report: Callable[[Training[Module, Data, Evaluated], float], Result],
+) -> Result | None:
+    """Build, load weights or check the checkpoint of `resume`, fit, and report on rank 0.
+
+    Args:
+        build: instantiates the nodes of the config.
+        report: gets the finished training and the seconds that the run took; writes its files.
+
+    Returns:
+        What `report` returns; None on other ranks.
+
+    Raises:
+        InputError: `resume` names no checkpoint of this run, or whatever `build` and the run find wrong.
+    """
+    started = time.perf_counter()
+    checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
+    training = build(config)
+    if checkpoint is not None:
+        state, epochs = training.module.state_dict(), config.trainer.max_epochs
+        refuse_foreign_checkpoint(checkpoint, state=state, epochs=epochs, groups=training.groups, hints=training.hints)
+    elif training.load_weights is not None:
+        training.load_weights()
+    if training.trainer.is_global_zero:
+        write_config(config, training.folder)
+        log_config(config, training.trainer)
+    fit(training, checkpoint=checkpoint)
+    return report(training, time.perf_counter() - started) if training.trainer.is_global_zero else None
+
+
+def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None) -> None:
+    """Fit, from `checkpoint` where there is one; a run that was ended after its last step gets its exports and its evaluation.
+
+    Lightning restores a checkpoint that has had all epochs or steps and returns without calling `on_train_end`: it is called here, and
+    the checkpoint is copied, so that this run's folder is complete.
+    """
+    trainer, module = training.trainer, training.module
+    if checkpoint is not None:
+        logger.info("continuing from %s", checkpoint)
+    trainer.fit(module, datamodule=training.datamodule, ckpt_path=checkpoint)
+    if checkpoint is None or "fit" in training.evaluation.timings_seconds:  # on_train_end was called
+        return
+    logger.info("all of its training is done: what is left is the evaluation")
+    progress = trainer.fit_loop.epoch_progress.current
+    progress.completed = progress.processed  # type: ignore[attr-defined]  # it was saved before the last epoch counted as completed
+    module.to(trainer.strategy.root_device)  # Lightning has moved it away
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        callback.on_train_end(trainer, module)
+    if trainer.is_global_zero:
+        _copy(checkpoint, training.folder / LAST_CHECKPOINT)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists() and target.samefile(source):
+        return
+    with whole_file(target) as draft:
+        shutil.copyfile(source, draft)
