@@ -100,11 +100,14 @@ def _limited(batches: int, limit: int | float) -> int:
 
 
 class StepDecay:
-    """Learning rate as a function of the place in the run alone, so that a resumed run continues where it was.
+    """Learning rate as a function of the position in the run, so that a resumed run continues there.
+
+    `torch.optim.lr_scheduler.MultiStepLR` counts its calls and restores its milestones, so it would ignore fractions of an epoch, changed
+    options, and another batch size of a resumed run.
 
     Args:
-        decay_epochs: after how many epochs it falls, ascending.
-        decay_factor: by which it is multiplied each time, 0.1 as published.
+        decay_epochs: epochs after which the rate is multiplied, ascending.
+        decay_factor: the factor, 0.1 as published.
 
     Raises:
         InputError: epochs that do not ascend, or a factor outside (0, 1].
