@@ -106,8 +106,8 @@ class StepDecay:
     at the wrong epoch.
 
     Args:
-        decay_epochs: after how many epochs it falls, ascending.
-        decay_factor: by which it is multiplied each time, 0.1 as published.
+        decay_epochs: epochs after which the rate is multiplied, ascending.
+        decay_factor: the factor, 0.1 as published.
 
     Raises:
         InputError: epochs that do not ascend, or a factor outside (0, 1].

@@ -1,6 +1,6 @@
-"""A child process that decodes, and the memory that it shares its frames through.
+"""A child process that decodes, and the memory in which it returns frames.
 
-Legend: T frames, C channels, H W pixels, T frames asked for.
+Legend: T frames asked for, C channels, H W pixels.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import tempfile
 import weakref
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,16 @@ import torch
 from torch import Tensor
 
 from vclr_pl.video.clean_process import CleanProcess, ProcessEndedError
-from vclr_pl.video.process_server import MessageSocket
 from vclr_pl.video.protocol import VideoDecoder, VideoReader, VideoReadError, listen
 
 _FIRST_BYTES = 1 << 22  # grows to what the largest answer needs
 
 
 class SharedFrames:
-    """Bytes that both see: a file without a name, mapped by each at the size it has.
+    """Memory shared by parent and child: a file without a name that both map.
 
     Args:
-        descriptor: of the file, in the child; None makes one.
+        descriptor: of the file, in the child; None makes a file.
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
@@ -41,21 +41,21 @@ class SharedFrames:
 
     @property
     def lent(self) -> bool:
-        """Whether a tensor of `lend` still lives, so that nothing may be written."""
+        """True while a tensor of `lend` is in use, so that nothing may be written."""
         return self._lent
 
     def write(self, frames_TCHW: Tensor) -> tuple[int, ...]:
-        """In the child: copies the frames, gives their shape [T, H, W, C]."""
+        """In the child: copies the frames and returns their shape [T, H, W, C]."""
         frames_THWC = frames_TCHW.permute(0, 2, 3, 1).numpy()
         np.copyto(self._array(tuple(frames_THWC.shape)), frames_THWC)
         return tuple(frames_THWC.shape)
 
     def copy(self, shape_THWC: tuple[int, ...]) -> Tensor:
-        """In the parent: `[T, C, H, W]`, its own."""
+        """In the parent: a copy `[T, C, H, W]`."""
         return torch.from_numpy(self._array(shape_THWC).copy()).permute(0, 3, 1, 2)
 
     def lend(self, shape_THWC: tuple[int, ...]) -> Tensor:
-        """In the parent: `[T, C, H, W]` in this memory, which is `lent` until the tensor and all views of it are gone."""
+        """In the parent: a view `[T, C, H, W]` of this memory, which is `lent` until the tensor and all views of it are freed."""
         array = self._array(shape_THWC)
         self._lent = True
         weakref.finalize(array, self._returned).atexit = False
@@ -87,13 +87,13 @@ def _nameless_file() -> int:
     return descriptor
 
 
-_PATIENCE_SECONDS = 1.0  # beyond the limit, for the parent to end the child
+_PATIENCE_SECONDS = 1.0  # the child's own time limit is that much longer than the parent's
 
 
 class ChildEndedError(Exception):
-    """The child crashed or was ended because it did not answer in time; the text says which.
+    """The child crashed, or was killed because it did not answer in time; the text says which.
 
-    `is_temporary`: the cause lies outside the video, or may (a time limit, a signal from outside), so that another try can succeed.
+    `is_temporary`: the cause is, or may be, outside the video (a time limit, a signal from outside), so that another try can succeed.
     """
 
     def __init__(self, reason: str, *, is_temporary: bool) -> None:
@@ -102,7 +102,7 @@ class ChildEndedError(Exception):
 
 
 class NoChildError(ChildEndedError):
-    """There is no process, or no memory to share with it; `number` is the system's for this, where it gives one."""
+    """The machine lacks processes or shared memory. `number` is the system's error number, if there is one."""
 
     def __init__(self, cause: str, *, number: int | None) -> None:
         super().__init__(f"no process to decode in ({cause})", is_temporary=True)
@@ -110,7 +110,7 @@ class NoChildError(ChildEndedError):
 
 
 class ChildProcess:
-    """The parent's side. `timeout_seconds` is how long the child may give neither an answer nor a sign of life, its start apart.
+    """The parent's side. After `timeout_seconds` without an answer or a sign of life, the child is killed; its start does not count.
 
     Raises:
         NoChildError: the machine lacks processes, files or memory.
@@ -134,40 +134,42 @@ class ChildProcess:
         return self._process.number
 
     def is_ours_and_alive(self) -> bool:
-        """Asks the system, so that a child that died while it waited (of memory, say) is not laid to the next video's charge."""
+        """Check now, so that a child that died between two requests (out of memory, say) is not blamed on the next video."""
         return self._process.is_ours_and_alive
 
     def ask(self, request: str, key: int, argument: Any) -> Any:
-        """The decoder's count for "open", frames uint8 `[T, C, H, W]` for "frames". Raises what it raises, and ChildEndedError."""
-        place = 1 if self._memories[0].lent else 0
-        outcome, answer = self._exchange((request, key, argument, place))
+        """The frame count for "open", frames uint8 `[T, C, H, W]` for "frames". Raises what the decoder raises, and ChildEndedError."""
+        memory = 1 if self._memories[0].lent else 0
+        outcome, answer = self._exchange((request, key, argument, memory))
         if outcome == "error":
             raise answer
         if request != "frames":
             return answer
-        return self._memories[1].copy(answer) if place else self._memories[0].lend(answer)
+        return self._memories[1].copy(answer) if memory else self._memories[0].lend(answer)
 
     def tell(self, request: str, key: int) -> None:
-        """Without an answer; a child that is dead by now is found out by the next question."""
+        """Send a request without an answer. The next `ask` raises if the child is dead."""
         with contextlib.suppress(OSError):
             self._process.send((request, key, None, 0))
 
     def _exchange(self, message: tuple[str, int, Any, int]) -> Any:
         try:
             self._process.send(message)
-            return self._process.receive(timeout_seconds=self._timeout_seconds)
+            while (answer := self._process.receive(timeout_seconds=self._timeout_seconds)) is None:
+                pass  # a sign of life: the time limit starts anew
+            return answer
         except ProcessEndedError as error:
             raise ChildEndedError(f"the decoder crashed ({error})", is_temporary=error.from_outside) from error
         except TimeoutError:
             self._process.end()
         except BaseException:
-            self._process.end()  # interrupted: its answer must not be taken for the next question's
+            self._process.end()  # interrupted: the answer must not be taken for the next request's
             raise
         raise ChildEndedError(f"no answer within {self._timeout_seconds:g} s (decode_timeout_seconds)", is_temporary=True)
 
 
-def _decode(connection: MessageSocket, descriptors: list[int], *, decoder: VideoDecoder, timeout_seconds: float) -> None:
-    """The child's life."""
+def _decode(connection: Connection, descriptors: list[int], *, decoder: VideoDecoder, timeout_seconds: float) -> None:
+    """The work of the child."""
     memories = [SharedFrames(descriptor) for descriptor in descriptors]
     _Service(decoder, connection, memories, timeout_seconds=timeout_seconds).run()
 
@@ -175,30 +177,28 @@ def _decode(connection: MessageSocket, descriptors: list[int], *, decoder: Video
 class _Service:
     """The child's side."""
 
-    def __init__(
-        self, decoder: VideoDecoder, connection: MessageSocket, memories: Sequence[SharedFrames], *, timeout_seconds: float
-    ) -> None:
+    def __init__(self, decoder: VideoDecoder, connection: Connection, memories: Sequence[SharedFrames], *, timeout_seconds: float) -> None:
         self._decoder, self._connection, self._memories, self._timeout_seconds = decoder, connection, memories, timeout_seconds
         self._readers: dict[int, VideoReader] = {}
-        listen(self._limits_begin_anew)
+        listen(self._restart_time_limits)
 
     def run(self) -> None:
-        """Until the parent's end closes, which raises ConnectionResetError."""
+        """Answer requests until the parent closes its end, which raises EOFError."""
         while True:
-            request, key, argument, place = self._connection.receive(timeout_seconds=None)
+            request, key, argument, memory = self._connection.recv()
             if request == "close":
                 if key in self._readers:
                     self._readers.pop(key).close()
                 continue
-            # The parent and the server may be gone by then: the kernel ends a child that hangs, with nobody's help.
+            # The parent and the server may be gone by then: the timer kills a child that hangs without them.
             signal.setitimer(signal.ITIMER_REAL, self._timeout_seconds + _PATIENCE_SECONDS)
-            answer = self._answer(request, key, argument, self._memories[place])
+            answer = self._answer(request, key, argument, self._memories[memory])
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._connection.send(answer)
 
-    def _limits_begin_anew(self) -> None:
+    def _restart_time_limits(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, self._timeout_seconds + _PATIENCE_SECONDS)
-        self._connection.send_sign()
+        self._connection.send(None)
 
     def _answer(self, request: str, key: int, argument: Any, memory: SharedFrames) -> tuple[str, Any]:
         try:
@@ -208,7 +208,7 @@ class _Service:
             return "done", memory.write(self._readers[key].frames(argument))
         except (VideoReadError, IndexError) as error:
             return "error", error
-        except Exception as error:  # whatever else it is, it is this video's, and the child lives on
+        except Exception as error:  # any other error is blamed on this video, and the child continues
             path = str(getattr(self._readers.get(key), "path", argument))
             reason, is_temporary = f"{type(error).__name__}: {error}", isinstance(error, MemoryError | OSError)
             return "error", VideoReadError(path, self._decoder.backend_of(path), reason, is_temporary)

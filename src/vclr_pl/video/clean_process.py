@@ -19,10 +19,11 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 from vclr_pl.types import InputError
-from vclr_pl.video.process_server import ASK, ENDED, LIFE, NOT_FORKED, READY, UNFIT, Beginning, MessageSocket
+from vclr_pl.video.process_server import ASK, ENDED, LIFE, NOT_FORKED, READY, UNFIT, Beginning
 
 FEWER = "let fewer processes decode at once"
 HINTS = {
@@ -49,7 +50,7 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 # What a decoder does to itself. Every other signal, and the end of the server, comes from outside: of too little memory, or a person.
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGABRT", "SIGILL", "SIGTRAP", "SIGSYS")
 
-Work = Callable[[MessageSocket, list[int]], None]
+Work = Callable[[Connection, list[int]], None]
 
 
 class ProcessEndedError(Exception):
@@ -92,24 +93,28 @@ class CleanProcess:
     @property
     def is_ours_and_alive(self) -> bool:
         """Between a `receive` and the next `send`. An object that was inherited through a fork belongs to the process that made it."""
-        return self._owner == os.getpid() and self._finalizer.alive and not self._connection.has_news
+        return self._owner == os.getpid() and self._finalizer.alive and not self.has_message
 
     @property
-    def has_news(self) -> bool:
-        return self._connection.has_news
+    def has_message(self) -> bool:
+        """Whether `receive` returns or raises ProcessEndedError at once."""
+        return self._connection.poll()
 
     def send(self, message: object) -> None:
-        """Raises ConnectionError after `end`; to a process that died, it is `receive` that tells."""
-        self._connection.send(message)
+        """Raises OSError after `end`. `receive` raises if the process is dead."""
+        with contextlib.suppress(BrokenPipeError):
+            self._connection.send(message)
 
     def receive(self, *, timeout_seconds: float | None) -> Any:
-        """The process's next message. Raises TimeoutError, and ProcessEndedError for its end."""
+        """The next message of the process; None is a sign of life. Raises TimeoutError, and ProcessEndedError if the process is dead."""
+        if not self._connection.poll(timeout_seconds):
+            raise TimeoutError
         try:
-            message = self._connection.receive(timeout_seconds=timeout_seconds)
-        except ConnectionError:
+            message = self._connection.recv()
+        except (EOFError, OSError):
             self.end()
             raise ProcessEndedError("its server was ended", from_outside=True) from None
-        if message[0] == ENDED:
+        if message is not None and message[0] == ENDED:
             self.end()
             raise _death(message[1])
         return message
@@ -157,9 +162,9 @@ class _Server:
             os.close(self._life)
             self._life = None
 
-    def fork(self, theirs: MessageSocket) -> None:
-        """A process for the client at the other end of `theirs`. Raises ConnectionError where the server is gone."""
-        socket.send_fds(self._control, [ASK], [theirs.fileno()])
+    def fork(self, theirs: Connection, files: Sequence[int]) -> None:
+        """Ask for a process that gets `theirs` and `files`. Raises ConnectionError if the server is gone."""
+        socket.send_fds(self._control, [ASK], [theirs.fileno(), *files])
 
     def last_words(self) -> str:
         """Of a server that is gone; called once."""
@@ -208,8 +213,8 @@ def _forget(server: _Server) -> str:
         return server.last_words()
 
 
-def _begin(work: Work, descriptors: Sequence[int]) -> tuple[MessageSocket, tuple[str, Any]]:
-    """The socket to a new process, and its first message or the server's."""
+def _begin(work: Work, descriptors: Sequence[int]) -> tuple[Connection, tuple[str, Any]]:
+    """The connection to a new process, and its first message or the server's."""
     try:
         content = pickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -218,19 +223,18 @@ def _begin(work: Work, descriptors: Sequence[int]) -> tuple[MessageSocket, tuple
     words = ""
     for _ in range(_TRIES):
         server = _server()
-        ours, theirs = MessageSocket.pair()
+        ours, theirs = multiprocessing.Pipe()
         try:
-            with contextlib.closing(theirs):
-                server.fork(theirs)
-            ours.send_with_descriptors(beginning, descriptors)
-            return ours, ours.receive(timeout_seconds=START_SECONDS)
-        except ConnectionError:
+            with theirs:
+                server.fork(theirs, descriptors)
+            ours.send(beginning)
+            if ours.poll(START_SECONDS):
+                return ours, ours.recv()
+            return ours, (NOT_FORKED, f"no process within {START_SECONDS:g} s")
+        except (EOFError, ConnectionError):
             ours.close()
             _end_with_the_parent()
             words = _forget(server)
-        except TimeoutError:
-            ours.shut()
-            return ours, (NOT_FORKED, f"no process within {START_SECONDS:g} s")
     raise InputError(
         expected=f"'{sys.executable}' to start and import vclr_pl, for the processes that decode",
         got=words,
@@ -256,10 +260,14 @@ def _working_folder() -> str | None:
         return None
 
 
-def _shut(connection: MessageSocket, owner: int) -> None:
-    """A process that inherited the object through a fork leaves the other one alone."""
+def _shut(connection: Connection, owner: int) -> None:
+    """End the connection for all forks that inherited it; the server then kills the process. Does nothing in such a fork."""
     if os.getpid() == owner:
-        connection.shut()  # the server kills whose client is gone
+        end = socket.socket(fileno=connection.fileno())
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.detach()
+        connection.close()
 
 
 def _death(status: int) -> ProcessEndedError:

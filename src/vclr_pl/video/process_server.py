@@ -17,100 +17,21 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-_LENGTH_BYTES = 4
-_CHUNK_BYTES = 1 << 16
-_MOST_DESCRIPTORS = 8
-
-
-class MessageSocket:
-    """One end. What it raises when the other end is closed or its process gone is a ConnectionError."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-        self._received = b""  # not yet taken: several messages may come at once
-        self._poll = select.poll()
-        self._poll.register(end, select.POLLIN)
-
-    @classmethod
-    def pair(cls) -> tuple[MessageSocket, MessageSocket]:
-        one, other = socket.socketpair()
-        return cls(one), cls(other)
-
-    def fileno(self) -> int:
-        return self._end.fileno()
-
-    @property
-    def has_news(self) -> bool:
-        """Whether `receive` has something to give, or an end to tell, without waiting."""
-        return bool(self._received) or bool(self._poll.poll(0))
-
-    def send(self, message: object) -> None:
-        self._end.sendall(framed(message))
-
-    def send_with_descriptors(self, message: object, descriptors: Sequence[int]) -> None:
-        """The other process gets file descriptors of its own, for the same files; it takes them with `receive_with_descriptors`."""
-        content = framed(message)
-        socket.send_fds(self._end, [content[:_LENGTH_BYTES]], list(descriptors))
-        self._end.sendall(content[_LENGTH_BYTES:])
-
-    def send_sign(self) -> None:
-        """A sign of life, no message: the other end's time limit begins anew."""
-        self._end.sendall(bytes(_LENGTH_BYTES))
-
-    def receive(self, *, timeout_seconds: float | None) -> Any:
-        """The next message. Raises TimeoutError where nothing comes, not even a sign, for `timeout_seconds`; None waits for ever."""
-        self._end.settimeout(timeout_seconds)
-        while not (length := int.from_bytes(self._take(_LENGTH_BYTES), "little")):
-            pass  # a sign of life
-        return pickle.loads(self._take(length))
-
-    def receive_with_descriptors(self) -> tuple[Any, list[int]]:
-        """A message that was sent so, as the first of all."""
-        length, descriptors, _, _ = socket.recv_fds(self._end, _LENGTH_BYTES, _MOST_DESCRIPTORS)
-        if len(length) < _LENGTH_BYTES:
-            raise ConnectionResetError("the other end is closed")
-        return pickle.loads(self._take(int.from_bytes(length, "little"))), descriptors
-
-    def close(self) -> None:
-        """Of this process; others that hold the same end keep it open."""
-        self._end.close()
-
-    def shut(self) -> None:
-        """For every process that holds this end."""
-        with contextlib.suppress(OSError):
-            self._end.shutdown(socket.SHUT_RDWR)
-        self._end.close()
-
-    def _take(self, length: int) -> bytes:
-        while len(self._received) < length:
-            content = self._end.recv(_CHUNK_BYTES)
-            if not content:
-                raise ConnectionResetError("the other end is closed")
-            self._received += content
-        taken, self._received = self._received[:length], self._received[length:]
-        return taken
-
-
-def framed(message: object) -> bytes:
-    """As it goes through the socket."""
-    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    return len(content).to_bytes(_LENGTH_BYTES, "little") + content
-
-
-ASK = b"f"  # one process; the socket of its client comes with it
-LIFE = b"l"  # sent once: a pipe whose other end only the process that started the server holds
-WORKS = ("vclr_pl.video.child_process", "vclr_pl.video.readability", "vclr_pl.data.prepare.set_copy")  # what processes do
-READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # the first message of a process, and the server's words about it
+ASK = b"f"  # fork one process; the descriptors of its connection and of the files that it gets come with the byte
+LIFE = b"l"  # sent once, with a pipe whose other end only the process that started the server holds
+MOST_FILES = 8
+WORKS = ("vclr_pl.video.child_process", "vclr_pl.video.readability", "vclr_pl.data.prepare.set_copy")  # modules that processes run
+READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # first messages; the last two are the server's
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """The first message to a process. `work` is a pickled function of a MessageSocket and the descriptors that came along."""
+    """The first message to a process. `work` is a pickled function of a Connection and the descriptors of the files."""
 
     folder: str | None  # the client's working directory
     import_path: list[str]
@@ -134,7 +55,7 @@ def serve() -> None:
 class _Server:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._clients: dict[int, socket.socket] = {}  # by process: its own end of the socket to its client
+        self._clients: dict[int, Connection] = {}  # by process: its own end of the connection to its client
         self._poll = select.poll()
         self._life: int | None = None
         self._bell, ringing = os.pipe()
@@ -159,15 +80,17 @@ class _Server:
 
     def _do_asked(self) -> bool:
         """False where nobody is left to ask."""
-        asked, descriptors, _, _ = socket.recv_fds(self._control, len(ASK), 1)
+        asked, descriptors, _, _ = socket.recv_fds(self._control, len(ASK), 1 + MOST_FILES)
         if asked == ASK and descriptors:
-            self._fork(socket.socket(fileno=descriptors[0]))
+            self._fork(Connection(descriptors[0]), descriptors[1:])
+            for file in descriptors[1:]:
+                os.close(file)
         elif asked == LIFE and descriptors:
             self._life = descriptors[0]
             self._poll.register(self._life, select.POLLIN)
         return bool(asked)
 
-    def _fork(self, connection: socket.socket) -> None:
+    def _fork(self, connection: Connection, files: list[int]) -> None:
         try:
             process = os.fork()
         except OSError as error:
@@ -175,7 +98,7 @@ class _Server:
             connection.close()
             return
         if process == 0:
-            self._live(connection)
+            self._live(connection, files)
         self._clients[process] = connection
         self._poll.register(connection, 0)  # the client's end closed is all that is of interest
 
@@ -201,7 +124,7 @@ class _Server:
         for process in self._clients:
             os.kill(process, signal.SIGKILL)
 
-    def _live(self, connection: socket.socket) -> NoReturn:
+    def _live(self, connection: Connection, files: list[int]) -> NoReturn:
         """In the new process, which ends here."""
         try:
             signal.set_wakeup_fd(-1)
@@ -215,16 +138,16 @@ class _Server:
             for standard in range(3):
                 os.dup2(silence, standard)
             os.close(silence)
-            _work(MessageSocket(connection))
+            _work(connection, files)
             os._exit(0)
-        except ConnectionError:
+        except (EOFError, ConnectionError):  # the client is gone
             os._exit(0)
         finally:
             os._exit(1)
 
 
-def _work(connection: MessageSocket) -> None:
-    beginning, descriptors = connection.receive_with_descriptors()
+def _work(connection: Connection, files: list[int]) -> None:
+    beginning = connection.recv()
     with contextlib.suppress(OSError):  # a folder that is gone by now
         os.chdir(beginning.folder or os.curdir)
     sys.path[:] = beginning.import_path
@@ -234,12 +157,14 @@ def _work(connection: MessageSocket) -> None:
         connection.send((UNFIT, f"{type(error).__name__}: {error}"))
         return
     connection.send((READY, os.getpid()))
-    work(connection, descriptors)
+    work(connection, files)
 
 
-def _tell(connection: socket.socket, message: object) -> None:
-    with contextlib.suppress(OSError):  # the client is gone, or does not read: it waits for nothing then
-        connection.send(framed(message), socket.MSG_DONTWAIT)
+def _tell(connection: Connection, message: tuple[str, Any]) -> None:
+    """The last message of a connection."""
+    os.set_blocking(connection.fileno(), False)
+    with contextlib.suppress(OSError):  # the client is gone, or does not read: then it does not wait either
+        connection.send(message)
 
 
 def _close_all_but_standard_files() -> None:

@@ -1,4 +1,4 @@
-"""Which videos decode: tried one by one, in processes of their own."""
+"""Decode every frame of videos in child processes, and say which videos are readable."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar, cast
 
 from vclr_pl.files import available_cores
 from vclr_pl.types import InputError
 from vclr_pl.video.clean_process import CleanProcess, ProcessEndedError, can_start
 from vclr_pl.video.isolated import IsolatedDecoder
-from vclr_pl.video.process_server import MessageSocket
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError
 
 _BETWEEN_SIGNS_SECONDS = 0.2
-_SIGN: tuple[str, Any] = ("sign", None)
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -29,7 +27,7 @@ SignOfLife = Callable[[], None]
 
 
 def process_count(processes: int | None, *, key: str) -> int:
-    """None stands for the cores at hand. Raises InputError below 1."""
+    """`processes`, or the number of available cores for None. Raises InputError below 1."""
     if processes is not None and processes < 1:
         raise InputError(expected=f"{key} of at least 1", got=str(processes), hint=f"Set {key}=1 or more.")
     return available_cores() if processes is None else processes
@@ -49,15 +47,15 @@ def map_in_processes(
     processes: int,
     silence_seconds: float,
 ) -> Iterator[Result]:
-    """One result a piece, in the order in which they are done.
+    """One result per piece, each piece in a process of its own, in the order in which they finish.
 
     Args:
-        work: gets a piece and a function to call now and then, as a sign of life. It is pickled, as are pieces and results, and imported
-            in a new process.
-        failed: makes the result, here, of a piece whose process died, raised, or gave no sign of life for `silence_seconds`; it gets the
-            reason in words.
+        work: function of a piece and of a function that it calls regularly, as a sign of life. It is pickled, as are pieces and results,
+            and imported in a new process.
+        failed: makes the result of a piece whose process died, raised, or gave no sign of life for `silence_seconds`, from the piece and
+            the reason. It runs in this process.
 
-    Closing the iterator ends the processes. Where the system cannot fork (Windows) the pieces are done here, one by one, unguarded.
+    Closing the iterator kills the processes. Where the system cannot fork (Windows), the pieces are done one by one in this process.
     """
     if not can_start():
         yield from (work(piece, lambda: None) for piece in pieces)
@@ -88,12 +86,13 @@ def _finished(
     running: dict[CleanProcess, _Running[Piece]], *, failed: Callable[[Piece, str], Result], silence_seconds: float
 ) -> Iterator[Result]:
     for process in cast(list[CleanProcess], wait(cast(Any, list(running)), timeout=_BETWEEN_SIGNS_SECONDS)):
-        kind, content = _SIGN
-        while kind == "sign" and process.has_news:
-            kind, content = _message(process)
+        message = None
+        while message is None and process.has_message:
+            message = _message(process)
             running[process].heard_seconds = time.monotonic()
-        if kind == "sign":
+        if message is None:
             continue
+        kind, content = message
         one = running.pop(process)
         process.end()
         yield content if kind == "result" else failed(one.piece, str(content))
@@ -104,24 +103,25 @@ def _finished(
         yield failed(one.piece, f"no frame within {silence_seconds:g} s")
 
 
-def _message(process: CleanProcess) -> tuple[str, Any]:
+def _message(process: CleanProcess) -> tuple[str, Any] | None:
+    """None is a sign of life."""
     try:
-        kind, content = process.receive(timeout_seconds=None)
+        message: tuple[str, Any] | None = process.receive(timeout_seconds=None)
     except ProcessEndedError as error:
         return "error", f"the process crashed ({error})"
-    return kind, content
+    return message
 
 
-def _do(connection: MessageSocket, descriptors: list[int], *, piece: Piece, work: Callable[[Piece, SignOfLife], Result]) -> None:
-    """The process's life."""
+def _do(connection: Connection, descriptors: list[int], *, piece: Piece, work: Callable[[Piece, SignOfLife], Result]) -> None:
+    """The work of one process."""
     del descriptors
-    told_seconds = 0.0
+    sent_seconds = 0.0
 
     def sign_of_life() -> None:
-        nonlocal told_seconds
-        if time.monotonic() - told_seconds > _BETWEEN_SIGNS_SECONDS:
-            connection.send(_SIGN)
-            told_seconds = time.monotonic()
+        nonlocal sent_seconds
+        if time.monotonic() - sent_seconds > _BETWEEN_SIGNS_SECONDS:
+            connection.send(None)
+            sent_seconds = time.monotonic()
 
     try:
         answer: tuple[str, Any] = ("result", work(piece, sign_of_life))
@@ -135,7 +135,7 @@ READABLE, BROKEN = "readable", "broken"
 
 @dataclass(frozen=True)
 class Readability:
-    """One row of `check.csv`. `frames` of a broken file are those read before the first that fails."""
+    """One row of `check.csv`. `frames` of a broken file counts the frames before the first that fails."""
 
     path: str
     status: str  # READABLE or BROKEN
@@ -151,14 +151,13 @@ class Readability:
 def check_readability(
     *, paths: Iterable[str], decoder: VideoDecoder, processes: int | None, decode_timeout_seconds: float
 ) -> Iterator[Readability]:
-    """One row a path, in the order in which they are done, `processes` at a time (None: as many as there are cores at hand).
+    """One row per path, in the order in which they finish, `processes` at a time (None: one per available core).
 
-    Every frame is decoded, as training decodes it, in child processes: a file on which the decoder crashes, or takes more than
-    `decode_timeout_seconds` for one frame, is a broken file and no more. Paths are taken as they are needed; closing the iterator stops
-    the work.
+    Child processes decode every frame as training does. A file on which the decoder crashes, or takes more than
+    `decode_timeout_seconds` for one frame, is a broken file. Paths are taken when they are needed; closing the iterator stops the work.
 
     Raises:
-        InputError: the machine has no process to decode in; and whatever else ends a thread before its file is read.
+        InputError: the machine has no process to decode in. Any other error of a thread is raised too.
     """
     processes = process_count(processes, key="reading.processes")
     waiting, stop = iter(paths), threading.Event()
@@ -174,7 +173,7 @@ def check_readability(
                 if path is None:
                     return
                 done.put(_read_all(path, own, stop))
-        except Exception as error:  # whatever it is: raised by the thread that waits for rows, which would miss one otherwise
+        except Exception as error:  # raised in the thread that waits for rows, which would miss one otherwise
             done.put(error)
         finally:
             done.put(None)
@@ -194,7 +193,7 @@ def check_readability(
                 yield row
     finally:
         stop.set()
-        while running:  # whoever waits for a place in the queue gets it
+        while running:  # makes room in the queue for threads that wait for it
             running -= done.get() is None
         for thread in threads:
             thread.join()

@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion
 from sklearn.metrics import recall_score, top_k_accuracy_score
 from tests.unit.evaluation.tables import drawn_table
 
-from vclr_pl.evaluation import bootstrap as module
+from vclr_pl.evaluation import scoring as module
 from vclr_pl.evaluation.accuracy import QueryScores
 from vclr_pl.evaluation.neighbors import NearestNeighbor, Retrieval
 from vclr_pl.evaluation.probes import LinearProbe, LogisticProbe
@@ -33,19 +33,28 @@ def test_of_a_share_it_is_the_normal_interval() -> None:
     assert (low, high) == (pytest.approx(75 - half, abs=0.4), pytest.approx(75 + half, abs=0.4))
 
 
-def test_equal_to_a_loop_over_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WEIGHTS_PER_BLOCK", 10**9)
+@pytest.mark.parametrize("queries_per_batch", [10**9, 21])  # all resamples at once, and three at a time
+def test_equal_to_a_loop_over_resamples(monkeypatch: pytest.MonkeyPatch, queries_per_batch: int) -> None:
+    monkeypatch.setattr(module, "WEIGHTS_PER_BLOCK", queries_per_batch)
     right, label = [1, 0, 1, 1, 0, 0, 1], [0, 0, 1, 1, 1, 2, 0]
-    found = Bootstrap(resamples=50, level_percent=80, seed=3).intervals(scores_of(right, label))
-    drawn = torch.randint(7, (50, 7), generator=torch.Generator().manual_seed(3)).tolist()
+    intervals = Bootstrap(resamples=50, level_percent=80, seed=3).intervals(scores_of(right, label))
+    generator = np.random.default_rng(3)
+    batches = [50] if queries_per_batch > 1000 else [3] * 16 + [2]
+    drawn = [rows for resamples in batches for rows in generator.integers(0, 7, (resamples, 7)).tolist()]
     tops = [100 * sum(right[row] for row in rows) / 7 for rows in drawn]
     means = []
     for rows in drawn:
         shares = [[right[row] for row in rows if label[row] == one] for one in sorted({label[row] for row in rows})]
         means.append(100 * sum(sum(share) / len(share) for share in shares) / len(shares))
     for name, values in (("top1", tops), ("mean_class", means)):
-        ends = torch.quantile(torch.tensor(values).double(), torch.tensor([0.1, 0.9]).double())
-        assert found[name] == pytest.approx(ends.tolist())
+        assert intervals[name] == pytest.approx(np.quantile(values, [0.1, 0.9]).tolist())
+
+
+def test_one_query_has_an_interval_without_width() -> None:
+    assert Bootstrap(resamples=99, level_percent=95, seed=1).intervals(scores_of([1], [4])) == {
+        "top1": (100.0, 100.0),
+        "mean_class": (100.0, 100.0),
+    }
 
 
 def test_the_same_seed_gives_the_same_interval_and_all_right_is_certain() -> None:
@@ -56,7 +65,7 @@ def test_the_same_seed_gives_the_same_interval_and_all_right_is_certain() -> Non
     assert Bootstrap(resamples=99, level_percent=95, seed=1).intervals(scores_of([1] * 5, [0] * 5))["top1"] == (100.0, 100.0)
 
 
-@pytest.mark.parametrize(("resamples", "level"), [(0, 95), (10, 0), (10, 100)])
+@pytest.mark.parametrize(("resamples", "level"), [(1, 95), (10, 0), (10, 100)])
 def test_figures_out_of_range_are_refused(resamples: int, level: float) -> None:
     with pytest.raises(InputError, match="resamples"):
         Bootstrap(resamples=resamples, level_percent=level, seed=0)

@@ -137,7 +137,7 @@ def test_a_killed_owner_leaves_no_process(tmp_path: Path) -> None:
 
 def sleep_when_told(connection, descriptors):
     while True:
-        connection.send(("heard", connection.receive(timeout_seconds=None)))
+        connection.send(("heard", connection.recv()))
 
 
 def tell_where(connection, descriptors):
@@ -153,6 +153,25 @@ def test_it_works_where_this_process_works_with_files_of_its_own(tmp_path: Path,
     with pytest.raises(ProcessEndedError, match="exit status 0"):
         process.receive(timeout_seconds=20)
     assert not process.is_ours_and_alive
+
+
+def send_what_comes(connection, descriptors):
+    while True:
+        connection.send(connection.recv())
+
+
+def test_none_is_a_sign_of_life_and_silence_a_timeout() -> None:
+    process = CleanProcess(send_what_comes, descriptors=())
+    with pytest.raises(TimeoutError):
+        process.receive(timeout_seconds=0.05)
+    messages = [None, ("open", 0, "ä" * 5, 0), (list(range(100_000)),), None, ("close",)]
+    for message in messages:
+        process.send(message)
+        assert process.receive(timeout_seconds=20) == message
+    assert process.is_ours_and_alive
+    process.end()
+    with pytest.raises(OSError, match="closed"):
+        process.send("the process has ended")
 
 
 def test_a_server_that_was_killed_is_replaced() -> None:

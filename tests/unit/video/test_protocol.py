@@ -2,9 +2,8 @@ import pickle
 import time
 
 import pytest
-from vclr_pl.data.decoding import sign_of_life
 
-from vclr_pl.video.process_server import MessageSocket
+from vclr_pl.video import protocol
 from vclr_pl.video.protocol import VideoReadError, existing_file, require_indices, scaled_size
 
 
@@ -46,29 +45,17 @@ def test_scaled_size_keeps_the_aspect(size, short_side_pixels, expected):
 @pytest.fixture(autouse=True)
 def nobody_listens_afterwards():
     yield
-    sign_of_life._listener = None
+    protocol._listener = None
 
 
 def test_whoever_listens_hears_a_few_signs_a_second():
     heard = []
-    sign_of_life.listen(lambda: heard.append(time.monotonic()))
+    protocol.listen(lambda: heard.append(time.monotonic()))
     end = time.monotonic() + 0.7
     while time.monotonic() < end:
-        sign_of_life.still_working()
+        protocol.still_working()
     assert 2 <= len(heard) <= 4
 
 
 def test_nobody_listens_by_default():
-    sign_of_life.still_working()
-
-
-def test_a_sign_is_no_message_and_begins_the_time_anew():
-    ours, theirs = MessageSocket.pair()
-    theirs.send_sign()
-    with pytest.raises(TimeoutError):
-        ours.receive(timeout_seconds=0.05)
-    theirs.send_sign()
-    theirs.send({"an": "answer"})
-    assert ours.receive(timeout_seconds=1) == {"an": "answer"}
-    ours.close()
-    theirs.close()
+    protocol.still_working()
