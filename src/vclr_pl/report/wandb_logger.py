@@ -1,15 +1,13 @@
-"""Weights & Biases: the logger, and a run of its own for each job of a sweep."""
+"""The logger of Weights & Biases: offline without a key or an answer, and no error of W&B ends a run."""
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import logging
 import os
 import shlex
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +15,6 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 logger = logging.getLogger(__name__)
-
-
-@contextlib.contextmanager
-def own_wandb_run() -> Iterator[None]:
-    """Around one job of several: afterwards no run of W&B is open; it is marked as failed where the job has failed."""
-    exit_code = 1
-    try:
-        yield
-        exit_code = 0
-    finally:
-        wandb = sys.modules.get("wandb")  # a job without W&B has not loaded it
-        if wandb is not None and wandb.run is not None:
-            try:
-                wandb.finish(exit_code=exit_code)
-            except Exception as error:
-                logger.warning("W&B failed at the end of the run (%s)", str(error) or type(error).__name__)
 
 
 ONLINE, OFFLINE = "online", "offline"

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.report.record import BROKEN_VIDEOS, listed_error
-from vclr_pl.report.wandb_logger import own_wandb_run
+from vclr_pl.report.wandb_run import own_wandb_run
 from vclr_pl.runner.command_line import place_given_nodes
 from vclr_pl.runner.failure import Command
 from vclr_pl.runner.group import option_names
