@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.callback.progress import watched
-from vclr_pl.data.prepare.set_copy import CopiedFile, summary
+from vclr_pl.data.prepare import CopiedFile, summary
 from vclr_pl.datasets.manifest import VideoSplits
 from vclr_pl.report.tables import RowTable
 from vclr_pl.runner.build import write_config

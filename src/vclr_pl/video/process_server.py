@@ -104,7 +104,7 @@ def framed(message: object) -> bytes:
 
 ASK = b"f"  # one process; the socket of its client comes with it
 LIFE = b"l"  # sent once: a pipe whose other end only the process that started the server holds
-WORKS = ("vclr_pl.video.child_process", "vclr_pl.video.readability", "vclr_pl.data.prepare.set_copy")  # what processes do
+WORKS = ("vclr_pl.video.child_process", "vclr_pl.video.readability", "vclr_pl.data.prepare")  # what processes do
 READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # the first message of a process, and the server's words about it
 
 
