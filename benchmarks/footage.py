@@ -12,7 +12,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from vclr_pl.data.prepare.reencode import Reencoder
+from vclr_pl.data.prepare import Reencoder
 
 REENCODER = {
     "short_side_pixels": 256,

@@ -1,4 +1,4 @@
-"""Files and the machine: atomic writes, CSV, locks, the system's errors as one line, and the number of cores."""
+"""Files and the machine: atomic writes, CSV, the system's errors as one line, and the number of cores."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ ANY_BYTE: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  #
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """The name of a draft beside `path`, to be written in the block; moved to `path` at its end, removed when the block fails.
+def whole_file(path: Path, *, one_writer: bool = False) -> Iterator[Path]:
+    """The name of a draft beside `path`. The block writes the draft; its end moves it to `path`, and its failure removes it.
 
-    The folder is made. Two processes may write the same file at once: their drafts have different names.
+    The folder is made. Several processes may write the same file at once: their drafts have different names.
+
+    Args:
+        one_writer: only one process writes the file. The draft has a fixed name, so it replaces the draft of a killed process.
 
     Raises:
-        OSError: with the name of the file, where it cannot be written.
+        OSError: the file cannot be written; the error names the file.
     """
-    draft = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.{os.getpid()}.unfinished")
+    writer = "" if one_writer else f".{os.getpid()}"
+    draft = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{writer}.unfinished")
     with errors_name(path, draft=draft):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -48,13 +52,22 @@ def errors_name(path: Path, *, draft: Path | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno is None and str(error).endswith("written"):  # NumPy: "100000 requested and 12784 written"
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-        if error.errno is not None and error.filename in (None, draft, str(draft)) and error.filename2 is None:
+        if error.errno is not None and (error.filename2 or error.filename) in (None, draft, str(draft)):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     except RuntimeError as error:  # torch.save: "unexpected pos 704 vs 598", raised while it handles the disk's own error
         if isinstance(cause := error.__context__, OSError) and cause.errno is not None:
             raise OSError(cause.errno, cause.strerror, str(path)) from error
         raise
+
+
+def file_stamp(path: str | Path) -> tuple[int, int] | None:
+    """Size in bytes and time of the last change in nanoseconds. None if the file does not exist."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -69,56 +82,6 @@ def write_csv(path: Path, header: Sequence[object], rows: Iterable[Sequence[obje
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
-
-
-try:
-    import fcntl
-except ImportError:  # Windows: do without
-    fcntl = None  # type: ignore[assignment]
-
-LOCK = "features.lock"
-WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # what file systems without locks say
-
-
-class FolderLock:
-    """An advisory lock on `folder`, that the system takes back when this process dies.
-
-    It is the process's own: loader workers, which are forked, neither hold it nor keep it alive. Where the system or the file system
-    has no locks, everyone gets it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / LOCK
-        self._file: int | None = None
-
-    def acquired(self) -> bool:
-        """Try, without waiting, and say whether this process has it."""
-        if fcntl is None or self._file is not None:
-            return True
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(file)
-            return error.errno in WITHOUT_LOCKS
-        if not self._is_there(file):  # its last owner has removed it in between; the next try makes a new one
-            os.close(file)
-            return False
-        self._file = file
-        return True
-
-    def release(self) -> None:
-        """Remove the lock's file and free it; nothing where this process does not have it."""
-        if self._file is not None:
-            self._path.unlink(missing_ok=True)
-            os.close(self._file)
-            self._file = None
-
-    def _is_there(self, file: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(file), self._path.stat())
-        except FileNotFoundError:
-            return False
 
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -1,6 +1,4 @@
-"""Among real processes.
-The cores of this process, as the scheduler and control groups limit them.
-"""
+"""Files are written whole, errors of the system are one line, and cores are counted as the scheduler and control groups limit them."""
 
 from __future__ import annotations
 
@@ -15,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vclr_pl.embedding import folder_lock
 
-from vclr_pl.files import IN_WORDS, FolderLock, available_cores, errors_name, in_words, whole_file, write_csv, write_whole
+from vclr_pl.files import IN_WORDS, available_cores, errors_name, file_stamp, in_words, whole_file, write_csv, write_whole
 
 SMALL, LARGE = 4096, 1 << 20
 
@@ -43,6 +40,23 @@ def test_a_block_that_fails_leaves_the_earlier_file(tmp_path: Path) -> None:
         draft.write_bytes(b"tw")
         raise KeyboardInterrupt
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x", b"one")]
+
+
+def test_the_draft_of_a_killed_process_is_replaced(tmp_path: Path) -> None:
+    drafts = []
+    for _ in range(2):
+        with whole_file(tmp_path / "x", one_writer=True) as draft:
+            draft.write_bytes(b"one")
+            drafts.append(draft)
+    assert drafts[0] == drafts[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_stamp_is_size_and_time(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"123")
+    os.utime(tmp_path / "x", ns=(5, 7_000_000_000))
+    assert file_stamp(tmp_path / "x") == (3, 7_000_000_000)
+    assert file_stamp(str(tmp_path / "y")) is None
 
 
 def save_with_torch(draft: Path) -> None:
@@ -87,51 +101,6 @@ def test_a_folder_in_the_way_and_a_long_name(tmp_path: Path) -> None:
 def test_a_table_keeps_any_byte(tmp_path: Path) -> None:
     write_csv(tmp_path / "x.csv", ("name", "count"), [(os.fsdecode(b"caf\xe9, a"), 1)])
     assert (tmp_path / "x.csv").read_bytes() == b'name,count\r\n"caf\xe9, a",1\r\n'
-
-
-TRY = """
-import sys
-from pathlib import Path
-from vclr_pl.files import FolderLock
-print(FolderLock(Path(sys.argv[1])).acquired())
-"""
-
-
-def another_gets_it(folder: Path) -> bool:
-    done = subprocess.run([sys.executable, "-c", TRY, str(folder)], capture_output=True, text=True, check=True)
-    return done.stdout == "True\n"
-
-
-def test_one_process_has_it_until_it_gives_it_back(tmp_path: Path) -> None:
-    lock = FolderLock(tmp_path)
-    assert lock.acquired()
-    assert lock.acquired()
-    assert not another_gets_it(tmp_path)
-    lock.release()
-    lock.release()
-    assert list(tmp_path.iterdir()) == []
-    assert another_gets_it(tmp_path)
-
-
-def test_a_lock_whose_file_is_gone_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = FolderLock(tmp_path)
-    lockf = folder_lock.fcntl.lockf
-
-    def late(file: int, how: int) -> None:
-        lockf(file, how)
-        (tmp_path / folder_lock.LOCK).unlink()  # its last owner, between opening and locking
-
-    monkeypatch.setattr(folder_lock.fcntl, "lockf", late)
-    assert not lock.acquired()
-    monkeypatch.setattr(folder_lock.fcntl, "lockf", lockf)
-    assert lock.acquired()
-    lock.release()
-
-
-def test_without_locks_everyone_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_lock, "fcntl", None)
-    assert FolderLock(tmp_path).acquired()
-    assert list(tmp_path.iterdir()) == []
 
 
 def refusal(path: Path, action: str) -> str:
@@ -212,6 +181,6 @@ def test_limits_of_control_groups(own: str, files: dict[str, str], expected: int
 
 
 def test_one_place_counts() -> None:
-    sources = Path(__file__).parents[3] / "src"
+    sources = Path(__file__).parents[2] / "src"
     counting = [path.name for path in sources.rglob("*.py") if "sched_getaffinity" in path.read_text() or "cpu_count" in path.read_text()]
-    assert counting == ["core_count.py"]
+    assert counting == ["files.py"]

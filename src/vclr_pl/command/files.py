@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.callback.progress import watched
 from vclr_pl.command.result import CheckResult, PrepareResult
-from vclr_pl.data.prepare.set_copy import CopiedFile, summary
+from vclr_pl.data.prepare import CopiedFile, summary
 from vclr_pl.datasets.manifest import VideoSplits
 from vclr_pl.report.tables import RowTable
 from vclr_pl.runner.provenance import write_config

@@ -100,7 +100,7 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
         InputError: the library grad-cam is not installed, or there is no such layer.
     """
     stage = stage_of(encoder.backbone, layer)
-    ready = normalized(encoder, frames.to(device_of(encoder)))
+    ready = encoder.normalize(frames.to(device_of(encoder)))
     with differentiable(stage):
         cam = grad_cam()(model=_WholeVideo(encoder), target_layers=[stage])
         try:
@@ -137,15 +137,8 @@ def times_of(encoder: FrozenEncoder, count: int) -> tuple[float, ...]:
 def feature_of(encoder: FrozenEncoder, frames: Tensor) -> Tensor:
     """The feature `[F]` of one video of which `frames` are uint8, already cropped, as for `map_video`."""
     with torch.no_grad():
-        feature: Tensor = encoder(normalized(encoder, frames.to(device_of(encoder)))[None])[0]
+        feature: Tensor = encoder(encoder.normalize(frames.to(device_of(encoder)))[None])[0]
     return feature
-
-
-def normalized(encoder: FrozenEncoder, frames: Tensor) -> Tensor:
-    """uint8 frames or clips to float32, with the channels where the view wants them meanwhile."""
-    clips = frames.dim() == 5
-    ready = encoder.view.normalize(frames.transpose(1, 2) if clips else frames)
-    return ready.transpose(1, 2) if clips else ready
 
 
 def one_after_another(frames: Tensor) -> Tensor:

@@ -126,6 +126,12 @@ class FrozenEncoder(nn.Module):
         pooled_NF = self.pooled(frames.flatten(0, 1))
         return pooled_NF.reshape(*frames.shape[:2], -1).mean(dim=1)
 
+    def normalize(self, frames: Tensor) -> Tensor:
+        """Cropped uint8 frames or clips `[N, *view]` to float32."""
+        if frames.dim() == 4:
+            return self.view.normalize(frames)
+        return self.view.normalize(frames.transpose(1, 2)).transpose(1, 2)
+
     def pooled(self, frames: Tensor) -> Tensor:
         """Frames or clips `[N, *view]` to float32 `[N, F]`."""
         if frames.dim() == 4:

@@ -1,25 +1,20 @@
-"""Training of the Boundary-Matching Network, and its proposals, as a LightningModule.
+"""Training of the Boundary-Matching Network as a LightningModule.
 
 Legend: B videos, D features, T positions, A segments.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from vclr_pl.files import errors_name
 from vclr_pl.localization.bmn import BMN, BoundaryPrediction
 from vclr_pl.localization.loss import BMNLoss, BoundaryMap
-from vclr_pl.localization.proposals import ProposalMaker, VideoPrediction
 from vclr_pl.types import InputError, SnippetBatch
 
 
@@ -73,84 +68,6 @@ class LocalizerModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.schedule(optimizer), "interval": "epoch"}}
-
-
-@dataclass(frozen=True)
-class ProposedVideo:
-    """What is kept of a video: proposals (start, end, score; seconds, best first) and the boundary curves."""
-
-    identity: str
-    proposals: tuple[tuple[float, float, float], ...]
-    start: tuple[float, ...]  # [T]
-    end: tuple[float, ...]  # [T]
-
-
-class ProposalRun(lightning.LightningModule):
-    """A prediction loop: each video to its proposals, a line each in `journal`, so that a new start goes on after the last.
-
-    Args:
-        loader: makes this rank's batches of the videos with these indices.
-        identities, covered_seconds: of the videos, by index.
-        folder: of the journals.
-    """
-
-    def __init__(
-        self,
-        *,
-        localizer: BMN,
-        maker: ProposalMaker,
-        loader: Callable[[Sequence[int]], DataLoader[Any]],
-        identities: Sequence[str],
-        covered_seconds: Mapping[str, float],
-        folder: Path,
-    ) -> None:
-        super().__init__()
-        self.localizer, self.maker, self.loader = localizer, maker, loader
-        self.identities, self.covered_seconds, self.folder = identities, covered_seconds, folder
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer videos than ranks
-        done = journaled(folder)
-        self.videos_done = 0
-        self.videos = [index for index, identity in enumerate(identities) if identity not in done]
-
-    def predict_dataloader(self) -> DataLoader[Any]:
-        return self.loader(self.videos[self.trainer.global_rank :: self.trainer.world_size])
-
-    def predict_step(self, batch: SnippetBatch, batch_idx: int) -> int:
-        del batch_idx
-        prediction: BoundaryPrediction = self.localizer(batch.features)
-        arrays = [part.double().cpu().numpy() for part in vars(prediction).values()]
-        lines = [
-            self._line(index, VideoPrediction(*(part[row] for part in arrays))) for row, index in enumerate(batch.video_index.tolist())
-        ]
-        path = self.folder / f"proposals_{self.trainer.global_rank:05}.jsonl"
-        with errors_name(path), path.open("a") as journal:
-            journal.writelines(f"\n{json.dumps(line)}" for line in lines)  # the end first: it also ends a killed run's half line
-        self.videos_done += len(batch)
-        return len(batch)
-
-    def _line(self, index: int, prediction: VideoPrediction) -> dict[str, Any]:
-        identity = self.identities[index]
-        found = self.maker.proposals(prediction, duration_seconds=self.covered_seconds[identity])
-        return {
-            "video": identity,
-            "proposals": [[proposal.start_seconds, proposal.end_seconds, proposal.score] for proposal in found],
-            "start": prediction.start.tolist(),
-            "end": prediction.end.tolist(),
-        }
-
-
-def journaled(folder: Path) -> dict[str, ProposedVideo]:
-    """By identity, of all ranks of all starts; half a line is not one."""
-    found = {}
-    for path in sorted(folder.glob("proposals_*.jsonl")):
-        for text in path.read_text().split("\n"):
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue
-            proposals = tuple((start, end, score) for start, end, score in line["proposals"])
-            found[line["video"]] = ProposedVideo(line["video"], proposals, tuple(line["start"]), tuple(line["end"]))
-    return found
 
 
 def load_localizer(localizer: BMN, path: Path) -> None:

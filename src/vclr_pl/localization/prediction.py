@@ -1,4 +1,4 @@
-"""From a trained network to a file of proposals and its figures.
+"""Proposals of a trained network for each video, and their metrics.
 
 Legend: T positions.
 """
@@ -12,21 +12,83 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import DataLoader
+
+from vclr_pl.features.extraction import VideoLoop, predict_unfinished
 from vclr_pl.files import write_whole
-from vclr_pl.localization.bmn import BMN
-from vclr_pl.localization.module import ProposalRun, ProposedVideo, journaled
-from vclr_pl.localization.proposals import ProposalMaker
+from vclr_pl.localization.bmn import BMN, BoundaryPrediction
+from vclr_pl.localization.proposals import ProposalMaker, VideoPrediction
 from vclr_pl.localization.scores import ClassScores, LocalizationScoring, Segments, evenly_spaced, submission
-from vclr_pl.types import InputError
+from vclr_pl.store import ResumableFolder
+from vclr_pl.types import InputError, SnippetBatch
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = "made_of.json"
+DESCRIPTION, PROPOSALS = "made_of.json", "proposals.json"
+
+
+@dataclass(frozen=True)
+class ProposedVideo:
+    """Proposals of a video (start, end, score; seconds, best first) and its boundary probabilities."""
+
+    identity: str
+    proposals: tuple[tuple[float, float, float], ...]
+    start: tuple[float, ...]  # [T]
+    end: tuple[float, ...]  # [T]
+
+
+class ProposalRun(VideoLoop):
+    """Journals the proposals of each video.
+
+    Args:
+        videos: indices of those without proposals.
+        loader: makes the batches of the videos with these indices.
+        identities, covered_seconds: of all videos, by index.
+    """
+
+    def __init__(
+        self,
+        *,
+        localizer: BMN,
+        maker: ProposalMaker,
+        videos: Sequence[int],
+        loader: Callable[[Sequence[int]], DataLoader[Any]],
+        identities: Sequence[str],
+        covered_seconds: Mapping[str, float],
+        store: ResumableFolder,
+    ) -> None:
+        super().__init__(videos)
+        self.localizer, self.maker, self.loader = localizer, maker, loader
+        self.identities, self.covered_seconds, self.store = identities, covered_seconds, store
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        return self.loader(self.agreed_videos()[self.trainer.global_rank :: self.trainer.world_size])
+
+    def predict_step(self, batch: SnippetBatch, batch_idx: int) -> int:
+        del batch_idx
+        prediction: BoundaryPrediction = self.localizer(batch.features)
+        arrays = [part.double().cpu().numpy() for part in vars(prediction).values()]
+        lines = [
+            self._line(index, VideoPrediction(*(part[row] for part in arrays))) for row, index in enumerate(batch.video_index.tolist())
+        ]
+        self.store.append(lines, rank=self.trainer.global_rank)
+        self.videos_done += len(batch)
+        return len(batch)
+
+    def _line(self, index: int, prediction: VideoPrediction) -> dict[str, Any]:
+        identity = self.identities[index]
+        found = self.maker.proposals(prediction, duration_seconds=self.covered_seconds[identity])
+        return {
+            "video": identity,
+            "proposals": [[proposal.start_seconds, proposal.end_seconds, proposal.score] for proposal in found],
+            "start": prediction.start.tolist(),
+            "end": prediction.end.tolist(),
+        }
 
 
 @dataclass(frozen=True)
 class LocalizationFigures:
-    """Percent by name: of the network's proposals, and of evenly spaced ones."""
+    """Percent by name: of the network's proposals, and of evenly spaced proposals."""
 
     metrics: dict[str, float]
     baseline: dict[str, float]
@@ -34,12 +96,12 @@ class LocalizationFigures:
 
 @dataclass(frozen=True)
 class Proposing:
-    """Writes and judges proposals.
+    """Writes and evaluates proposals.
 
     Args:
         maker: from probabilities to proposals.
-        scoring: the figures.
-        folder: of the journals, a line a video: a new start goes on after the last one.
+        scoring: the metrics.
+        folder: of the proposals.
     """
 
     maker: ProposalMaker
@@ -56,41 +118,59 @@ class Proposing:
         made_of: str,
         trainer: Any,
     ) -> None:
-        """Proposals of every video, through the trainer; `proposals.json` beside the journals. All ranks call it together.
+        """Write `proposals.json` with the proposals of every video. Finished videos are kept. All ranks call it together.
 
         Args:
-            made_of: says which network and features these proposals are of; journals of others are thrown away.
+            made_of: the network and the features in one string. Proposals made of something else are removed.
         """
-        folder = Path(self.folder)
+        store = self._store()
         if trainer.is_global_zero:
-            self._begin(folder, {"made_of": made_of, **vars(self.maker)})
+            store.begin_anew({"made_of": made_of, **vars(self.maker)}, results=(PROPOSALS,))
         trainer.strategy.barrier()
-        run = ProposalRun(
-            localizer=localizer, maker=self.maker, loader=loader, identities=identities, covered_seconds=covered_seconds, folder=folder
-        )
-        if run.videos:
-            trainer.predict(run, return_predictions=False)
-        trainer.strategy.barrier()
-        if trainer.is_global_zero:
+
+        def left() -> list[int]:
+            done = store.finished()
+            return [index for index, identity in enumerate(identities) if identity not in done]
+
+        kept = len(identities) - len(left())
+
+        def run() -> ProposalRun:
+            return ProposalRun(
+                localizer=localizer,
+                maker=self.maker,
+                videos=left(),
+                loader=loader,
+                identities=identities,
+                covered_seconds=covered_seconds,
+                store=store,
+            )
+
+        def finish() -> None:
             found = self.proposed()
             content = json.dumps(submission({identity: found[identity].proposals for identity in identities}))
-            write_whole(folder / "proposals.json", content)
-            kept = len(identities) - len(run.videos)
-            logger.info("proposals of %d videos%s: %s", len(identities), f" ({kept} kept)" if kept else "", folder / "proposals.json")
+            write_whole(store.path / PROPOSALS, content)
+            logger.info("proposals of %d videos%s: %s", len(identities), f" ({kept} kept)" if kept else "", store.path / PROPOSALS)
+
+        # the proposals of a subset are written in a moment, so the file is always written again
+        predict_unfinished(store, trainer=trainer, is_complete=lambda: False, loop=run, finish=finish)
 
     def proposed(self) -> dict[str, ProposedVideo]:
         """By identity.
 
         Raises:
-            InputError: none are there.
+            InputError: there are none.
         """
-        found = journaled(Path(self.folder))
+        found = {
+            identity: ProposedVideo(identity, tuple(map(tuple, line["proposals"])), tuple(line["start"]), tuple(line["end"]))
+            for identity, line in self._store().finished().items()
+        }
         if not found:
             raise InputError(expected=f"proposals in '{self.folder}'", got="none", hint="Run the stage propose first.")
         return found
 
     def figures(self, *, truth: Segments, class_scores: ClassScores | None, durations_seconds: Mapping[str, float]) -> LocalizationFigures:
-        """
+        """The metrics.
+
         Raises:
             InputError: no video has true segments.
         """
@@ -108,11 +188,5 @@ class Proposing:
             baseline=self.scoring.metrics(truth=truth, proposals=even, class_scores=class_scores),
         )
 
-    def _begin(self, folder: Path, made_of: Mapping[str, Any]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(made_of, indent=2, sort_keys=True) + "\n"
-        file = folder / DESCRIPTION
-        if not file.is_file() or file.read_text() != text:
-            for path in folder.glob("proposals*.json*"):
-                path.unlink()
-            write_whole(file, text)
+    def _store(self) -> ResumableFolder:
+        return ResumableFolder(Path(self.folder), description=DESCRIPTION, journal="proposals")

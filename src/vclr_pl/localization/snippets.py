@@ -73,7 +73,7 @@ class SnippetPart:
     frames: Tensor | None  # uint8 [N, C, H, W], of clips [N, C, t, H, W]; None where the video is broken
     frame_count: int
     is_last: bool
-    broken: BrokenVideo | None = None
+    broken: tuple[BrokenVideo, ...] = ()
     narrow: tuple[NarrowView, ...] = ()
 
     def __len__(self) -> int:
@@ -114,7 +114,7 @@ class UntrimmedVideoDataset(IterableDataset[SnippetPart]):
                 yield from self._of_open(index, path, reader)
         except DECODE_ERRORS as error:
             broken = broken_video(path, error, backend=self.decoder.backend_of(path))
-            yield SnippetPart(video_index=index, frames=None, frame_count=0, is_last=True, broken=broken)
+            yield SnippetPart(video_index=index, frames=None, frame_count=0, is_last=True, broken=(broken,))
 
     def _of_open(self, index: int, path: str, reader: VideoReader) -> Iterator[SnippetPart]:
         centers = snippet_centers(frame_count=reader.frame_count, snippet_frames=self.sampling.snippet_frames)

@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 ASK = b"f"  # fork one process; the descriptors of its connection and of the files that it gets come with the byte
 LIFE = b"l"  # sent once, with a pipe whose other end only the process that started the server holds
 MOST_FILES = 8
-WORKS = ("vclr_pl.video.child_process", "vclr_pl.video.readability", "vclr_pl.data.prepare.set_copy")  # modules that processes run
+WORKS = ("vclr_pl.video.child_process", "vclr_pl.video.readability", "vclr_pl.data.prepare")  # modules that processes run
 READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # first messages; the last two are the server's
 
 

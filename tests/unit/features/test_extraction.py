@@ -24,9 +24,9 @@ from tests.video_fixture import write_broken, write_video
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.encoder import FrozenEncoder, load_encoder
 from vclr_pl.features.extraction import Embedder, list_digest
-from vclr_pl.features.store import FeatureFolder, FeatureJournal
+from vclr_pl.features.store import FeatureFolder
 from vclr_pl.features.video_reading import ReadingOptions
-from vclr_pl.files import LOCK
+from vclr_pl.store import LOCK
 from vclr_pl.video.isolated import IsolatedDecoder
 from vclr_pl.video.pyav import PyavDecoder
 
@@ -160,7 +160,7 @@ class CountingFeatures(lightning.Callback):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from vclr_pl.files import FolderLock
+from vclr_pl.store import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
 print(lock.acquired(), flush=True)
 time.sleep(600)
@@ -188,7 +188,7 @@ def test_another_process_that_reads_the_same_videos_is_waited_for(
                     lambda: embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path), output=str(mine))
                 )
                 until = time.monotonic() + 60
-                while "another process is reading" not in caplog.text and time.monotonic() < until and not waiting.done():
+                while "another process writes to" not in caplog.text and time.monotonic() < until and not waiting.done():
                     time.sleep(0.05)
                 assert not waiting.done()
                 assert asked == []
@@ -220,25 +220,26 @@ def test_interrupted_and_started_again_it_ends_with_the_same_files(
 ) -> None:
     whole = embedder(tmp_path / "whole").embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
     written: list[int] = []
-    write = FeatureJournal.write
+    write = FeatureFolder.write
 
-    def write_some(self: FeatureJournal, **what: Any) -> None:
+    def write_some(self: FeatureFolder, **what: Any) -> None:
         if len(written) == batches:
-            self._file.write(b'{"video": 6, "fra')
+            with (self.path / "journal_00000.jsonl").open("ab") as journal:
+                journal.write(b'{"video": 6, "fra')
             raise StoppedError
         write(self, **what)
         written.append(1)
 
-    monkeypatch.setattr(FeatureJournal, "write", write_some)
+    monkeypatch.setattr(FeatureFolder, "write", write_some)
     with pytest.raises(StoppedError):
         embedder(tmp_path / "again", videos_per_batch=1).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
     resumed_videos: list[int] = []
 
-    def write_and_count(self: FeatureJournal, **what: Any) -> None:
+    def write_and_count(self: FeatureFolder, **what: Any) -> None:
         resumed_videos.extend([*what["features"], *(index for index, _ in what["broken"])])
         write(self, **what)
 
-    monkeypatch.setattr(FeatureJournal, "write", write_and_count)
+    monkeypatch.setattr(FeatureFolder, "write", write_and_count)
     resumed = embedder(tmp_path / "again", videos_per_batch=3).embed(manifest, encoder=encoder(), trainer=trainer(tmp_path))
     assert files(resumed) == files(whole)
     assert sorted(resumed_videos) == list(range(batches, 7))

@@ -1,9 +1,8 @@
-"""A step learns, draws follow step and seed, proposals are journaled, and weights come from files of two kinds."""
+"""A step learns, draws follow step and seed, and weights come from files of two kinds."""
 
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import torch
 from tests.unit.localization.networks import FEATURES, POSITIONS, SEGMENTS, published_loss, small_bmn
 
 from vclr_pl.localization.loss import BoundaryMap
-from vclr_pl.localization.module import LocalizerModule, journaled, load_localizer
+from vclr_pl.localization.module import LocalizerModule, load_localizer
 from vclr_pl.types import InputError, SnippetBatch
 
 
@@ -60,14 +59,6 @@ def test_draws_depend_on_the_runs_seed() -> None:
     assert first.shape == (2, 2, POSITIONS, POSITIONS)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_a_journals_half_line_is_no_video(tmp_path: Path) -> None:
-    line = {"video": "a", "proposals": [[0.0, 1.0, 0.5]], "start": [0.1], "end": [0.2]}
-    (tmp_path / "proposals_00000.jsonl").write_text(f"{json.dumps(line)}\n{json.dumps({**line, 'video': 'b'})[:30]}")
-    found = journaled(tmp_path)
-    assert list(found) == ["a"]
-    assert found["a"].proposals == ((0.0, 1.0, 0.5),)
 
 
 @pytest.mark.parametrize("prefix", ["localizer.", ""])

@@ -14,7 +14,7 @@ from tests.unit.video.numbered_video import write_numbered_video
 from tests.unit.video.turned_video import ORIENTATIONS, turn
 from tests.video_fixture import frame_numbers, write_broken, write_video
 
-from vclr_pl.data.prepare.reencode import Reencoder
+from vclr_pl.data.prepare import Reencoder
 from vclr_pl.types import InputError
 from vclr_pl.video.choice import AutoDecoder
 from vclr_pl.video.container import container_of

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from tests.video_fixture import write_broken, write_lines, write_video
 
-from vclr_pl.data.prepare.reencode import Reencoder
-from vclr_pl.data.prepare.set_copy import SETTINGS_FILE, CopiedFile, SetCopy, summary
+from vclr_pl.data.prepare import SETTINGS_FILE, CopiedFile, Reencoder, SetCopy, summary
 from vclr_pl.types import InputError
 
 SETTINGS = {"short_side_pixels": 32, "keyframe_every": 8, "crf": 23, "preset": "veryfast", "tune": "fastdecode", "enlarge": True}
@@ -105,7 +104,7 @@ def test_folders_that_are_no_place_for_a_copy(root, tmp_path):
     with pytest.raises(InputError, match="holds files"):
         set_copy().plan(root=root, output=tmp_path / "full")
     set_copy().plan(root=root, output=tmp_path / "copy")
-    with pytest.raises(InputError, match="settings with which"):
+    with pytest.raises(InputError, match="videos of another keyframe_every"):
         set_copy(keyframe_every=4).plan(root=root, output=tmp_path / "copy")
 
 

@@ -1,0 +1,292 @@
+"""A copy of a data set that reads faster: videos are re-encoded, all other files are copied. Every file keeps its name.
+
+A re-encoded video is smaller, has a keyframe every few frames and no B-frames. To show frame i a decoder starts at the last keyframe
+before it: in ordinary H.264 that is up to 250 frames back, here at most `keyframe_every` - 1.
+
+A re-encoded `.avi` or `.webm` contains an MP4. FFmpeg, and so every decoder here, goes by the content of a file. Lists, labels and
+retrieval results that name files are therefore valid for the copy too.
+
+Legend: H W pixels, C channels.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike, fspath
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange
+
+from vclr_pl.datasets.video_scan import data_folder, is_video, scan_files
+from vclr_pl.files import DISK_IS_FULL, whole_file
+from vclr_pl.store import ResumableFolder
+from vclr_pl.types import InputError
+from vclr_pl.video.container import UPRIGHT, orientation_of
+from vclr_pl.video.protocol import VideoReadError
+from vclr_pl.video.pyav import BACKEND, PyavDecoder
+from vclr_pl.video.readability import SignOfLife, map_in_processes, process_count
+
+CONTAINER = "mp4"
+_RANGE = ColorRange.MPEG  # 16 to 235, which every decoder expects of H.264
+
+
+class Reencoder:
+    """H.264 in an MP4 container, without sound. Every frame keeps its time.
+
+    Args:
+        short_side_pixels: of the copy.
+        keyframe_every: frames.
+        crf: x264's constant rate factor: 18 looks like the original, 23 is x264's default.
+        preset: x264's preset. A slower one makes smaller files.
+        tune: x264's tuning. `fastdecode` leaves out the deblocking filter and the arithmetic coder.
+        enlarge: whether a video smaller than `short_side_pixels` is enlarged.
+    """
+
+    def __init__(self, *, short_side_pixels: int, keyframe_every: int, crf: int, preset: str, tune: str | None, enlarge: bool) -> None:
+        for key, value, least in (("short_side_pixels", short_side_pixels, 16), ("keyframe_every", keyframe_every, 1), ("crf", crf, 0)):
+            if value < least:
+                raise InputError(expected=f"set_copy.reencoder.{key} of at least {least}", got=str(value), hint="Correct the value.")
+        self.short_side_pixels, self.keyframe_every, self.crf, self.preset = short_side_pixels, keyframe_every, crf, preset
+        self.tune, self.enlarge = tune, enlarge
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the copies in one folder have in common."""
+        return dict(vars(self))
+
+    def encode(self, source: str | PathLike[str], target: str | PathLike[str], *, each_frame: Callable[[], None]) -> int:
+        """Write `target`, with any suffix, as MP4. Returns the number of frames.
+
+        Raises:
+            VideoReadError: the source does not decode completely. The target is then useless.
+            OSError: the disk is full.
+        """
+        with PyavDecoder(threads=1, short_side_pixels=None).open(source) as reader:
+            expected = reader.frame_count
+        try:
+            frames = self._encode(fspath(source), fspath(target), each_frame)
+        except (av.FFmpegError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in DISK_IS_FULL:
+                raise
+            raise VideoReadError(fspath(source), BACKEND, str(getattr(error, "strerror", None) or error)) from error
+        if frames != expected:
+            raise VideoReadError(fspath(source), BACKEND, f"only {frames} of {expected} frames decode")
+        return frames
+
+    def _encode(self, source: str, target: str, each_frame: Callable[[], None]) -> int:
+        with (
+            av.open(source, metadata_errors="replace") as original,
+            av.open(target, "w", format=CONTAINER, options={"movflags": "+faststart"}) as copy,
+        ):
+            stream = original.streams.best("video")
+            stream.thread_count, stream.thread_type = 1, "NONE"
+            clock = _Clock(time_base=stream.time_base, rate=stream.average_rate or stream.guessed_rate)
+            written, frames = None, 0
+            for frame in original.decode(stream):
+                upright = _upright(frame)
+                if written is None:
+                    written = self._stream(copy, upright, clock)
+                picture = _scaled(upright, height=written.height, width=written.width)
+                picture.pts, picture.time_base = clock.time_of(frame.pts), clock.time_base
+                picture.pict_type = av.video.frame.PictureType.NONE  # x264 decides, not the original
+                copy.mux(written.encode(picture))
+                frames += 1
+                each_frame()
+            if written is not None:
+                copy.mux(written.encode(None))
+        return frames
+
+    def _stream(self, copy: av.container.OutputContainer, first: av.VideoFrame, clock: _Clock) -> av.VideoStream:
+        height, width = self._size(height=first.height, width=first.width)
+        every = str(self.keyframe_every)
+        options = {"preset": self.preset, "crf": str(self.crf), "bf": "0", "g": every, "keyint_min": every, "sc_threshold": "0"}
+        if self.tune is not None:
+            options["tune"] = self.tune
+        written = copy.add_stream("libx264", rate=clock.rate, options=options)
+        written.width, written.height, written.pix_fmt = width, height, "yuv420p"
+        written.codec_context.time_base = clock.time_base
+        written.codec_context.thread_count = 1
+        written.codec_context.colorspace = first.colorspace  # without it a decoder takes a small picture for BT.601
+        written.codec_context.color_range = _RANGE
+        return written
+
+    def _size(self, *, height: int, width: int) -> tuple[int, int]:
+        """(height, width), both even, as chroma subsampling requires."""
+        keeps_its_size = min(height, width) <= self.short_side_pixels and not self.enlarge
+        scale = 1.0 if keeps_its_size else self.short_side_pixels / min(height, width)
+        return max(2, round(height * scale / 2) * 2), max(2, round(width * scale / 2) * 2)
+
+
+class _Clock:
+    """Times of frames, from 0 and rising. Without times in the container, one frame for each tick of the frame rate."""
+
+    def __init__(self, *, time_base: Fraction, rate: Fraction | None) -> None:
+        self.time_base, self.rate = time_base, rate or Fraction(25)
+        self._tick = max(1, round(1 / (self.rate * time_base)))
+        self._first: int | None = None
+        self._last = -self._tick
+
+    def time_of(self, stored: int | None) -> int:
+        if self._first is None:
+            self._first = stored or 0
+        expected = self._last + self._tick
+        time = expected if stored is None else stored - self._first
+        self._last = time if time > self._last else expected
+        return self._last
+
+
+def _scaled(frame: av.VideoFrame, *, height: int, width: int) -> av.VideoFrame:
+    ranges = {"src_color_range": frame.color_range, "dst_color_range": _RANGE}
+    return frame.reformat(width=width, height=height, format="yuv420p", interpolation="BICUBIC", **ranges)
+
+
+def _upright(frame: av.VideoFrame) -> av.VideoFrame:
+    """Rotated and mirrored by the file's orientation."""
+    orientation = orientation_of(frame)
+    if orientation == UPRIGHT:
+        return frame
+    shown = orientation.apply(frame.to_ndarray(format="rgb24"))
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="rgb24")
+
+
+SETTINGS_FILE = ".vclr_prepare.json"
+REENCODED, COPIED, KEPT, PRESENT, ABSENT = "reencoded", "copied", "kept", "present", "absent"
+_SAME_TIME_SECONDS = 2.0  # some file systems keep times no finer
+_EARLIER_SECONDS = 3600.0  # a video that was kept has an earlier time than its original, so the next command tries it again
+
+
+@dataclass(frozen=True)
+class CopiedFile:
+    """One row of `prepare.csv`.
+
+    | status | file |
+    |---|---|
+    | reencoded | a video |
+    | copied | not a video |
+    | kept | a video that does not decode; it is copied |
+    | present | done by an earlier command |
+    | absent | cannot be copied |
+    """
+
+    path: str  # relative to both folders
+    status: str
+    bytes_before: int
+    bytes_after: int
+    frames: int
+    seconds: float
+    reason: str  # of a video that was kept
+
+    @property
+    def failed(self) -> bool:
+        return self.status in (KEPT, ABSENT)
+
+
+def summary(rows: list[CopiedFile]) -> str:
+    """The number of files by status, and the size of the videos, in words."""
+    counts = {status: sum(row.status == status for row in rows) for status in (REENCODED, KEPT, PRESENT)}
+    videos = [row for row in rows if row.status in (REENCODED, KEPT)]
+    before, after = sum(row.bytes_before for row in videos) / 1e6, sum(row.bytes_after for row in videos) / 1e6
+    videos_done = f"{counts[REENCODED]} videos re-encoded, {counts[KEPT]} kept as they are: {before:.1f} MB became {after:.1f} MB"
+    return f"{videos_done}; {counts[PRESENT]} files were there before"
+
+
+class SetCopy:
+    """Copies folders. Each file is processed in a process of its own. The same call continues an interrupted copy.
+
+    Args:
+        reencoder: of the videos.
+        processes: files at a time. None: the available cores.
+        decode_timeout_seconds: a video on which the decoder crashes, or that gives no frame for so long, is kept as it is.
+    """
+
+    def __init__(self, *, reencoder: Reencoder, processes: int | None, decode_timeout_seconds: float) -> None:
+        self.reencoder, self.processes = reencoder, process_count(processes, key="set_copy.processes")
+        self.decode_timeout_seconds = decode_timeout_seconds
+
+    def plan(self, *, root: str | Path, output: str | Path) -> list[str]:
+        """The files below `root`, relative to it. Makes `output` and writes the settings into it.
+
+        Raises:
+            InputError: one folder contains the other, or `output` contains files that were not made with these settings.
+        """
+        folder, target = data_folder(root), Path(output).expanduser().absolute()
+        inner, outer = folder.resolve(), target.resolve()
+        if inner == outer or inner in outer.parents or outer in inner.parents:
+            raise InputError(expected="output to be a folder apart from data.root", got=f"'{target}'", hint="Set output=DIR elsewhere.")
+        store = _store(target)
+        if not store.description() and target.is_dir() and any(target.iterdir()):
+            raise InputError(expected="output to be an empty or new folder", got=f"'{target}', which holds files", hint="Set output=DIR.")
+        store.begin(self.reencoder.settings, content="videos", hint="Repeat its settings, or set output=DIR to another folder.")
+        return list(scan_files(folder, wanted=lambda name: not name.startswith(".")))
+
+    def copy(self, files: list[str], *, root: str | Path, output: str | Path) -> Iterator[CopiedFile]:
+        """One row for each file, in the order in which they finish. Raises OSError for a full disk."""
+        source, target = Path(root).expanduser().absolute(), Path(output).expanduser().absolute()
+
+        def failed(file: str, reason: str) -> CopiedFile:
+            return _keep(file, source / file, target / file, reason=reason)
+
+        work = functools.partial(_copied, reencoder=self.reencoder, source=source, target=target)
+        with _store(target).exclusive():
+            rows: Iterator[CopiedFile | OSError] = map_in_processes(
+                files, work=work, failed=failed, processes=self.processes, silence_seconds=self.decode_timeout_seconds
+            )
+            for row in rows:
+                if isinstance(row, OSError):
+                    raise row
+                yield row
+
+
+def _store(target: Path) -> ResumableFolder:
+    """Without a journal: a finished file has the time of its original."""
+    return ResumableFolder(target, description=SETTINGS_FILE)
+
+
+def _copied(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Path, target: Path) -> CopiedFile | OSError:
+    """The row. Of a full disk the error, which ends the whole copy: the next files would fail too."""
+    try:
+        return _copy_file(file, sign_of_life, reencoder=reencoder, source=source, target=target)
+    except OSError as error:
+        if error.errno not in DISK_IS_FULL:
+            raise
+        return OSError(error.errno, error.strerror, str(target / file))
+
+
+def _copy_file(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Path, target: Path) -> CopiedFile:
+    original, copy = source / file, target / file
+    started, status = time.perf_counter(), original.stat()
+    if copy.exists() and abs(copy.stat().st_mtime - status.st_mtime) < _SAME_TIME_SECONDS:
+        return CopiedFile(file, PRESENT, status.st_size, copy.stat().st_size, 0, 0.0, "")
+    frames, kind = 0, COPIED
+    try:
+        with whole_file(copy, one_writer=True) as draft:
+            if is_video(original.name):
+                frames, kind = reencoder.encode(original, draft, each_frame=sign_of_life), REENCODED
+            else:
+                shutil.copyfile(original, draft)
+            os.utime(draft, ns=(status.st_atime_ns, status.st_mtime_ns))
+    except VideoReadError as error:
+        return _keep(file, original, copy, reason=error.reason)
+    return CopiedFile(file, kind, status.st_size, copy.stat().st_size, frames, round(time.perf_counter() - started, 3), "")
+
+
+def _keep(file: str, source: Path, target: Path, *, reason: str) -> CopiedFile:
+    """Copy a video that does not decode, with an earlier time, so that the next command tries it again."""
+    try:
+        with whole_file(target, one_writer=True) as draft:
+            shutil.copyfile(source, draft)  # without its permissions: a read-only draft could not be written over
+            status = source.stat()
+            os.utime(draft, (status.st_atime, status.st_mtime - _EARLIER_SECONDS))
+    except OSError as error:  # shutil's refusal of a pipe is one too
+        if error.errno in DISK_IS_FULL:
+            raise
+        return CopiedFile(file, ABSENT, 0, 0, 0, 0.0, f"{reason}; not copied: {error.strerror or error}")
+    return CopiedFile(file, KEPT, status.st_size, status.st_size, 0, 0.0, reason)

@@ -1,1 +1,0 @@
-"""Copies of data sets that read faster."""

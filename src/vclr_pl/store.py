@@ -1,0 +1,189 @@
+"""A folder of results that a killed command continues. The features, the proposals and the copies of videos use it.
+
+- The description, a JSON file, contains what the results depend on. A command that would make other results is refused.
+- A journal, `<name>_<rank>.jsonl`, contains one line for each finished video. Each rank writes its own journal and reads all of them, so a
+  command continues with any number of ranks. The result of a video is on the disk before its line.
+- The lock admits one command at a time. It is removed when the command ends.
+
+The results themselves (rows, arrays, files) and the list of videos belong to the code that uses the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vclr_pl.files import errors_name, write_whole
+from vclr_pl.types import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no advisory locks
+    fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
+
+LOCK = ".vclr.lock"
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # errors of file systems without locks
+BETWEEN_TRIES_SECONDS = 1.0
+
+
+class ResumableFolder:
+    """
+    Args:
+        path: of the folder.
+        description: file name of the description.
+        journal: beginning of the file names of the journals.
+    """
+
+    def __init__(self, path: Path, *, description: str, journal: str = "journal") -> None:
+        self.path, self._description, self._journal = path, path / description, journal
+
+    def description(self) -> dict[str, Any]:
+        """What the results in the folder depend on. It is empty for a folder that no command has begun."""
+        return json.loads(self._description.read_text()) if self._description.is_file() else {}
+
+    def begin(self, made_from: Mapping[str, Any], *, content: str, hint: str, ignored: Collection[str] = ()) -> None:
+        """Make the folder, or check that its results depend on the same.
+
+        Args:
+            made_from: the description, as JSON.
+            content: the results in words, for the error.
+            ignored: entries of the description that do not change the results.
+
+        Raises:
+            InputError: the folder contains other results.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self._description.is_file():
+            self._describe(made_from)
+        elif differing := [name for name in self._differing(made_from) if name not in ignored]:
+            raise InputError(
+                expected=f"'{self.path}' to be empty, or to hold {content} made with the same options",
+                got=f"{content} of another {', '.join(differing)}, see {self._description.name}",
+                hint=hint,
+            )
+
+    def begin_anew(self, made_from: Mapping[str, Any], *, results: Iterable[str]) -> None:
+        """Make the folder. If its journals depend on something else, remove them and the files `results`."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        differing = self._differing(made_from)
+        if differing and self._description.is_file():
+            logger.info("%s is made of another %s: starting anew", self.path, ", ".join(differing))
+            for path in (*self._journals(), *map(self.path.joinpath, results)):
+                path.unlink(missing_ok=True)
+        if differing:
+            self._describe(made_from)
+
+    def _describe(self, made_from: Mapping[str, Any]) -> None:
+        write_whole(self._description, json.dumps(made_from, indent=2, sort_keys=True) + "\n")
+
+    def _differing(self, made_from: Mapping[str, Any]) -> list[str]:
+        stored, wanted = self.description(), json.loads(json.dumps(made_from))
+        return [name for name in {**wanted, **stored} if stored.get(name) != wanted.get(name)]
+
+    def append(self, lines: Iterable[Mapping[str, Any]], *, rank: int = 0) -> None:
+        """Journal finished videos: JSON objects, each with the key `video`."""
+        now = {"written_nanoseconds": time.time_ns()}
+        text = "".join(f"{json.dumps({**line, **now})}\n" for line in lines)
+        path = self.path / f"{self._journal}_{rank:05}.jsonl"
+        with errors_name(path), path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":
+                    text = f"\n{text}"  # a killed command has left a part of a line
+            file.write(text.encode())
+
+    def finished(self) -> dict[Any, dict[str, Any]]:
+        """The newest line of each video, from all ranks and all starts. Parts of lines are ignored."""
+        lines = []
+        for path in self._journals():
+            for text in path.read_bytes().split(b"\n"):
+                with contextlib.suppress(ValueError):
+                    lines.append(json.loads(text))
+        return {line["video"]: line for line in sorted(lines, key=lambda line: line.get("written_nanoseconds", 0))}
+
+    def remove_journals(self) -> None:
+        for path in self._journals():
+            path.unlink()
+
+    def _journals(self) -> list[Path]:
+        return sorted(self.path.glob(f"{self._journal}_*.jsonl"))
+
+    @contextlib.contextmanager
+    def exclusive(
+        self, *, is_complete: Callable[[], bool] = lambda: False, leads: bool = True, broadcast: Callable[[str], str] = str
+    ) -> Iterator[bool]:
+        """Lock the folder during the block; wait while another command writes to it. Yields whether the folder is complete.
+
+        Args:
+            is_complete: looks at the folder. A complete folder needs no lock, so it may be read-only.
+            leads: True on rank 0, which takes the lock.
+            broadcast: sends a word from rank 0 to all ranks.
+        """
+        lock = FolderLock(self.path)
+        try:
+            waiting = False
+            while True:
+                complete = is_complete()
+                is_ours = complete or not leads or lock.acquired()
+                # look again: the command that held the lock may have completed the folder
+                state = "complete" if complete or is_complete() else "ours" if is_ours else "busy"
+                # before the first loop there is no process group: each rank goes by what it sees, and Lightning starts the others later
+                state = broadcast(state)
+                if state != "busy":
+                    break
+                if not waiting:
+                    logger.info("another process writes to %s: waiting for it", self.path)
+                waiting = True
+                time.sleep(BETWEEN_TRIES_SECONDS)
+            yield state == "complete"
+        finally:
+            lock.release()
+
+
+class FolderLock:
+    """An advisory lock on `folder`. The system releases it when this process dies.
+
+    Forked loader workers do not hold it. Every process acquires it if the system has no locks, or if the folder is read-only.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK
+        self._file: int | None = None
+
+    def acquired(self) -> bool:
+        """Try without waiting. True if this process holds the lock."""
+        if fcntl is None or self._file is not None or not os.access(self._path.parent, os.W_OK):
+            return True
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(file)
+            return error.errno in WITHOUT_LOCKS
+        if not self._is_there(file):  # its last owner has removed it in between; the next try makes a new one
+            os.close(file)
+            return False
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Remove the lock's file and free it. Without the lock, do nothing."""
+        if self._file is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
+    def _is_there(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file), self._path.stat())
+        except FileNotFoundError:
+            return False

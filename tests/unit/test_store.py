@@ -1,0 +1,153 @@
+"""A folder of results: refused for other results, continued after a kill at any byte, written by one command at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vclr_pl import store
+from vclr_pl.store import FolderLock, ResumableFolder
+from vclr_pl.types import InputError
+
+
+def folder(path: Path) -> ResumableFolder:
+    return ResumableFolder(path / "results", description="made_of.json")
+
+
+def begun(path: Path, **made_from: object) -> ResumableFolder:
+    folder(path).begin(
+        {"encoder": "x", "sizes": (1, 2), **made_from}, content="features", hint="Choose another folder.", ignored=["origin"]
+    )
+    return folder(path)
+
+
+def test_other_results_are_refused(tmp_path: Path) -> None:
+    assert folder(tmp_path).description() == {}
+    begun(tmp_path, origin="here")
+    assert begun(tmp_path, origin="there").description() == {"encoder": "x", "origin": "here", "sizes": [1, 2]}
+    with pytest.raises(InputError, match=r"got features of another encoder, crop, see made_of\.json\. Choose another folder\."):
+        begun(tmp_path, encoder="y", crop=3)
+
+
+def test_other_results_are_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    for made_from, kept in (({"network": 1}, []), ({"network": 1}, ["a"]), ({"network": 2}, [])):
+        one = folder(tmp_path)
+        one.begin_anew(made_from, results=["all.json"])
+        assert list(one.finished()) == kept
+        assert (one.path / "all.json").exists() == bool(kept)
+        one.append([{"video": "a"}])
+        (one.path / "all.json").touch()
+    assert [record.getMessage() for record in caplog.records] == [f"{one.path} is made of another network: starting anew"]
+
+
+def lines_of(one: ResumableFolder) -> dict[object, object]:
+    return {video: line["frames"] for video, line in one.finished().items()}
+
+
+def test_a_kill_at_any_byte_loses_the_last_line_only(tmp_path: Path) -> None:
+    one = begun(tmp_path)
+    one.append([{"video": 0, "frames": 30}, {"video": 1, "frames": 9}])
+    path = one.path / "journal_00000.jsonl"
+    whole = path.read_bytes()
+    assert whole.count(b"\n") == 2
+    for kept in range(len(whole)):
+        path.write_bytes(whole[:kept])
+        before = lines_of(one)
+        assert len(before) == whole[:kept].count(b"}")
+        one.append([{"video": 4, "frames": 5}])
+        assert lines_of(one) == {**before, 4: 5}
+
+
+def test_all_ranks_are_read_and_the_newest_line_counts(tmp_path: Path) -> None:
+    one = begun(tmp_path)
+    for rank, frames in ((1, 1), (2, 2), (0, 3)):
+        one.append([{"video": 7, "frames": frames}, {"video": f"of {rank}", "frames": frames}], rank=rank)
+    assert lines_of(one) == {7: 3, "of 1": 1, "of 2": 2, "of 0": 3}
+    one.remove_journals()
+    assert lines_of(one) == {}
+
+
+def test_journals_of_version_0_1_0_are_continued(tmp_path: Path) -> None:
+    """With lines without a time, or with the end of a line before it; both may end in a part of a line."""
+    one = begun(tmp_path)
+    lines = [json.dumps({"video": video, "frames": 3}) for video in range(4)]
+    (one.path / "journal_00000.jsonl").write_text(f"{lines[0]}\n{lines[1]}\n{lines[2][:9]}")
+    (one.path / "journal_00001.jsonl").write_text(f"\n{lines[2]}\n{lines[3]}")
+    one.append([{"video": 0, "frames": 4}])
+    one.append([{"video": 5, "frames": 4}], rank=1)
+    assert lines_of(one) == {0: 4, 1: 3, 2: 3, 3: 3, 5: 4}
+
+
+def test_one_command_at_a_time(tmp_path: Path) -> None:
+    one = begun(tmp_path)
+    with one.exclusive() as was_complete:
+        assert not was_complete
+        assert not another_gets_it(one.path)
+    assert another_gets_it(one.path)
+    with one.exclusive(is_complete=lambda: True) as was_complete:
+        assert was_complete
+        assert another_gets_it(one.path)  # nobody writes to a complete folder
+    with one.exclusive(leads=False):
+        assert another_gets_it(one.path)
+
+
+def test_all_ranks_follow_the_first(tmp_path: Path) -> None:
+    with begun(tmp_path).exclusive(leads=False, broadcast=lambda _: "complete") as was_complete:
+        assert was_complete
+
+
+TRY = """
+import sys
+from pathlib import Path
+from vclr_pl.store import FolderLock
+print(FolderLock(Path(sys.argv[1])).acquired())
+"""
+
+
+def another_gets_it(folder: Path) -> bool:
+    done = subprocess.run([sys.executable, "-c", TRY, str(folder)], capture_output=True, text=True, check=True)
+    return done.stdout == "True\n"
+
+
+def test_one_process_has_it_until_it_gives_it_back(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    assert lock.acquired()
+    assert lock.acquired()
+    assert not another_gets_it(tmp_path)
+    lock.release()
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
+    assert another_gets_it(tmp_path)
+
+
+def test_a_lock_whose_file_is_gone_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = FolderLock(tmp_path)
+    lockf = store.fcntl.lockf
+
+    def late(file: int, how: int) -> None:
+        lockf(file, how)
+        (tmp_path / store.LOCK).unlink()  # its last owner, between opening and locking
+
+    monkeypatch.setattr(store.fcntl, "lockf", late)
+    assert not lock.acquired()
+    monkeypatch.setattr(store.fcntl, "lockf", lockf)
+    assert lock.acquired()
+    lock.release()
+
+
+def test_without_locks_everyone_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "fcntl", None)
+    assert FolderLock(tmp_path).acquired()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_nobody_writes_to_needs_no_lock(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert FolderLock(tmp_path).acquired()
