@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from tests.architecture.source_tree import source_files
 
 from vclr_pl.config_path import config_folder
@@ -76,18 +76,51 @@ def hydra_reads_conf() -> Iterator[None]:
 
 @functools.cache
 def known_options(command: str, *overrides: str) -> tuple[str, ...]:
-    return tuple(
-        option_names(compose(command, overrides=["paths.run=run", *overrides] if "paths" in places_of_groups(command) else [*overrides]))
-    )
+    return tuple(option_names(composed(command, *overrides)))
 
 
-def placed(text: str, command: str, overrides: list[str], module: str) -> str:
-    """The hint in the command's words; an option that several nodes have is that of the node made of this file."""
-    known = known_options(command, *overrides)
-    nodes = {name.rpartition(".")[0] for name in known}
-    stem = Path(module).stem
-    node = next((name for name in sorted(nodes) if name.rpartition(".")[2] == stem), "")
-    return fitted_hint(text, known=known, places=places_of_groups(command), node=node)
+def placed(text: str, command: str, overrides: list[str], module: str, raising: str = "_") -> str:
+    """The hint in the command's words; an option that several nodes have is that of the node made by what raises the error."""
+    made = made_by(command, *overrides)
+    owners = [raising, *(name for name, used in uses(module).items() if raising in used)]
+    node = next((made[f"{dotted(module)}.{owner}"] for owner in owners if f"{dotted(module)}.{owner}" in made), "")
+    return fitted_hint(text, known=known_options(command, *overrides), places=places_of_groups(command), node=node)
+
+
+def dotted(file: str) -> str:
+    return ".".join(Path(file).with_suffix("").parts).partition("src.")[2]
+
+
+@functools.cache
+def made_by(command: str, *overrides: str) -> dict[str, str]:
+    """The node that each constructor of a command's config makes, by the constructor's dotted name."""
+    found: dict[str, str] = {}
+
+    def walk(value: object, place: str) -> None:
+        if isinstance(value, dict):
+            if "_target_" in value:
+                found.setdefault(str(value["_target_"]), place)
+            for key, part in value.items():
+                walk(part, f"{place}.{key}" if place else str(key))
+
+    walk(OmegaConf.to_container(composed(command, *overrides)), "")
+    return found
+
+
+@functools.cache
+def composed(command: str, *overrides: str) -> DictConfig:
+    return compose(command, overrides=["paths.run=run", *overrides] if "paths" in places_of_groups(command) else [*overrides])
+
+
+@functools.cache
+def uses(file: str) -> dict[str, set[str]]:
+    """Which names of its own file each class or function of it uses, directly or through others."""
+    tree = next(source.tree for source in source_files() if str(source) == file)
+    owners = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    used = {name: {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & set(owners) for name, node in owners.items()}
+    for _ in owners:
+        used = {name: direct.union(*(used[other] for other in direct)) for name, direct in used.items()}
+    return used
 
 
 def advised(text: str) -> list[str]:
@@ -97,14 +130,19 @@ def advised(text: str) -> list[str]:
 @pytest.mark.parametrize(("file", "text"), HINTS, ids=IDS)
 def test_some_command_has_its_options(file, text):
     for sentence in SENTENCE.findall(text):
-        fitted = [placed(sentence, command, overrides, file) for command, overrides in VARIANTS]
+        fitted = [placed(sentence, command, overrides, file, RAISING[file, text]) for command, overrides in VARIANTS]
         assert len(advised(sentence)) in map(len, map(advised, fitted)), f"{file}: no command has the options of: {sentence}"
 
 
 @pytest.mark.parametrize(("command", "overrides"), VARIANTS)
 def test_what_a_command_advises_composes(command, overrides):
     """Values together, groups one by one."""
-    options = [option for file, text in HINTS for option in advised(placed(text, command, overrides, file)) if "..." not in option]
+    options = [
+        option
+        for file, text in HINTS
+        for option in advised(placed(text, command, overrides, file, RAISING[file, text]))
+        if "..." not in option
+    ]
     named = dict(option.split("=", 1) for option in options)
     groups = {key for key in named if key in places_of_groups(command)}
     known, places = known_options(command, *overrides), set(places_of_groups(command).values())
@@ -119,19 +157,11 @@ def test_hints_are_found():
     assert len(HINTS) > 60
 
 
-@functools.cache
-def constructed_in(command: str, *overrides: str) -> frozenset[str]:
-    """Module and name of all that the command constructs."""
-    config = compose(command, overrides=["paths.run=run", *overrides] if "paths" in places_of_groups(command) else [*overrides])
-    return frozenset(re.findall(r"_target_: (\S+)", OmegaConf.to_yaml(config)))
-
-
 @pytest.mark.parametrize(("file", "text"), HINTS, ids=IDS)
 def test_every_command_that_constructs_what_raises_it_has_a_hint(file, text):
-    module = ".".join(Path(file).with_suffix("").parts).partition("vclr_pl.")[2]
-    raising = RAISING[file, text]
+    raising, module = RAISING[file, text], dotted(file)
+    raisers = {f"{module}.{name}" for name, used in uses(file).items() if name == raising or raising in used}
     for command, overrides in VARIANTS:
-        for made in constructed_in(command, *overrides):
-            where, _, name = made.removeprefix("vclr_pl.").rpartition(".")
-            if where == module and (raising.startswith("_") or name == raising):
-                assert advised(placed(text, command, overrides, file)), f"{command} {' '.join(overrides)} has no option of: {text}"
+        if raisers & made_by(command, *overrides).keys():
+            message = f"{command} {' '.join(overrides)} has no option of: {text}"
+            assert advised(placed(text, command, overrides, file, raising)), message
