@@ -17,7 +17,7 @@ from vclr_pl.runner.schema import refuse_unknown_keys
 
 RANDOM_CROP, FIXED_CROP = "RandomResizedVideoCrop", "MultiScaleVideoCrop"
 ROWS = {  # key: what the published table calls it, column by column
-    "data._target_": "vclr_pl.data.split.{0}.{0}",
+    "data._target_": "vclr_pl.datasets.{0}.{0}",
     "sampling.segments": "training segments",
     "loader.batch_size": "videos a device, of 8",
     "optimizer.reference_batch_size": "videos of all devices",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import hydra
@@ -63,6 +66,24 @@ def test_a_video_that_does_not_decode_is_kept_and_told(tmp_path, capsys):
     assert float(rows[1]["seconds"]) > 0
     assert int(rows[1]["bytes_after"]) == (tmp_path / "copy/v.mp4").stat().st_size
     assert "kept as it is: broken.mp4: Invalid data" in capsys.readouterr().out
+
+
+def test_killed_in_the_middle_and_started_again_it_ends_with_the_same_files(tmp_path):
+    for number in range(12):
+        write_video(tmp_path / f"data/{number}.mp4", frames=30, height=192, width=256)
+    root = f"data.root={tmp_path / 'data'}"
+    assert command(tmp_path, root, f"output={tmp_path / 'unbroken'}") == 0
+    arguments = [root, f"output={tmp_path / 'killed'}", *QUICK, "set_copy.processes=1", f"hydra.run.dir={tmp_path / 'killed_run'}"]
+    killed = subprocess.Popen([sys.executable, "-m", "vclr_pl.prepare", *arguments])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed").glob("*.mp4")) and time.monotonic() < deadline and killed.poll() is None:
+        time.sleep(0.002)
+    killed.kill()
+    killed.wait()
+    assert 0 < len(list((tmp_path / "killed").glob("*.mp4"))) < 12, "the kill came too late to show anything"
+    assert command(tmp_path, root, f"output={tmp_path / 'killed'}") == 0
+    unbroken, again = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("unbroken", "killed"))
+    assert again == unbroken
 
 
 def test_a_folder_with_links_to_its_own_files_is_copied(tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,13 +44,20 @@ def test_a_block_that_fails_leaves_the_earlier_file(tmp_path: Path) -> None:
 
 
 def test_the_draft_of_a_killed_process_is_replaced(tmp_path: Path) -> None:
-    drafts = []
-    for _ in range(2):
-        with whole_file(tmp_path / "x", one_writer=True) as draft:
-            draft.write_bytes(b"one")
-            drafts.append(draft)
-    assert drafts[0] == drafts[1]
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    """A copy of a data set is continued in another process, and leaves no draft."""
+    killed = """
+import os, sys
+from pathlib import Path
+from vclr_pl.files import whole_file
+with whole_file(Path(sys.argv[1]), one_writer=True) as draft:
+    draft.write_bytes(b"tw")
+    os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "x")], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with whole_file(tmp_path / "x", one_writer=True) as draft:
+        draft.write_bytes(b"one")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x", b"one")]
 
 
 def test_a_stamp_is_size_and_time(tmp_path: Path) -> None:
@@ -69,7 +77,11 @@ def save_with_numpy(draft: Path) -> None:
         np.save(file, np.zeros(LARGE))
 
 
-@pytest.mark.parametrize("save", [lambda draft: draft.write_bytes(bytes(LARGE)), save_with_torch, save_with_numpy])
+def copy_a_large_file(draft: Path) -> None:
+    shutil.copyfile(sys.executable, draft)
+
+
+@pytest.mark.parametrize("save", [lambda draft: draft.write_bytes(bytes(LARGE)), save_with_torch, save_with_numpy, copy_a_large_file])
 @pytest.mark.usefixtures("no_large_files")
 def test_a_full_disk_is_one_error_that_names_the_file(save, tmp_path: Path) -> None:
     """torch says "unexpected pos 704 vs 598" and NumPy "1048576 requested and 496 written"."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vclr_pl import store
-from vclr_pl.store import FolderLock, ResumableFolder
+from vclr_pl.store import LOCK, FolderLock, ResumableFolder
 from vclr_pl.types import InputError
 
 
@@ -86,15 +86,16 @@ def test_journals_of_version_0_1_0_are_continued(tmp_path: Path) -> None:
 
 def test_one_command_at_a_time(tmp_path: Path) -> None:
     one = begun(tmp_path)
+    lock = one.path / LOCK
     with one.exclusive() as was_complete:
         assert not was_complete
         assert not another_gets_it(one.path)
-    assert another_gets_it(one.path)
+    assert not lock.exists()
     with one.exclusive(is_complete=lambda: True) as was_complete:
         assert was_complete
-        assert another_gets_it(one.path)  # nobody writes to a complete folder
+        assert not lock.exists()  # nobody writes to a complete folder
     with one.exclusive(leads=False):
-        assert another_gets_it(one.path)
+        assert not lock.exists()
 
 
 def test_all_ranks_follow_the_first(tmp_path: Path) -> None:

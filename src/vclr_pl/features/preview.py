@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional
 
 from vclr_pl.data.video_dataset import subclip
 from vclr_pl.datasets.manifest import Manifest
-from vclr_pl.files import available_cores, write_whole
+from vclr_pl.files import available_cores, file_stamp, write_whole
 from vclr_pl.types import InputError
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError, scaled_size
 
@@ -93,10 +93,8 @@ class PreviewMaker:
 
     def _folder(self, manifest: Manifest, index: int) -> Path:
         path = manifest.path(index)
-        status = Path(path).stat() if Path(path).exists() else None
-        told = (status.st_size, status.st_mtime_ns) if status is not None else None
         making = (self.strip_frames, self.preview_frames, self.height_pixels, self.quality, self.preview_milliseconds)
-        key = hashlib.sha256(repr((path, told, manifest.span(index), making)).encode(errors="surrogateescape")).hexdigest()[:24]
+        key = hashlib.sha256(repr((path, file_stamp(path), manifest.span(index), making)).encode(errors="surrogateescape")).hexdigest()[:24]
         return Path(self.cache) / key[:2] / key[2:]
 
     def _make(self, manifest: Manifest, index: int, folder: Path) -> Pictures:

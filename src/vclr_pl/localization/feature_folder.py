@@ -1,4 +1,4 @@
-"""Features of untrimmed videos as files, one a video: ours, or a user's from elsewhere.
+"""Features of untrimmed videos, one file for each video: extracted by this package, or a user's own.
 
 Legend: N snippets of a video, D features, T positions.
 """
@@ -10,14 +10,14 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vclr_pl.files import whole_file, write_whole
+from vclr_pl.files import file_stamp, whole_file, write_whole
 from vclr_pl.localization.snippets import Features, resample
 from vclr_pl.types import InputError
 
@@ -29,16 +29,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SnippetFolder:
-    """`<identity>.npy` or `.csv` (or `v_<identity>`), `[N, D]`: one line a snippet, in temporal order.
+    """`<identity>.npy` or `.csv` (or `v_<identity>`), `[N, D]`: one line for each snippet, in temporal order.
 
-    A CSV file may begin with a line of names, also with 0, 1, 2, ..., which pandas gives to columns without any.
-    `videos.csv`, which our extraction leaves, tells frames and broken videos.
+    A CSV file may begin with a line of column names, or with pandas's default names 0, 1, 2, ...
+    `videos.csv`, which the extraction writes, contains the numbers of frames and the broken videos.
     """
 
     path: Path
 
     def file(self, identity: str) -> Path | None:
-        """The video's file, None where it has none. Raises InputError where it has one of each suffix."""
+        """The video's file, or None. Raises InputError if it has one of each suffix."""
         for prefix in ("", "v_"):
             found = [file for suffix in SUFFIXES if (file := self.path / f"{prefix}{identity}{suffix}").is_file()]
             if len(found) > 1:
@@ -55,7 +55,7 @@ class SnippetFolder:
         """float32 `[N, D]`.
 
         Raises:
-            InputError: a file that holds no such table, or numbers that are not finite; it names the video.
+            InputError: the file contains another table, or numbers that are not finite. The error names the video.
         """
         try:
             table = np.load(file, allow_pickle=False) if file.suffix == ".npy" else _table(file.read_text())
@@ -69,15 +69,15 @@ class SnippetFolder:
         return features
 
     def frames(self) -> dict[str, int]:
-        """Length in frames by identity, where `videos.csv` tells it."""
+        """Number of frames by identity, from `videos.csv`."""
         return {line["video"]: int(line["frames"]) for line in self._lines() if line["status"] == "ok"}
 
     def broken(self) -> dict[str, str]:
-        """Reasons by identity of the videos that are known to have no features."""
+        """Reasons by identity of the videos without features, from `videos.csv`."""
         return {line["video"]: line["status"] for line in self._lines() if line["status"] != "ok"}
 
     def description(self) -> dict[str, Any]:
-        """What our extraction says of the features; empty for a folder from elsewhere."""
+        """What the extracted features depend on; empty for a user's own folder."""
         file = self.path / DESCRIPTION
         return json.loads(file.read_text()) if file.is_file() else {}
 
@@ -93,8 +93,9 @@ class SnippetFolder:
 class SnippetResampling:
     """Features of every video at `positions` positions, kept as `<identity>.npy`, float32 `[D, T]`.
 
-    positions, points_per_position: see `resample`. allow_missing: videos without a file of features are left out and counted; false
-    makes the first of them an error.
+    Args:
+        positions, points_per_position: see `resample`.
+        allow_missing: True leaves out videos without a file of features. False makes the first of them an error.
     """
 
     positions: int
@@ -102,16 +103,15 @@ class SnippetResampling:
     allow_missing: bool
 
     def write(self, source: SnippetFolder, *, identities: Sequence[str], output: Path) -> dict[str, Path]:
-        """Files by identity. A file that was written from the same features is kept; broken videos are passed over.
+        """Files by identity. A file that was written from the same features is kept. Broken videos are left out.
 
-        Where every video has exactly T snippets, they are positions already and stay as they are.
+        If every video has exactly T snippets, the features are not changed.
 
         Raises:
-            InputError: features that are missing, unreadable, or not of the same dimension everywhere.
+            InputError: features are missing, unreadable, or of different dimensions.
         """
         files = self._files(source, identities)
-        whole = all(len(source.read(identity, file=file)) == self.positions for identity, file in _some(files).items())
-        whole = whole and all(len(source.read(identity, file=file)) == self.positions for identity, file in files.items())
+        whole = all(len(source.read(identity, file=file)) == self.positions for identity, file in files.items())
         if whole:
             log.info("features of %d positions already: taken as they are", self.positions)
         output.mkdir(parents=True, exist_ok=True)
@@ -152,20 +152,14 @@ class SnippetResampling:
         return present
 
     def _key(self, file: Path, *, whole: bool) -> str:
-        status = file.stat()
-        told = (str(file), status.st_size, status.st_mtime_ns, self.positions, self.points_per_position, whole)
-        return hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest()
+        made_from = (str(file), *(file_stamp(file) or ()), self.positions, self.points_per_position, whole)
+        return hashlib.sha256(repr(made_from).encode(errors="surrogateescape")).hexdigest()
 
 
 def write_array(file: Path, array: np.ndarray) -> None:
-    """Beside `file`, then moved there: nobody finds half of it."""
+    """Write `file` in one step."""
     with whole_file(file) as draft, draft.open("wb") as stream:
         np.save(stream, array)
-
-
-def _some(files: Mapping[str, Path]) -> dict[str, Path]:
-    """The first few: enough to see that features are not at positions already, without reading them all."""
-    return dict(list(files.items())[:8])
 
 
 def _table(text: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from tests.unit.evaluation.tables import drawn_table, table
 
-from vclr_pl.evaluation import average_precision as module
+from vclr_pl.evaluation import neighbors as module
 from vclr_pl.evaluation.neighbors import average_precision
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from vclr_pl.evaluation import near_duplicates as module
+from vclr_pl.evaluation import neighbors as module
 from vclr_pl.evaluation.neighbors import near_duplicates
 from vclr_pl.types import InputError
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from tests.unit.evaluation.tables import drawn_table, table
 
-from vclr_pl.evaluation import logistic_probe
+from vclr_pl.evaluation import probes
 from vclr_pl.evaluation.probes import LogisticProbe
 from vclr_pl.types import FeatureTable, InputError
 
@@ -21,7 +21,7 @@ def shifted(found: FeatureTable) -> FeatureTable:
 
 @pytest.mark.parametrize("rows_per_block", [16384, 17])
 def test_equals_scikit_learn_on_standardized_features(monkeypatch: pytest.MonkeyPatch, rows_per_block: int) -> None:
-    monkeypatch.setattr(logistic_probe, "ROWS_PER_BLOCK", rows_per_block)
+    monkeypatch.setattr(probes, "ROWS_PER_BLOCK", rows_per_block)
     gallery, query = shifted(drawn_table(videos=90, classes=5)), shifted(drawn_table(videos=40, classes=5, seed=1))
     scaler = StandardScaler().fit(gallery.features.double().numpy())
     theirs = LogisticRegression(C=0.5, tol=1e-9, max_iter=2000).fit(scaler.transform(gallery.features.double().numpy()), gallery.label)

@@ -6,14 +6,14 @@ import pytest
 import torch
 from tests.unit.objective.drawn import unit_rows
 
-from vclr_pl.op import negative_pool
+from vclr_pl.op import contrast
 from vclr_pl.op.contrast import contrast_logits, info_nce, pool_negatives, top1_accuracy
 
 
 @pytest.mark.parametrize("block_rows", [1, 3, 7, 100])
 @pytest.mark.parametrize("masked", [False, True])
 def test_blocks_give_what_all_logits_at_once_give(block_rows: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(negative_pool, "BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(contrast, "BLOCK_ROWS", block_rows)
     query, rows = unit_rows(5, 4, seed=1).requires_grad_(), unit_rows(17, 4, seed=2)
     mask = torch.rand(5, 17, generator=torch.Generator().manual_seed(3)) < 0.4 if masked else None
     pool = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.07, masked_NK=mask)
@@ -29,7 +29,7 @@ def test_blocks_give_what_all_logits_at_once_give(block_rows: int, masked: bool,
 
 
 def test_a_query_whose_negatives_are_all_masked_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(negative_pool, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(contrast, "BLOCK_ROWS", 2)
     query = unit_rows(1, 4, seed=1).requires_grad_()
     pool = pool_negatives(
         query_ND=query, negative_KD=unit_rows(5, 4, seed=2), temperature=0.1, masked_NK=torch.ones(1, 5, dtype=torch.bool)

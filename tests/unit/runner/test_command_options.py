@@ -25,7 +25,7 @@ def test_training_without_data_has_the_published_defaults():
     """The command itself runs the demo, with smaller values."""
     options = command_options("train", [])
     assert (options.chosen["experiment"], options.chosen["data"]) == ("demo", "folder")
-    assert (options.values["queue.inter.length"], options.values["trainer.max_epochs"]) == (131072, 400)
+    assert (options.values["queue.default.length"], options.values["trainer.max_epochs"]) == (131072, 400)
 
 
 def test_explanations_are_found_wherever_a_group_is():

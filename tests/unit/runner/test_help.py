@@ -7,10 +7,9 @@ import shlex
 
 import pytest
 from hydra import compose, initialize_config_dir
-from vclr_pl.runner.data_choice import refuse_others_experiment, with_experiment_of_data
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.runner.command_line import hydra_words
+from vclr_pl.runner.command_line import hydra_words, refuse_others_experiment, with_experiment_of_data
 from vclr_pl.runner.command_options import command_options
 from vclr_pl.runner.explanation import command_text
 from vclr_pl.runner.help import OVERVIEW, help_lines, help_topic, print_help

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.unit.data.transform.test_color_augmentation_color_augmentation import PUBLISHED, in_unit_range
+from tests.unit.data.transform.test_color_augmentation import PUBLISHED, in_unit_range
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
