@@ -18,6 +18,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from vclr_pl.files import whole_file
 
+RENAMED_CALLBACKS = {"PeriodicCheckpoint": "ModelCheckpoint"}  # class of 0.1.0 and now, as checkpoints name them
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a file beside the target, flushes it to disk, then replaces the target in one step."""
@@ -33,6 +35,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint. Callbacks of 0.1.0 get the names that they have now, so that their state is restored."""
+        checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
+        for old, new in RENAMED_CALLBACKS.items():
+            for key in [key for key in checkpoint.get("callbacks", {}) if key.startswith(f"{old}{{")]:
+                checkpoint["callbacks"][key.replace(old, new, 1)] = checkpoint["callbacks"].pop(key)
+        return checkpoint
 
 
 logger = logging.getLogger(__name__)

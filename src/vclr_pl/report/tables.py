@@ -1,26 +1,23 @@
-"""Tables of results in the terminal and as Markdown.
-
-Legend: N videos, K classes.
-"""
+"""Tables of results in the terminal, as Markdown and as CSV. It imports no torch: every command reads it."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from rich.table import Table
-from torch import Tensor
 
-from vclr_pl.evaluation.scoring import Scores, confusion_matrix, predicted_class
 from vclr_pl.files import ANY_BYTE, errors_name, write_csv
 from vclr_pl.report.record import ResultRecord
 from vclr_pl.report.retrieval_page import Figure
-from vclr_pl.types import FeatureTable
+
+if TYPE_CHECKING:
+    from vclr_pl.evaluation.scoring import Scores
 
 Row = TypeVar("Row")  # a dataclass; its fields are the columns
 
@@ -204,57 +201,3 @@ def metric_figures(metrics: Mapping[str, float], intervals: Mapping[str, tuple[f
         Figure(metric_title(name), f"{value:.1f}%", interval(intervals.get(name)), headline=name.endswith(HEADLINES))
         for name, value in metrics.items()
     ]
-
-
-MORE = 5
-READ = "read"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One test video. `top5` and `scores` are separated by ` | `, the best first; scores are the softmax of the logits.
-
-    `status` is `read`, or why the video could not be read; the other columns but `label` are empty then.
-    """
-
-    path: str
-    label: str
-    prediction: str
-    top5: str
-    scores: str
-    status: str
-
-
-def predictions(logits: FeatureTable, *, path: Sequence[str], label: Sequence[int]) -> list[Prediction]:
-    """One row for every test video, in the order of the list.
-
-    Args:
-        logits: features `[N, K]` of the videos that could be read.
-        path, label: of all test videos.
-    """
-    names = logits.class_names
-    score_NK = logits.features.double().softmax(dim=1)
-    best_NK = logits.features.sort(dim=1, descending=True, stable=True).indices[:, :MORE]
-    row_of = {index: row for row, index in enumerate(logits.video_index.tolist())}
-    reason_of = {video.path: video.reason for video in logits.broken}
-    found = []
-    for index, (video, true_class) in enumerate(zip(path, label, strict=True)):
-        row = row_of.get(index)
-        if row is None:
-            found.append(Prediction(video, names[true_class], "", "", "", f"broken: {reason_of.get(video, 'no frame could be read')}"))
-            continue
-        best = best_NK[row].tolist()
-        shown = " | ".join(f"{float(score_NK[row, place]):.4f}" for place in best)
-        found.append(Prediction(video, names[true_class], names[best[0]], " | ".join(names[place] for place in best), shown, READ))
-    return found
-
-
-def write_predictions(path: Path, rows: Sequence[Prediction]) -> None:
-    write_csv(path, [field.name for field in fields(Prediction)], map(astuple, rows))
-
-
-def write_confusion(path: Path, logits: FeatureTable) -> None:
-    """One row for each true class, one column for each class that was named, counts of videos."""
-    names = logits.class_names
-    counts_KK: Tensor = confusion_matrix(label_N=logits.label, predicted_N=predicted_class(logits.features), classes=len(names))
-    write_csv(path, ["true class", *names], ([name, *row] for name, row in zip(names, counts_KK.tolist(), strict=True)))

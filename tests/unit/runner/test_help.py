@@ -115,7 +115,7 @@ def test_a_node_is_explained_before_its_options():
 def test_an_option_shows_what_experiments_make_of_it():
     assert lines_of("queue.inter.length") == [
         "queue.inter.length=131072",
-        "  Keys in the queue, all of them negatives. 131072 keys of dimension 128 take 64 MiB on each device.",
+        "  Keys in this queue. The default is that of queue.default.length.",
         "  768 with experiment=demo",
         "  See also --help=queue",
     ]

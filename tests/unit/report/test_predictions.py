@@ -6,7 +6,7 @@ import csv
 
 import torch
 
-from vclr_pl.report.tables import Prediction, predictions, write_confusion, write_predictions
+from vclr_pl.report.predictions import Prediction, predictions, write_confusion, write_predictions
 from vclr_pl.types import BrokenVideo, FeatureTable
 
 LOGITS = FeatureTable(
