@@ -183,11 +183,12 @@ def published_module(*, overrides: Sequence[str] = (), **options: Option) -> VCL
     return cast("VCLRModule", _published("module", {"data.root": ".", **options}, overrides))
 
 
-def published_data(*, root: File, overrides: Sequence[str] = (), **options: Option) -> VideoDataModule:
+def published_data(*, root: File = ".", splits: object = None, overrides: Sequence[str] = (), **options: Option) -> VideoDataModule:
     """A VideoDataModule with the published sampling and augmentation, for a Trainer of one's own.
 
     Args:
         root: the folder of the videos; `data="ucf101"` and the like choose a layout.
+        splits: the videos themselves in place of `root`: VideoSplits, a list of (path, label), or a data set of pytorchvideo.
         options: of `python -m vclr_pl.train --help`, groups such as `loader`, `sampling`, `transform`.
         overrides: as on the command line.
 
@@ -195,8 +196,11 @@ def published_data(*, root: File, overrides: Sequence[str] = (), **options: Opti
     >>> batch = next(iter(data.train_dataloader()))
     >>> tuple(batch.views.shape)
     (2, 7, 3, 224, 224)
+    >>> len(published_data(splits=[("videos/a.mp4", 0), ("videos/b.mp4", 1)]).manifest("train"))
+    2
     """
-    return cast("VideoDataModule", _published("datamodule", {"data.root": root, **options}, overrides))
+    given = {} if splits is None else {"splits": splits}
+    return cast("VideoDataModule", _published("datamodule", {"data.root": root, **options}, overrides, given))
 
 
 def _do(module: str, command: str, options: Mapping[str, Option], overrides: Sequence[str]) -> object:
@@ -204,6 +208,6 @@ def _do(module: str, command: str, options: Mapping[str, Option], overrides: Seq
     return call(f"vclr_pl.command.{module}.{command}", config_name=command, options=options, overrides=overrides)
 
 
-def _published(node: str, options: Mapping[str, Option], overrides: Sequence[str]) -> object:
+def _published(node: str, options: Mapping[str, Option], overrides: Sequence[str], given: Mapping[str, object] | None = None) -> object:
     """One node of the pretraining config without an experiment: the groups' defaults are the published ones."""
-    return composed_node(node, config_name="train", options={"experiment": None, **options}, overrides=overrides)
+    return composed_node(node, config_name="train", options={"experiment": None, **options}, overrides=overrides, given=given)

@@ -59,13 +59,27 @@ def _named(task: str) -> Task[object]:
     return lambda config: get_method(task)(config)
 
 
-def composed_node(node: str, *, config_name: str, options: Mapping[str, Any], overrides: Sequence[str] = ()) -> object:
-    """What one node of a command's config constructs; no run folder is made. Arguments and errors as of `call`."""
+def composed_node(
+    node: str, *, config_name: str, options: Mapping[str, Any], overrides: Sequence[str] = (), given: Mapping[str, object] | None = None
+) -> object:
+    """What one node of a command's config constructs; no run folder is made.
+
+    Args:
+        node: key of the node.
+        given: arguments as objects, in place of those of the node. The other arguments and the errors are as of `call`.
+    """
     words = [*words_of(options), *overrides]
     with _refusals(words, config_name=config_name), filters_of_a_call(), _composed(words, config_name=config_name) as (config, _):
         place_given_nodes(config)
         refuse_unknown_keys(config, config_name=config_name)
-        return instantiate(config[node])
+        made = config[node]
+        if not given:
+            return instantiate(made)
+        with open_dict(made):
+            for name in given:
+                made.pop(name)
+            made["_partial_"] = True
+        return instantiate(made)(**given)
 
 
 def words_of(options: Mapping[str, Any], prefix: str = "") -> list[str]:
