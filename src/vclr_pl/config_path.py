@@ -1,4 +1,4 @@
-"""Where conf/ lives: inside the package when installed from a wheel, at the root of a checkout otherwise."""
+"""The folder conf/: inside the package if installed from a wheel, else at the root of the checkout."""
 
 from __future__ import annotations
 

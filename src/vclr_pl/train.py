@@ -1,4 +1,4 @@
-"""`python -m vclr_pl.train`: pretrain a video encoder and evaluate it beside the same network at random initialization."""
+"""`python -m vclr_pl.train`: pretrain a video encoder; evaluate it and the same network at random initialization."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # commands use InputError before they need torch, whose impor
 
 
 class InputError(Exception):
-    """Bad input, told in one line: what was expected, what came, what to do. Entry points exit with 2 on it."""
+    """Bad input, reported in one line: what was expected, what was given, what to do. Entry points exit with 2."""
 
     def __init__(self, *, expected: str, got: str, hint: str) -> None:
         self.expected, self.got, self.hint = expected, got, hint
@@ -90,7 +90,7 @@ def usual_short_side(crop_pixels: int) -> int:
 
 @dataclass(frozen=True)
 class NarrowView:
-    """A video of whose frames the network sees little: its path, the frames' size, the crop and the share of the area that it covers."""
+    """A video of whose frames the crop covers a small part: path, frame size, crop, and the covered fraction of the area."""
 
     path: str
     width_pixels: int
@@ -124,7 +124,7 @@ class MovableBatch:
 
 @dataclass(frozen=True)
 class SegmentViews(MovableBatch):
-    """One batch of the segment-contrastive task. Frames stand in temporal order; the orders say how the tuples are shown.
+    """One batch of the segment-contrastive task. Frames are in temporal order; the orders give the order within each tuple.
 
     Views 0..S-1 are the query frames, S..2S-1 the key frames, 2S the second augmentation of the anchor's frame.
     """
@@ -262,7 +262,7 @@ class ObjectiveTerms:
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """One feature a video. Rows stand in the order of the manifest; broken videos have no row."""
+    """One feature per video. Rows are in the order of the manifest; broken videos have no row."""
 
     features: Tensor  # [N, F] float32 on the CPU, not normalized
     label: Tensor  # [N] long, -1 where there is none

@@ -19,7 +19,7 @@ EXPERIMENTS = [path.relative_to(CONF / "experiment").with_suffix("").as_posix() 
 NODES = {group.rpartition("@")[2] for name in COMMANDS for group in explained_groups(CONF / f"{name}.yaml")} | {
     key for name in COMMANDS for key, found in explained_keys(CONF / f"{name}.yaml").items() if isinstance(found.value, dict)
 }
-RIDDLES = re.compile(r"\b(at hand|to be had|strangers?|is told|is_main_process?|bears?|stands?|stay away|lives?|no number|surely meant)\b")
+RIDDLES = re.compile(r"\b(at hand|to be had|strangers?|is told|speaks?|bears?|stands?|stay away|lives?|no number|surely meant)\b")
 
 
 def relative(path: Path) -> str:

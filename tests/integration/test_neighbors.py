@@ -86,7 +86,7 @@ def test_every_command_warns_once_of_a_crop_that_sees_little(tmp_path: Path, cap
     shown += ["protocol.crop_pixels=32", "protocol.short_side_pixels=stored", "protocol.frames=2", f"hydra.run.dir={tmp_path / 'run'}"]
     assert run(embed, config_name="embed", arguments=[*shown, "trainer=cpu", "loader.workers=0"]) == 0
     assert run(visualize, config_name="visualize", arguments=[*shown, "video=null"]) == 0
-    told = [line for line in capsys.readouterr().out.splitlines() if "the crop of 32 pixels sees 8% of the frames of" in line]
+    told = [line for line in capsys.readouterr().out.splitlines() if "the crop of 32 pixels covers 8% of the frames of" in line]
     assert len(told) == 2
     assert all(line.endswith("(128x96); protocol.short_side_pixels=37 shows more") for line in told)
 

@@ -72,7 +72,7 @@ def sample_page(*, queries: int = 40, gallery: int = 30, judged: bool = True, pi
         class_names=CLASSES,
         figures=[Figure("retrieval R@1", "75.0%", "60.0 to 88.0"), Figure("kNN top-5", "99.0%", headline=False)],
         notes=["Encoder: <i>made up</i>"],
-        view_note="The encoder sees only the outlined part of a frame: a <b>made up</b> crop.",
+        view_note="The encoder receives only the outlined part of a frame: a <b>made up</b> crop.",
         points=[MapPoint((number * 37 % 101) / 100, (number * 61 % 97) / 96, number, number < queries) for number in range(len(videos))],
         map_note="Two directions.",
         recall=[ClassRecall(label, counts.get((label, label), 0), totals[label]) for label in range(3)] if judged else [],

@@ -51,7 +51,7 @@ def test_the_crop_is_drawn_on_every_frame_and_said(opened: Opened) -> None:
     """Its place in pixels is that of the page's data: left 20 %, top 5 %, 60 % wide, 90 % high."""
     page = opened(sample_page())
     note = page.locator(".view-note")
-    assert note.text_content().strip() == "The encoder sees only the outlined part of a frame: a <b>made up</b> crop."
+    assert note.text_content().strip() == "The encoder receives only the outlined part of a frame: a <b>made up</b> crop."
     assert note.is_visible()
     page.locator(".query .film").nth(1).click()
     frames = [page.locator(".query i").first, page.locator(".card .film").first, page.locator(".query .moving")]

@@ -64,4 +64,4 @@ class LastCheckpoint(ModelCheckpoint):
         super().on_exception(trainer, pl_module, exception)
         path = Path(str(self.dirpath)) / "last.ckpt"
         if trainer.is_global_zero and path.is_file():
-            logger.info("interrupted; resume=%s continues after the last whole epoch", path)
+            logger.info("interrupted; resume=%s continues after the last completed epoch", path)

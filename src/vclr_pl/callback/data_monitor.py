@@ -67,10 +67,10 @@ LISTED = 10
 
 
 class BrokenVideoList(lightning.Callback):
-    """Writes path, backend and reason of every video that was replaced, after each epoch and when the run ends, however it ends.
+    """Write path, decoder and reason of every replaced video, after each epoch and at the end, also after an error.
 
     Args:
-        path: of the CSV file, which is written where there is something to write.
+        path: of the CSV file; it is written only if there are broken videos.
     """
 
     def __init__(self, *, path: str) -> None:

@@ -76,7 +76,7 @@ def measure_encoder(
 
 
 class KnnMonitor(lightning.Callback):
-    """Logs `val/knn_top1` every n epochs, the last aside, which the evaluation follows; silent where the data has no labels.
+    """Log `val/knn_top1` every n epochs, except after the last, which is followed by the evaluation. Skipped if the data has no labels.
 
     Args:
         measure: of tables `gallery` and `query`.
@@ -117,17 +117,17 @@ logger = logging.getLogger(__name__)
 class EncoderEvaluation(lightning.Callback):
     """Evaluates before the first and after the last step, on the run's own devices and all its ranks.
 
-    Data without labels is not evaluated; one line says so. A `fast_dev_run` is not either.
+    Data without labels and a `fast_dev_run` are not evaluated; the log says so.
 
     Args:
         enabled: false evaluates nothing.
         baseline: also evaluate the random initialization, as `keep_initialization` found it.
         precision: of the network, as the trainer spells it.
-        frames_per_pass: frames that the network sees at once.
+        frames_per_pass: frames in one forward pass.
         measures: by any name; each takes `gallery` and `query` tables and gives percentages by name.
 
     Raises:
-        InputError: a precision that the evaluation does not know.
+        InputError: an unsupported precision.
     """
 
     def __init__(self, *, enabled: bool, baseline: bool, precision: str, frames_per_pass: int, measures: Mapping[str, Measure]) -> None:
@@ -163,7 +163,7 @@ class EncoderEvaluation(lightning.Callback):
             self.measured = self._measure(trainer, pl_module.features, name="evaluation")
             self.metrics = self.measured.percent
         elif self.enabled and not trainer.datamodule.labeled:  # type: ignore[attr-defined]
-            logger.info("the data has no labels: retrieval, kNN and linear probe stay away")
+            logger.info("the data has no labels: skipping retrieval, kNN and linear probe")
 
     def _measure(self, trainer: lightning.Trainer, encoder: Any, *, name: str) -> Measured:
         started = time.perf_counter()

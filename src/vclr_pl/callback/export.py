@@ -22,7 +22,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mappin
 
 
 class BackboneExport(lightning.Callback):
-    """Writes `path` (safetensors) and, beside it, a JSON file that says how to build the network and what to feed it: the view of the
+    """Write `path` (safetensors) and a JSON file next to it with the network's constructor and its input: the view of the
     run's own evaluation.
 
     Args:
@@ -56,7 +56,7 @@ class BackboneExport(lightning.Callback):
 
 
 class RecognizerExport(lightning.Callback):
-    """Writes `path` (safetensors) and, beside it, the same description as JSON.
+    """Write `path` (safetensors), and its description as JSON next to it.
 
     Args:
         path: ends in `.safetensors`.

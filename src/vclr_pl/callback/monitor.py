@@ -2,7 +2,7 @@
 
 A collapsing run can show a good loss for long: its embeddings drift, and only the stale queue looks different. What shows it is
 the similarity of positives against that of the batch's other videos, and whether a query finds its own video within the batch.
-A small gap alone is no alarm: the demo's features crowd together (0.86 against 0.82) and still name their video five times as often
+A small gap alone is not a collapse: the demo's similarities are 0.86 and 0.82, and its top-1 within the batch is still five times as high
 as chance does.
 """
 
@@ -31,7 +31,7 @@ class CollapseMonitor(lightning.Callback):
         every_n_steps: between two readings.
         minimum_gap: of cosine similarities, positives above the batch's other videos.
         minimum_times_chance: top-1 within the batch, as a multiple of what guessing gets; both have to be missed.
-        grace_steps: at the start, in which everything looks alike to a fresh network.
+        grace_steps: steps at the start without a warning; a new network gives all videos similar features.
     """
 
     def __init__(self, *, every_n_steps: int, minimum_gap: float, minimum_times_chance: float, grace_steps: int) -> None:
@@ -58,7 +58,7 @@ class CollapseMonitor(lightning.Callback):
             self.observe(values, step=trainer.global_step, videos=len(batch))
 
     def observe(self, values: dict[str, float], *, step: int, videos: int) -> None:
-        """Take one reading of a batch of so many videos in, and warn of each term that tells them apart no more."""
+        """Update the running means with the metrics of one batch, and warn once for each collapsed term."""
         for term in [name.removesuffix(POSITIVE) for name in values if name.endswith(POSITIVE)]:
             gap = values[term + POSITIVE] - values.get(term + BATCH, -1.0)
             _follow(self.gaps, term, gap)
@@ -70,8 +70,8 @@ class CollapseMonitor(lightning.Callback):
 
     def warn(self, term: str, values: dict[str, float], *, step: int) -> None:
         logger.warning(
-            "collapse? %s at step %d: positives are %.3f alike, the batch's other videos %.3f, the queue %.3f, top-1 within the batch "
-            "%.1f%%. The encoder tells videos apart no more; lower optimizer.lr, or shorten the queues.",
+            "collapse? %s at step %d: similarity of positives %.3f, of other videos %.3f, of the queue %.3f, top-1 within the batch "
+            "%.1f%%. Features of different videos are nearly equal; lower optimizer.lr, or shorten the queues.",
             term.removeprefix("train/"),
             step,
             values[term + POSITIVE],

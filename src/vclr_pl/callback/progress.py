@@ -26,7 +26,7 @@ class RunProgress(lightning.Callback):
 
     Args:
         every_n_steps: reading a number from a GPU waits for it, so it is done this seldom.
-        lines_without_terminal: lines of a whole run where the output is no terminal.
+        lines_without_terminal: number of lines of a complete run if the output is not a terminal.
     """
 
     def __init__(self, *, every_n_steps: int, lines_without_terminal: int) -> None:

@@ -66,7 +66,7 @@ def trained(module: Any) -> str:
 class RecognitionEvaluation(lightning.Callback):
     """Tests after the last step and, where asked, between epochs, on the run's own devices and all its ranks.
 
-    Data without a test list is not evaluated; one line says so. A `fast_dev_run` is not either.
+    Data without a test list and a `fast_dev_run` are not evaluated; the log says so.
 
     Args:
         enabled: false evaluates nothing.

@@ -1,4 +1,4 @@
-"""What to expect of a run, said before it starts: its length, its size, where it writes, and why the loss rises at first."""
+"""Log before training: length and size of the run, its folder, and why the loss rises at first."""
 
 from __future__ import annotations
 

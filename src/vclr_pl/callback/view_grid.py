@@ -1,4 +1,4 @@
-"""A picture of what the network sees: the first batch's views with their order labels."""
+"""Save a picture of the first batch's views, with their order labels."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class BrokenVideoTracker:
     """Distinct broken videos of a manifest of `videos`."""
 
     def __init__(self, *, videos: int, max_broken_fraction: float) -> None:
-        self._most = max(1.0, max_broken_fraction * videos)  # one broken video never ends a run, however few there are
+        self._most = max(1.0, max_broken_fraction * videos)  # a single broken video never ends a run, even of a small data set
         self._total, self._max_broken_fraction = videos, max_broken_fraction
         self._agreed: dict[str, BrokenVideo] = {}
         self._fresh: dict[str, BrokenVideo] = {}
@@ -74,7 +74,7 @@ class UnreadWatch:
 
 
 class WatchedLoader(DataLoader[Any]):
-    """A DataLoader whose batches tell `broken` videos."""
+    """A DataLoader whose batches list their `broken` videos."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         watch = UnreadWatch()

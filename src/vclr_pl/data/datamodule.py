@@ -66,7 +66,7 @@ class LoaderOptions:
 
 
 class ColorOperation(ColorDraw, Protocol):
-    """What is drawn in the worker and applied to whole batches on the device."""
+    """Random values are drawn in the worker; the operations run on the device for the whole batch."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -75,7 +75,7 @@ class ColorOperation(ColorDraw, Protocol):
 
 
 class Sampling(Protocol):
-    """How many segments a video has, and what is seen of each."""
+    """Number of segments of a video, and frames per segment."""
 
     segments: int
     frames_per_clip: int
@@ -83,7 +83,7 @@ class Sampling(Protocol):
 
 
 class VideoDataModule(lightning.LightningDataModule):
-    """Joins videos, sampling, decoding and transforms, for pretraining; a subclass says what a sample of another task is.
+    """Combine videos, sampling, decoding and transforms for pretraining. A subclass defines the sample of another task.
 
     Args:
         splits: VideoSplits, or what a user of pytorchvideo holds: a LabeledVideoDataset, LabeledVideoPaths, or a list of (path, label).

@@ -29,7 +29,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
 
     The order of an epoch is one permutation drawn from (seed, epoch); rank r of W takes every W-th, from r on. So the b-th batches
     of all ranks together are the b-th batch of one process that reads W times as many; the incomplete last one is dropped.
-    A DistributedSampler, so that Lightning tells it the epoch and puts no other in its place.
+    A DistributedSampler, so that Lightning sets its epoch and does not replace it.
 
     Raises InputError where not even one global batch can be filled.
     """
@@ -87,7 +87,7 @@ class ResumableLoader(DataLoader[Any]):
         collate: Callable[[list[Any]], Any] = collate_segment_views,
     ) -> None:
         self.position = 0  # batches handed out in this epoch
-        self.waiting_seconds = 0.0  # time in which a batch was asked for and not there yet
+        self.waiting_seconds = 0.0  # time spent waiting for a batch
         self._restored_epoch: int | None = None
         self._watch = UnreadWatch()  # of all epochs
         super().__init__(

@@ -58,7 +58,7 @@ class SegmentSample:
 
 @dataclass(frozen=True)
 class NoReadableVideo:
-    """Stands for a sample, or a batch with such a sample: the video and every replacement tried are broken."""
+    """In place of a sample or batch: the video and all replacements that were tried are broken."""
 
     broken: tuple[BrokenVideo, ...]
 

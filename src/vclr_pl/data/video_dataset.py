@@ -53,7 +53,7 @@ class ClipLength(Protocol):
 
 
 class Sample(Protocol):
-    """One video's share of a training batch, and the broken videos that it stands in for."""
+    """One video of a training batch, and the broken videos that it replaces."""
 
     @property
     def broken(self) -> tuple[BrokenVideo, ...]: ...

@@ -186,9 +186,9 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
     Args:
         root: holds the videos, `v_<id>.mp4` (or .mkv, .webm; `v_` may be missing), however deep, and the database.
         trim: false for one whole video each, labeled with its first activity; true for one annotated segment each.
-        database: `activity_net.v1-3.min.json`, where it stands elsewhere.
+        database: path of `activity_net.v1-3.min.json`, if it is not in `root`.
 
-    Videos of the database that are not on disk are counted (`VideoSplits.absent`) and passed over: many are no longer available.
+    Videos of the database that are not on disk are counted (`VideoSplits.absent`) and skipped: many are no longer available.
 
     Raises:
         InputError: a missing folder or database, no video of a subset on disk, or several files of one video.
@@ -221,7 +221,7 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
     index.refuse_clashes()
     index.tell_unlisted(path.name, known=[f"{prefix}{identity}" for identity in annotations.identities for prefix in ("", "v_")])
     if absent:
-        log.warning("%s: %d videos are not below %s; the run goes on without them", path.name, absent, folder)
+        log.warning("%s: %d videos are not below %s; continuing without them", path.name, absent, folder)
     return VideoSplits(train=manifests["train"], test=manifests["test"], absent=absent, published=True).told(root=folder)
 
 

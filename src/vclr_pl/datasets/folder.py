@@ -94,7 +94,7 @@ log = logging.getLogger(__name__)
 
 
 def folder(*, root: str | Path, class_folders: bool = True, split_folders: Sequence[str] | None = None) -> VideoSplits:
-    """Every video below `root`, however deep.
+    """Every video below `root`, at any depth.
 
     Args:
         class_folders: the folders with videos are classes, where there are two or more. False: there are no labels.
@@ -113,7 +113,7 @@ def folder(*, root: str | Path, class_folders: bool = True, split_folders: Seque
         known = manifests[0].class_names if manifests else ()
         manifests.append(folder_manifest(top / part, root=top, class_folders=class_folders, class_names=known))
     if others := left_out(top, parts=parts):
-        log.warning("%s: left out, beside %s: %s", top, " and ".join(parts), few(others))
+        log.warning("%s: not used, next to %s: %s", top, " and ".join(parts), few(others))
     return VideoSplits(train=manifests[0], test=manifests[1] if len(manifests) > 1 else None).told(root=top, folders=parts)
 
 

@@ -27,7 +27,7 @@ def hmdb51(*, root: str | Path, split: int, lists: str | Path | None = None, all
     Args:
         root: the folder that holds the videos (`hmdb51_org/`, `videos/`, or the class folders themselves) and the lists.
         split: 1, 2 or 3.
-        lists: the folder of the lists, where it stands elsewhere.
+        lists: the folder of the lists, if it is not below `root`.
 
     Raises:
         InputError: a missing folder or list, a video that the lists name and the disk lacks.

@@ -36,9 +36,9 @@ def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outs
     Args:
         root: holds `train/` and `val/`, each with class folders or flat, and the CSV files (`train.csv`, `kinetics400_train.csv`,
             or in `annotations/`). Without CSV files the class folders alone tell the classes.
-        lists: the folder of the CSV files, where they stand elsewhere.
+        lists: the folder of the CSV files, if it is not below `root`.
 
-    Rows whose video is not on disk are counted (`VideoSplits.absent`) and passed over: a good part of Kinetics is no longer to be had.
+    Rows whose video is not on disk are counted (`VideoSplits.absent`) and skipped: a good part of Kinetics is no longer available.
 
     Raises:
         InputError: a missing folder, a malformed CSV file, or no video at all.
@@ -88,7 +88,7 @@ def _part(
     index.refuse_clashes()
     index.tell_unlisted(csv_path.name)
     if absent:
-        log.warning("%s: %d of %d videos are not below %s; training goes on without them", csv_path.name, absent, len(rows), videos)
+        log.warning("%s: %d of %d videos are not below %s; continuing without them", csv_path.name, absent, len(rows), videos)
     return builder.finish(class_names=names), absent
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from vclr_pl.datasets.video_scan import is_video
 from vclr_pl.types import InputError
 
-MOST_LINES = 1000  # that are looked at while forms cannot be told apart by what they say
+MOST_LINES = 1000  # lines that are read while several forms are possible
 _TWO_NUMBERS = re.compile(r"(?P<path>.+?)[ \t,]+(?P<first>\d+)[ \t,]+(?P<second>-?\d+)\s*", re.ASCII)
 _NUMBERS = re.compile(r"(?P<path>.+?)(?P<labels>(?:[ \t,]+\d+)+)\s*", re.ASCII)
 
@@ -129,7 +129,7 @@ def list_form(lines: Iterable[str], *, source: str, on_disk: Callable[[str], boo
     if forms[0] is SEVERAL:
         if (reading := SEVERAL.read(line)) is not None and " " not in reading[1]:
             raise InputError(
-                expected=f"path and label separated alike in all lines of {source}",
+                expected=f"path and label with the same separator in all lines of {source}",
                 got=f"'{_short(first)}' and '{_short(line)}'",
                 hint="Separate them by a comma, a blank or a tab, the same in every line.",
             )

@@ -152,7 +152,7 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
 
 
 class ManifestBuilder:
-    """Collects videos into packed bytes as they are found, so that no list of a million Python strings ever stands."""
+    """Collect videos into packed bytes, without a list of a million Python strings."""
 
     def __init__(self, *, root: str) -> None:
         self._root = root
@@ -222,7 +222,7 @@ class VideoSplits:
         words = [f"{name}: {manifest.in_words}" for name, manifest in zip(names, parts.values(), strict=True)]
         log.info("data in %s: %s", os.fspath(root), "; ".join(words))
         if self.test is not None and (both := self._in_both()):
-            log.warning("%d videos are in both lists, so that the test tells less: %s", len(both), ", ".join(both[:SHOWN]))
+            log.warning("%d videos are in both lists, so the test result is too good: %s", len(both), ", ".join(both[:SHOWN]))
         return self
 
     def _in_both(self) -> list[str]:

@@ -25,7 +25,7 @@ def ssv2(*, root: str | Path, lists: str | Path | None = None, allow_outside_roo
     Args:
         root: holds `20bn-something-something-v2/*.webm` and `something-something-v2-{train,validation,labels}.json`, or the later
             release's `labels/{train,validation,labels}.json`.
-        lists: the folder of the JSON files, where they stand elsewhere.
+        lists: the folder of the JSON files, if it is not below `root`.
 
     Raises:
         InputError: a missing folder or list, a video or a template that the lists name and the disk or the labels lack.

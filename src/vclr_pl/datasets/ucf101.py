@@ -22,7 +22,7 @@ def ucf101(*, root: str | Path, split: int, lists: str | Path | None = None, all
     Args:
         root: the folder that holds `UCF-101/` and `ucfTrainTestlist/`, or `UCF-101` itself with the lists inside or beside it.
         split: 1, 2 or 3.
-        lists: the folder of the lists, where it stands elsewhere.
+        lists: the folder of the lists, if it is not below `root`.
 
     Raises:
         InputError: a missing folder or list, a class or video that the lists name and the disk lacks.

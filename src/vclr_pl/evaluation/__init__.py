@@ -1,1 +1,1 @@
-"""Protocols that score features of videos. They see tables, not networks; only `feature_extraction` sees one."""
+"""Evaluation protocols on tables of features. Only `feature_extraction` uses a network."""

@@ -20,7 +20,7 @@ def percent_correct(correct_N: Tensor) -> float:
 
 
 def percent_correct_by_class(*, correct_N: Tensor, label_N: Tensor, class_names: Sequence[str]) -> dict[str, float]:
-    """The same within each class that has a video; a class without a name bears its number."""
+    """The same within each class that has a video; a class without a name is named by its number."""
     return {
         class_names[label] if label < len(class_names) else str(label): percent_correct(correct_N[label_N == label])
         for label in torch.unique(label_N).tolist()

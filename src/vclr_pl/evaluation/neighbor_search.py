@@ -66,7 +66,7 @@ def require_neighbors(*, gallery: int, leave_one_out: bool, neighbors: int) -> N
     """
     Args:
         gallery: its videos.
-        leave_one_out: the gallery's videos ask each other.
+        leave_one_out: each gallery video is a query against the others.
 
     Raises:
         InputError: a query has no neighbor.

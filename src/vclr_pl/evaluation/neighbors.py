@@ -104,7 +104,7 @@ class NearestNeighbor:
     Of classes with equal votes the one with the lower number wins.
 
     Args:
-        neighbors: k; where it exceeds the gallery, the whole gallery votes.
+        neighbors: k; if it exceeds the gallery, the whole gallery votes.
         temperature: of the weights.
         search: finds the neighbors; None for the exact search.
 

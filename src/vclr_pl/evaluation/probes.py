@@ -31,7 +31,7 @@ class LinearProbe:
             raise InputError(expected="regularization_c above 0", got=str(regularization_c), hint="Set regularization_c=1.0.")
 
     def __call__(self, *, gallery: FeatureTable, query: FeatureTable | None) -> dict[str, float]:
-        """`linear_top1` in percent: trained on the gallery, asked on the queries; nothing without queries.
+        """`linear_top1` in percent: trained on the gallery, tested on the queries; empty without queries.
 
         Raises:
             InputError: an empty or unlabeled table, or a gallery of a single class.
@@ -59,10 +59,10 @@ class LinearProbe:
 def refuse_single_class(gallery: FeatureTable) -> None:
     """
     Raises:
-        InputError: when there is nothing to tell apart.
+        InputError: fewer than two classes.
     """
     if int(gallery.label.min()) == int(gallery.label.max()):
-        raise InputError(expected="two classes or more to tell apart", got="one", hint="Switch the linear probe off.")
+        raise InputError(expected="two classes or more", got="one", hint="Switch the linear probe off.")
 
 
 def linear_scores(*, name: str, decision_QC: Tensor, class_C: Tensor, label_Q: Tensor) -> QueryScores:

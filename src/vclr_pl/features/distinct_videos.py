@@ -1,4 +1,4 @@
-"""What has no place in a search for near duplicates: a file under another name, and videos that show nothing.
+"""Videos to exclude from near duplicates: other names of one file, and blank videos.
 
 Legend: G rows of a collection.
 """

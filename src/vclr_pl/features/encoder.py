@@ -57,7 +57,7 @@ def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None) -> L
 
 
 def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
-    """Load what fits and say it; raises InputError where the backbone would not be complete."""
+    """Load matching weights and log the result; raises InputError if the backbone is incomplete."""
     own = network.state_dict()
     missing = [name for name in own if name not in found.backbone and not name.endswith("num_batches_tracked")]
     wrong = [name for name in own if name in found.backbone and own[name].shape != found.backbone[name].shape]
@@ -95,12 +95,12 @@ SINGLE_FRAMES = {"frames_per_clip": 1, "frame_stride": 1}
 
 
 class FrozenEncoder(nn.Module):
-    """In evaluation mode, without gradients of its own accord.
+    """A frozen encoder: evaluation mode, no gradients.
 
     Args:
         backbone: `[N, *view]` to `[N, F]`, with `feature_dim`.
         view: which frames of a video, their crop and their normalization.
-        frames_per_clip, frame_stride: of what the network sees at once; 1 and 1 for single frames.
+        frames_per_clip, frame_stride: of one input of the network; 1 and 1 for single frames.
         origin: where it comes from, in words.
     """
 
@@ -210,12 +210,12 @@ def _short_side(*, crop_pixels: int, of_file: Mapping[str, Any], chosen: Mapping
 
 
 def _require_fitting_clips(network: nn.Module, *, frames_per_clip: int) -> None:
-    """A network that does not say what it takes is tried."""
+    """A network without `takes_clips` is tried with an input."""
     takes_clips = getattr(network, "takes_clips", None)
     if takes_clips is not None and takes_clips != (frames_per_clip > 1):
         raise InputError(
             expected="how long the clips of a 3D network are" if takes_clips else "single frames for a network of frames",
-            got=f"frames_per_clip={frames_per_clip}" if frames_per_clip > 1 else "a 3D network whose file does not say it",
+            got=f"frames_per_clip={frames_per_clip}" if frames_per_clip > 1 else "a 3D network without a clip length in its file",
             hint="Add protocol.frames_per_clip=8 protocol.frame_stride=2, or what it was trained with."
             if takes_clips
             else "Leave protocol.frames_per_clip out.",
@@ -229,7 +229,7 @@ class EvaluationProtocol:
         frames, crop_pixels, mean, std: None for what the encoder was trained with, or, where its file does not say it, for the published
             ones. The frames are spread over each video.
         short_side_pixels: None for the file's, or, where it does not say it, for 256/224 of the crop; `stored` for no resizing.
-        frames_per_clip, frame_stride: of 3D networks, None for what the file says.
+        frames_per_clip, frame_stride: of 3D networks; None: from the file.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class EvaluationProtocol:
         }
 
     def load(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> FrozenEncoder:
-        """For one's own videos; see `load_encoder`."""
+        """For your own videos; see `load_encoder`."""
         return self.show(self.read(path, momentum=momentum, backbone=backbone), published=False)
 
     def read(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> LoadedBackbone:

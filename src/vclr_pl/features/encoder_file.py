@@ -94,7 +94,7 @@ HINTS = "Give a run folder, a checkpoint, backbone.safetensors, a published .pth
 
 @dataclass(frozen=True)
 class EncoderFile:
-    """The backbone of a file, and what the file says of it."""
+    """The backbone of a file, with the metadata of the file."""
 
     origin: str  # in words
     backbone: dict[str, Tensor]  # by the backbone's own names

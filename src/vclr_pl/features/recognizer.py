@@ -117,7 +117,7 @@ OWN_BACKBONE, OWN_HEAD = "backbone.", "head."  # of a recognizer's network
 
 
 class EncoderWeights:
-    """Reads a run folder, of pretraining or fine-tuning, or any file that `encoder=` takes; what it is, is seen in it.
+    """Read a run folder of pretraining or fine-tuning, or any file that `encoder=` takes. The format is detected automatically.
 
     Args:
         path: of the folder or file.

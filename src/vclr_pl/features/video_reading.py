@@ -1,4 +1,4 @@
-"""Whole videos in batches, for networks that are done training: each once over all ranks, those that are left."""
+"""Batches of whole videos for trained networks: each remaining video once over all ranks."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def _compare_classes(recognized: Sequence[str], annotated: Sequence[str]) -> Non
             hint="Fine-tune it on classes of the same names, or set class_scores=FILE.",
         )
     if missing:
-        told = "the recognizer knows %d of the %d annotated classes: no detection can be of the others (%s)"
+        told = "the recognizer has %d of the %d annotated classes; no detection can have one of the others (%s)"
         logger.warning(told, len(annotated) - len(missing), len(annotated), few(missing))
 
 

@@ -15,7 +15,7 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class VideoPrediction:
-    """What the network says of one video."""
+    """The network's output for one video."""
 
     regression: Numbers  # [D, S]
     classification: Numbers  # [D, S]

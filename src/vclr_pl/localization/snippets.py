@@ -56,7 +56,7 @@ def resample(features_ND: Features, *, positions: int, points_per_position: int)
 
 
 def covered_seconds(*, duration_seconds: float, frames: int | None, snippet_frames: int) -> float:
-    """How much of a video its snippets cover: whole snippets only, frames // n x n of the frames (published n: 16).
+    """The fraction of a video that its snippets cover: whole snippets only, frames // n x n of the frames (published n: 16).
 
     A video shorter than a snippet, or of unknown length in frames, counts whole.
     """
@@ -179,7 +179,7 @@ class SnippetProtocol:
             unused = [f"protocol.{name}" for name, value in self.view.items() if name != "frames" and value is not None]
             unused += ["momentum"] if momentum else []
             if unused:
-                logger.warning("%s: not used, for a recognizer's file says how it sees, and holds one network", ", ".join(unused))
+                logger.warning("%s: not used; a recognizer's file gives its frames and crop, and contains one network", ", ".join(unused))
             return recognizer
         return load_encoder(path, momentum=momentum, backbone=backbone, view=self.view)
 

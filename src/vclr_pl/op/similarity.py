@@ -45,7 +45,7 @@ def contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> d
     good then, because the stale queue alone looks different.
     """
     query_BD, key_BD, queue_KD = (at_least_float32(features) for features in (query_BD.detach(), key_BD, queue_KD))
-    with torch.autocast(query_BD.device.type, enabled=False):  # bfloat16 knows no 0.79 and 0.80 apart
+    with torch.autocast(query_BD.device.type, enabled=False):  # bfloat16 cannot represent the difference of 0.79 and 0.80
         return _contrast_metrics(query_BD=query_BD, key_BD=key_BD, queue_KD=queue_KD)
 
 

@@ -30,7 +30,7 @@ class RecognizerModule(lightning.LightningModule):
         parameter_groups: which of its parameters learn how; the last layer alone, over a frozen backbone, is one group.
         optimizer, schedule: learning rate, its scaling and its course.
         runtime: memory layout and compilation.
-        linear_lr_factor: on the learning rate where the backbone is frozen: the last layer alone bears, and needs, a larger one.
+        linear_lr_factor: factor on the learning rate if the backbone is frozen; the last layer alone needs a larger rate.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class RecognizerModule(lightning.LightningModule):
         return logits_NK
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Dropout follows from the seed, the number of the batch and the rank alone: a resumed run drops what it would have dropped."""
+        """Dropout depends only on seed, batch number and rank, so a resumed run uses the same masks."""
         del batch, batch_idx
         batches_seen = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(self.dropout_seed * 2**32 + batches_seen * self.trainer.world_size + self.trainer.global_rank)

@@ -84,7 +84,7 @@ CropOf = Callable[..., tuple[float, float, float, float]]  # of a frame of `heig
 @dataclass(frozen=True, kw_only=True)
 class PageOptions:
     """neighbors: shown of each query. rows: at most; of more queries as many are taken at equal distances. map_points: at most.
-    maximum_megabytes: of pictures; previews stay away first, then strips."""
+    maximum_megabytes: of pictures; previews are dropped first, then strips."""
 
     neighbors: int
     rows: int
@@ -216,7 +216,7 @@ def _map(shown: ShownRows, tables: Mapping[str, FeatureTable], asking: set[int],
     features = torch.stack([tables[role].features[row] for role, row in (shown.places[number] for number in chosen)])
     places, share = principal_components(features)
     points = [MapPoint(x=x, y=y, video=number, is_query=number in asking) for number, (x, y) in zip(chosen, places.tolist(), strict=True)]
-    return points, f"The two main directions (PCA) of {len(points)} videos; they hold {share:.0f}% of what tells them apart."
+    return points, f"The two main directions (PCA) of {len(points)} videos; they hold {share:.0f}% of the variance."
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:

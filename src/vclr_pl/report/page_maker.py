@@ -120,7 +120,7 @@ class PageMaker:
             crop_of=self.view.crop_box,
             options=self.options,
         )
-        note = f"The encoder sees only the outlined part of a frame: {self.view.in_words}."
+        note = f"The encoder receives only the outlined part of a frame: {self.view.in_words}."
         write_page(replace(content, view_note=note), path, maximum_megabytes=self.options.maximum_megabytes)
 
     def _notes(self) -> list[str]:

@@ -160,7 +160,7 @@ def write_page(page: RetrievalPage, path: Path, *, maximum_megabytes: float) -> 
 
 
 def _media(page: RetrievalPage, *, limit_bytes: float) -> dict[str, str]:
-    """base64 by the id of its element, as much as fits with the elements' tags; no preview where a strip had to stay away."""
+    """base64 by the id of its element, as much as fits with the elements' tags; no preview where a strip was left out."""
     in_rows = [place for row in page.rows for place in (row.query, *(neighbor.video for neighbor in row.neighbors))]
     shown = [(place, page.videos[place].pictures) for place in dict.fromkeys([*in_rows, *range(len(page.videos))])]
     strips = {f"s{place}": pictures.strip for place, pictures in shown if pictures is not None}

@@ -71,7 +71,7 @@ class ForgivingWandbLogger(WandbLogger):
             call(*arguments, **options)
         except Exception as error:
             if not self.is_lost:  # of a call within this one
-                logger.warning("W&B failed (%s): the run goes on without it", _first_line(error))
+                logger.warning("W&B failed (%s): continuing without it", _first_line(error))
             self.is_lost, self._experiment = True, None
 
     def _begin(self) -> None:
@@ -112,7 +112,7 @@ def _keep_cache_in(folder: Path) -> None:
 
 
 def has_key(wandb: Any) -> bool:
-    """Does wandb know an API key, or another credential, without asking for one?
+    """True if wandb has an API key or another credential without prompting.
 
     Args:
         wandb: the module.

@@ -1,1 +1,1 @@
-"""From a command line to a run: the only room that knows Hydra."""
+"""From a command line to a run: the only package that imports Hydra."""

@@ -1,4 +1,4 @@
-"""Localization in six stages. Each leaves its product in the run's folder, goes on where it was, and keeps what is done."""
+"""Localization in six stages. Each stage writes into the run folder, resumes, and skips finished work."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Localization:
         self.data.resample(known if self.config.snippets is not None else extracted or known)
 
     def train(self) -> None:
-        """Stage 3: the network; goes on from its last whole epoch, and is kept when it has had them all."""
+        """Stage 3: train the network; resumes after the last completed epoch, skipped if training is complete."""
         module = self._module()
         checkpoint = self.folder / LAST_CHECKPOINT
         made_of = self._made_of()
@@ -165,7 +165,7 @@ class Localization:
         )
 
     def evaluate(self) -> None:
-        """Stage 5: the figures, beside those of evenly spaced proposals."""
+        """Stage 5: metrics, and those of evenly spaced proposals for comparison."""
         scores = self._class_scores()
         truth = self.data.truth()
         if scores is None:

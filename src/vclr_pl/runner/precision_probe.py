@@ -1,6 +1,6 @@
-"""Is bfloat16 faster than float32 on this processor? A matrix product and a convolution are timed in both.
+"""Measure whether bfloat16 is faster than float32 on this processor, with a matrix product and a convolution.
 
-The flags of a processor do not tell: with avx512_bf16 and no AMX some compute bfloat16 more slowly than float32.
+Processor flags are not sufficient: with avx512_bf16 but without AMX some compute bfloat16 more slowly than float32.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 BFLOAT16, FLOAT32 = "bf16-mixed", "32-true"
-WORTH_IT = 1.1  # times as fast as float32, to give up its digits
+WORTH_IT = 1.1  # minimum speedup over float32 to accept bfloat16's lower precision
 MATRIX = 384  # rows and columns
 IMAGES, CHANNELS, PIXELS, KERNEL = 2, 64, 28, 3
 MOST_ROUNDS, MOST_SECONDS = 8, 0.1

@@ -27,7 +27,7 @@ SCALARS: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float), "b
 
 
 def refuse_unknown_keys(config: DictConfig, *, config_name: str) -> None:
-    """Compare every key of a composed config with what may stand there.
+    """Compare every key of a composed config with the allowed keys.
 
     Args:
         config: as composed from `conf/<config_name>.yaml`.

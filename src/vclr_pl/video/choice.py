@@ -33,7 +33,7 @@ def chosen_backend(path: str | PathLike[str], *, torchcodec_loads: bool, fastest
             return TORCHCODEC  # absent, or a pipe, which must not be waited for: refused without being read
         container = container_of(fspath(path))
     except OSError:
-        return TORCHCODEC if torchcodec_loads else PYAV  # its error says why the file cannot be read
+        return TORCHCODEC if torchcodec_loads else PYAV  # its error gives the reason
     if container == "mp4":
         index = mp4_index(fspath(path))
         return PYAV if mp4_is_turned(index) or (fastest and mp4_reorders_frames(index)) else TORCHCODEC

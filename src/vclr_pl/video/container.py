@@ -109,7 +109,7 @@ def _index_of(stream: BinaryIO) -> bytes:
 
 
 def video_seconds(path: str | PathLike[str]) -> float | None:
-    """As the file's header says, else from the times of its packets; None where it cannot be read. Nothing is decoded."""
+    """From the file's header, else from the times of its packets; None if the file cannot be read. Nothing is decoded."""
     try:
         with av.open(existing_file(path, backend="pyav")) as container:
             stream = container.streams.best("video")
@@ -176,7 +176,7 @@ class Keyframe(NamedTuple):
 
     frame: int  # its place in the order shown
     decoding_time: int  # which is what most containers index
-    byte: int  # where its packet begins in the file; -1 where the container does not tell
+    byte: int  # byte offset of its packet in the file; -1 if the container does not give it
 
 
 @dataclass(frozen=True)

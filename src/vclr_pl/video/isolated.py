@@ -95,7 +95,7 @@ class IsolatedReader(ClosingReader):
         return self._frame_count
 
     def frames(self, indices: Sequence[int]) -> Tensor:
-        if not self._child.is_ours_and_alive():  # it died of another video that was open beside this one
+        if not self._child.is_ours_and_alive():  # another open video crashed it
             self._open()
         frames_TCHW: Tensor = self._ask("frames", [int(index) for index in indices])
         return frames_TCHW

@@ -79,7 +79,7 @@ class _Server:
                 return
 
     def _do_asked(self) -> bool:
-        """False where nobody is left to ask."""
+        """False if no client is connected any more."""
         asked, descriptors, _, _ = socket.recv_fds(self._control, len(ASK), 1 + MOST_FILES)
         if asked == ASK and descriptors:
             self._fork(Connection(descriptors[0]), descriptors[1:])

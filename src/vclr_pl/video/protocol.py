@@ -41,12 +41,12 @@ class VideoReader(Protocol):
 
     @property
     def frame_count(self) -> int:
-        """Frames in presentation order, counted from the file's packets, not believed from its header."""
+        """Frames in presentation order, counted from the file's packets and not taken from its header."""
 
     def frames(self, indices: Sequence[int]) -> Tensor:
         """uint8 RGB `[T, C, H, W]` (rows of pixels interleaved underneath, so `channels_last`), one frame an index.
 
-        Indices may repeat and come in any order. Rotation told by the file is applied.
+        Indices may repeat, in any order. The rotation given by the file is applied.
         Raises IndexError for an index outside `[0, frame_count)`, VideoReadError where a wanted frame does not decode.
         """
 

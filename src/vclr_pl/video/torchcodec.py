@@ -27,7 +27,7 @@ _SMALLEST_VIDEO = b"YUV4MPEG2 W16 H16 F1:1 C420jpeg\nFRAME\n" + bytes(16 * 16 * 
 
 @functools.cache
 def torchcodec_failure() -> str | None:
-    """Why torchcodec cannot decode on this machine; None where it can. Asks once a process and prints nothing.
+    """The reason why torchcodec cannot decode on this machine, or None. Tested once per process, without output.
 
     Importing it proves nothing: from version 0.16 on it imports without FFmpeg's libraries, and fails when the first decoder is made.
     """

@@ -60,7 +60,7 @@ class WeightSource(Protocol):
         ...
 
     def load_into(self, module: nn.Module) -> KeyReport:
-        """Copy what fits into `module` (a `VCLRModule`) and say what did not."""
+        """Copy matching tensors into `module` (a `VCLRModule`); report missing and unused ones."""
         ...
 
 
@@ -155,7 +155,7 @@ def read_safely(path: str, *, allowed: Sequence[type] = ()) -> Any:
         raise InputError(
             expected=f"a torch file of tensors at {path}",
             got=f"one that cannot be read safely ({_cause(error)})",
-            hint="Nothing of it was run. Save plain state dicts, or convert it where you trust it.",
+            hint="Nothing in it was executed. Save a plain state dict, or convert the file on a machine where you trust it.",
         ) from error
 
 
@@ -168,6 +168,6 @@ def _cause(error: Exception) -> str:
 
 
 def save_atomically(content: Any, path: str) -> None:
-    """Write a torch file beside `path` and move it there, so that no half of one is ever found under its name."""
+    """Write a torch file atomically."""
     with whole_file(Path(path)) as draft, draft.open("wb") as file:
         torch.save(content, file)

@@ -143,7 +143,7 @@ class LightningCheckpoint:
                 expected="a checkpoint of vclr_pl's pretraining",
                 got=f"no encoder.backbone.* in {self.path}",
                 hint="Give the last.ckpt of a run, or choose the form of the file: weight=moco_v2, vclr_release, torchvision. "
-                "Give the last.ckpt of a run, or set from=encoder, which tells the form by the contents.",
+                "Give the last.ckpt of a run, or set from=encoder, which detects the form.",
             )
         return tensors
 

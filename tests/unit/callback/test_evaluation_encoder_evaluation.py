@@ -61,7 +61,7 @@ def test_without_labels_one_line_says_so(caplog):
     with caplog.at_level(logging.INFO):
         callback = run(evaluation(), datamodule=data(labeled=False))
     assert (callback.baseline, callback.metrics) == ({}, {})
-    assert [record.getMessage() for record in caplog.records] == ["the data has no labels: retrieval, kNN and linear probe stay away"]
+    assert [record.getMessage() for record in caplog.records] == ["the data has no labels: skipping retrieval, kNN and linear probe"]
 
 
 @pytest.mark.parametrize("changes", [{"enabled": False}, {"baseline": False}])

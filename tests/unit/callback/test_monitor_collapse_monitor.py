@@ -28,7 +28,7 @@ def test_a_vanished_gap_is_told_once(caplog):
         for step in range(8, 30):
             alarm.observe(reading(0.97, 0.96), step=step, videos=32)
     assert len(caplog.records) == 1
-    assert "segment_contrast at step 11: positives are 0.970 alike, the batch's other videos 0.960" in caplog.text
+    assert "segment_contrast at step 11: similarity of positives 0.970, of other videos 0.960" in caplog.text
     assert "the queue 0.100, top-1 within the batch 4.0%" in caplog.text
 
 

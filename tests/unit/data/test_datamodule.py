@@ -225,5 +225,5 @@ def test_a_crop_that_sees_little_is_told_when_videos_are_evaluated(tmp_path, cap
         for batch in data.evaluation_dataloader("train"):
             data.prepare(batch)
     (told,) = [record.getMessage() for record in caplog.records]
-    assert told.startswith("the crop of 16 pixels sees 8% of the frames of ")
+    assert told.startswith("the crop of 16 pixels covers 8% of the frames of ")
     assert told.endswith("small.mp4 (64x48); evaluation_view.short_side_pixels=18 shows more")

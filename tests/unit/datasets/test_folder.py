@@ -102,7 +102,7 @@ def test_what_is_beside_chosen_splits_is_counted_and_named(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         splits = folder(root=tmp_path, split_folders=["train", "bus"])
     assert (contents(splits.train, tmp_path), len(splits.test)) == ([(name, -1) for name in NINE[6:]], 3)
-    assert messages(caplog) == [f"{tmp_path}: left out, beside train and bus: car (3 videos), stray.mp4"]
+    assert messages(caplog) == [f"{tmp_path}: not used, next to train and bus: car (3 videos), stray.mp4"]
     for wrong in (["train", "no"], ["train", "train"], ["bus", "car", "train"], ["../x"], [""]):
         with pytest.raises(InputError, match=r"data\.split_folders to name one or two folders in"):
             folder(root=tmp_path, split_folders=wrong)
@@ -135,7 +135,7 @@ def test_a_third_split_and_other_folders_are_counted_and_named(tmp_path, caplog)
     with caplog.at_level(logging.WARNING):
         splits = folder(root=tmp_path)
     assert contents(splits.test, tmp_path) == [("test/sit/4.mp4", 1)]
-    assert messages(caplog) == [f"{tmp_path}: left out, beside train and test: notes (2 videos), val (1 videos)"]
+    assert messages(caplog) == [f"{tmp_path}: not used, next to train and test: notes (2 videos), val (1 videos)"]
 
 
 @pytest.mark.parametrize(

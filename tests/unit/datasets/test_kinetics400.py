@@ -39,7 +39,7 @@ def test_rows_without_a_video_are_counted(tmp_path, class_folders, caplog):
     assert splits.published
     assert splits.absent == 2
     assert [record.getMessage() for record in caplog.records] == [
-        f"train.csv: 2 of 6 videos are not below {root / 'train'}; training goes on without them"
+        f"train.csv: 2 of 6 videos are not below {root / 'train'}; continuing without them"
     ]
     assert Path(splits.train.path(0)).is_file()
 

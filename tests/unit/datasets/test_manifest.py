@@ -119,7 +119,7 @@ def test_one_line_says_what_was_understood(caplog):
         VideoSplits(train=Manifest.from_pairs([("a", None)])).told(root="/data")
     assert [record.getMessage() for record in caplog.records] == [
         "data in /data: train (fit): 3 videos of 2 classes (run, sit), 1 of them without a label; test (val): 2 videos of 1 classes (7)",
-        "1 videos are in both lists, so that the test tells less: a",
+        "1 videos are in both lists, so the test result is too good: a",
         "data in /data: train: 6 videos of 6 classes (0, 1, 2, 3, 4, ...)",
         "data in /data: train: 1 videos without labels",
     ]

@@ -192,7 +192,7 @@ def test_names_that_look_like_labels_are_names(tmp_path):
         (["clip 1", "clip 2"], r"read in one way; got 'clip 1', which .* both as 'path' and 'path label'\. Write a first line"),
         (["v.mp4 3 7"], r"one label for each video of list\.txt, whose first line is 'v\.mp4 3 7'; got several numbers after a video"),
         (["v.mp4 3", "v.mp4 3 7"], r"whose first line is 'v\.mp4 3'; got several numbers after a video\. Keep one label a line"),
-        (["v.mp4 0", "v.mp4,1"], r"separated alike in all lines of list\.txt; got 'v\.mp4 0' and 'v\.mp4,1'"),
+        (["v.mp4 0", "v.mp4,1"], r"with the same separator in all lines of list\.txt; got 'v\.mp4 0' and 'v\.mp4,1'"),
         (["v.mp4,3,7"], r"got several numbers after a video"),
     ],
 )

@@ -96,7 +96,7 @@ def test_classes_of_other_names_are_told(tmp_path: Path, caplog: pytest.LogCaptu
     described.write_text(json.dumps({"class_names": ["jump", "Run", "Swim"]}))
     caplog.clear()
     assert made.class_scores() is not None
-    assert "knows 1 of the 2 annotated classes: no detection can be of the others (swim)" in caplog.text
+    assert "has 1 of the 2 annotated classes; no detection can have one of the others (swim)" in caplog.text
     described.write_text(json.dumps({"class_names": ["jump", "run", "swim"]}))
     caplog.clear()
     assert made.class_scores() is not None

@@ -51,7 +51,8 @@ def test_a_page_of_neighbors(tmp_path: Path) -> None:
     assert "One query with the most similar of 4 gallery videos. A neighbor of the query&#39;s class is right" in html
     assert "Encoder: &lt;somewhere&gt;" in html
     assert (
-        "The encoder sees only the outlined part of a frame: 30 frames a video, center crop of 224 pixels from a short side of 256" in html
+        "The encoder receives only the outlined part of a frame: "
+        "30 frames a video, center crop of 224 pixels from a short side of 256" in html
     )
     content = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert content is not None

@@ -35,7 +35,7 @@ class EvaluationView:
 
     @property
     def in_words(self) -> str:
-        """Which pixels of which frames are seen."""
+        """Frames, resize and crop."""
         side = "the stored size" if self.short_side_pixels is None else f"a short side of {self.short_side_pixels} pixels"
         return f"{self.frames} frames a video, center crop of {self.crop_pixels} pixels from {side}"
 
@@ -60,7 +60,7 @@ class EvaluationView:
         return (1 - wide) / 2, (1 - tall) / 2, wide, tall
 
     def seen_fraction(self, *, height: int, width: int) -> float:
-        """Which share of the area of a frame of this size the network sees."""
+        """The fraction of a frame's area that the crop covers."""
         _, _, wide, tall = self.crop_box(height=height, width=width)
         return wide * tall
 
@@ -194,7 +194,7 @@ class NarrowViewWarning:
         side = self.view.short_side_pixels
         hint = f"; {self.option}.short_side_pixels={usual} shows more" if side is None or side > usual else ""
         logger.warning(
-            "the crop of %d pixels sees %.0f%% of the frames of %s (%dx%d)%s",
+            "the crop of %d pixels covers %.0f%% of the frames of %s (%dx%d)%s",
             first.crop_pixels,
             100 * first.seen_fraction,
             first.path,

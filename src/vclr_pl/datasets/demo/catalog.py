@@ -96,7 +96,7 @@ class PlannedVideo:
     group: int
     clip: int
     training: bool
-    index: int  # within its class and list: the video stays the same when more are asked for
+    index: int  # within its class and list: more videos do not change the existing ones
 
     @property
     def listed_path(self) -> PurePosixPath:

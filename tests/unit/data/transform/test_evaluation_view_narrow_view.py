@@ -59,7 +59,7 @@ def test_it_is_told_once_with_what_shows_more(caplog: pytest.LogCaptureFixture) 
     found = [NarrowView(path=path, seen_fraction=0.0242, **size) for path in ("a.mp4", "b.mp4")]
     for batch in ([], found, found):
         warning.observe(batch)
-    told = "the crop of 224 pixels sees 2% of the frames of a.mp4 (1920x1080); protocol.short_side_pixels=256 shows more"
+    told = "the crop of 224 pixels covers 2% of the frames of a.mp4 (1920x1080); protocol.short_side_pixels=256 shows more"
     assert [record.getMessage() for record in caplog.records] == [told]
 
 
@@ -67,4 +67,4 @@ def test_a_panorama_has_no_hint(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, logger="vclr_pl")
     shown = view(256)
     NarrowViewWarning(view=shown, option="evaluation_view").observe(narrow_view(shown, path="a.mp4", height=360, width=1080))
-    assert caplog.records[0].getMessage() == "the crop of 224 pixels sees 26% of the frames of a.mp4 (1080x360)"
+    assert caplog.records[0].getMessage() == "the crop of 224 pixels covers 26% of the frames of a.mp4 (1080x360)"
