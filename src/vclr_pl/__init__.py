@@ -46,7 +46,28 @@ MODULES = {
     "load_encoder": "vclr_pl.features.encoder",
     "load_recognizer": "vclr_pl.features.recognizer",
 }
-__all__ = ["__version__", *MODULES]
+__all__ = [  # spelled out, so that type checkers and the API reference read it
+    "InputError",
+    "Manifest",
+    "VCLRModule",
+    "VideoDataModule",
+    "VideoSplits",
+    "__version__",
+    "check",
+    "convert",
+    "embed",
+    "evaluate",
+    "finetune",
+    "load_encoder",
+    "load_recognizer",
+    "localize",
+    "prepare",
+    "published_data",
+    "published_module",
+    "retrieve",
+    "train",
+    "visualize",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -148,7 +148,7 @@ def test_without_locks_everyone_gets_it(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="this machine has root run the tests, who may write anywhere")
 def test_a_folder_that_nobody_writes_to_needs_no_lock(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert FolderLock(tmp_path).acquired()
