@@ -156,12 +156,13 @@ def packages(package: Path) -> list[str]:
 def api_pages(package: Path) -> dict[str, str]:
     """Name and text of each page of the API reference: `index.md`, one for each package, `modules.md`."""
     root = package.name
-    pages = {"index.md": f"# Python API\n\n{_documented(root, show_root_heading=False)}"}
+    functions = [_documented(f"{root}.api")] if (package / "api.py").is_file() else []  # commands: modules of the same names hide them
+    pages = {"index.md": "\n\n".join(["# Python API", *functions, _documented(root, show_root_heading=False)])}
     for name in packages(package):
         modules = [_module_name(path, package) for path in sorted((package / name).rglob("*.py")) if not path.name.startswith("_")]
         parts = [_documented(f"{root}.{name}", show_root_heading=False, members=False), *map(_documented, modules)]
         pages[f"{name}.md"] = "\n\n".join([f"# {root}.{name}", *parts])
-    beside = [_module_name(path, package) for path in sorted(package.glob("*.py")) if not path.name.startswith("_")]
+    beside = [_module_name(path, package) for path in sorted(package.glob("*.py")) if not path.name.startswith("_") and path.stem != "api"]
     pages["modules.md"] = "\n\n".join([f"# Commands and other modules of {root}", *map(_documented, beside)])
     return pages
 
