@@ -73,9 +73,7 @@ class FeatureExtraction(lightning.LightningModule):
 
     def _feature(self, frames: Tensor) -> Tensor:
         """uint8 `[T, *view]`, already cropped, to `[F]`."""
-        clips = frames.dim() == 5
-        normalized = self.encoder.view.normalize(frames.transpose(1, 2) if clips else frames)
-        ready = normalized.transpose(1, 2) if clips else normalized
+        ready = self.encoder.view.normalize(frames, clips=frames.dim() == 5)
         return torch.cat([self.encoder.pooled(part) for part in ready.split(self.frames_per_pass)]).mean(dim=0)
 
     def _broken(self, index: int, reason: Mapping[str, BrokenVideo]) -> tuple[int, BrokenVideo]:

@@ -81,9 +81,7 @@ class SnippetExtraction(lightning.LightningModule):
 
     def _features(self, frames: Tensor) -> Tensor:
         """uint8 `[N, *view]`, already cropped, to `[N, D]`."""
-        clips = frames.dim() == 5
-        normalized = self.encoder.view.normalize(frames.transpose(1, 2) if clips else frames)
-        return self.encoder.pooled(normalized.transpose(1, 2) if clips else normalized)
+        return self.encoder.pooled(self.encoder.view.normalize(frames, clips=frames.dim() == 5))
 
     def _finish(self, part: SnippetPart, parts: list[Tensor]) -> None:
         self.videos_done += 1
