@@ -1,4 +1,4 @@
-"""Files and the machine: atomic writes, CSV, the system's errors as one line, and the number of cores."""
+"""Files and the machine: atomic writes, CSV, the system's errors as one line, the number of cores; evenly spaced positions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vclr_pl.types import InputError
 
@@ -166,3 +166,15 @@ def _limit(folder: Path) -> float | None:
     except (OSError, ValueError):  # `max`
         return None
     return microseconds / of if microseconds > 0 and of > 0 else None
+
+
+def evenly_spaced(count: int, wanted: int, *, at: Literal["start", "middle", "ends"] = "start") -> list[int]:
+    """0-based, ascending positions of `wanted` of `count` items; all of them if there are fewer.
+
+    Args:
+        at: `start` or `middle` of as many equal parts, rounded down; `ends` includes the first and the last item, rounded to the nearest.
+    """
+    shown = min(count, wanted)
+    if at == "ends":
+        return [round((count - 1) * part / max(1, shown - 1)) for part in range(shown)]
+    return [(2 * part + (at == "middle")) * count // (2 * shown) for part in range(shown)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import resource
 import shutil
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from vclr_pl.files import IN_WORDS, available_cores, errors_name, file_stamp, in_words, whole_file, write_csv, write_whole
+from vclr_pl.files import IN_WORDS, available_cores, errors_name, evenly_spaced, file_stamp, in_words, whole_file, write_csv, write_whole
 
 SMALL, LARGE = 4096, 1 << 20
 
@@ -196,3 +197,24 @@ def test_one_place_counts() -> None:
     sources = Path(__file__).parents[2] / "src"
     counting = [path.name for path in sources.rglob("*.py") if "sched_getaffinity" in path.read_text() or "cpu_count" in path.read_text()]
     assert counting == ["files.py"]
+
+
+@pytest.mark.parametrize(
+    ("at", "positions"),
+    [("start", [0, 2, 5, 7]), ("middle", [1, 3, 6, 8]), ("ends", [0, 3, 6, 9])],
+)
+def test_four_of_ten_evenly_spaced(at, positions):
+    assert evenly_spaced(10, 4, at=at) == positions
+
+
+@pytest.mark.parametrize("at", ["start", "middle", "ends"])
+def test_all_where_fewer_are_there_than_wanted(at):
+    assert evenly_spaced(3, 8, at=at) == [0, 1, 2]
+    assert evenly_spaced(1, 1, at=at) == [0]
+    assert evenly_spaced(0, 4, at=at) == []
+
+
+def test_the_ends_are_numpys_linspace():
+    for count, wanted in itertools.product(range(1, 40), range(1, 12)):
+        expected = np.unique(np.round(np.linspace(0, count - 1, min(count, wanted))).astype(int))
+        assert evenly_spaced(count, wanted, at="ends") == expected.tolist()

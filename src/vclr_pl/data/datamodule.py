@@ -196,9 +196,7 @@ class VideoDataModule(lightning.LightningDataModule):
     def prepare(self, batch: VideoFrames) -> VideoFrames:
         """The batch with frames as floats, normalized, on the device they are on; warns of a crop that sees little."""
         self._narrow.observe(batch.narrow if self._rank() == 0 else ())
-        frames = batch.frames if self.sampling.frames_per_clip == 1 else batch.frames.transpose(2, 3)  # channels before H and W
-        normalized = self.evaluation_view.normalize(frames)
-        return replace(batch, frames=normalized if self.sampling.frames_per_clip == 1 else normalized.transpose(2, 3))
+        return replace(batch, frames=self.evaluation_view.normalize(batch.frames, clips=self.sampling.frames_per_clip > 1))
 
     def normalize_as(self, normalization: Normalization | None) -> None:
         """Normalize frames as the backbone declares, in training and in evaluation; None leaves the options' mean and std."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from vclr_pl.files import evenly_spaced
 from vclr_pl.types import InputError
 
 # Cosines are compared as whole multiples of this: far finer than float32 features tell apart, far coarser than the noise of a
@@ -211,7 +212,7 @@ class FaissSearch:
     def _filled(self, gallery_GF: Tensor) -> Any:
         index = self._faiss.index_factory(gallery_GF.shape[1], self.index, self._faiss.METRIC_INNER_PRODUCT)
         if not index.is_trained:
-            index.train(_unit_array(gallery_GF[training_places(rows=len(gallery_GF), wanted=self.training_rows)]))
+            index.train(_unit_array(gallery_GF[evenly_spaced(len(gallery_GF), self.training_rows)]))
         for part_gF in gallery_GF.split(ROWS_PER_BLOCK):
             index.add(_unit_array(part_gF))
         inverted = self._faiss.try_extract_index_ivf(index)  # also behind a transform, as in OPQ16,IVF1024,PQ16
@@ -235,12 +236,6 @@ class FaissSearch:
         row_qK, cosine_qK = row_qK.gather(1, by_row), cosine_qK.gather(1, by_row)
         by_cosine = torch.argsort(cosine_qK, dim=1, descending=True, stable=True)
         return row_qK.gather(1, by_cosine), cosine_qK.gather(1, by_cosine)
-
-
-def training_places(*, rows: int, wanted: int) -> Tensor:
-    """`wanted` of `rows` places at equal distances, or all of them."""
-    shown = min(rows, wanted)
-    return torch.arange(shown) * rows // shown
 
 
 def _unit_array(features: Tensor) -> Any:

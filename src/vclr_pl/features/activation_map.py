@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from vclr_pl.features.encoder import FrozenEncoder
+from vclr_pl.files import evenly_spaced
 from vclr_pl.types import InputError
 
 LONG_VIDEO_FRAMES = 10001
@@ -126,12 +127,11 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
 
 
 def times_of(encoder: FrozenEncoder, count: int) -> tuple[float, ...]:
-    """Where in a video the `count` frames or clips stand that the encoder's view takes of it, as fractions."""
-    last = LONG_VIDEO_FRAMES - 1
-    places = encoder.view.indices(LONG_VIDEO_FRAMES)
-    if len(places) != count:  # a video of fewer frames than the view would take is taken whole
-        places = [round(last * place / max(1, count - 1)) for place in range(count)]
-    return tuple(place / last for place in places)
+    """Positions in the video of the `count` frames or clips that the encoder's view takes, as fractions."""
+    indices = encoder.view.indices(LONG_VIDEO_FRAMES)
+    if len(indices) != count:  # a video of fewer frames than the view takes is taken whole
+        indices = evenly_spaced(LONG_VIDEO_FRAMES, count, at="ends")
+    return tuple(index / (LONG_VIDEO_FRAMES - 1) for index in indices)
 
 
 def feature_of(encoder: FrozenEncoder, frames: Tensor) -> Tensor:

@@ -127,10 +127,8 @@ class FrozenEncoder(nn.Module):
         return pooled_NF.reshape(*frames.shape[:2], -1).mean(dim=1)
 
     def normalize(self, frames: Tensor) -> Tensor:
-        """Cropped uint8 frames or clips `[N, *view]` to float32."""
-        if frames.dim() == 4:
-            return self.view.normalize(frames)
-        return self.view.normalize(frames.transpose(1, 2)).transpose(1, 2)
+        """Cropped uint8 frames `[N, C, H, W]` or clips `[N, C, t, H, W]` to float32."""
+        return self.view.normalize(frames, clips=frames.dim() == 5)
 
     def pooled(self, frames: Tensor) -> Tensor:
         """Frames or clips `[N, *view]` to float32 `[N, F]`."""

@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional
 
 from vclr_pl.data.video_dataset import subclip
 from vclr_pl.datasets.manifest import Manifest
-from vclr_pl.files import available_cores, file_stamp, write_whole
+from vclr_pl.files import available_cores, evenly_spaced, file_stamp, write_whole
 from vclr_pl.types import InputError
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError, scaled_size
 
@@ -100,12 +100,12 @@ class PreviewMaker:
     def _make(self, manifest: Manifest, index: int, folder: Path) -> Pictures:
         with self.decoding.open(manifest.path(index)) as file:
             reader = subclip(file, span=manifest.span(index))
-            strip_T = _spread(reader.frame_count, self.strip_frames, margin=True)
-            preview_T = _spread(reader.frame_count, self.preview_frames, margin=False)
-            wanted, place = np.unique([*strip_T, *preview_T], return_inverse=True)
+            strip_T = evenly_spaced(reader.frame_count, self.strip_frames, at="middle")  # titles are at the ends
+            preview_T = evenly_spaced(reader.frame_count, self.preview_frames)
+            wanted, position = np.unique([*strip_T, *preview_T], return_inverse=True)
             whole = reader.frames(wanted.tolist())
             frames = self._small(whole)
-        shown = [frames[position] for position in place]
+        shown = [frames[each] for each in position]
         made = Pictures(
             strip=self._encode([np.concatenate(shown[: len(strip_T)], axis=1)]),
             preview=self._encode(shown[len(strip_T) :]) if preview_T else b"",
@@ -153,14 +153,6 @@ class _PictureDataset(Dataset[tuple[int, Pictures] | None]):
 
     def __iter__(self) -> Iterator[tuple[int, Pictures] | None]:
         return (self[place] for place in range(len(self)))
-
-
-def _spread(frame_count: int, wanted: int, *, margin: bool) -> list[int]:
-    """0-based, at equal distances; with a margin the first and last stand half a distance from the ends, where titles are."""
-    wanted = min(frame_count, wanted)
-    if margin:
-        return [int((place + 0.5) * frame_count / wanted) for place in range(wanted)]
-    return [int(place * frame_count / wanted) for place in range(wanted)]
 
 
 def _write(folder: Path, pictures: Pictures) -> None:

@@ -23,6 +23,7 @@ from vclr_pl.features.encoder import EvaluationProtocol, FrozenEncoder
 from vclr_pl.features.encoder_file import CHECKPOINT, EXPORT, build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.features.recognizer import EXPORT as RECOGNIZER
 from vclr_pl.features.recognizer import FrozenRecognizer, is_recognizer, load_recognizer
+from vclr_pl.files import evenly_spaced
 from vclr_pl.types import BrokenVideo, InputError
 from vclr_pl.video.protocol import VideoDecoder
 
@@ -219,7 +220,7 @@ class VideoMapping:
 
 
 def chosen_videos(*manifests: Manifest | None, most_videos: int) -> Manifest:
-    """The videos of all lists, or `most_videos` of them at equal distances.
+    """The videos of all lists, or `most_videos` of them, evenly spaced.
 
     Raises:
         InputError: fewer than one is wanted.
@@ -227,8 +228,7 @@ def chosen_videos(*manifests: Manifest | None, most_videos: int) -> Manifest:
     if most_videos < 1:
         raise InputError(expected="most_videos of at least 1", got=str(most_videos), hint="Set most_videos=12.")
     paths = [manifest.path(index) for manifest in manifests if manifest is not None for index in range(len(manifest))]
-    wanted = min(most_videos, len(paths))
-    return Manifest.from_pairs([(paths[place * len(paths) // wanted], None) for place in range(wanted)])
+    return Manifest.from_pairs([(paths[index], None) for index in evenly_spaced(len(paths), most_videos)])
 
 
 def device_named(name: str) -> torch.device:

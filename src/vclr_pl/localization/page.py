@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 from rich.table import Table
 
-from vclr_pl.files import write_whole
+from vclr_pl.files import evenly_spaced, write_whole
 from vclr_pl.report.record import ResultRecord
 from vclr_pl.report.retrieval_page import Figure, VideoPictures
 from vclr_pl.report.tables import localization_title
@@ -89,10 +89,8 @@ class LocalizationPages:
             )
 
     def chosen(self, identities: Sequence[str]) -> list[str]:
-        """At most `videos` of them, at equal distances."""
-        if len(identities) <= self.videos:
-            return list(identities)
-        return [identities[place * len(identities) // self.videos] for place in range(self.videos)]
+        """At most `videos` of them, evenly spaced."""
+        return [identities[index] for index in evenly_spaced(len(identities), self.videos)]
 
     def write(self, folder: Path, videos: Sequence[LocalizedVideo], *, figures: Sequence[Figure], notes: Sequence[str]) -> Path:
         """`index.html` and a page for each video below `folder`; the index's path."""

@@ -18,7 +18,7 @@ from vclr_pl.features.extraction import VideoLoop, predict_unfinished
 from vclr_pl.files import write_whole
 from vclr_pl.localization.bmn import BMN, BoundaryPrediction
 from vclr_pl.localization.proposals import ProposalMaker, VideoPrediction
-from vclr_pl.localization.scores import ClassScores, LocalizationScoring, Segments, evenly_spaced, submission
+from vclr_pl.localization.scores import ClassScores, LocalizationScoring, Segments, evenly_spaced_proposals, submission
 from vclr_pl.store import ResumableFolder
 from vclr_pl.types import InputError, SnippetBatch
 
@@ -182,7 +182,7 @@ class Proposing:
             told = "%d of %d videos have no class scores, so that no detection counts in them, for instance %s"
             logger.warning(told, len(without), len(truth), ", ".join(without[:5]))
         found = {identity: video.proposals for identity, video in self.proposed().items()}
-        even = evenly_spaced({video: durations_seconds[video] for video in truth})
+        even = evenly_spaced_proposals({video: durations_seconds[video] for video in truth})
         return LocalizationFigures(
             metrics=self.scoring.metrics(truth=truth, proposals=found, class_scores=class_scores),
             baseline=self.scoring.metrics(truth=truth, proposals=even, class_scores=class_scores),

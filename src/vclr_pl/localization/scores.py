@@ -208,7 +208,7 @@ class LocalizationScoring:
         return found
 
 
-def evenly_spaced(durations_seconds: Mapping[str, float]) -> dict[str, list[tuple[float, float, float]]]:
+def evenly_spaced_proposals(durations_seconds: Mapping[str, float]) -> dict[str, list[tuple[float, float, float]]]:
     """A hundred proposals a video that look at nothing: windows of 1, 1/2, ..., 1/10 of it, each shifted by half its width.
 
     1 + 3 + ... + 19 of them; wide ones come first, for actions are long.

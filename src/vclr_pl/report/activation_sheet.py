@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from vclr_pl.files import evenly_spaced
 from vclr_pl.types import InputError
 
 Pixels = npt.NDArray[np.uint8]
@@ -151,7 +152,7 @@ class ActivationSheet:
 
     def draw(self, rows: Sequence[MapRow], *, title: str) -> Image.Image:
         """One sheet: frames first, and once more where an encoder sees others than the one above it."""
-        times = [rows[0].times[moment] for moment in _spread(len(rows[0].times), self.columns)]
+        times = [rows[0].times[moment] for moment in evenly_spaced(len(rows[0].times), self.columns, at="ends")]
         lines = _lines_of(rows)
         step = self.tile_pixels + GAP_PIXELS
         top = MARGIN_PIXELS + TITLE_POINTS + LINE_PIXELS + 2 * GAP_PIXELS
@@ -235,11 +236,6 @@ def _words_of(row: MapRow, *, kind: str) -> list[str]:
     height, width = row.frames.shape[1:3]
     clip = [f"middles of clips of {row.frames_per_clip}"] if row.frames_per_clip > 1 else []
     return ["frames", f"{width} x {height} pixels", *clip]
-
-
-def _spread(count: int, wanted: int) -> npt.NDArray[np.int64]:
-    """0-based, the first and the last among them; all where there are fewer."""
-    return np.unique(np.round(np.linspace(0, count - 1, min(count, wanted))).astype(np.int64))
 
 
 def _same_frames(row: MapRow, other: MapRow) -> bool:

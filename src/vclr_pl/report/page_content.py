@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vclr_pl.evaluation.neighbor_search import Neighbors
 from vclr_pl.evaluation.neighbors import Pairs
-from vclr_pl.files import write_csv
+from vclr_pl.files import evenly_spaced, write_csv
 from vclr_pl.report.retrieval_page import (
     ClassRecall,
     Confusion,
@@ -115,7 +115,7 @@ class ShownRows:
 def shown_neighbors(*, found: Neighbors, leave_one_out: bool, options: PageOptions) -> ShownRows:
     """The rows of a retrieval. Without queries of their own the gallery's videos ask."""
     role = GALLERY if leave_one_out else QUERY
-    queries = _spread(len(found.index), options.rows)
+    queries = evenly_spaced(len(found.index), options.rows)
     rows = tuple(
         ((role, query), tuple((((GALLERY, int(row)), float(similarity))) for row, similarity in _nearest(found, query, options)))
         for query in queries
@@ -204,13 +204,8 @@ def _places(rows: Sequence[tuple[Place, tuple[tuple[Place, float], ...]]]) -> tu
     return tuple(dict.fromkeys(place for asking, found in rows for place in (asking, *(near for near, _ in found))))
 
 
-def _spread(count: int, wanted: int) -> list[int]:
-    """At most `wanted` of `count` rows, at equal distances."""
-    return list(range(count)) if count <= wanted else [place * count // wanted for place in range(wanted)]
-
-
 def _map(shown: ShownRows, tables: Mapping[str, FeatureTable], asking: set[int], options: PageOptions) -> tuple[list[MapPoint], str]:
-    chosen = _spread(len(shown.places), options.map_points)
+    chosen = evenly_spaced(len(shown.places), options.map_points)
     if len(chosen) < 3:
         return [], ""
     features = torch.stack([tables[role].features[row] for role, row in (shown.places[number] for number in chosen)])

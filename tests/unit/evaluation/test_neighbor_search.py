@@ -13,7 +13,7 @@ from tests.unit.evaluation.tables import drawn_table
 from torch import Tensor
 
 from vclr_pl.evaluation import neighbor_search
-from vclr_pl.evaluation.neighbor_search import FaissSearch, nearest_neighbors, require_neighbors, training_places
+from vclr_pl.evaluation.neighbor_search import FaissSearch, nearest_neighbors, require_neighbors
 from vclr_pl.evaluation.neighbors import Retrieval
 from vclr_pl.types import InputError
 
@@ -157,15 +157,3 @@ def test_probes_reach_an_inverted_index_behind_a_transform(index: str) -> None:
     features = torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
     found = FaissSearch(index=index, training_rows=400, probes=8)(gallery_GF=features, query_QF=features[:3], neighbors=399)
     assert found.index.shape == (3, 399)
-
-
-def test_no_more_rows_train_an_index_than_are_said() -> None:
-    assert training_places(rows=6, wanted=9).tolist() == [0, 1, 2, 3, 4, 5]
-    assert training_places(rows=6, wanted=4).tolist() == [0, 1, 3, 4]
-    assert training_places(rows=199_999, wanted=100_000).shape == (100_000,)
-
-
-def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(InputError, match="faiss-cpu"):
-        FaissSearch(index="Flat", training_rows=10, probes=1)

@@ -19,7 +19,7 @@ from vclr_pl.localization.scores import (
     Detection,
     LocalizationScoring,
     average_recall,
-    evenly_spaced,
+    evenly_spaced_proposals,
     intersection,
     mean_average_precision,
     overlap_fraction,
@@ -160,7 +160,7 @@ def test_detections_multiply() -> None:
 
 
 def test_evenly_spaced_ones_are_a_hundred_and_look_at_nothing() -> None:
-    found = evenly_spaced({"a": 60.0})["a"]
+    found = evenly_spaced_proposals({"a": 60.0})["a"]
     assert len(found) == len(set(found)) == 100
     assert found[:4] == [(0.0, 60.0, 1.0), (0.0, 30.0, 0.99), (15.0, 45.0, 0.98), (30.0, 60.0, 0.97)]
     assert all(0 <= start < end <= 60.0 + 1e-9 for start, end, _ in found)

@@ -124,8 +124,7 @@ class ColorAugmentation:
         pictures = torch.where(columns[:, GRAY] > 0, gray(pictures), pictures)
         pictures = blur_batch(pictures, parameters_NP[:, BLUR_SIGMA], reach=self._reach)
         pictures = torch.where(columns[:, FLIP] > 0, pictures.flip(-1), pictures)
-        mean, std = (_column(values, pictures.device) for values in (self.mean, self.std))
-        return pictures.sub_(mean).div_(std)
+        return _normalize_(pictures, mean=self.mean, std=self.std)
 
 
 def blend_slots(parameters_NP: Tensor) -> Tensor:
@@ -152,6 +151,13 @@ def blend_slots(parameters_NP: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=8)  # copied once to each device: a copy waits for it
 def _column(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, device=device)[:, None, None]
+
+
+def _normalize_(views: Tensor, *, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """In place: (x - mean) / std of views `[N, C, H, W]` or `[N, C, T, H, W]`."""
+    per_channel = (-1, *(1,) * (views.ndim - 2))
+    mean_C, std_C = (_column(values, views.device).reshape(per_channel) for values in (mean, std))
+    return views.sub_(mean_C).div_(std_C)
 
 
 @functools.lru_cache(maxsize=8)
@@ -192,6 +198,4 @@ class FlipAndNormalize:
         """uint8 `[N, C, H, W]` or `[N, C, T, H, W]` and float32 `[N, 1]` to normalized float32 of the views' shape, on their device."""
         per_view = (-1, *(1,) * (views.ndim - 1))
         mirrored = torch.where(parameters.reshape(per_view) > 0, views.flip(-1), views) if self.flip_probability else views
-        per_channel = (-1, *(1,) * (views.ndim - 2))
-        mean, std = (torch.tensor(values).to(views.device, non_blocking=True).reshape(per_channel) for values in (self.mean, self.std))
-        return mirrored.float().div_(255).sub_(mean).div_(std)
+        return _normalize_(mirrored.float().div_(255), mean=self.mean, std=self.std)

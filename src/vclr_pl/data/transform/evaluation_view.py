@@ -64,20 +64,21 @@ class EvaluationView:
         _, _, wide, tall = self.crop_box(height=height, width=width)
         return wide * tall
 
-    def normalize(self, frames: Tensor) -> Tensor:
-        """uint8 `[..., C, H, W]` to float32, (value / 255 - mean) / std within 1e-6, on the frames' device.
+    def normalize(self, frames: Tensor, *, clips: bool = False) -> Tensor:
+        """uint8 frames `[..., C, H, W]`, or clips `[..., C, t, H, W]`, to float32: (value / 255 - mean) / std within 1e-6.
 
-        Channels lie last underneath (`channels_last`, what convolutions take without another copy): one pass turns them around, one
+        In memory the channels are last (`channels_last`), which convolutions take without another copy: one pass moves them, one
         scales and shifts whole rows of pixels.
         """
-        pixels = frames.movedim(-3, -1).to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+        channel = -4 if clips else -3
+        pixels = frames.movedim(channel, -1).to(torch.float32, memory_format=torch.contiguous_format, copy=True)
         mean, std = torch.tensor(self.mean, dtype=torch.float64), torch.tensor(self.std, dtype=torch.float64)
         scale, shift = (
             factor_C.float().repeat(frames.shape[-1]).to(frames.device, non_blocking=True) for factor_C in (1 / (255 * std), -mean / std)
         )
         rows = pixels.flatten(-2)
         torch.addcmul(shift, rows, scale, out=rows)
-        return pixels.movedim(-1, -3)
+        return pixels.movedim(-1, channel)
 
 
 CROPS = ("center", "three", "ten")

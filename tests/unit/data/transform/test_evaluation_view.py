@@ -61,6 +61,12 @@ def test_normalize_is_torchvisions_for_any_leading_dimensions():
     torch.testing.assert_close(view().normalize(frames), expected)
 
 
+def test_clips_are_normalized_as_their_frames_are():
+    clips = torch.randint(0, 256, (2, 3, 4, 8, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    frame_by_frame = torch.stack([view().normalize(clips[:, :, place]) for place in range(4)], dim=2)
+    torch.testing.assert_close(view().normalize(clips, clips=True), frame_by_frame, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_normalized_frames_are_what_convolutions_take(channels_last):
     frames = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
