@@ -76,7 +76,7 @@ def evaluate(*, encoder: File, overrides: Sequence[str] = (), **options: Option)
         options: of `python -m vclr_pl.evaluate --help`.
         overrides: as on the command line.
     """
-    return cast(EvaluateResult, _do("features", "evaluate", {"encoder": encoder, **options}, overrides))
+    return cast(EvaluateResult, _do("evaluation", "evaluate", {"encoder": encoder, **options}, overrides))
 
 
 def embed(*, encoder: File, overrides: Sequence[str] = (), **options: Option) -> EmbedResult:

@@ -6,14 +6,13 @@ import sys
 
 from omegaconf import DictConfig
 
+from vclr_pl.command import evaluation
 from vclr_pl.runner.run import run
 
 
 def evaluate(config: DictConfig) -> None:
     """Do the command's work, once the config is composed and its keys are known."""
-    from vclr_pl.command import features  # it imports torch and Lightning
-
-    features.evaluate(config)
+    evaluation.evaluate(config)
 
 
 def main() -> None:

@@ -7,28 +7,26 @@ import time
 from functools import partial
 from pathlib import Path
 
-import rich
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from vclr_pl.command.evaluation import PAGE, ROLES, StoredFigures, show_figures
 from vclr_pl.command.result import EmbedResult, EvaluateResult, RetrieveResult
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
 from vclr_pl.evaluation.neighbors import near_duplicates
 from vclr_pl.evaluation.scoring import Scores, score
 from vclr_pl.report.page_content import write_left_out, write_neighbors, write_pairs
 from vclr_pl.report.page_maker import PageMaker
-from vclr_pl.report.record import write_record
-from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures
+from vclr_pl.report.record import RESULTS, ResultRecord, write_record
+from vclr_pl.report.tables import evaluation_record, metric_figures
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import Manifest, Reading, build_reading, only_list, page_maker, splits_of
-from vclr_pl.runner.resume import RESULTS
 from vclr_pl.types import FeatureTable, InputError
 
 logger = logging.getLogger(__name__)
 
-PAGE = "retrieval.html"
 Tables = dict[str, FeatureTable]
 
 
@@ -46,10 +44,14 @@ def embed(config: DictConfig) -> EmbedResult:
     return EmbedResult(folder=reading.folder, features=folders)
 
 
-def evaluate(config: DictConfig) -> EvaluateResult | None:
+def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateResult | None:
     """Compute the features of both splits and the measures on them; write results.json, the table and the page.
 
-    Returns None on ranks other than 0.
+    Args:
+        stored: where the figures are kept for the next evaluation.
+
+    Returns:
+        None on ranks other than 0.
     """
     started = time.perf_counter()
     reading = build_reading(config)
@@ -57,17 +59,19 @@ def evaluate(config: DictConfig) -> EvaluateResult | None:
     if not reading.is_main_process:
         return None
     seconds = {"features": round(time.perf_counter() - started, 2)}
-    gallery = reading.table(folders["train"], role="training")
-    query = reading.table(folders["test"], role="test") if "test" in folders else None
+    tables = {name: reading.table(folder, role=ROLES[name]) for name, folder in folders.items()}
+    gallery, query = tables["train"], tables.get("test")
     found = measured(config, reading, gallery=gallery, query=query)
     manifests = {"gallery": reading.splits.train, "query": reading.splits.test}
     maker, page = page_maker(config, manifests=manifests, origin=reading.encoder.origin, view=reading.encoder.view), None
     if maker is not None:
         page = reading.folder / PAGE
         maker.write_search(page, gallery=gallery, query=query, figures=metric_figures(found.metrics, found.intervals))
-    report(config, reading, found, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
+    record = report(config, reading, found, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
     log_evaluation(reading.trainer.loggers, metrics=found.metrics, page=page)
     features = {name: folder.path for name, folder in folders.items()}
+    if stored is not None:
+        stored.write(record, tables=tables, features=features, page=page)
     kept = {"folder": reading.folder, "results": reading.folder / RESULTS}
     return EvaluateResult(**kept, metrics=found.metrics, intervals=found.intervals, features=features, page=page)
 
@@ -80,8 +84,7 @@ def lists_of(reading: Reading) -> dict[str, Manifest]:
 
 def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, query: FeatureTable | None) -> Scores:
     """The measures on the features; none where some videos have no label."""
-    names = {"train": "training", "test": "test"}
-    unlabeled = [names[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
+    unlabeled = [ROLES[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
     if unlabeled:
         logger.info("not all %s videos have labels: retrieval, kNN and linear probe are skipped", " and ".join(unlabeled))
         return Scores()
@@ -89,14 +92,13 @@ def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, que
     return score(measures=instantiate(config.evaluation.measures), gallery=gallery, query=query, bootstrap=bootstrap)
 
 
-def report(config: DictConfig, reading: Reading, found: Scores, *, seconds: dict[str, float]) -> None:
+def report(config: DictConfig, reading: Reading, found: Scores, *, seconds: dict[str, float]) -> ResultRecord:
     """Write results.json and print the table."""
     described = {"origin": reading.encoder.origin, "path": config.encoder, "level_percent": config.bootstrap.level_percent}
     record = evaluation_record(name=config.name, found=found, provenance=provenance(config), timings_seconds=seconds, encoder=described)
     write_record(record, reading.folder / RESULTS)
-    if record.metrics:
-        rich.get_console().print(evaluation_table(record))
-    logger.info("run folder: %s", reading.folder)
+    show_figures(record, reading.folder)
+    return record
 
 
 def retrieve(config: DictConfig) -> RetrieveResult | None:

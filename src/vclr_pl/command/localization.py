@@ -7,8 +7,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from vclr_pl.command.result import LocalizeResult
-from vclr_pl.report.record import read_record
-from vclr_pl.runner.localization import RESULTS, Localization
+from vclr_pl.report.record import RESULTS, read_record
+from vclr_pl.runner.localization import Localization
 
 
 def localize(config: DictConfig) -> LocalizeResult:

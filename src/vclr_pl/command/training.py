@@ -23,12 +23,12 @@ from vclr_pl.evaluation.scoring import Scores
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
-from vclr_pl.report.record import ResultRecord, write_record
+from vclr_pl.report.record import RESULTS, ResultRecord, write_record
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
-from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING, RESULTS
+from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING
 from vclr_pl.runner.trainer import refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import Training, run_training
 

@@ -11,11 +11,9 @@ from typing import Any
 
 import jinja2
 
-from vclr_pl.report.record import ResultRecord, read_record
+from vclr_pl.report.record import RESULTS, ResultRecord, read_record
 from vclr_pl.report.tables import metric_title
 from vclr_pl.types import InputError
-
-RESULTS = "results.json"
 
 
 @dataclass(frozen=True)

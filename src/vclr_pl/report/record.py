@@ -13,6 +13,8 @@ from vclr_pl.files import ANY_BYTE, write_csv, write_whole
 from vclr_pl.text import readable_content
 from vclr_pl.types import BrokenVideo, BrokenVideosError, InputError
 
+RESULTS = "results.json"
+
 
 @dataclass(frozen=True)
 class ResultRecord:

@@ -43,9 +43,10 @@ def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> R
     with own_processes(), own_wandb_run() if is_sweep() else contextlib.nullcontext():
         place_given_nodes(config)
         refuse_unknown_keys(config, config_name=config_name)
-        from vclr_pl.runner.precision import settle_precision  # torch is imported here: only once the keys are known
+        if config.get("resume") is not None or ("trainer" in config and OmegaConf.is_interpolation(config.trainer, "precision")):
+            from vclr_pl.runner.precision import settle_precision  # it imports torch
 
-        settle_precision(config)
+            settle_precision(config)
         try:
             return task(config)
         except BrokenVideosError as error:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.files import write_whole
 from vclr_pl.localization.page import LabeledSegment, LocalizedVideo, localization_figures, localization_table
-from vclr_pl.report.record import ResultRecord, read_record, write_record
+from vclr_pl.report.record import RESULTS, ResultRecord, read_record, write_record
 from vclr_pl.runner.first_path import with_first_paths
 from vclr_pl.runner.provenance import provenance, write_config
 from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, refuse_foreign_checkpoint
@@ -33,7 +33,6 @@ STAGES = ("features", "resample", "train", "propose", "evaluate", "page")
 ALONE = ("resample", "evaluate", "page")  # what the first process does while the others wait
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 FEATURES = "features"
-RESULTS = "results.json"
 MADE_OF = "localizer.json"
 FEW_STEPS = 100
 HINTS = Hints(

@@ -36,11 +36,11 @@ SILENCED = (
 )
 DATED = "[%(asctime)s][%(name)s][%(levelname)s] %(message)s"  # as conf/hydra/job_logging/plain.yaml
 CRITICAL_ONLY = ("hydra.utils", "the cause of a failed import, which our own line says")
-LOGGERS = (
-    ("lightning.pytorch", "seed, hardware and tips: the start message says what matters"),
-    ("pytorch_lightning", "the same, under its other name"),
-    ("lightning_fabric", "the seed stands in results.json"),
-    ("lightning.fabric", "the same, under its other name"),
+LOGGERS = (  # Lightning sets the level of its packages when it is imported, but not of the loggers below them
+    ("lightning.pytorch.utilities.rank_zero", "seed, hardware and tips: the start message says what matters"),
+    ("pytorch_lightning.utilities.rank_zero", "the same, under its other name"),
+    ("lightning_fabric.utilities.rank_zero", "the seed stands in results.json"),
+    ("lightning.fabric.utilities.rank_zero", "the same, under its other name"),
     ("torchvision", "nothing for the user of this program"),
 )
 

@@ -8,22 +8,25 @@ import json
 import platform
 import shlex
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as lightning
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.files import write_whole
 from vclr_pl.text import readable, readable_content
 
+if TYPE_CHECKING:  # a known evaluation imports neither
+    import pytorch_lightning as lightning
+
 CONFIG_FILE = "config.yaml"
+PACKAGE = __name__.partition(".")[0]
 
 PACKAGES = ("vclr-pl", "torch", "torchvision", "pytorch-lightning", "pytorchvideo", "torchcodec", "av", "hydra-core", "scikit-learn")
 # Keys that change where files are and what is shown, not what is computed.
-WITHOUT_SCIENCE = ("paths", "callback", "logger", "resume", "debug", "name", "module", "datamodule", "snippet_data")
+WITHOUT_SCIENCE = ("paths", "callback", "logger", "resume", "recompute", "debug", "name", "module", "datamodule", "snippet_data")
 PLACES = ("root", "lists", "default_root_dir")
 
 
@@ -48,18 +51,23 @@ def write_config(config: DictConfig, folder: Path) -> None:
 def log_config(config: DictConfig, trainer: lightning.Trainer) -> None:
     """Log the config with every logger but the CSV logger, which would copy config.yaml."""
     for logger in trainer.loggers:
-        if not isinstance(logger, lightning.loggers.CSVLogger):
+        if type(logger).__name__ != "CSVLogger":
             logger.log_hyperparams(readable_content(OmegaConf.to_container(config, resolve=True)))
 
 
 def config_hash(config: DictConfig) -> str:
     """Twelve hexadecimal digits that are equal for equal science: folders, callbacks and loggers do not count."""
     content: Any = OmegaConf.to_container(config, resolve=True)
+    canonical = json.dumps(science_of(content), sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def science_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a resolved config that change what is computed."""
     science = {key: value for key, value in content.items() if key not in WITHOUT_SCIENCE}
     for group in science.keys() & {"data", "trainer", "untrimmed"}:
         science[group] = {key: value for key, value in science[group].items() if key not in PLACES}
-    canonical = json.dumps(science, sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return science
 
 
 def versions() -> dict[str, str]:
@@ -84,6 +92,8 @@ def commit(folder: Path) -> str | None:
 
 def hardware() -> dict[str, Any]:
     """GPU names where there are any, the processor, and the threads that torch uses."""
+    import torch  # a known evaluation does not
+
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return {"gpus": gpus, "processor": platform.machine(), "system": platform.system(), "threads": torch.get_num_threads()}
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from vclr_pl.report.record import RESULTS
 from vclr_pl.types import InputError
 
 LAST = "last"
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
-RESULTS = "results.json"
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from vclr_pl.files import write_whole
-from vclr_pl.report.record import ResultRecord, read_record
+from vclr_pl.report.record import RESULTS, ResultRecord, read_record
 from vclr_pl.report.tables import sweep_markdown, sweep_table
 from vclr_pl.text import readable
 
 TABLE_FILE = "sweep_table.md"
-RESULTS_FILE = "results.json"
 
 
 class SweepTable(Callback):  # type: ignore[misc]
@@ -33,7 +32,7 @@ class SweepTable(Callback):  # type: ignore[misc]
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         if self.folder is None:
             return
-        results = Path(config.hydra.runtime.output_dir) / RESULTS_FILE
+        results = Path(config.hydra.runtime.output_dir) / RESULTS
         is_done = job_return.status == JobStatus.COMPLETED and results.is_file()
         self.jobs.append((list(job_return.overrides or []), read_record(results) if is_done else None))
         write_whole(self.folder / TABLE_FILE, readable(sweep_markdown(named_rows(self.jobs))))

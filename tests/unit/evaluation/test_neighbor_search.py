@@ -5,7 +5,6 @@ The same as the exact search where the index is exact.
 from __future__ import annotations
 
 import math
-import sys
 
 import pytest
 import torch

@@ -183,9 +183,10 @@ def render_set(*, root: Path, settings: DemoSettings) -> Path:
     missing = [video for video in videos if not (folder / VIDEO_FOLDER / video.listed_path).exists()]
     if missing:
         _render_missing(missing, folder / VIDEO_FOLDER, settings)
-    for name, text in list_files(videos).items():
-        write_whole(folder / LIST_FOLDER / name, text)
-    write_whole(folder / "demo.json", json.dumps(settings.describe(), indent=2))
+    texts = {folder / LIST_FOLDER / name: text for name, text in list_files(videos).items()}
+    for path, text in {**texts, folder / "demo.json": json.dumps(settings.describe(), indent=2)}.items():
+        if not path.is_file() or path.read_text() != text:  # a rewritten file counts as changed data
+            write_whole(path, text)
     return folder
 
 

@@ -1,0 +1,208 @@
+"""`evaluate`: figures that are known are shown at once, others are computed.
+
+The figures of an evaluation are stored beside its features, under a digest of all that they depend on: the options, the versions, this
+package's files, and the name, size and time of every file of the encoder and of the data. Torch is not imported to find them.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich
+from omegaconf import DictConfig, OmegaConf
+
+from vclr_pl.command.result import EvaluateResult
+from vclr_pl.files import ANY_BYTE, file_stamp, write_whole
+from vclr_pl.report.record import RESULTS, ResultRecord, write_record
+from vclr_pl.report.tables import evaluation_table
+from vclr_pl.runner.provenance import PACKAGE, science_of, versions, write_config
+
+if TYPE_CHECKING:
+    from vclr_pl.types import FeatureTable
+
+logger = logging.getLogger(__name__)
+
+PAGE = "retrieval.html"
+FOLDER = "figures"  # below paths.features
+MOST_FILES = 300_000  # data of more files are read as if nothing were stored: looking at all of them takes longer
+OWN = {PACKAGE, "pytorch_lightning", "torch", "torchvision"}  # their files or versions are part of the digest
+ROLES = {"train": "training", "test": "test"}
+
+
+def evaluate(config: DictConfig) -> EvaluateResult | None:
+    """Show the stored figures, or compute the features of both splits and the measures on them.
+
+    Returns None on ranks other than 0.
+    """
+    stored = StoredFigures.of(config)
+    known = None if stored is None or config.recompute else stored.read()
+    if known is not None:
+        return known.show(config)
+    from vclr_pl.command import features  # it imports torch and Lightning
+
+    return features.evaluate(config, stored=stored)
+
+
+@dataclass(frozen=True)
+class KnownFigures:
+    """An earlier evaluation.
+
+    `features` are folders by split, `broken` numbers of broken videos, `videos` the digest of the files that the features are of.
+    `page` is None where none was written.
+    """
+
+    record: ResultRecord
+    features: Mapping[str, str]
+    broken: Mapping[str, int]
+    videos: str
+    page: str | None
+    page_stamp: Sequence[int] | None
+
+    @property
+    def holds(self) -> bool:
+        """The features, their videos and the page are still there, unchanged."""
+        if self.page is not None and (self.page_stamp is None or file_stamp(self.page) != tuple(self.page_stamp)):
+            return False
+        return videos_digest(self.features) == self.videos
+
+    def show(self, config: DictConfig) -> EvaluateResult:
+        """What the evaluation wrote and printed, once more, in this run's folder. The provenance stays that of the evaluation."""
+        folder, record, page = Path(config.paths.run), replace(self.record, name=config.name), None
+        write_config(config, folder)
+        for split, path in self.features.items():
+            logger.info("%s features: kept in %s", ROLES[split], path)
+            if self.broken[split]:
+                logger.warning("%d of the %s videos are broken", self.broken[split], ROLES[split])
+        logger.info("figures: stored by an earlier evaluation of the same; recompute=true computes them again")
+        write_record(record, folder / RESULTS)
+        if self.page is not None:
+            page = folder / PAGE
+            shutil.copyfile(self.page, page)
+            logger.info("page: %s", page)
+        show_figures(record, folder)
+        return EvaluateResult(
+            folder=folder,
+            results=folder / RESULTS,
+            metrics=record.metrics,
+            intervals={metric: (low, high) for metric, (low, high) in record.intervals.items()},
+            features={split: Path(path) for split, path in self.features.items()},
+            page=page,
+        )
+
+
+@dataclass(frozen=True)
+class StoredFigures:
+    """The file with the figures of an evaluation, there or not."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, config: DictConfig) -> StoredFigures | None:
+        """The file for this config. None where an evaluation must run: for a logger, in several processes, for parts of other packages."""
+        content: Any = OmegaConf.to_container(config, resolve=True)
+        foreign = {target.partition(".")[0] for target in targets(content)} - OWN
+        if foreign or config.get("logger") is not None or int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1:
+            return None
+        found = hashlib.sha256(json.dumps([science_of(content), versions(), str(Path.cwd())], sort_keys=True, default=str).encode())
+        left = MOST_FILES
+        for path in (Path(__file__).parents[1], *named_paths([content["encoder"], content["data"]])):
+            for stamp in stamps(path):
+                found.update(stamp)
+                left -= 1
+                if left < 0:
+                    return None
+        return cls(Path(config.paths.features) / FOLDER / f"{found.hexdigest()[:16]}.json")
+
+    def read(self) -> KnownFigures | None:
+        """The figures; None where there are none, or where what they came from has changed."""
+        try:
+            content = json.loads(self.path.read_text())
+            known = KnownFigures(**{**content, "record": ResultRecord(**content["record"])})
+        except (OSError, ValueError, TypeError, KeyError):  # not there, or not written by this version
+            return None
+        return known if known.holds else None
+
+    def write(self, record: ResultRecord, *, tables: Mapping[str, FeatureTable], features: Mapping[str, Path], page: Path | None) -> None:
+        """Store the figures for the next evaluation, unless another try may read more of the videos."""
+        if any(video.is_temporary for table in tables.values() for video in table.broken):
+            return
+        folders = {split: str(path.absolute()) for split, path in features.items()}
+        known = KnownFigures(
+            record=record,
+            features=folders,
+            broken={split: len(table.broken) for split, table in tables.items()},
+            videos=videos_digest(folders) or "",
+            page=None if page is None else str(page.absolute()),
+            page_stamp=None if page is None else file_stamp(page),
+        )
+        write_whole(self.path, json.dumps(asdict(known)))
+
+
+def show_figures(record: ResultRecord, folder: Path) -> None:
+    """Print the table and the run folder."""
+    if record.metrics:
+        rich.get_console().print(evaluation_table(record))
+    logger.info("run folder: %s", folder)
+
+
+def videos_digest(features: Mapping[str, str]) -> str | None:
+    """Of the stamps of the videos in the lists of feature folders; None where a list is not there. Lists name files in any folder."""
+    found = hashlib.sha256()
+    for path in features.values():
+        try:
+            with (Path(path) / "videos.csv").open(newline="", **ANY_BYTE) as file:
+                for line in csv.DictReader(file):
+                    found.update(repr((line, file_stamp(line["path"]))).encode(errors="surrogateescape"))
+        except OSError:
+            return None
+    return found.hexdigest()[:16]
+
+
+def targets(content: object) -> Iterator[str]:
+    """The `_target_`s of a resolved config."""
+    if isinstance(content, Mapping):
+        for name, value in content.items():
+            if name == "_target_":
+                yield str(value)
+            else:
+                yield from targets(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from targets(value)
+
+
+def named_paths(content: object) -> Iterator[Path]:
+    """The files and folders that strings of a resolved config name."""
+    if isinstance(content, Mapping):
+        content = list(content.values())
+    if isinstance(content, list):
+        for value in content:
+            yield from named_paths(value)
+    elif isinstance(content, str) and content and Path(content).exists():
+        yield Path(content)
+
+
+def stamps(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[bytes]:
+    """Name, size and time of a file, or of each file below a folder, links followed."""
+    if not path.is_dir():
+        yield repr((str(path), file_stamp(path))).encode(errors="surrogateescape")
+        return
+    status = path.stat()
+    identity = (status.st_dev, status.st_ino)
+    if identity in above or path.name == "__pycache__":  # a link may lead to a folder above
+        return
+    with os.scandir(path) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                yield from stamps(Path(entry.path), above | {identity})
+            else:
+                yield repr((entry.path, file_stamp(entry.path))).encode(errors="surrogateescape")
