@@ -94,7 +94,7 @@ def seconds_of_extraction(manifest: Manifest, encoder: FrozenEncoder, *, cache: 
     embedder = Embedder(decoding=DECODING, loader=READING, cache=os.fspath(cache), frames_per_pass=64)
     done = embedder.embed(manifest, encoder=encoder, trainer=trainer)
     seconds = time.perf_counter() - started
-    assert done.complete
+    assert done.is_complete
     return seconds
 
 

@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from safetensors.torch import load_file
 from tests.documentation.documented_commands import FENCE, Command, commands
 from tests.video_fixture import copies
 
+from vclr_pl.config_path import config_folder
 from vclr_pl.evaluate import evaluate
 from vclr_pl.runner.run import run
+from vclr_pl.runner.schema import refuse_unknown_keys
 from vclr_pl.train import train
 
 HERE = Path(__file__).parent
@@ -113,6 +117,18 @@ def test_a_term_with_a_head_and_a_queue_of_its_own(way: str, places: Path, label
     assert ("queues.inter.rows" in state) == (way != "--config-dir")  # the YAML has two of the terms
     plain = Command("", 0, "evaluate", (f"encoder={run_folder}", f"data.root={labeled}"))
     assert "knn_top1" in metrics_of(done(plain, places / f"evaluated{way[:2]}"))
+
+
+def test_a_queue_with_options_of_its_own() -> None:
+    """As docs/extending.md says for a term whose queue has no node in the shipped configs."""
+    node = (
+        "{_target_: vclr_pl.encoder.negative_queue.NegativeQueue, _partial_: true, length: 64, initialization: unit, mask_own_video: false}"
+    )
+    words = [*documented("train", "+objective.terms.hardest_negative").arguments, f"+queue.triplet={node}"]
+    with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
+        config = compose("train", overrides=["paths.run=run", *words])
+    refuse_unknown_keys(config, config_name="train")
+    assert instantiate(config.module).queue_of("triplet").length == 64
 
 
 def test_a_backbone(places: Path, labeled: Path) -> None:

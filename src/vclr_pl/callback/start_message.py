@@ -38,8 +38,9 @@ class StartMessage(lightning.Callback):
         if lengths:
             logger.info("%s", expectation(lengths, keys_per_video, batch=module.length.batch_size * module.length.world_size))
         for name, length in lengths.items():
-            if length > keys_per_video[name] * videos:
-                logger.warning("%s", excess(name, length=length, keys_per_epoch=keys_per_video[name] * videos))
+            keys = keys_per_video[name] * videos
+            if length > keys:
+                logger.warning("%s", excess(name, option=module.queue_options[name], length=length, keys_per_epoch=keys))
 
 
 def size(module: Any, *, folder: str) -> str:
@@ -62,10 +63,10 @@ def expectation(lengths: dict[str, int], keys_per_video: dict[str, int], *, batc
     return f"expect: while a queue fills, its loss rises toward log(1 + K): {', '.join(parts)}; that is normal, it falls slowly afterwards"
 
 
-def excess(name: str, *, length: int, keys_per_epoch: int) -> str:
+def excess(name: str, *, option: str, length: int, keys_per_epoch: int) -> str:
     """The warning on a queue that is longer than the data."""
     return (
-        f"queue.{name}.length={length} exceeds the {keys_per_epoch} keys of the data: "
-        f"each video has about {length / keys_per_epoch:.1f} outdated keys in it, "
-        f"so negatives include the anchor's own video; set queue.{name}.length lower, or queue.{name}.mask_own_video=true"
+        f"the queue {name} holds {length} keys, but an epoch has {keys_per_epoch}: each video has about "
+        f"{length / keys_per_epoch:.1f} older keys in the queue, which are negatives of the video itself; "
+        f"set {option}.length lower, or {option}.mask_own_video=true"
     )

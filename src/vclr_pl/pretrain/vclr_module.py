@@ -63,6 +63,7 @@ class VCLRModule(lightning.LightningModule):
         self.queues = nn.ModuleDict(
             {name: _maker(queue, name)(dim=self.encoder.heads[needs.head].dim) for name, needs in objective.queues.items()}
         )
+        self.queue_options = {name: f"queue.{name if name in queue else DEFAULT_QUEUE}" for name in objective.queues}
         self.shuffle_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks once they are seeded alike
         self.awaiting_enqueue: dict[str, Tensor] = {}
         self.awaiting_video_index: Tensor | None = None
@@ -193,7 +194,7 @@ class VCLRModule(lightning.LightningModule):
                 raise InputError(
                     expected=f"a queue longer than the {keys} keys that one step adds",
                     got=f"queue.{name}.length={self.queue_of(name).length}",
-                    hint=f"Set queue.{name}.length to a few times {keys}, or lower loader.batch_size.",
+                    hint=f"Set {self.queue_options[name]}.length to a few times {keys}, or lower loader.batch_size.",
                 )
 
     def check_views(self, *, frames_per_clip: int) -> None:

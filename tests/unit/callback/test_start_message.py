@@ -23,6 +23,7 @@ class Pretraining(torch.nn.Module):
             queue.length = length
             self.add_module(name, queue)
         self.queues = ("inter", "segment")
+        self.queue_options = {"inter": "queue.inter", "segment": "queue.default"}
         self.length = SimpleNamespace(steps_per_epoch=5, total_steps=steps, global_batch_size=32, batch_size=32, world_size=1)
 
     def queue_of(self, name):
@@ -54,8 +55,8 @@ def test_it_warns_of_a_queue_that_exceeds_the_data(caplog):
     with caplog.at_level(logging.WARNING):
         StartMessage().on_fit_start(*stage(videos=255))
     assert [record.getMessage() for record in caplog.records] == [
-        excess("inter", length=768, keys_per_epoch=765),
-        excess("segment", length=256, keys_per_epoch=255),
+        excess("inter", option="queue.inter", length=768, keys_per_epoch=765),
+        excess("segment", option="queue.default", length=256, keys_per_epoch=255),
     ]
 
 
@@ -73,5 +74,7 @@ def test_a_short_run_is_logged_at_every_step(steps, interval):
 
 def test_published_figures_in_closed_form():
     """131,072 keys of 9,537 videos: 13.7 keys of each; log(131,073) = 11.78."""
-    assert "about 13.7 outdated keys" in excess("segment", length=131072, keys_per_epoch=9537)
+    told = excess("segment", option="queue.segment", length=131072, keys_per_epoch=9537)
+    assert "about 13.7 older keys" in told
+    assert "set queue.segment.length lower" in told
     assert "11.78 for queue.segment (K=131072, full after 512 steps)" in expectation({"segment": 131072}, {"segment": 1}, batch=256)
