@@ -17,7 +17,7 @@ from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
 from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
 from vclr_pl.objective.temporal_order import TemporalOrder
 from vclr_pl.objective.weighted_sum import WeightedSum
-from vclr_pl.op.similarity import ema_update
+from vclr_pl.op.contrast import ema_update
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vclr_pl.encoder.video_encoder import VideoEncoder
-from vclr_pl.op.similarity import ema_update
+from vclr_pl.op.contrast import ema_update
 
 
 class MomentumEncoder(torch.nn.Module):

@@ -9,8 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from vclr_pl.op.contrast import ContrastLogits, contrast_logits, info_nce, pool_negatives, positive_logits, top1_accuracy
-from vclr_pl.op.similarity import contrast_metrics
+from vclr_pl.op.contrast import ContrastLogits, contrast_logits, contrast_metrics, info_nce, pool_negatives, positive_logits, top1_accuracy
 from vclr_pl.types import Contrast, Projections, TermNeeds, TermOutput
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.op.similarity import at_least_float32, unit_norm
+from vclr_pl.op.contrast import at_least_float32, unit_norm
 from vclr_pl.types import Contrast, InputError, Projections, TermNeeds, TermOutput
 
 CASES = 4
