@@ -36,8 +36,7 @@ from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding
-from vclr_pl.runner.precision import faster_precision
-from vclr_pl.runner.precision_probe import BFLOAT16, FLOAT32
+from vclr_pl.runner.precision import BFLOAT16, FLOAT32, faster_precision
 from vclr_pl.types import Projections, SegmentViews, TermOutput
 
 DIM, SEGMENTS, TEMPERATURE = 128, 3, 0.1
