@@ -6,9 +6,8 @@ import pytest
 import torch
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.resnet import SmallResNet, clip_network, resnet
 from vclr_pl.backbone.temporal_shift import ResidualShift, ShiftedConvolution, temporal_shift
-from vclr_pl.backbone.torchvision import clip_network, resnet
 from vclr_pl.types import InputError
 
 SHIFT = ResidualShift(segments=4, divisor=8)
