@@ -26,7 +26,7 @@ import pytorch_lightning as lightning
 import torch
 from input_pipeline import machine
 
-from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.resnet import SmallResNet
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.encoder import EvaluationProtocol, FrozenEncoder
 from vclr_pl.features.extraction import Embedder

@@ -24,20 +24,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.torchvision import resnet
-from vclr_pl.encoder.momentum_encoder import MomentumEncoder
-from vclr_pl.encoder.negative_queue import NegativeQueue
+from vclr_pl.backbone.resnet import resnet
+from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
-from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
-from vclr_pl.objective.temporal_order import TemporalOrder
-from vclr_pl.objective.weighted_sum import WeightedSum
+from vclr_pl.objective.terms import InterFrame, IntraFrame, SegmentContrast, TemporalOrder, WeightedSum
 from vclr_pl.op.contrast import top1_accuracy
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding
-from vclr_pl.runner.precision import faster_precision
-from vclr_pl.runner.precision_probe import BFLOAT16, FLOAT32
+from vclr_pl.runner.precision import BFLOAT16, FLOAT32, faster_precision
 from vclr_pl.types import Projections, SegmentViews, TermOutput
 
 DIM, SEGMENTS, TEMPERATURE = 128, 3, 0.1

@@ -1,6 +1,6 @@
 """File names and other foreign text, made printable.
 
-CSV files of paths hold the bytes themselves, so that the files are found again (`whole_file.write_csv`). Everything else that people or
+CSV files of paths hold the bytes themselves, so that the files are found again (`files.write_csv`). Everything else that people or
 other programs read shows such a byte as `\xe9`: the console, logs, JSON, pages, pictures, W&B.
 """
 

@@ -68,7 +68,7 @@ def test_layers_have_no_cycle():
 @pytest.mark.parametrize(
     ("module", "text"),
     [
-        ("op/info_nce", "from vclr_pl.objective.contrast import InterFrame"),
+        ("op/info_nce", "from vclr_pl.objective.terms import InterFrame"),
         ("op/info_nce", "def late():\n    import vclr_pl.encoder.video_encoder"),
         ("data/manifest", "from vclr_pl import objective"),
         ("data/split/ucf101", "from ...pretrain import vclr_module"),

@@ -202,7 +202,7 @@ def test_an_objective_brings_its_own_queues(objective, terms, queues):
 
 def test_the_demo_is_the_default():
     config = composed()
-    assert (config.name, config.backbone._target_) == ("demo", "vclr_pl.backbone.small_resnet.SmallResNet")
+    assert (config.name, config.backbone._target_) == ("demo", "vclr_pl.backbone.resnet.SmallResNet")
     assert config.optimizer.lr * config.loader.batch_size / config.optimizer.reference_batch_size == pytest.approx(0.02)
     assert config.schedule.warmup_epochs == pytest.approx(0.1 * config.trainer.max_epochs)
 

@@ -121,9 +121,8 @@ def test_a_term_with_a_head_and_a_queue_of_its_own(way: str, places: Path, label
 
 def test_a_queue_with_options_of_its_own() -> None:
     """As docs/extending.md says for a term whose queue has no node in the shipped configs."""
-    node = (
-        "{_target_: vclr_pl.encoder.negative_queue.NegativeQueue, _partial_: true, length: 64, initialization: unit, mask_own_video: false}"
-    )
+    options = "_partial_: true, length: 64, initialization: unit, mask_own_video: false"
+    node = f"{{_target_: vclr_pl.encoder.momentum_contrast.NegativeQueue, {options}}}"
     words = [*documented("train", "+objective.terms.hardest_negative").arguments, f"+queue.triplet={node}"]
     with initialize_config_dir(config_dir=str(config_folder()), version_base="1.3"):
         config = compose("train", overrides=["paths.run=run", *words])

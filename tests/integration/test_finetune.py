@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tests.integration.test_train import last_checkpoint
 from tests.video_fixture import copies, make_activitynet, make_hmdb51, make_ssv2, make_ucf101, write_broken, write_lines
 
-from vclr_pl.backbone.torchvision import resnet
+from vclr_pl.backbone.resnet import resnet
 from vclr_pl.features.recognizer import load_recognizer
 from vclr_pl.finetune import finetune
 from vclr_pl.runner.run import run

@@ -17,7 +17,7 @@ from tests.integration.files_of_0_1_0 import FILES, WRITTEN_AT, copy_files, kept
 from torch import Tensor, nn
 
 from vclr_pl import load_encoder
-from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.resnet import SmallResNet
 from vclr_pl.check import check
 from vclr_pl.convert import convert
 from vclr_pl.embed import embed

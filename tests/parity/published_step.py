@@ -10,14 +10,11 @@ from tests.parity import recipe
 from torch import Tensor
 from torch import distributed as dist
 
-from vclr_pl.backbone.torchvision import resnet
-from vclr_pl.encoder.momentum_encoder import MomentumEncoder
-from vclr_pl.encoder.negative_queue import NegativeQueue
+from vclr_pl.backbone.resnet import resnet
+from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
-from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
-from vclr_pl.objective.temporal_order import TemporalOrder
-from vclr_pl.objective.weighted_sum import WeightedSum
-from vclr_pl.op.similarity import ema_update
+from vclr_pl.objective.terms import InterFrame, IntraFrame, SegmentContrast, TemporalOrder, WeightedSum
+from vclr_pl.op.contrast import ema_update
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule

@@ -9,7 +9,7 @@ import pytest
 from tests.parity import recipe
 from tests.parity.fixture import fixtures_with
 
-from vclr_pl.op.temporal_shift import temporal_shift
+from vclr_pl.backbone.temporal_shift import temporal_shift
 
 FIXTURES = fixtures_with("tsm_shift")
 

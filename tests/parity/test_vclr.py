@@ -10,7 +10,7 @@ from tests.parity import recipe
 from tests.parity.fixture import assert_agrees, fixtures_with
 from tests.parity.published_step import build_module, run_case
 
-from vclr_pl.op.similarity import segment_consensus, unit_norm
+from vclr_pl.op.contrast import segment_consensus, unit_norm
 from vclr_pl.optim.schedule import WarmupCosine
 
 BEFORE_GRADIENTS, AFTER_GRADIENTS = 1e-9, 1e-7

@@ -1,22 +1,50 @@
-"""The temporal shift of TSM (Lin et al. 2019): before the first convolution of every residual block, channels move to the next frame.
+"""The temporal shift of TSM (Lin et al. 2019, section 3): part of a frame's channels come from the next frame, part from the one before.
 
-This is the "residual shift" of section 4.1: the shortcut passes the frame unchanged. It adds no parameters and renames none.
-Where `layer3` has 23 blocks or more (ResNet-101), only every second block of a stage is shifted, as in the published code
-(mmaction2's `n_round`).
+It is applied before the first convolution of every residual block, the "residual shift" of section 4.1: the shortcut passes the
+frame unchanged. It adds no parameters and renames none. Where `layer3` has 23 blocks or more (ResNet-101), only every second block
+of a stage is shifted, as in the published code (mmaction2's `n_round`).
 
-Legend: N frames, C channels, H W pixels.
+Legend: B videos, S segments, N = B S frames, C channels, H W pixels.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vclr_pl.backbone.declaration import takes_clips
-from vclr_pl.op.temporal_shift import temporal_shift
 from vclr_pl.types import InputError
 
 DEEP = 23  # blocks of layer3
+
+
+def temporal_shift(frames_NCHW: Tensor, *, segments: int, divisor: int) -> Tensor:
+    """`[N, C, H, W]` to the same: of the first C // divisor channels each frame shows those of the next frame of its video, of as
+    many more those of the frame before, zeros where there is none; the rest stay. Frames of a video follow one another.
+
+    Raises:
+        ValueError: when N is no multiple of `segments`.
+    """
+    frames, channels = frames_NCHW.shape[:2]
+    if frames % segments:
+        raise ValueError(f"{frames} frames are no whole videos of {segments} segments")
+    share = channels // divisor
+    earlier_from_later, later_from_earlier, kept = frames_NCHW.split([share, share, channels - 2 * share], dim=1)
+    shifted = torch.cat([_from_next(earlier_from_later, segments), _from_previous(later_from_earlier, segments), kept], dim=1)
+    if frames_NCHW.dim() == 4 and frames_NCHW.is_contiguous(memory_format=torch.channels_last):
+        return shifted.contiguous(memory_format=torch.channels_last)
+    return shifted
+
+
+def _from_next(part_NCHW: Tensor, segments: int) -> Tensor:
+    part = part_NCHW.unflatten(0, (-1, segments))
+    return torch.cat([part[:, 1:], torch.zeros_like(part[:, :1])], dim=1).flatten(0, 1)
+
+
+def _from_previous(part_NCHW: Tensor, segments: int) -> Tensor:
+    part = part_NCHW.unflatten(0, (-1, segments))
+    return torch.cat([torch.zeros_like(part[:, :1]), part[:, :-1]], dim=1).flatten(0, 1)
 
 
 class ShiftedConvolution(nn.Conv2d):

@@ -22,7 +22,7 @@ LOSS = "train/loss"
 
 class RunProgress(lightning.Callback):
     """Shows epoch, steps, the total loss and its terms, learning rate, videos per second, share of time waiting for data, time left
-    and the number of broken videos; after the first epoch, how long one takes. Of several processes the first one is_main_process.
+    and the number of broken videos; after the first epoch, how long one takes. Of several processes only the first prints.
 
     Args:
         every_n_steps: reading a number from a GPU waits for it, so it is done this seldom.
@@ -173,7 +173,7 @@ LINES_WITHOUT_TERMINAL = 10
 
 
 class ReadingProgress(lightning.Callback):
-    """Shows videos done, speed and time left. Of several processes the first one is_main_process, for its own share."""
+    """Shows videos done, speed and time left. Of several processes only the first prints, for its own share."""
 
     def __init__(self) -> None:
         self.console = rich.get_console()

@@ -21,7 +21,7 @@ Sample = TypeVar("Sample")
 
 
 class FrameSource(Protocol):
-    """An open video: as much of `data.decoding`'s reader as a sample needs."""
+    """An open video: as much of `video.protocol.VideoReader` as a sample needs."""
 
     @property
     def frame_count(self) -> int: ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vclr_pl.evaluation.accuracy import QueryScores, percent_correct, percent_correct_by_class, query_labels, within_top
+from vclr_pl.evaluation.accuracy import QueryScores, percent_correct, query_labels, within_top
 from vclr_pl.evaluation.neighbor_search import COSINE_STEP, EXCLUDED, NeighborSearch, cosine_keys, nearest_neighbors
 from vclr_pl.types import FeatureTable, InputError
 
@@ -72,12 +72,6 @@ class Retrieval:
         """
         right_QK = self._right_class(gallery, query, max(self.ranks))
         return {f"retrieval_r{rank}": percent_correct(right_QK[:, :rank].any(dim=1)) for rank in self.ranks}
-
-    def by_class(self, *, gallery: FeatureTable, query: FeatureTable | None) -> dict[str, float]:
-        """R@1 in percent within each class of the queries, by class name."""
-        right_QK = self._right_class(gallery, query, 1)
-        label_Q = query_labels(gallery=gallery, query=query)
-        return percent_correct_by_class(correct_N=right_QK[:, 0], label_N=label_Q, class_names=gallery.class_names)
 
     def scores(self, *, gallery: FeatureTable, query: FeatureTable | None) -> QueryScores:
         """R@k as above, and `retrieval_map`, the mean average precision over the whole gallery, always by the exact search.

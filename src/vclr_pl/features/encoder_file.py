@@ -13,8 +13,7 @@ import yaml
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.backbone.torchvision import clip_network, resnet
+from vclr_pl.backbone.resnet import SmallResNet, clip_network, resnet
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import CLASS_HEAD, read_safely
 from vclr_pl.weights.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
@@ -22,8 +21,11 @@ from vclr_pl.weights.pretraining import PREFIXES as RELEASE_HEADS
 
 # Networks by the names that files hold. A name stays when its code moves: files that older versions wrote must load.
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"resnet": resnet, "clip_network": clip_network, "small_resnet": SmallResNet}
-# Python paths in files of version 0.1.0 and in every run's config.yaml
+# Python paths in files of version 0.1.0 and in the config.yaml of every run, of earlier versions too
 NAME_OF_PATH = {
+    "vclr_pl.backbone.resnet.resnet": "resnet",
+    "vclr_pl.backbone.resnet.clip_network": "clip_network",
+    "vclr_pl.backbone.resnet.SmallResNet": "small_resnet",
     "vclr_pl.backbone.resnet2d.resnet": "resnet",
     "vclr_pl.backbone.torchvision.resnet": "resnet",
     "vclr_pl.backbone.clip_network.clip_network": "clip_network",

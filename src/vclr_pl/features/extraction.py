@@ -26,7 +26,6 @@ from vclr_pl.features.video_reading import ReadingOptions, VideoReading
 from vclr_pl.files import file_stamp
 from vclr_pl.store import ResumableFolder
 from vclr_pl.types import SLOW, BrokenVideo, VideoFrames
-from vclr_pl.video.choice import chosen_decoder
 from vclr_pl.video.protocol import VideoDecoder
 
 logger = logging.getLogger(__name__)
@@ -205,7 +204,6 @@ def protocol_of(encoder: FrozenEncoder, *, decoding: VideoDecoder, precision: st
         "frame_stride": encoder.frame_stride,
         "decoded_short_side_pixels": getattr(inner, "short_side_pixels", None),
         "precision": precision,
-        **chosen_decoder(decoding),
     }
 
 

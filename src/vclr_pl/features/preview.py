@@ -21,7 +21,6 @@ from vclr_pl.data.video_dataset import subclip
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.files import available_cores, evenly_spaced, file_stamp, write_whole
 from vclr_pl.types import InputError
-from vclr_pl.video.choice import chosen_decoder
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError, scaled_size
 
 SUFFIX = ".webp"
@@ -94,8 +93,7 @@ class PreviewMaker:
 
     def _folder(self, manifest: Manifest, index: int) -> Path:
         path = manifest.path(index)
-        making: tuple[object, ...] = (self.strip_frames, self.preview_frames, self.height_pixels, self.quality, self.preview_milliseconds)
-        making += tuple(chosen_decoder(self.decoding).values())
+        making = (self.strip_frames, self.preview_frames, self.height_pixels, self.quality, self.preview_milliseconds)
         key = hashlib.sha256(repr((path, file_stamp(path), manifest.span(index), making)).encode(errors="surrogateescape")).hexdigest()[:24]
         return Path(self.cache) / key[:2] / key[2:]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vclr_pl.localization.bmn import BoundaryPrediction
 from vclr_pl.localization.scores import overlap_fraction, temporal_iou
-from vclr_pl.op.similarity import at_least_float32
+from vclr_pl.op.contrast import at_least_float32
 
 ANCHOR_OFFSETS = (-0.5, 1.5)  # an anchor of position i reaches from (i - 0.5) / T to (i + 1.5) / T
 

@@ -1,6 +1,10 @@
-"""InfoNCE (van den Oord et al. 2018, eq. 4) with negatives from the queue and the batch.
+"""Similarity of features and contrast: norms, means, moving averages, and InfoNCE (van den Oord et al. 2018, eq. 4).
 
-Legend: N queries, K negatives, D projection, V positives of each query.
+The negatives of the loss are the rows of a queue, or explicit ones such as other frames of the same video.
+
+Legend: B videos, S segments, F features, N queries, K negatives (queue rows), D projection, V positives of each query.
+
+`pool_negatives` computes
 
 logsumexp_k(q . n_k / t)   and its gradient   sum_k softmax_k n_k / t
 
@@ -13,16 +17,43 @@ query alone, so their logits are computed once and broadcast: the same numbers, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vclr_pl.op.similarity import at_least_float32
-
 BLOCK_ROWS = 8192  # 32 queries x 8,192 rows in float32 are 1 MiB; and a sum of so many weights of at most 1 fits float16
 FAR_BELOW = -1e30  # stands for the maximum of nothing: finite, so that a block that is masked whole gives no nan
+SAMPLED_ROWS = 4096  # of a longer queue, evenly spaced: the mean over them costs nothing beside the step
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """`values` in float32, or as they are where they are float32 or float64 already."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def unit_norm(features: Tensor, *, dim: int = -1) -> Tensor:
+    """Features scaled to unit L2 norm along `dim`, in float32 or wider."""
+    return torch.nn.functional.normalize(at_least_float32(features), dim=dim)
+
+
+def segment_consensus(features_BSF: Tensor) -> Tensor:
+    """`[B, S, F]` to `[B, F]`."""
+    return features_BSF.mean(1)
+
+
+@torch.no_grad()
+def ema_update(own: Sequence[Tensor], other: Sequence[Tensor], *, momentum: float) -> None:
+    """own <- momentum x own + (1 - momentum) x other, element by element (MoCo, eq. 2)."""
+    torch._foreach_lerp_(list(own), list(other), 1.0 - momentum)
+
+
+@torch.no_grad()
+def feature_spread(features_BF: Tensor) -> Tensor:
+    """Root of the summed variance of unit-norm features over the batch: 0 when all are one vector, near 1 when spread."""
+    return unit_norm(features_BF.detach()).var(0, unbiased=False).sum().sqrt()
 
 
 @dataclass(frozen=True)
@@ -99,7 +130,7 @@ def positive_logits(*, query_ND: Tensor, positive_VND: Tensor, temperature: floa
 def contrast_logits(
     *, query_ND: Tensor, positive_VND: Tensor, negative_KD: Tensor, temperature: float, masked_NK: Tensor | None = None
 ) -> ContrastLogits:
-    """All logits of unit-norm features at once; for long queues see `negative_pool`.
+    """All logits of unit-norm features at once; for long queues see `pool_negatives`.
 
     `masked_NK` is True where a negative must not count (for instance a queue row of the query's own video).
     """
@@ -123,3 +154,30 @@ def info_nce(*, positive_VN: Tensor, negative_logsumexp_N: Tensor) -> Tensor:
 def top1_accuracy(positive_VN: Tensor, highest_negative_N: Tensor) -> Tensor:
     """Share of positives above every negative, in percent; a tie counts as wrong."""
     return 100.0 * (positive_VN > highest_negative_N).float().mean()
+
+
+@torch.no_grad()
+def contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> dict[str, Tensor]:
+    """Mean cosine of positives, of other videos in the batch and of the queue, and top-1 within the batch in percent.
+
+    Of a queue longer than `SAMPLED_ROWS`, that many evenly spaced rows stand for all.
+
+    A positive similarity no higher than that of the batch's other videos is the collapse alarm: the loss can still look
+    good then, because the stale queue alone looks different.
+    """
+    query_BD, key_BD, queue_KD = (at_least_float32(features) for features in (query_BD.detach(), key_BD, queue_KD))
+    with torch.autocast(query_BD.device.type, enabled=False):  # bfloat16 cannot represent the difference of 0.79 and 0.80
+        return _contrast_metrics(query_BD=query_BD, key_BD=key_BD, queue_KD=queue_KD)
+
+
+def _contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> dict[str, Tensor]:
+    between_BB = query_BD @ key_BD.t()
+    own_B = between_BB.diagonal()
+    sampled_KD = queue_KD[:: -(-len(queue_KD) // SAMPLED_ROWS)]
+    others = max(len(own_B) * (len(own_B) - 1), 1)
+    return {
+        "positive_similarity": own_B.mean(),
+        "batch_similarity": (between_BB.sum() - own_B.sum()) / others,
+        "queue_similarity": query_BD.mean(0) @ sampled_KD.mean(0),
+        "batch_accuracy": 100.0 * (between_BB.argmax(1) == torch.arange(len(own_B), device=own_B.device)).float().mean(),
+    }

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_views
-from vclr_pl.encoder.momentum_encoder import MomentumEncoder
-from vclr_pl.encoder.negative_queue import NegativeQueue
+from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
-from vclr_pl.objective.weighted_sum import WeightedSum
+from vclr_pl.objective.terms import WeightedSum
 from vclr_pl.op.collective import broadcast_from_first, gather_stacked, permutation_of, world_size
-from vclr_pl.op.similarity import feature_spread, segment_consensus, unit_norm
+from vclr_pl.op.contrast import feature_spread, segment_consensus, unit_norm
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import StepFunctionLR, TrainingLength, WarmupCosine, keep_place, training_length
 from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding

@@ -16,7 +16,7 @@ from vclr_pl.backbone.declaration import refuse_other_views
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.evaluation.accuracy import within_top
-from vclr_pl.op.similarity import at_least_float32
+from vclr_pl.op.contrast import at_least_float32
 from vclr_pl.optim.optimizer import LinearScaledSGD, ParameterGroup, ParameterGroups, UniformGroups
 from vclr_pl.optim.schedule import StepDecay, StepFunctionLR, TrainingLength, keep_place, training_length
 from vclr_pl.types import InputError, LabeledViews

@@ -18,6 +18,7 @@ from vclr_pl.report.wandb_run import own_wandb_run
 from vclr_pl.runner.command_line import place_given_nodes
 from vclr_pl.runner.failure import Command
 from vclr_pl.runner.group import option_names
+from vclr_pl.runner.moved_path import use_present_paths
 from vclr_pl.runner.process_launch import is_sweep, own_processes
 from vclr_pl.runner.schema import refuse_unknown_keys
 from vclr_pl.types import BrokenVideosError, usual_short_side
@@ -42,6 +43,7 @@ def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> R
     """
     with own_processes(), own_wandb_run() if is_sweep() else contextlib.nullcontext():
         place_given_nodes(config)
+        use_present_paths(config)
         refuse_unknown_keys(config, config_name=config_name)
         if config.get("resume") is not None or ("trainer" in config and OmegaConf.is_interpolation(config.trainer, "precision")):
             from vclr_pl.runner.precision import settle_precision  # it imports torch

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from vclr_pl.files import write_whole
 from vclr_pl.localization.page import LabeledSegment, LocalizedVideo, localization_figures, localization_table
 from vclr_pl.report.record import RESULTS, ResultRecord, read_record, write_record
-from vclr_pl.runner.first_path import with_first_paths
+from vclr_pl.runner.moved_path import with_first_paths
 from vclr_pl.runner.provenance import provenance, write_config
 from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, refuse_foreign_checkpoint
 from vclr_pl.runner.suggestion import did_you_mean

@@ -23,6 +23,7 @@ from vclr_pl.runner.command_line import place_given_nodes, quoted, understood
 from vclr_pl.runner.composition import Task, described, do_checked, register_resolvers
 from vclr_pl.runner.failure import input_error
 from vclr_pl.runner.log import filters_of_a_call, log_of_a_call
+from vclr_pl.runner.moved_path import use_present_paths
 from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON
 from vclr_pl.runner.schema import refuse_unknown_keys
 
@@ -71,6 +72,7 @@ def composed_node(
     words = [*words_of(options), *overrides]
     with _refusals(words, config_name=config_name), filters_of_a_call(), _composed(words, config_name=config_name) as (config, _):
         place_given_nodes(config)
+        use_present_paths(config)
         refuse_unknown_keys(config, config_name=config_name)
         made = config[node]
         if not given:

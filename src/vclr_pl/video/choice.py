@@ -58,15 +58,6 @@ class AutoDecoder:
         return reader(path, threads=self.threads, short_side_pixels=self.short_side_pixels)
 
 
-def chosen_decoder(decoding: object) -> dict[str, str]:
-    """What keys of stored features and pictures contain of the decoder: its class where the user chose one, nothing for `auto`.
-
-    A user chooses a backend because another one reads a file wrongly, so results of different decoders are not shared.
-    """
-    inner = getattr(decoding, "decoder", decoding)  # of a decoder that wraps another
-    return {} if type(inner) is AutoDecoder else {"decoder": type(inner).__name__}
-
-
 class TorchcodecDecoder(AutoDecoder):
     """torchcodec for every file that it reads exactly, however fast PyAV would read it; PyAV for the others.
 

@@ -1,8 +1,8 @@
 """Frames by index with PyAV, which brings its own FFmpeg: works on a machine that has none.
 
 Packets are scanned first, without decoding: a few milliseconds that give the exact number of frames, their presentation times and the
-keyframes (`packet_scan`). Then only what lies between a wanted frame and the last keyframe before it is decoded, and of that only what
-other frames are predicted from: most B-frames are passed over, which torchcodec cannot do.
+keyframes (`container.scan_packets`). Then only what lies between a wanted frame and the last keyframe before it is decoded, and of
+that only what other frames are predicted from: most B-frames are passed over, which torchcodec cannot do.
 
 Legend: T frames asked for, C channels, H W pixels.
 """

@@ -1,7 +1,7 @@
 """Frames by index with torchcodec, on the FFmpeg libraries of the machine.
 
 torchcodec finds frame i by its presentation time, exactly (`seek_mode="exact"` scans the packets once). Only MP4 and Matroska store that
-time for every frame and can be sought by it: `auto.chosen_backend` gives it these containers alone.
+time for every frame and can be sought by it: `choice.chosen_backend` gives it these containers alone.
 
 Legend: T frames asked for, C channels, H W pixels.
 """

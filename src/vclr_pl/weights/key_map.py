@@ -1,6 +1,6 @@
 """Weights go by name: what a file's keys are called here, and what was matched, missing and unused.
 
-Everything inside the package is_main_process the names of `VCLRModule`: `encoder.backbone.*`, `encoder.heads.<head>.*` and
+Everything inside the package uses the names of `VCLRModule`: `encoder.backbone.*`, `encoder.heads.<head>.*` and
 `objective.terms.temporal_order.classifier.*`. Each format is a list of prefixes that stand for these.
 """
 

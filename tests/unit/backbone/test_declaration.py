@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_views, takes_clips
-from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.resnet import SmallResNet
 from vclr_pl.types import InputError, Normalization
 
 

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
-from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.resnet import SmallResNet, clip_network
 from vclr_pl.backbone.temporal_shift import ResidualShift
-from vclr_pl.backbone.torchvision import clip_network
 from vclr_pl.types import InputError
 
 

@@ -13,7 +13,7 @@ from tests.unit.callback.labeled_data import BROKEN, videos
 from tests.unit.callback.recognizer_stage import module, stage
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
-from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.resnet import SmallResNet
 from vclr_pl.backbone.temporal_shift import ResidualShift
 from vclr_pl.callback.recognition import RecognitionEvaluation, RecognitionStart, trained
 from vclr_pl.optim.optimizer import ShiftedNetworkGroups

@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from tests.video_fixture import make_hmdb51, make_ucf101
 
-from vclr_pl.backbone.torchvision import resnet
+from vclr_pl.backbone.resnet import resnet
 from vclr_pl.callback.export import RecognizerExport
 from vclr_pl.command.training import build_finetuning
 from vclr_pl.config_path import config_folder
@@ -57,7 +57,7 @@ def test_weights_depend_on_the_seed_and_the_network(tmp_path, caplog):
     assert [run.module.recognizer.head.out_features for run in (first, other)] == [3, 2]
 
 
-OF_FILE, OF_COMMAND = {"network": "resnet", "name": "resnet18"}, {"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}
+OF_FILE, OF_COMMAND = {"network": "resnet", "name": "resnet18"}, {"_target_": "vclr_pl.backbone.resnet.resnet", "name": "resnet18"}
 
 
 @pytest.mark.parametrize(("backbone", "described"), [([], OF_FILE), (["backbone=resnet18"], OF_COMMAND)])

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.backbone.torchvision import clip_network
+from vclr_pl.backbone.resnet import SmallResNet, clip_network
 from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead, VideoEncoder
 from vclr_pl.types import InputError
 

@@ -41,14 +41,8 @@ def test_the_published_ranks_by_name_and_a_rank_above_the_gallery_asks_all_of_it
     assert scores == {"retrieval_r1": 0.0, "retrieval_r5": 50.0, "retrieval_r10": 50.0, "retrieval_r20": 50.0, "retrieval_r50": 50.0}
 
 
-def test_by_class_is_of_the_queries_and_by_name() -> None:
-    query = table(on_circle(1, 41, 11, 28, 40), [0, 1, 1, 2, 2])
-    assert Retrieval(ranks=[5]).by_class(gallery=GALLERY, query=query) == {"zero": 100.0, "one": 50.0, "two": 50.0}
-
-
 def test_without_queries_each_asks_the_others() -> None:
     # nearest of each: 1, 0, 1, 2, 3
-    assert Retrieval(ranks=[1]).by_class(gallery=GALLERY, query=None) == {"zero": 0.0, "one": 50.0, "two": 0.0}
     assert Retrieval(ranks=[1])(gallery=GALLERY, query=None) == {"retrieval_r1": 20.0}
 
 

@@ -10,10 +10,9 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.backbone.torchvision import resnet
+from vclr_pl.backbone.resnet import SmallResNet, resnet
 
-ARCHITECTURE: dict[str, Any] = {"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "widths": [4, 8], "stem_stride": 2}
+ARCHITECTURE: dict[str, Any] = {"_target_": "vclr_pl.backbone.resnet.SmallResNet", "widths": [4, 8], "stem_stride": 2}
 VIEW = {"frames": 30, "crop_pixels": 32, "short_side_pixels": 40, "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
 
 

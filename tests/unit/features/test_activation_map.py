@@ -13,7 +13,7 @@ import torch
 from tests.unit.features.pretrained_file import small_backbone
 from torch import Tensor, nn
 
-from vclr_pl.backbone.torchvision import clip_network, resnet
+from vclr_pl.backbone.resnet import clip_network, resnet
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.features.activation_map import ClassScore, FeatureNorm, MapTarget, Similarity, feature_of, map_video, stage_of, times_of
 from vclr_pl.features.encoder import FrozenEncoder

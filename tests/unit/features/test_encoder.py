@@ -12,7 +12,7 @@ import torch
 from tests.unit.features.pretrained_file import small_backbone, write_resnet18, write_run
 
 import vclr_pl
-from vclr_pl.backbone.torchvision import clip_network, resnet
+from vclr_pl.backbone.resnet import clip_network, resnet
 from vclr_pl.features.encoder import EvaluationProtocol, LoadedBackbone, frozen, load_backbone
 from vclr_pl.types import InputError, Normalization
 
@@ -146,7 +146,7 @@ def test_an_incomplete_backbone_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_shape_is_refused(tmp_path: Path) -> None:
-    wide = {"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "widths": [4, 16], "stem_stride": 2}
+    wide = {"_target_": "vclr_pl.backbone.resnet.SmallResNet", "widths": [4, 16], "stem_stride": 2}
     with pytest.raises(InputError, match="of another shape"):
         vclr_pl.load_encoder(str(write_run(tmp_path / "run", architecture=wide)))
 

@@ -16,8 +16,7 @@ from tests.unit.features.pretrained_file import ARCHITECTURE, VIEW, small_backbo
 from tests.unit.features.written_recognizer import SHIFT, SMALL, write_recognizer
 from torch import nn
 
-from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.backbone.torchvision import RESNETS, clip_network, resnet
+from vclr_pl.backbone.resnet import RESNETS, SmallResNet, clip_network, resnet
 from vclr_pl.config_path import config_folder
 from vclr_pl.features.encoder_file import NAME_OF_PATH, build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.types import InputError
@@ -53,13 +52,15 @@ def test_a_network_is_built_from_what_it_declares(network: nn.Module) -> None:
     [
         ({"_target_": "vclr_pl.backbone.resnet2d.resnet", "name": "resnet18"}, "resnet"),
         ({"_target_": "vclr_pl.backbone.clip_network.clip_network", "name": "r3d_18"}, "clip_network"),
+        ({"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}, "resnet"),
+        ({"_target_": "vclr_pl.backbone.torchvision.clip_network", "name": "r3d_18"}, "clip_network"),
         (
             {"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "_convert_": "all", "widths": [4, 8], "stem_stride": 2},
             "small_resnet",
         ),
     ],
 )
-def test_descriptions_of_version_0_1_0_build_their_networks(description: dict[str, Any], network: str) -> None:
+def test_descriptions_of_earlier_versions_build_their_networks(description: dict[str, Any], network: str) -> None:
     assert build_backbone(description).exported_as["network"] == network
 
 

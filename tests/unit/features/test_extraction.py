@@ -27,9 +27,7 @@ from vclr_pl.features.extraction import Embedder, list_digest
 from vclr_pl.features.store import FeatureFolder
 from vclr_pl.features.video_reading import ReadingOptions
 from vclr_pl.store import LOCK
-from vclr_pl.video.choice import AutoDecoder
 from vclr_pl.video.isolated import IsolatedDecoder
-from vclr_pl.video.protocol import VideoDecoder
 from vclr_pl.video.pyav import PyavDecoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
@@ -53,10 +51,6 @@ def embedder(folder: Path, *, videos_per_batch: int = 2, frames_per_pass: int = 
         cache=str(folder / "cache"),
         frames_per_pass=frames_per_pass,
     )
-
-
-def decoded_by(decoder: VideoDecoder) -> Embedder:
-    return replace(embedder(Path()), decoding=decoder)
 
 
 def trainer(folder: Path, **options: Any) -> lightning.Trainer:
@@ -270,18 +264,8 @@ def test_another_encoder_list_or_protocol_is_kept_apart(tmp_path: Path, manifest
         made.description(manifest, encoder=load_encoder("random", backbone=small_backbone(1)), precision="32-true"),
         made.description(manifest, encoder=load_encoder("random", backbone=small_backbone(), view={"frames": 9}), precision="32-true"),
         made.description(Manifest.from_pairs([(manifest.path(0), 0)]), encoder=network, precision="32-true"),
-        decoded_by(AutoDecoder(threads=1, short_side_pixels=None)).description(manifest, encoder=network, precision="32-true"),
     ]
     assert len({str(one) for one in described}) == len(described)
-
-
-def test_the_decoder_counts_where_the_user_chose_it(manifest: Manifest) -> None:
-    """A user chooses another decoder because the first one read a file wrongly."""
-    auto, pyav = AutoDecoder(threads=1, short_side_pixels=None), PyavDecoder(threads=1, short_side_pixels=None)
-    wrapped = [IsolatedDecoder(decoder=decoder, decode_timeout_seconds=60) for decoder in (auto, pyav)]
-    network = encoder()
-    protocols = [decoded_by(one).description(manifest, encoder=network, precision="32-true")["protocol"] for one in (auto, pyav, *wrapped)]
-    assert [protocol.get("decoder") for protocol in protocols] == [None, "PyavDecoder", None, "PyavDecoder"]
 
 
 def test_a_file_that_changed_is_another_list(tmp_path: Path, manifest: Manifest) -> None:

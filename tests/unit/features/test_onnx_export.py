@@ -14,7 +14,7 @@ from tests.unit.features.pretrained_file import small_backbone
 from tests.unit.features.written_recognizer import SHIFT, write_recognizer
 from torch import nn
 
-from vclr_pl.backbone.torchvision import clip_network
+from vclr_pl.backbone.resnet import clip_network
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.features.encoder import FrozenEncoder
 from vclr_pl.features.onnx_export import OnnxFile, view_shape

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from tests.video_fixture import write_broken, write_video
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.preview import PreviewMaker
 from vclr_pl.types import InputError
-from vclr_pl.video.choice import AutoDecoder
 from vclr_pl.video.pyav import PyavDecoder
 
 
@@ -62,13 +60,6 @@ def test_pictures_are_made_once_and_again_for_another_file(tmp_path: Path) -> No
     assert [file.stat().st_mtime_ns for file in kept] == times
     write_video(path, frames=6)
     assert maker(tmp_path).pictures(manifest, [0])[0] != first
-
-
-def test_another_decoder_makes_its_own(tmp_path: Path) -> None:
-    manifest = Manifest.from_pairs([(str(write_video(tmp_path / "a.mp4", frames=12)), None)])
-    for decoder in (PyavDecoder, AutoDecoder, AutoDecoder):
-        replace(maker(tmp_path), decoding=decoder(threads=1, short_side_pixels=None)).pictures(manifest, [0])
-    assert len([*(tmp_path / "cache").rglob("preview.webp")]) == 2
 
 
 def test_a_broken_video_is_left_out(tmp_path: Path) -> None:

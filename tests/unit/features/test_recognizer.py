@@ -11,13 +11,13 @@ from tests.unit.features.pretrained_file import small_backbone, write_resnet18, 
 from tests.unit.features.written_recognizer import RESNET18, SHIFT, write_recognizer
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
-from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.resnet import SmallResNet
 from vclr_pl.backbone.temporal_shift import ResidualShift
 from vclr_pl.callback.export import write_tensors
 from vclr_pl.features.recognizer import EncoderWeights, is_recognizer, load_recognizer
 from vclr_pl.types import InputError
 
-ARCHITECTURE = {"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "widths": [8, 16], "stem_stride": 2}
+ARCHITECTURE = {"_target_": "vclr_pl.backbone.resnet.SmallResNet", "widths": [8, 16], "stem_stride": 2}
 
 
 def recognizer(*, shift=None):

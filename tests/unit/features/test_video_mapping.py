@@ -14,7 +14,7 @@ from tests.unit.features.written_recognizer import CLASS_NAMES, SHIFT, write_rec
 from tests.video_fixture import frame_numbers, write_broken, write_video
 from torch import Tensor, nn
 
-from vclr_pl.backbone.torchvision import clip_network
+from vclr_pl.backbone.resnet import clip_network
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.activation_map import VideoMaps, feature_of

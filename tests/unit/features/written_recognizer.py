@@ -14,8 +14,8 @@ from vclr_pl.backbone.temporal_shift import ResidualShift
 from vclr_pl.features.encoder_file import build_backbone
 from vclr_pl.features.recognizer import EXPORT
 
-SMALL: dict[str, Any] = {"_target_": "vclr_pl.backbone.small_resnet.SmallResNet", "widths": [4, 8], "stem_stride": 2}
-RESNET18: dict[str, Any] = {"_target_": "vclr_pl.backbone.torchvision.resnet", "name": "resnet18"}
+SMALL: dict[str, Any] = {"_target_": "vclr_pl.backbone.resnet.SmallResNet", "widths": [4, 8], "stem_stride": 2}
+RESNET18: dict[str, Any] = {"_target_": "vclr_pl.backbone.resnet.resnet", "name": "resnet18"}
 CLASS_NAMES = ("jump", "run", "sit")
 SHIFT = {"segments": 4, "divisor": 4}
 

@@ -8,8 +8,8 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import nn
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
+from vclr_pl.backbone.resnet import resnet
 from vclr_pl.backbone.temporal_shift import ResidualShift
-from vclr_pl.backbone.torchvision import resnet
 from vclr_pl.optim.optimizer import LinearScaledSGD, ShiftedNetworkGroups, UniformGroups
 from vclr_pl.optim.schedule import StepDecay, StepFunctionLR
 from vclr_pl.types import InputError

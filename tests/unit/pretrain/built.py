@@ -9,13 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from vclr_pl.backbone.small_resnet import SmallResNet
-from vclr_pl.encoder.momentum_encoder import MomentumEncoder
-from vclr_pl.encoder.negative_queue import NegativeQueue
+from vclr_pl.backbone.resnet import SmallResNet
+from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
-from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
-from vclr_pl.objective.temporal_order import TemporalOrder
-from vclr_pl.objective.weighted_sum import WeightedSum
+from vclr_pl.objective.terms import InterFrame, IntraFrame, SegmentContrast, TemporalOrder, WeightedSum
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule

@@ -9,9 +9,8 @@ import torch
 from torch.nn import functional
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
-from vclr_pl.backbone.small_resnet import SmallResNet
+from vclr_pl.backbone.resnet import SmallResNet, clip_network
 from vclr_pl.backbone.temporal_shift import ResidualShift
-from vclr_pl.backbone.torchvision import clip_network
 from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.optim.optimizer import LinearScaledSGD, ShiftedNetworkGroups, UniformGroups
 from vclr_pl.optim.schedule import StepDecay, TrainingLength

@@ -47,7 +47,7 @@ def test_the_login_node_of_a_cluster_is_no_news(silenced, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("module", "category", "is_error"),
     [
-        ("vclr_pl.op.similarity", UserWarning, True),
+        ("vclr_pl.op.contrast", UserWarning, True),
         ("torch.distributed.c10d_logger", FutureWarning, True),
         ("lightning_fabric.plugins.environments.slurm", UserWarning, False),
         ("torch.utils._pytree", FutureWarning, False),

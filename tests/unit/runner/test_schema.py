@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from vclr_pl.runner.schema import refuse_unknown_keys
 from vclr_pl.types import InputError
 
-QUEUE = {"_target_": "vclr_pl.encoder.negative_queue.NegativeQueue", "_partial_": True, "length": 8}
+QUEUE = {"_target_": "vclr_pl.encoder.momentum_contrast.NegativeQueue", "_partial_": True, "length": 8}
 
 
 CHOOSY = f"{__name__}.Choosy"

@@ -47,7 +47,7 @@ def test_large_boxes_and_a_last_one_without_a_size_are_walked_over(tmp_path):
 
 
 def test_what_is_no_mp4_reorders_nothing(tmp_path):
-    (tmp_path / "text.mp4").write_text("no video, though it is_main_process of moov and ctts")
+    (tmp_path / "text.mp4").write_text("no video, though it speaks of moov and ctts")
     (tmp_path / "empty.mp4").write_bytes(b"")
     for name in ("text.mp4", "empty.mp4", "absent.mp4"):
         assert not mp4_reorders_frames(mp4_index(str(tmp_path / name)))

@@ -12,11 +12,10 @@ from tests.parity import recipe
 from tests.unit.pretrain.built import terms
 from torch import Tensor
 
-from vclr_pl.backbone.torchvision import resnet
-from vclr_pl.encoder.momentum_encoder import MomentumEncoder
-from vclr_pl.encoder.negative_queue import NegativeQueue
+from vclr_pl.backbone.resnet import resnet
+from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
-from vclr_pl.objective.weighted_sum import WeightedSum
+from vclr_pl.objective.terms import WeightedSum
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule

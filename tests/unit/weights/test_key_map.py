@@ -7,7 +7,7 @@ import torch
 from tests.unit.pretrain.built import small_module
 from tests.unit.weights.published_file import resnet_module
 
-from vclr_pl.backbone.torchvision import resnet
+from vclr_pl.backbone.resnet import resnet
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import load_by_name, read_safely, renamed, reversed_prefixes, tensors_of
 

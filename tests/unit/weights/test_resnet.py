@@ -10,7 +10,7 @@ import torchvision
 from tests.unit.pretrain.built import small_module
 from tests.unit.weights.published_file import drawn_network, resnet_module
 
-from vclr_pl.backbone.torchvision import clip_network, resnet
+from vclr_pl.backbone.resnet import clip_network, resnet
 from vclr_pl.types import InputError
 from vclr_pl.weights.resnet import Timm, Torchvision, own_names_of, resnet_tensors
 

@@ -120,7 +120,7 @@ class PublishedTransform:
         return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
 
 
-Crop = tuple[int, int, int, int]  # top, left, height, width in pixels
+CropBox = tuple[int, int, int, int]  # top, left, height, width in pixels
 POSITIONS: dict[int, tuple[tuple[int, int], ...]] = {
     5: ((0, 0), (4, 0), (0, 4), (4, 4), (2, 2))
 }  # (x, y) in quarters of what the crop leaves: the corners, the center
@@ -169,7 +169,7 @@ class MultiScaleVideoCrop:
         crops = self.crops(height=resized.shape[-2], width=resized.shape[-1])
         return cropped_to(resized, crops[int(generator.integers(len(crops)))], size_pixels=self.size_pixels)
 
-    def crops(self, *, height: int, width: int) -> list[Crop]:
+    def crops(self, *, height: int, width: int) -> list[CropBox]:
         """Every crop of a frame, each as likely as any other; sizes one after another, each at all positions."""
         return [
             (y * ((height - crop_height) // 4), x * ((width - crop_width) // 4), crop_height, crop_width)
@@ -194,7 +194,7 @@ def resized_short_side(frame: Tensor, *, short_side_pixels: int) -> Tensor:
     return _of_pictures(frame, lambda pictures: functional.resize(pictures, list(size), antialias=True))
 
 
-def cropped_to(frame: Tensor, crop: Crop, *, size_pixels: int) -> Tensor:
+def cropped_to(frame: Tensor, crop: CropBox, *, size_pixels: int) -> Tensor:
     """The crop, resized to a square of `size_pixels`."""
     size = [size_pixels, size_pixels]
     return _of_pictures(frame, lambda pictures: functional.resized_crop(pictures, *crop, size, antialias=True))

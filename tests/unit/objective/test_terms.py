@@ -1,16 +1,18 @@
-"""The contrastive terms against loops written from the equations."""
+"""The terms against loops written from the equations, and their weighted sum."""
 
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 import pytest
 import torch
-from tests.reference.objective_loops import contrast_loss, intra_loss
+from tests.reference.objective_loops import contrast_loss, intra_loss, order_loss
 from tests.unit.objective.drawn import SHAPES, unit_rows
+from torch import nn
 
-from vclr_pl.objective.contrast import InterFrame, IntraFrame, SegmentContrast
-from vclr_pl.types import Contrast, Projections, TermNeeds
+from vclr_pl.objective.terms import InterFrame, IntraFrame, SegmentContrast, TemporalOrder, WeightedSum
+from vclr_pl.types import Contrast, InputError, Projections, TermNeeds
 
 
 @pytest.mark.parametrize(("videos", "segments", "queue", "dim"), SHAPES)
@@ -127,3 +129,106 @@ def test_the_published_rows_are_pairs_with_the_positive_first() -> None:
 def test_frames_as_alike_as_augmentations_give_the_logarithm_of_two() -> None:
     same = unit_rows(1, 4, seed=1)
     assert loss_of(same.expand(3, 4), same.expand(3, 3, 4), 0.1) == pytest.approx(math.log(2), rel=1e-12)
+
+
+@pytest.mark.parametrize(("videos", "segments", "queue", "dim"), [shape for shape in SHAPES if shape[1] > 2])
+@pytest.mark.parametrize("normalize_over", ["segment", "feature"])
+def test_temporal_order_agrees_with_the_loop(
+    videos: int, segments: int, queue: int, dim: int, normalize_over: Literal["segment", "feature"]
+) -> None:
+    term = TemporalOrder(weight=1.0, segments=segments, dim=dim, normalize_over=normalize_over).double()
+    generator = torch.Generator().manual_seed(5)
+    query, key = (torch.randn(videos, segments, dim, generator=generator, dtype=torch.float64) for _ in range(2))
+    label = torch.randint(4, (videos,), generator=generator)
+    output = term(Projections(by_head={"order": Contrast(query=query, key=key)}, order_label=label))
+    weight, bias = (parameter.detach().numpy() for parameter in term.classifier.parameters())
+    expected = order_loss(query.numpy(), key.numpy(), label.numpy(), weight, bias, over_segments=normalize_over == "segment")
+    assert output.loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_blank_classifier_gives_the_logarithm_of_four() -> None:
+    term = TemporalOrder(weight=1.0, segments=3, dim=2, normalize_over="segment").double()
+    torch.nn.init.zeros_(term.classifier.weight)
+    torch.nn.init.zeros_(term.classifier.bias)
+    features = torch.randn(5, 3, 2, dtype=torch.float64)
+    output = term(Projections(by_head={"order": Contrast(query=features, key=features)}, order_label=torch.arange(5) % 4))
+    assert output.loss.item() == pytest.approx(math.log(4), rel=1e-12)
+    assert output.metrics["accuracy"].item() == pytest.approx(40.0)  # argmax of equal scores is class 0, the label of 2 of 5
+
+
+def test_two_segments_have_no_order_to_tell() -> None:
+    with pytest.raises(InputError, match="3 segments or more"):
+        TemporalOrder(weight=1.0, segments=2, dim=2, normalize_over="segment")
+
+
+def test_another_axis_is_refused() -> None:
+    with pytest.raises(ValueError, match="normalize_over"):
+        TemporalOrder(weight=1.0, segments=3, dim=2, normalize_over="batch")  # type: ignore[arg-type]
+
+
+def test_the_total_is_the_weighted_sum_of_the_terms() -> None:
+    objective = WeightedSum(
+        terms={"segment_contrast": SegmentContrast(weight=0.5, temperature=0.1), "intra_frame": IntraFrame(weight=3.0, temperature=0.2)}
+    )
+    projections = Projections(
+        by_head={
+            "segment": Contrast(query=unit_rows(3, 4, seed=1), key=unit_rows(3, 4, seed=2), queue=unit_rows(5, 4, seed=3)),
+            "intra": Contrast(query=unit_rows(3, 4, seed=4), key=unit_rows(3, 3, 4, seed=5)),
+        },
+        order_label=torch.zeros(3),
+    )
+    outcome = objective(projections)
+    expected = 0.5 * outcome.terms["segment_contrast"].loss + 3.0 * outcome.terms["intra_frame"].loss
+    torch.testing.assert_close(outcome.total, expected, rtol=1e-14, atol=0)
+
+
+def test_heads_and_queues_are_those_that_the_terms_read() -> None:
+    objective = WeightedSum(
+        terms={
+            "inter_frame": InterFrame(weight=1.0, temperature=0.1),
+            "temporal_order": TemporalOrder(weight=1.0, segments=3, dim=4, normalize_over="segment"),
+        }
+    )
+    assert objective.heads == ("inter", "order")
+    assert objective.queues == {"inter": InterFrame.needs}
+
+
+def test_an_objective_without_terms_is_refused() -> None:
+    with pytest.raises(InputError, match="at least one term"):
+        WeightedSum(terms={})
+
+
+class Reads(nn.Module):
+    """A term that does nothing but declare."""
+
+    weight = 1.0
+
+    def __init__(self, **needs: Any) -> None:
+        super().__init__()
+        self.needs = TermNeeds(**({"head": "shared", "head_input": "frames", "unit_norm": True} | needs))
+
+
+@pytest.mark.parametrize("first", [Reads(queue="kept"), Reads()])
+def test_terms_may_share_a_head_and_its_queue(first: Reads) -> None:
+    objective = WeightedSum(terms={"one": first, "two": Reads(queue="kept"), "three": Reads()})
+    assert objective.heads == ("shared",)
+    assert list(objective.queues) == ["kept"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"head_input": "tuple"}, r"the head shared in one way.*head_input='tuple'.*of two"),
+        ({"unit_norm": False}, r"the head shared in one way.*unit_norm=False.*of two"),
+        ({"queue": "other"}, r"the head shared in one way.*queue='other'.*of two"),
+        ({"head": "another", "queue": "kept"}, "the keys of one head; got kept with those of several"),
+    ],
+)
+def test_terms_that_contradict_each_other_are_refused(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        WeightedSum(terms={"one": Reads(queue="kept"), "two": Reads(**change)})
+
+
+def test_a_term_that_declares_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match=r"objective\.terms\.mine; got Identity without it"):
+        WeightedSum(terms={"mine": nn.Identity()})

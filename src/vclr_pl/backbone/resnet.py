@@ -1,4 +1,4 @@
-"""The demo's network, a ResNet for small frames on a CPU: a 3x3 stem without max-pooling, one basic block a stage."""
+"""ResNets without a classifier: torchvision's for frames, the paper's `resnet50` among them, and for clips, and the demo's small one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,49 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+from vclr_pl.types import InputError
+
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+CLIP_NETWORKS = ("r3d_18", "mc3_18", "r2plus1d_18")
+
+
+def resnet(*, name: str) -> Any:
+    """Frames `[N, 3, H, W]` to pooled features `[N, feature_dim]`; parameters have torchvision's names.
+
+    Raises:
+        InputError: `name` is not one of `RESNETS`.
+    """
+    network = _without_classifier(name, known=RESNETS)
+    network.takes_clips, network.exported_as = False, {"network": "resnet", "name": name}
+    return network
+
+
+def clip_network(*, name: str) -> Any:
+    """Clips `[N, 3, T, H, W]` to pooled features `[N, feature_dim]`; parameters have torchvision's names.
+
+    Raises:
+        InputError: `name` is not one of `CLIP_NETWORKS`.
+    """
+    network = _without_classifier(name, known=CLIP_NETWORKS)
+    network.takes_clips, network.exported_as = True, {"network": "clip_network", "name": name}
+    return network
+
+
+def _without_classifier(name: str, *, known: Sequence[str]) -> Any:
+    if name not in known:
+        raise InputError(expected=f"one of {', '.join(known)}", got=f"backbone.name={name}", hint="Choose one of them.")
+    network = torchvision.models.get_model(name, weights=None)
+    network.feature_dim = network.fc.in_features
+    network.fc = nn.Identity()
+    return network
+
 
 class SmallResNet(nn.Module):
-    """Frames `[N, 3, H, W]` to pooled features `[N, widths[-1]]`.
+    """Frames `[N, 3, H, W]` to pooled features `[N, widths[-1]]`: a 3x3 stem without max-pooling, one basic block a stage.
 
     Args:
         widths: channels of the stages; every stage but the first halves the resolution.

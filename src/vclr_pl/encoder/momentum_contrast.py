@@ -1,15 +1,68 @@
-"""A queue of keys of earlier steps, the negatives of the contrast (MoCo, section 3.2).
+"""The key side of MoCo (He et al. 2020): the momentum encoder (eq. 2), and the queue of its keys, the negatives (section 3.2).
 
 Legend: K rows, N keys of one step on all ranks, D projection.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from vclr_pl.encoder.video_encoder import VideoEncoder
+from vclr_pl.op.contrast import ema_update
+
+
+class MomentumEncoder(nn.Module):
+    """A moving average of the query encoder's parameters. After each optimizer step, own <- momentum x own + (1 - momentum) x theirs.
+
+    Batch norms have their own statistics and stay in training mode during pretraining; buffers are never averaged.
+
+    Args:
+        encoder: the query encoder; its parameters are copied.
+        momentum: weight of the old value in an update.
+        copy_buffers: also copy the query encoder's batch-norm statistics at the start. The release copies the parameters only. Training
+            does not read these statistics, so this matters only to an early evaluation of the momentum encoder.
+    """
+
+    def __init__(self, encoder: VideoEncoder, *, momentum: float, copy_buffers: bool) -> None:
+        super().__init__()
+        self.momentum, self.copy_buffers = momentum, copy_buffers
+        self.encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.restart(encoder)
+
+    @torch.no_grad()
+    def restart(self, encoder: VideoEncoder) -> None:
+        """Copy the query encoder's present parameters, for instance after weights were loaded into it."""
+        torch._foreach_copy_(list(self.encoder.parameters()), [parameter.detach() for parameter in encoder.parameters()])
+        if self.copy_buffers:
+            for own, other in zip(self.encoder.buffers(), encoder.buffers(), strict=True):
+                own.copy_(other)
+        else:
+            _reset_batch_norms(self.encoder)
+
+    def update(self, encoder: VideoEncoder) -> None:
+        """One moving-average step, over all parameters at once and in place."""
+        other = [parameter.detach() for parameter in encoder.parameters()]
+        ema_update(list(self.encoder.parameters()), other, momentum=self.momentum)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """`[N, *view]` to pooled features `[N, F]`."""
+        features: Tensor = self.encoder(frames)
+        return features
+
+    def project(self, head: str, pooled: Tensor) -> Tensor:
+        """`[..., F]` to the head's projections `[..., D]`."""
+        return self.encoder.project(head, pooled)
+
+
+def _reset_batch_norms(module: nn.Module) -> None:
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._NormBase):
+            layer.reset_running_stats()
 
 
 class NegativeQueue(nn.Module):
