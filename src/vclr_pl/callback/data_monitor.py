@@ -30,6 +30,9 @@ class Throughput(lightning.Callback):
         self._paused = time.perf_counter()
         self._restart(waited=0.0)
 
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self.every_n_steps = min(self.every_n_steps, trainer.log_every_n_steps)  # type: ignore[attr-defined]
+
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self._started += time.perf_counter() - self._paused
 

@@ -28,6 +28,11 @@ class Measured:
     query: FeatureTable | None
 
     @property
+    def queries(self) -> int:
+        """Number of videos that the figures are means over."""
+        return len(self.gallery if self.query is None else self.query)
+
+    @property
     def broken(self) -> tuple[BrokenVideo, ...]:
         """Videos that had to be left out."""
         return self.gallery.broken + (() if self.query is None else self.query.broken)
@@ -148,12 +153,19 @@ class EncoderEvaluation(lightning.Callback):
             self.initialization = copy.deepcopy(module.encoder).requires_grad_(False)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        if self._applies(trainer) and self.initialization is not None:
+        if self._applies(trainer) and self.initialization is not None and not self.baseline:
             logger.info("evaluating the random initialization")
             network = self.initialization.to(trainer.strategy.root_device)
             self.baseline = self._measure(trainer, network, name="baseline_evaluation").percent
         self.initialization = None
         self._fit_started = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"baseline": self.baseline}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """A resumed run keeps the baseline of its first start, unless its measures are others."""
+        self.baseline = dict(state_dict["baseline"])
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytorch_lightning as lightning
 
+from vclr_pl.callback.progress import BATCH, POSITIVE
 from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
 
-POSITIVE, BATCH, QUEUE = "_positive_similarity", "_batch_similarity", "_queue_similarity"
+QUEUE = "_queue_similarity"
 ACCURACY = "_batch_accuracy"
 KEPT_SHARE = 0.9  # of a running mean at each reading: single batches scatter
 
@@ -63,10 +64,16 @@ class CollapseMonitor(lightning.Callback):
             gap = values[term + POSITIVE] - values.get(term + BATCH, -1.0)
             _follow(self.gaps, term, gap)
             _follow(self.times_chance, term, values.get(term + ACCURACY, math.inf) * videos / 100.0)
-            collapsed = self.gaps[term] < self.minimum_gap and self.times_chance[term] < self.minimum_times_chance
-            if step > self.grace_steps and collapsed and term not in self.warned:
+            if step > self.grace_steps and self._is_collapsed(term) and term not in self.warned:
                 self.warned.add(term)
                 self.warn(term, values, step=step)
+
+    def collapsed_terms(self) -> list[str]:
+        """The terms whose gap has vanished, at the last reading."""
+        return [term for term in self.gaps if self._is_collapsed(term)]
+
+    def _is_collapsed(self, term: str) -> bool:
+        return self.gaps[term] < self.minimum_gap and self.times_chance[term] < self.minimum_times_chance
 
     def warn(self, term: str, values: dict[str, float], *, step: int) -> None:
         logger.warning(

@@ -18,6 +18,8 @@ from rich.text import Text
 logger = logging.getLogger(__name__)
 
 LOSS = "train/loss"
+POSITIVE, BATCH = "_positive_similarity", "_batch_similarity"
+FILE_ONLY = "file_only"  # attribute of a log record that the console leaves out
 
 
 class RunProgress(lightning.Callback):
@@ -26,7 +28,7 @@ class RunProgress(lightning.Callback):
 
     Args:
         every_n_steps: reading a number from a GPU waits for it, so it is done this seldom.
-        lines_without_terminal: number of lines of a complete run if the output is not a terminal.
+        lines_without_terminal: number of lines of a complete run in the log, and on the console if it is not a terminal.
     """
 
     def __init__(self, *, every_n_steps: int, lines_without_terminal: int) -> None:
@@ -66,9 +68,10 @@ class RunProgress(lightning.Callback):
             self.bar.update(self.bar.task_ids[0], total=total, completed=step, description=epoch)
             if step % self.every_n_steps == 0 or step == self.first_step + 1:
                 self.figures.plain = figures_line(trainer)
-        elif is_due(step=step, total=total, lines=self.lines_without_terminal, first=self.first_step + 1):
+        if is_due(step=step, total=total, lines=self.lines_without_terminal, first=self.first_step + 1):
             left = (time.perf_counter() - self.started_seconds) / max(1, step - self.first_step) * (total - step)
-            self.console.print(f"step {step}/{total}  {figures_line(trainer)}  left {clock(left)}", soft_wrap=True, highlight=False)
+            for_file = {FILE_ONLY: self.live is not None}
+            logger.info("step %d/%d  %s  left %s", step, total, figures_line(trainer), clock(left), extra=for_file)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         left = (trainer.max_epochs or 0) - trainer.current_epoch - 1
@@ -114,6 +117,10 @@ def figures_line(trainer: Any) -> str:
     prefix = f"{LOSS}_"
     parts = [f"loss {float(values[LOSS]):.3f}"] if LOSS in values else []
     parts += [f"{name.removeprefix(prefix)} {float(value):.3f}" for name, value in values.items() if name.startswith(prefix)]
+    for term in [
+        name.removesuffix(POSITIVE) for name in values if name.endswith(POSITIVE) and name.removesuffix(POSITIVE) + BATCH in values
+    ]:
+        parts.append(f"gap {term.removeprefix('train/')} {float(values[term + POSITIVE]) - float(values[term + BATCH]):.2f}")
     for name, shown, pattern in (
         ("train/top1", "top-1", "{:.0f}%"),
         ("train/lr", "lr", "{:.2e}"),

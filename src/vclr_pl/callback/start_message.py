@@ -10,18 +10,20 @@ import pytorch_lightning as lightning
 
 logger = logging.getLogger(__name__)
 
+SHORTEST_LOG = 50  # rows of metrics.csv, for runs of as many steps
+
 
 class StartMessage(lightning.Callback):
     """A line each on the data and length of the run, its size, and the loss; a warning for each queue of more keys than the data gives.
 
-    A run shorter than the logging interval is logged at every step, so that its metrics.csv is not empty.
+    A short run is logged more often than `trainer.log_every_n_steps`, so that its metrics.csv has enough rows for curves.
     """
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         module: Any = pl_module
-        if module.length.total_steps < trainer.log_every_n_steps:  # type: ignore[attr-defined]
-            trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
+        interval = max(1, module.length.total_steps // SHORTEST_LOG)
+        trainer.log_every_n_steps = min(trainer.log_every_n_steps, interval)  # type: ignore[attr-defined]
         if not trainer.is_global_zero:
             return
         videos = len(data.manifest("train"))

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.recognition import RecognitionEvaluation
+from vclr_pl.callback.run_summary import RunSummary
 from vclr_pl.command.result import FinetuneResult, TrainResult
 from vclr_pl.data.datamodule import VideoDataModule
 from vclr_pl.data.recognition import RecognitionDataModule
@@ -24,12 +25,14 @@ from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
+from vclr_pl.report.run_summary import LEARNING, summary_lines, verdict
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.report.wandb_logger import log_evaluation
+from vclr_pl.runner.next_commands import next_commands
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
 from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING
-from vclr_pl.runner.trainer import refuse_absent_gpu, trainer_of
+from vclr_pl.runner.trainer import callbacks_of, refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import Training, run_training
 
 logger = logging.getLogger(__name__)
@@ -147,6 +150,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
             figures = metric_figures(evaluation.metrics, {})
             page = maker.write_search(training.folder / PAGE, gallery=gallery, query=query, figures=figures)
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, page=page)
+    summarize(config, training, queries=0 if evaluation.measured is None else evaluation.measured.queries)
     logger.info("run folder: %s", training.folder)
     return TrainResult(
         folder=training.folder,
@@ -157,6 +161,19 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         baseline=evaluation.baseline,
         page=page,
     )
+
+
+def summarize(config: DictConfig, training: Pretraining, *, queries: int) -> None:
+    """Log the summary of the run, unless its callback was removed."""
+    summary = next((callback for callback in callbacks_of(training.trainer) if isinstance(callback, RunSummary)), None)
+    if summary is None:
+        return
+    metrics, baseline = training.evaluation.metrics, training.evaluation.baseline
+    evidence = summary.evidence(training.trainer, training.module, metrics=metrics, baseline=baseline, queries=queries)
+    is_long_enough = verdict(evidence).word == LEARNING
+    commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=not is_long_enough)
+    for line in summary_lines(evidence, cost=summary.cost(training.folder), commands=commands):
+        logger.info("%s", line)
 
 
 def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:

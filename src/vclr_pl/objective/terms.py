@@ -7,6 +7,7 @@ Legend: B videos, S segments, V positives a query, K queue rows, D projection.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -103,6 +104,7 @@ class IntraFrame(nn.Module):
     """
 
     needs: ClassVar[TermNeeds] = TermNeeds(head="intra", head_input="frames", unit_norm=True)
+    guess_loss: ClassVar[float] = math.log(2)  # of two equal logits
 
     def __init__(self, *, weight: float, temperature: float) -> None:
         super().__init__()
@@ -145,6 +147,7 @@ class TemporalOrder(nn.Module):
     """
 
     needs: ClassVar[TermNeeds] = TermNeeds(head="order", head_input="tuple", unit_norm=False)
+    guess_loss: ClassVar[float] = math.log(CASES)
 
     def __init__(self, *, weight: float, segments: int, dim: int, normalize_over: Literal["segment", "feature"]) -> None:
         super().__init__()

@@ -181,3 +181,23 @@ def _contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> 
         "queue_similarity": query_BD.mean(0) @ sampled_KD.mean(0),
         "batch_accuracy": 100.0 * (between_BB.argmax(1) == torch.arange(len(own_B), device=own_B.device)).float().mean(),
     }
+
+
+@torch.no_grad()
+def rank_me(features_NF: Tensor) -> float:
+    """RankMe (Garrido et al. 2023, eq. 4): exp of the entropy of the normalized singular values, from 1 to F.
+
+    It is the number of dimensions that features use: 1 if all are multiples of one vector, F if they are spread evenly.
+    """
+    singular_F = (
+        torch.linalg.svdvals(at_least_float32(features_NF)) if len(features_NF) < features_NF.shape[1] else _gram_singular(features_NF)
+    )
+    share_F = singular_F / singular_F.sum().clamp(min=torch.finfo(singular_F.dtype).tiny) + 1e-7
+    return float(torch.exp(-(share_F * share_F.log()).sum()))
+
+
+def _gram_singular(features_NF: Tensor) -> Tensor:
+    """Singular values by the eigenvalues of `[F, F]`, in float64: far cheaper for many rows."""
+    gram_FF = features_NF.double().T @ features_NF.double()
+    singular_F: Tensor = torch.linalg.eigvalsh(gram_FF).clamp(min=0).sqrt()
+    return singular_F

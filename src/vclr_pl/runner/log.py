@@ -93,7 +93,7 @@ class ConsoleHandler(logging.Handler):
     """Prints each record on one line of rich's console, which the progress bar uses too. Ranks other than 0 print errors only."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if process_rank() != 0 and record.levelno < logging.ERROR:
+        if (process_rank() != 0 and record.levelno < logging.ERROR) or getattr(record, "file_only", False):
             return
         style = "yellow" if record.levelno >= logging.WARNING else None
         rich.get_console().print(self.format(record), style=style, soft_wrap=True, markup=False, highlight=False)

@@ -29,6 +29,12 @@ def trainer_of(config: DictConfig, *, callbacks: list[lightning.Callback]) -> li
     return make_trainer(config, callbacks=callbacks, loggers=loggers)
 
 
+def callbacks_of(trainer: lightning.Trainer) -> list[lightning.Callback]:
+    """All callbacks of a trainer; Lightning does not type them."""
+    callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return callbacks
+
+
 def keep_earlier_metrics(folder: Path) -> None:
     """Rename the metrics.csv of a resumed run: Lightning's CSV logger would remove it."""
     earlier = folder / "metrics.csv"

@@ -38,6 +38,11 @@ def test_the_line_has_total_terms_rate_speed_wait_and_broken():
     )
 
 
+def test_the_line_has_the_gap_of_each_contrast():
+    metrics = {"train/a_positive_similarity": torch.tensor(0.86), "train/a_batch_similarity": torch.tensor(0.8199)}
+    assert figures_line(trainer(callback_metrics=metrics, datamodule=SimpleNamespace())) == "gap a 0.04  broken 0"
+
+
 def test_the_line_of_a_recognizer():
     values = {"train/loss": 1.5, "train/top1": 62.5, "train/lr": 0.01, "val/top1": 48.21}
     metrics = {name: torch.tensor(value) for name, value in values.items()}
@@ -70,7 +75,8 @@ def test_time_left():
 
 
 @pytest.mark.parametrize("rank_zero", [True, False])
-def test_without_a_terminal_it_prints_lines(rank_zero, capsys):
+def test_without_a_terminal_it_logs_lines(rank_zero, caplog):
+    caplog.set_level(logging.INFO)
     progress = RunProgress(every_n_steps=1, lines_without_terminal=2)
     stage = running(is_global_zero=rank_zero)
     progress.on_train_start(stage, None)
@@ -78,8 +84,8 @@ def test_without_a_terminal_it_prints_lines(rank_zero, capsys):
         stage.global_step, stage.current_epoch = step, (step - 1) // 5
         progress.on_train_batch_end(stage, None, None, None, (step - 1) % 5)
     progress.on_train_end(stage, None)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines] == (["1/10", "5/10", "10/10"] if rank_zero else [])
+    assert [line.split()[1] for line in caplog.messages] == (["1/10", "5/10", "10/10"] if rank_zero else [])
+    assert not any(record.file_only for record in caplog.records)
 
 
 def test_after_the_first_epoch_its_length_is_told_once(caplog, monkeypatch):
@@ -103,19 +109,22 @@ def test_no_length_is_told_where_none_follows_or_by_another_process(changes, cap
     assert caplog.messages == []
 
 
-def test_in_a_terminal_it_draws_a_bar_and_takes_it_away():
+def test_in_a_terminal_it_draws_a_bar_and_takes_it_away_and_the_lines_are_for_the_file(caplog):
+    caplog.set_level(logging.INFO)
     progress = RunProgress(every_n_steps=1, lines_without_terminal=2)
     progress.console = progress.bar.live.console = Console(force_terminal=True, width=100, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     stage = running()
     progress.on_train_start(stage, None)
     assert progress.live is not None
-    stage.global_step = 4
-    progress.on_train_batch_end(stage, None, None, None, 3)
-    assert (progress.bar.tasks[0].completed, progress.bar.tasks[0].total, progress.bar.tasks[0].description) == (4, 10, "epoch 1/2")
+    stage.global_step = 5
+    progress.on_train_batch_end(stage, None, None, None, 4)
+    assert (progress.bar.tasks[0].completed, progress.bar.tasks[0].total, progress.bar.tasks[0].description) == (5, 10, "epoch 1/2")
     assert progress.figures.plain == figures_line(stage)
     progress.on_exception(stage, None, KeyboardInterrupt())
     assert progress.live is None
     progress.console.file.close()
+    assert [record.file_only for record in caplog.records] == [True]
+    assert caplog.messages[0].startswith("step 5/10  loss 3.000")
 
 
 def test_rows_pass_and_lines_are_few_without_a_terminal(capsys):

@@ -65,8 +65,8 @@ def test_the_other_processes_are_silent(caplog):
     assert caplog.records == []
 
 
-@pytest.mark.parametrize(("steps", "interval"), [(9, 1), (10, 10)])
-def test_a_short_run_is_logged_at_every_step(steps, interval):
+@pytest.mark.parametrize(("steps", "interval"), [(9, 1), (99, 1), (100, 2), (499, 9), (500, 10), (5000, 10)])
+def test_a_short_run_is_logged_more_often(steps, interval):
     run, module = stage(videos=400, steps=steps)
     StartMessage().on_fit_start(run, module)
     assert run.log_every_n_steps == interval

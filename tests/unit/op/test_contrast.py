@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from tests.unit.objective.drawn import unit_rows
@@ -15,6 +16,7 @@ from vclr_pl.op.contrast import (
     feature_spread,
     info_nce,
     pool_negatives,
+    rank_me,
     segment_consensus,
     top1_accuracy,
     unit_norm,
@@ -161,3 +163,16 @@ def test_low_precision_is_widened() -> None:
 
 def test_a_tie_is_a_miss() -> None:
     assert top1_accuracy(torch.tensor([[1.0, 2.0]]), torch.tensor([1.0, 1.0])).item() == 50.0
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(200, 16), (9, 16)])
+def test_rank_me_is_the_papers_formula(rows, columns):
+    features = torch.randn(rows, columns, generator=torch.Generator().manual_seed(0))
+    singular = np.linalg.svd(features.double().numpy(), compute_uv=False)
+    share = singular / singular.sum() + 1e-7
+    assert rank_me(features) == pytest.approx(np.exp(-(share * np.log(share)).sum()), rel=1e-4)
+
+
+def test_rank_me_counts_the_dimensions_in_use():
+    assert rank_me(torch.eye(8).repeat(4, 1)) == pytest.approx(8.0, rel=1e-4)
+    assert rank_me(torch.ones(32, 8)) == pytest.approx(1.0, abs=1e-3)

@@ -73,6 +73,18 @@ def test_the_first_process_speaks(rank, level, shown, monkeypatch, capsys):
     assert capsys.readouterr().out == (f"{LONG} [not markup]\n" if shown else "")
 
 
+def test_what_is_for_the_file_alone(capsys, tmp_path):
+    handlers, log = (
+        [ConsoleHandler(), LogFile(str(tmp_path / "log"))],
+        logging.LogRecord("vclr_pl", logging.INFO, "", 0, "a step", (), None),
+    )
+    log.file_only = True
+    for handler in handlers:
+        handler.emit(log)
+    handlers[1].close()
+    assert (capsys.readouterr().out, (tmp_path / "log").read_text()) == ("", "a step\n")
+
+
 def test_a_file_name_that_is_no_text(tmp_path):
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
     path.touch()

@@ -1,0 +1,121 @@
+"""What a run observes of its training, for the summary at its end."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+
+from vclr_pl.callback.monitor import ACCURACY, CollapseMonitor
+from vclr_pl.callback.progress import BATCH, POSITIVE, clock
+from vclr_pl.op.contrast import rank_me
+from vclr_pl.report.run_summary import Evidence, Term
+
+READINGS = 5  # averaged at the start and at the end: single batches scatter
+
+
+class RunSummary(lightning.Callback):
+    """Keeps the first and last readings of each term, and computes RankMe of the queues at the end.
+
+    Args:
+        every_n_steps: steps between two readings: reading a number from a GPU waits for it.
+    """
+
+    def __init__(self, *, every_n_steps: int) -> None:
+        self.every_n_steps = every_n_steps
+        self.first: list[dict[str, float]] = []
+        self.last: list[dict[str, float]] = []
+        self.rank: dict[str, float] = {}
+        self.steps = self.batch = 0
+        self.seconds = self.waited_seconds = 0.0
+        self._started = time.perf_counter()
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self._started = time.perf_counter()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        del pl_module, outputs, batch_idx
+        interval = min(self.every_n_steps, trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        if trainer.global_step % interval and not trainer.is_last_batch:
+            return
+        self.batch = len(batch)
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
+        if len(self.first) < READINGS:
+            self.first.append(values)
+        self.last = [*self.last[1 - READINGS :], values]
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.steps, self.seconds = trainer.global_step, time.perf_counter() - self._started
+        self.waited_seconds = float(getattr(trainer.train_dataloader, "waiting_seconds", 0.0))
+        module: Any = pl_module
+        keys_per_video = module.keys_per_video(segments=trainer.datamodule.segments)  # type: ignore[attr-defined]
+        for name in module.queues:
+            queue = module.queue_of(name)
+            filled = min(queue.length, self.steps * module.length.global_batch_size * keys_per_video[name])
+            if filled >= 2 * queue.rows.shape[1]:  # of fewer keys the rank is that of their number
+                self.rank[name] = rank_me(queue.rows[:filled])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The first readings are those of the run's first start."""
+        return {"first": self.first}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.first = list(state_dict["first"])
+
+    def evidence(self, trainer: Any, module: Any, *, metrics: Mapping[str, float], baseline: Mapping[str, float], queries: int) -> Evidence:
+        """Everything that the verdict depends on."""
+        monitor = next((callback for callback in trainer.callbacks if isinstance(callback, CollapseMonitor)), None)
+        terms = {name: self._term(name, module) for name in module.objective.terms if f"train/loss_{name}" in self._mean(self.last)}
+        return Evidence(
+            steps=self.steps,
+            grace_steps=0 if monitor is None else monitor.grace_steps,
+            batch=self.batch,
+            collapsed=[] if monitor is None else [name.removeprefix("train/") for name in monitor.collapsed_terms()],
+            terms=terms,
+            rank=self.rank,
+            metrics=metrics,
+            baseline=baseline,
+            queries=queries,
+        )
+
+    def _term(self, name: str, module: Any) -> Term:
+        first, last, term = self._mean(self.first), self._mean(self.last), module.objective.terms[name]
+        queue = term.needs.queue
+        guess = getattr(term, "guess_loss", None) if queue is None else math.log1p(module.queue_of(queue).length)
+        return Term(
+            loss=last[f"train/loss_{name}"],
+            guess=guess,
+            positive_similarity=last.get(f"train/{name}{POSITIVE}"),
+            batch_similarity=last.get(f"train/{name}{BATCH}"),
+            first_accuracy=first.get(f"train/{name}{ACCURACY}"),
+            last_accuracy=last.get(f"train/{name}{ACCURACY}"),
+        )
+
+    @staticmethod
+    def _mean(readings: list[dict[str, float]]) -> dict[str, float]:
+        names = readings[-1] if readings else {}
+        return {name: sum(values.get(name, math.nan) for values in readings) / len(readings) for name in names}
+
+    def cost(self, folder: Path) -> str:
+        """Time, memory and disk in words."""
+        waited = f", {100.0 * self.waited_seconds / self.seconds:.0f}% of it waiting for videos" if self.seconds else ""
+        disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return f"training took {clock(self.seconds)}{waited}; {_memory()}; {disk / 1e6:.0f} MB in {folder}"
+
+
+def _memory() -> str:
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB of GPU memory"
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.1f} GB of memory"

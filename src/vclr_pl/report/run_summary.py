@@ -1,0 +1,138 @@
+"""The end of a pretraining run in a few lines: whether the encoder learned, what the run took, and the next commands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+LEARNING, COLLAPSING, TOO_SHORT, NOT_LEARNING = "learning", "collapsing", "too short to say", "not learning"
+COLLAPSED_RANK = 2.0  # RankMe; one direction holds nearly everything
+STANDARD_ERRORS = 2.0
+RISE_PERCENT = 5.0  # of the accuracy within the batch, in points
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """A term of the objective at the end of a run.
+
+    `guess` is the loss of a random guess; None where it is unknown. Similarities are means of the last readings; None for a term
+    without them. Accuracies are top-1 within the batch, in percent, at the start and at the end.
+    """
+
+    loss: float
+    guess: float | None = None
+    positive_similarity: float | None = None
+    batch_similarity: float | None = None
+    first_accuracy: float | None = None
+    last_accuracy: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a run knows about its training at its end.
+
+    Args:
+        steps: of the optimizer, in all starts of the run.
+        grace_steps: steps within which similar features are normal.
+        batch: videos of a batch on one device.
+        collapsed: terms whose positives are no more similar than other videos, by the collapse monitor.
+        terms: by name.
+        rank: RankMe of each queue's keys, by name.
+        metrics, baseline: after training and at random initialization, percent; empty without labels.
+        queries: videos that the metrics are computed over.
+    """
+
+    steps: int
+    grace_steps: int
+    batch: int
+    collapsed: Sequence[str] = ()
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    rank: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    queries: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One of the four words, and its reason."""
+
+    word: str
+    reason: str
+
+
+def verdict(evidence: Evidence) -> Verdict:
+    """Whether the encoder learns.
+
+    In this order: collapsing, by the similarities or by RankMe below 2 after the grace steps; learning, if R@1 is two standard errors
+    above that of the random initialization, or, without labels, if the accuracy within the batch rose; too short to say, within the
+    grace steps; else not learning.
+    """
+    low = [name for name, rank in evidence.rank.items() if rank < COLLAPSED_RANK]
+    if evidence.steps > evidence.grace_steps and (evidence.collapsed or low):
+        reason = f"positives are no more similar than other videos ({', '.join(evidence.collapsed)})" if evidence.collapsed else ""
+        return Verdict(word=COLLAPSING, reason=reason or f"the keys of {', '.join(low)} have one direction")
+    gained = _gain(evidence)
+    if gained is not None and gained.word == LEARNING:
+        return gained
+    rise = _rise(evidence)
+    if gained is None and rise is not None:
+        return rise
+    if evidence.steps <= evidence.grace_steps:
+        return Verdict(word=TOO_SHORT, reason=f"{evidence.steps} steps; {evidence.grace_steps} or more show it")
+    return gained or Verdict(word=NOT_LEARNING, reason="the accuracy within the batch did not rise")
+
+
+def _gain(evidence: Evidence) -> Verdict | None:
+    """By R@1 against the random initialization; None where either is missing."""
+    name = "retrieval_r1"
+    if name not in evidence.metrics or name not in evidence.baseline or not evidence.queries:
+        return None
+    before, after = evidence.baseline[name], evidence.metrics[name]
+    error = math.sqrt(sum(share * (100.0 - share) / evidence.queries for share in (before, after)))
+    reason = f"R@1 {after:.1f}, {before:.1f} at random initialization"
+    if after - before > STANDARD_ERRORS * error:
+        return Verdict(word=LEARNING, reason=reason)
+    return Verdict(word=NOT_LEARNING, reason=f"{reason}; the difference is within two standard errors ({STANDARD_ERRORS * error:.1f})")
+
+
+def _rise(evidence: Evidence) -> Verdict | None:
+    """By the accuracy within the batch; None where no term's rose."""
+    for name, term in evidence.terms.items():
+        if term.first_accuracy is None or term.last_accuracy is None:
+            continue
+        if term.last_accuracy - term.first_accuracy > RISE_PERCENT:
+            chance = 100.0 / max(1, evidence.batch)
+            told = f"{name} finds a video's own key in the batch in {term.last_accuracy:.0f}% of the cases"
+            return Verdict(word=LEARNING, reason=f"{told}, {term.first_accuracy:.0f}% at the start, chance {chance:.0f}%")
+    return None
+
+
+def summary_lines(evidence: Evidence, *, cost: str, commands: Sequence[str]) -> list[str]:
+    """The summary of a run.
+
+    Args:
+        cost: time, memory and disk in words.
+        commands: what to do next, each as typed.
+    """
+    found = verdict(evidence)
+    losses = [
+        f"{name} {term.loss:.2f}" + ("" if term.guess is None else f" (a random guess: {term.guess:.2f})")
+        for name, term in evidence.terms.items()
+    ]
+    similarities = [
+        f"{name} {term.positive_similarity:.2f} and {term.batch_similarity:.2f}"
+        for name, term in evidence.terms.items()
+        if term.positive_similarity is not None and term.batch_similarity is not None
+    ]
+    lines = [f"verdict: {found.word} ({found.reason})"]
+    lines += [f"losses: {', '.join(losses)}"] if losses else []
+    lines += [f"similarity of positives, and of other videos: {', '.join(similarities)}"] if similarities else []
+    if evidence.rank:
+        ranks = ", ".join(f"{name} {rank:.1f}" for name, rank in evidence.rank.items())
+        lines.append(f"RankMe (dimensions in use) of the keys: {ranks}")
+    lines.append(cost)
+    if commands:
+        lines += ["next:", *(f"  {command}" for command in commands)]
+    return lines

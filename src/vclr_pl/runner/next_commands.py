@@ -1,0 +1,47 @@
+"""The commands that follow a pretraining run, with its run folder and its data filled in."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+OWN_VIDEOS = "folder"
+
+
+def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bool) -> list[str]:
+    """To look at the encoder's neighbors, to see its activation maps, and to continue; each as typed in a shell.
+
+    Args:
+        folder: the run folder.
+        labeled: the videos have labels, so that the encoder can be fine-tuned on them.
+        longer: the last command trains for twice as many epochs, instead of fine-tuning.
+    """
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    run, data = shlex.quote(str(shown)), data_words()
+    gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
+    found = [
+        " ".join(["python -m vclr_pl.retrieve", f"encoder={run}", *gallery]),
+        " ".join(["python -m vclr_pl.visualize", f"encoder={run}", *data]),
+    ]
+    epochs = config.trainer.max_epochs or 0
+    if labeled and not longer:
+        found.append(" ".join(["python -m vclr_pl.finetune", f"encoder={run}", *data]))
+    elif epochs > 0:
+        kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "hydra."))]
+        found.append(" ".join(["python -m vclr_pl.train", *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"]))
+    return found
+
+
+def data_words() -> list[str]:
+    """What the command line says of the data, as words of other commands. `data=folder` is their default."""
+    chosen = HydraConfig.get().runtime.choices.get("data") if HydraConfig.initialized() else None
+    named = [] if chosen in (None, OWN_VIDEOS) else [f"data={chosen}"]
+    return [*named, *(word for word in given_words() if word.startswith("data."))]
+
+
+def given_words() -> list[str]:
+    """The command line, each word quoted for a shell."""
+    return [shlex.quote(word) for word in HydraConfig.get().overrides.task] if HydraConfig.initialized() else []

@@ -1,0 +1,72 @@
+"""The end of a run says whether it learned, and its next commands run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from tests.integration.test_train import SMALL, command
+
+from vclr_pl.retrieve import retrieve
+from vclr_pl.runner.run import run
+from vclr_pl.train import train
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("summary")
+
+
+@pytest.fixture(scope="module")
+def log(places: Path) -> list[str]:
+    words = [word for word in command(places, "run") if not word.startswith("trainer.log_every_n_steps")]
+    assert run(train, config_name="train", arguments=words) == 0
+    return [line.partition("] ")[2] for line in (places / "runs" / "run" / "train.log").read_text().splitlines()]
+
+
+def test_the_summary_has_the_verdict_the_figures_and_the_cost(log: list[str]) -> None:
+    text = "\n".join(log)
+    assert "verdict: too short to say (20 steps; 500 or more show it)" in text
+    assert re.search(r"inter_frame \d\.\d\d \(a random guess: 3\.89\)", text)  # log(1 + 48)
+    assert re.search(r"segment_contrast \d\.\d\d \(a random guess: 2\.83\)", text)  # log(1 + 16)
+    assert re.search(r"temporal_order \d\.\d\d \(a random guess: 1\.39\)", text)  # log 4
+    assert re.search(r"RankMe \(dimensions in use\) of the keys: inter [1-8]\.\d, segment [1-8]\.\d", text)
+    assert re.search(r"training took 0:\d\d, \d+% of it waiting for videos; \d\.\d GB of memory; \d+ MB in ", text)
+
+
+def test_a_short_run_has_a_row_and_a_line_for_each_step(log: list[str], places: Path) -> None:
+    with (places / "runs" / "run" / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["train/loss"]]
+    assert [int(row["step"]) for row in rows] == list(range(20))
+    assert all(row["train/videos_per_second"] for row in rows)
+    steps = [found.group(1) for line in log if (found := re.match(r"step (\d+)/20  loss .*  gap inter_frame -?\d\.\d\d", line))]
+    assert steps == [str(step) for step in range(1, 21)]
+
+
+def test_the_next_commands_run(log: list[str], places: Path) -> None:
+    start = next(number for number, line in enumerate(log) if line.endswith("next:"))
+    found = [shlex.split(line) for line in log[start + 1 : start + 4]]
+    programs = [words[2] for words in found]
+    assert programs == ["vclr_pl.retrieve", "vclr_pl.visualize", "vclr_pl.train"]
+    more = ["neighbors=3", "protocol.frames=2", "trainer=cpu", "loader.workers=0", "page=null", f"hydra.run.dir={places / 'retrieved'}"]
+    assert run(retrieve, config_name="retrieve", arguments=[*found[0][3:], f"paths.features={places / 'features'}", *more]) == 0
+    assert (places / "retrieved" / "neighbors.csv").is_file()
+    assert [word for word in found[2] if word.startswith(("resume=", "trainer.max_epochs="))] == [
+        f"resume={places / 'runs' / 'run'}",
+        "trainer.max_epochs=8",
+    ]
+    assert set(SMALL) - {"trainer.max_epochs=4", "trainer.log_every_n_steps=1"} <= set(found[2])
+
+
+def test_a_resumed_run_does_not_evaluate_the_random_initialization_again(log: list[str], places: Path) -> None:
+    del log
+    words = command(places, "longer", f"resume={places / 'runs' / 'run'}", "trainer.max_epochs=5")
+    words.remove("trainer.max_epochs=4")
+    assert run(train, config_name="train", arguments=words) == 0
+    assert "evaluating the random initialization" not in (places / "runs" / "longer" / "train.log").read_text()
+    results = [json.loads((places / "runs" / name / "results.json").read_text()) for name in ("run", "longer")]
+    assert results[0]["baseline"] == results[1]["baseline"] != {}

@@ -1,0 +1,67 @@
+"""The verdict on a run, and the lines of its summary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from vclr_pl.report.run_summary import COLLAPSING, LEARNING, NOT_LEARNING, TOO_SHORT, Evidence, Term, summary_lines, verdict
+
+
+def evidence(**changed: Any) -> Evidence:
+    return Evidence(**{"steps": 1000, "grace_steps": 500, "batch": 32, **changed})
+
+
+def accuracy(first: float, last: float) -> dict[str, Term]:
+    return {"inter_frame": Term(loss=1.0, first_accuracy=first, last_accuracy=last)}
+
+
+def retrieval(before: float, after: float, queries: int = 150) -> dict[str, Any]:
+    return {"baseline": {"retrieval_r1": before}, "metrics": {"retrieval_r1": after}, "queries": queries}
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        (retrieval(33.3, 90.7), LEARNING),
+        (retrieval(33.3, 40.0), NOT_LEARNING),  # two standard errors of a difference are 11.1 points
+        ({**retrieval(33.3, 40.0), "steps": 36}, TOO_SHORT),
+        ({**retrieval(33.3, 60.0), "steps": 36}, LEARNING),
+        ({**retrieval(33.3, 90.7), "collapsed": ["inter_frame"]}, COLLAPSING),
+        ({**retrieval(33.3, 40.0), "collapsed": ["inter_frame"], "steps": 500}, TOO_SHORT),
+        ({**retrieval(33.3, 40.0), "rank": {"inter": 1.9}}, COLLAPSING),
+        ({"terms": accuracy(20.0, 60.0)}, LEARNING),
+        ({"terms": accuracy(20.0, 60.0), "steps": 36}, LEARNING),
+        ({"terms": accuracy(20.0, 24.0)}, NOT_LEARNING),
+        ({"terms": accuracy(20.0, 24.0), "steps": 36}, TOO_SHORT),
+        ({**retrieval(33.3, 34.0), "terms": accuracy(20.0, 60.0)}, NOT_LEARNING),  # labels decide where there are any
+        ({}, NOT_LEARNING),
+    ],
+)
+def test_the_verdict(changed: dict[str, Any], word: str) -> None:
+    assert verdict(evidence(**changed)).word == word
+
+
+def test_the_standard_error_is_of_a_difference_of_two_shares() -> None:
+    """150 queries, 33.3 and 40.0 percent: sqrt(.333 .667 / 150 + .4 .6 / 150) = 0.0555."""
+    assert "two standard errors (11.1)" in verdict(evidence(**retrieval(33.3, 40.0))).reason
+
+
+def test_the_lines() -> None:
+    terms = {
+        "inter_frame": replace(accuracy(10.0, 61.0)["inter_frame"], loss=6.61, guess=6.65, positive_similarity=0.86, batch_similarity=0.84),
+        "mine": Term(loss=2.0),
+    }
+    shown = summary_lines(evidence(terms=terms, rank={"inter": 41.94}), cost="training took 0:06", commands=["python -m a", "python -m b"])
+    assert shown == [
+        "verdict: learning (inter_frame finds a video's own key in the batch in 61% of the cases, 10% at the start, chance 3%)",
+        "losses: inter_frame 6.61 (a random guess: 6.65), mine 2.00",
+        "similarity of positives, and of other videos: inter_frame 0.86 and 0.84",
+        "RankMe (dimensions in use) of the keys: inter 41.9",
+        "training took 0:06",
+        "next:",
+        "  python -m a",
+        "  python -m b",
+    ]
