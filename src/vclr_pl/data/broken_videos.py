@@ -1,4 +1,4 @@
-"""Videos that cannot be read: counted over all processes, and tried again where they were only slow."""
+"""Videos that cannot be read: counted over all processes, with a warning for causes that may be temporary."""
 
 from __future__ import annotations
 

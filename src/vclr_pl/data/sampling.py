@@ -2,8 +2,9 @@
 
 Legend: S segments, T frames of a clip.
 
-The published sampler (mmaction2 0.11, `SampleFrames`), index for index. For one frame a segment: n segments of `frame_count // n`
-frames, the remainder left; with fewer frames than segments the frames at `round(k x frame_count / n)`, counted around the end.
+Pretraining uses the segments of VCLR's release, of which the last takes the remainder. Recognition uses `SampleFrames` of mmaction2
+0.11, index for index: n segments of `frame_count // n` frames, without the remainder; with fewer frames than segments the frames at
+`round(k x frame_count / n)`, counted around the end.
 """
 
 from __future__ import annotations

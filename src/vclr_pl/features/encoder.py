@@ -208,7 +208,7 @@ def _short_side(*, crop_pixels: int, of_file: Mapping[str, Any], chosen: Mapping
 
 
 def _require_fitting_clips(network: nn.Module, *, frames_per_clip: int) -> None:
-    """A network without `takes_clips` is tried with an input."""
+    """Nothing is checked for a network without `takes_clips`."""
     takes_clips = getattr(network, "takes_clips", None)
     if takes_clips is not None and takes_clips != (frames_per_clip > 1):
         raise InputError(

@@ -101,7 +101,7 @@ class EncoderFile:
     origin: str  # in words
     backbone: dict[str, Tensor]  # by the backbone's own names
     unused: tuple[str, ...] = ()  # names in the file that no backbone has
-    architecture: Mapping[str, Any] | None = None  # `_target_` and arguments, where the file says it
+    architecture: Mapping[str, Any] | None = None  # name of the network, or `_target_`, and arguments; None if the file has none
     view: Mapping[str, Any] = field(default_factory=dict)  # of VIEW, as far as they are known
     clip: Mapping[str, Any] = field(default_factory=dict)  # frames_per_clip, frame_stride, as far as they are known
     classifier: Mapping[str, Tensor] = field(default_factory=dict)  # fc.weight, fc.bias, where the file has a linear one
