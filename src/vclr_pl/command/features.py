@@ -31,7 +31,7 @@ Tables = dict[str, FeatureTable]
 
 
 def embed(config: DictConfig) -> EmbedResult:
-    """Write features of the training list, and of the test list where the data has one."""
+    """Write features of the training list, and of the test list if there is one."""
     reading = build_reading(config)
     manifests, folders = lists_of(reading), {}
     for name, manifest in manifests.items():
@@ -48,7 +48,7 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     """Compute the features of both splits and the measures on them; write results.json, the table and the page.
 
     Args:
-        stored: where the figures are kept for the next evaluation.
+        stored: the file that keeps the metrics for the next evaluation.
 
     Returns:
         None on ranks other than 0.
@@ -77,13 +77,13 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
 
 
 def lists_of(reading: Reading) -> dict[str, Manifest]:
-    """The lists that the data has, by split."""
+    """The lists of videos, by split."""
     lists = {"train": reading.splits.train, "test": reading.splits.test}
     return {name: manifest for name, manifest in lists.items() if manifest is not None}
 
 
 def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, query: FeatureTable | None) -> Scores:
-    """The measures on the features; none where some videos have no label."""
+    """The measures on the features; empty if some videos have no label."""
     unlabeled = [ROLES[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
     if unlabeled:
         logger.info("not all %s videos have labels: retrieval, kNN and linear probe are skipped", " and ".join(unlabeled))
@@ -123,10 +123,10 @@ def retrieve(config: DictConfig) -> RetrieveResult | None:
 
 
 def asked_of(config: DictConfig, reading: Reading) -> dict[str, Manifest]:
-    """The gallery and, where they are other videos, the queries.
+    """The gallery and, if the queries are other videos, the queries.
 
     Raises:
-        InputError: the gallery has fewer videos than the neighbors that are asked for.
+        InputError: the gallery has fewer videos than `neighbors`.
     """
     gallery = only_list(reading.splits, key="gallery")
     asked = None if config.duplicates else config.get("query")
@@ -152,7 +152,7 @@ def neighbors(config: DictConfig, reading: Reading, tables: Tables, maker: PageM
 
 
 def duplicates(config: DictConfig, reading: Reading, gallery: FeatureTable, maker: PageMaker | None, manifest: Manifest) -> RetrieveResult:
-    """Write the pairs of nearly the same videos, as CSV and as a page."""
+    """Write the pairs of near-duplicate videos, as CSV and as a page."""
     find = partial(near_duplicates, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs)
     distinct, pairs, left_out = instantiate(config.distinct).search(gallery, manifest=manifest, encoder=reading.encoder, find=find)
     names = ("duplicates.csv", "left_out.csv", "duplicates.html")
