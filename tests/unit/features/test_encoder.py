@@ -185,7 +185,7 @@ def test_null_is_what_the_file_says(tmp_path: Path) -> None:
     encoder = protocol.load(run, momentum=False, backbone=None)
     view = encoder.view
     assert (view.frames, view.crop_pixels, view.short_side_pixels, view.mean, view.std) == (12, 32, 64, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
-    assert encoder.view.in_words == "12 frames a video, center crop of 32 pixels from a short side of 64 pixels"
+    assert encoder.view.in_words == "12 frames per video, center crop of 32 pixels from a short side of 64 pixels"
     assert protocol.load(run, momentum=True, backbone=None).digest() != encoder.digest()
 
 

@@ -52,7 +52,7 @@ def test_a_page_of_neighbors(tmp_path: Path) -> None:
     assert "Encoder: &lt;somewhere&gt;" in html
     assert (
         "The encoder receives only the outlined part of a frame: "
-        "30 frames a video, center crop of 224 pixels from a short side of 256" in html
+        "30 frames per video, center crop of 224 pixels from a short side of 256" in html
     )
     content = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert content is not None
