@@ -92,7 +92,7 @@ def test_a_folder_with_links_to_its_own_files_is_copied(tmp_path, capsys):
     (tmp_path / "data/w.mp4").symlink_to("v.mp4")
     assert command(tmp_path, f"data.root={tmp_path / 'data'}", f"output={tmp_path / 'copy'}") == 0
     assert sorted(path.name for path in (tmp_path / "copy").glob("*.mp4")) == ["v.mp4", "w.mp4"]
-    assert "1 files are links to others and are read once: w.mp4" in capsys.readouterr().out
+    assert "1 files are links to other files and are read once: w.mp4" in capsys.readouterr().out
 
 
 def test_bad_usage_is_2(tmp_path, capsys):

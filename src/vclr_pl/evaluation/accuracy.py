@@ -77,11 +77,11 @@ class QueryScores:
 
     def metrics(self) -> dict[str, float]:
         """In percent, by name."""
-        found = {name: 100 * float(values_Q.mean()) for name, values_Q in self.values.items()}
+        metrics = {name: 100 * float(values_Q.mean()) for name, values_Q in self.values.items()}
         if self.class_mean is not None:
             sums_C, counts_C = self.class_sums(torch.ones(1, len(self.label), dtype=torch.float64))
-            found[self.class_mean] = 100 * float((sums_C[0] / counts_C[0]).mean())
-        return found
+            metrics[self.class_mean] = 100 * float((sums_C[0] / counts_C[0]).mean())
+        return metrics
 
     def by_class(self, class_names: Sequence[str]) -> dict[str, float]:
         """The metric `of_class` in percent within each class of the queries."""

@@ -48,15 +48,15 @@ def nearest_neighbors(*, gallery_GF: Tensor, query_QF: Tensor | None, neighbors:
 
     Without queries each gallery row asks for the nearest of the others (leave-one-out). A row of zeros has cosine 0 to all.
     """
-    asking_QF = gallery_GF if query_QF is None else query_QF
+    queries_QF = gallery_GF if query_QF is None else query_QF
     own_Q = torch.arange(len(gallery_GF)) if query_QF is None else None
-    found = min(neighbors, len(gallery_GF) - int(query_QF is None))
-    if found < 1:
-        return Neighbors(index=torch.empty(len(asking_QF), 0, dtype=torch.long), similarity=torch.empty(len(asking_QF), 0).double())
-    if len(gallery_GF) <= found + SPARE_CANDIDATES or torch.get_float32_matmul_precision() != "highest":
-        key_QK = _keys_in_float64(gallery_GF, asking_QF, found, own_Q)
+    count = min(neighbors, len(gallery_GF) - int(query_QF is None))
+    if count < 1:
+        return Neighbors(index=torch.empty(len(queries_QF), 0, dtype=torch.long), similarity=torch.empty(len(queries_QF), 0).double())
+    if len(gallery_GF) <= count + SPARE_CANDIDATES or torch.get_float32_matmul_precision() != "highest":
+        key_QK = _keys_in_float64(gallery_GF, queries_QF, count, own_Q)
     else:
-        key_QK = _keys_by_candidates(gallery_GF, asking_QF, found, own_Q)
+        key_QK = _keys_by_candidates(gallery_GF, queries_QF, count, own_Q)
     return Neighbors(
         index=len(gallery_GF) - 1 - torch.remainder(key_QK, len(gallery_GF)),
         similarity=torch.div(key_QK, len(gallery_GF), rounding_mode="floor").double() * COSINE_STEP,
@@ -102,57 +102,57 @@ def _keys(cosine_qg: Tensor, *, start: int, rows: int) -> Tensor:
     return torch.round(cosine_qg / COSINE_STEP).long() * rows + (rows - 1 - row_g)
 
 
-def _keys_in_float64(gallery_GF: Tensor, asking_QF: Tensor, found: int, own_Q: Tensor | None) -> Tensor:
-    """`[Q, found]` keys, largest first."""
-    best_QK = torch.empty(len(asking_QF), 0, dtype=torch.int64)
+def _keys_in_float64(gallery_GF: Tensor, queries_QF: Tensor, count: int, own_Q: Tensor | None) -> Tensor:
+    """`[Q, count]` keys, largest first."""
+    best_QK = torch.empty(len(queries_QF), 0, dtype=torch.int64)
     for start in range(0, len(gallery_GF), GALLERY_ROWS_PER_BLOCK):
         unit_gF = _unit(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK].double())
         parts = []
-        for first in range(0, len(asking_QF), QUERY_ROWS_PER_BLOCK):
+        for first in range(0, len(queries_QF), QUERY_ROWS_PER_BLOCK):
             block = slice(first, first + QUERY_ROWS_PER_BLOCK)
-            key_qg = _keys(_unit(asking_QF[block].double()) @ unit_gF.T, start=start, rows=len(gallery_GF))
+            key_qg = _keys(_unit(queries_QF[block].double()) @ unit_gF.T, start=start, rows=len(gallery_GF))
             if own_Q is not None:
                 key_qg[own_Q[block, None] == torch.arange(start, start + len(unit_gF))] = EXCLUDED
             candidates = torch.cat((best_QK[block], key_qg), dim=1)
-            parts.append(candidates.topk(min(found, candidates.shape[1]), dim=1, sorted=True).values)
+            parts.append(candidates.topk(min(count, candidates.shape[1]), dim=1, sorted=True).values)
         best_QK = torch.cat(parts)
     return best_QK
 
 
-def _keys_by_candidates(gallery_GF: Tensor, asking_QF: Tensor, found: int, own_Q: Tensor | None) -> Tensor:
-    """`[Q, found]` keys, largest first, the same as `_keys_in_float64`."""
-    cosine_QN, row_QN = _candidates(gallery_GF, asking_QF, found + SPARE_CANDIDATES, own_Q)
+def _keys_by_candidates(gallery_GF: Tensor, queries_QF: Tensor, count: int, own_Q: Tensor | None) -> Tensor:
+    """`[Q, count]` keys, largest first, the same as `_keys_in_float64`."""
+    cosine_QN, row_QN = _candidates(gallery_GF, queries_QF, count + SPARE_CANDIDATES, own_Q)
     queries_per_ranking = max(1, VALUES_PER_RANKING // (row_QN.shape[1] * gallery_GF.shape[1]))
     parts = []
-    for first in range(0, len(asking_QF), queries_per_ranking):
+    for first in range(0, len(queries_QF), queries_per_ranking):
         block = slice(first, first + queries_per_ranking)
         row_qN = row_QN[block]
         unit_qNF = _unit(gallery_GF[row_qN].double())
-        cosine_qN = torch.bmm(unit_qNF, _unit(asking_QF[block].double())[:, :, None])[:, :, 0]
+        cosine_qN = torch.bmm(unit_qNF, _unit(queries_QF[block].double())[:, :, None])[:, :, 0]
         key_qN = torch.round(cosine_qN / COSINE_STEP).long() * len(gallery_GF) + (len(gallery_GF) - 1 - row_qN)
         key_qN[cosine_QN[block] == -torch.inf] = EXCLUDED
-        parts.append(key_qN.topk(found, dim=1, sorted=True).values)
+        parts.append(key_qN.topk(count, dim=1, sorted=True).values)
     key_QK = torch.cat(parts)
     # what a row that is no candidate may have at most: the least candidate's cosine and the error of both
     error = (3 * gallery_GF.shape[1] + 16) * FLOAT32_ROUNDING + 2 * COSINE_STEP
     last_Q = torch.div(key_QK[:, -1], len(gallery_GF), rounding_mode="floor").double() * COSINE_STEP
     open_Q = last_Q <= cosine_QN.min(dim=1).values.double() + error
     if bool(open_Q.any()):
-        key_QK[open_Q] = _keys_in_float64(gallery_GF, asking_QF[open_Q], found, None if own_Q is None else own_Q[open_Q])
+        key_QK[open_Q] = _keys_in_float64(gallery_GF, queries_QF[open_Q], count, None if own_Q is None else own_Q[open_Q])
     return key_QK
 
 
-def _candidates(gallery_GF: Tensor, asking_QF: Tensor, wanted: int, own_Q: Tensor | None) -> tuple[Tensor, Tensor]:
+def _candidates(gallery_GF: Tensor, queries_QF: Tensor, wanted: int, own_Q: Tensor | None) -> tuple[Tensor, Tensor]:
     """Cosines `[Q, N]` in float32 and rows `[Q, N]` of the nearest by float32, in no order; minus infinity at a query's own row."""
     wanted = min(wanted, len(gallery_GF))
-    best_QN, row_QN = torch.empty(len(asking_QF), 0), torch.empty(len(asking_QF), 0, dtype=torch.long)
+    best_QN, row_QN = torch.empty(len(queries_QF), 0), torch.empty(len(queries_QF), 0, dtype=torch.long)
     for start in range(0, len(gallery_GF), GALLERY_ROWS_PER_BLOCK):
         unit_gF = _unit(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK].float())
         row_g = torch.arange(start, start + len(unit_gF))
         values, rows = [], []
-        for first in range(0, len(asking_QF), QUERY_ROWS_PER_BLOCK):
+        for first in range(0, len(queries_QF), QUERY_ROWS_PER_BLOCK):
             block = slice(first, first + QUERY_ROWS_PER_BLOCK)
-            cosine_qg = _unit(asking_QF[block].float()) @ unit_gF.T
+            cosine_qg = _unit(queries_QF[block].float()) @ unit_gF.T
             if own_Q is not None:
                 cosine_qg[own_Q[block, None] == row_g] = -torch.inf
             in_block = cosine_qg.topk(min(wanted, len(unit_gF)), dim=1, sorted=False)
@@ -201,10 +201,10 @@ class FaissSearch:
         """
         wanted = min(neighbors, len(gallery_GF) - int(query_QF is None))
         index = self._filled(gallery_GF)
-        asking_QF = gallery_GF if query_QF is None else query_QF
+        queries_QF = gallery_GF if query_QF is None else query_QF
         parts = []
-        for start in range(0, len(asking_QF), ROWS_PER_BLOCK):
-            block_gF = asking_QF[start : start + ROWS_PER_BLOCK]
+        for start in range(0, len(queries_QF), ROWS_PER_BLOCK):
+            block_gF = queries_QF[start : start + ROWS_PER_BLOCK]
             own_g = torch.arange(start, start + len(block_gF)) if query_QF is None else None
             parts.append(self._search(index, block_gF, wanted, own_g))
         return Neighbors(index=torch.cat([rows for rows, _ in parts]), similarity=torch.cat([cosines for _, cosines in parts]))

@@ -94,8 +94,8 @@ class Retrieval:
     def _right_class(self, gallery: FeatureTable, query: FeatureTable | None, neighbors: int) -> Tensor:
         """`[Q, K]` bool: the neighbor is of the query's class."""
         label_Q = query_labels(gallery=gallery, query=query)
-        found = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=neighbors)
-        return gallery.label[found.index] == label_Q[:, None]
+        nearest = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=neighbors)
+        return gallery.label[nearest.index] == label_Q[:, None]
 
 
 class NearestNeighbor:
@@ -147,11 +147,11 @@ class NearestNeighbor:
 
     def _votes(self, gallery: FeatureTable, query: FeatureTable | None) -> Tensor:
         """`[Q, C]`; a class that no neighbor is of has no vote."""
-        found = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=self.neighbors)
+        nearest = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=self.neighbors)
         # relative to the nearest: the same winner, and no overflow at a low temperature
-        weight_QK = ((found.similarity - found.similarity[:, :1]) / self.temperature).exp()
+        weight_QK = ((nearest.similarity - nearest.similarity[:, :1]) / self.temperature).exp()
         votes_QC = torch.zeros(len(weight_QK), int(gallery.label.max()) + 1, dtype=torch.float64)
-        return votes_QC.scatter_add_(1, gallery.label[found.index], weight_QK)
+        return votes_QC.scatter_add_(1, gallery.label[nearest.index], weight_QK)
 
 
 ROWS_PER_BLOCK = 2048
@@ -182,18 +182,18 @@ def near_duplicates(*, features_GF: Tensor, minimum_similarity: float, maximum_p
             hint="Set for instance minimum_similarity=0.95 maximum_pairs=10000.",
         )
     least = round(minimum_similarity / COSINE_STEP)
-    pairs_P2, steps_P, found = torch.empty(0, 2, dtype=torch.long), torch.empty(0, dtype=torch.long), 0
+    pairs_P2, steps_P, count = torch.empty(0, 2, dtype=torch.long), torch.empty(0, dtype=torch.long), 0
     near_G = torch.zeros(len(features_GF), dtype=torch.bool)
     for start in range(0, len(features_GF), ROWS_PER_BLOCK):
         for other in range(start, len(features_GF), ROWS_PER_BLOCK):
             rows, steps = _pairs_of_blocks(features_GF, start, other, least)
-            found += len(steps)
+            count += len(steps)
             near_G[rows.flatten()] = True
             pairs_P2, steps_P = torch.cat((pairs_P2, rows)), torch.cat((steps_P, steps))
             if len(steps_P) > 4 * maximum_pairs:
                 pairs_P2, steps_P = _first(pairs_P2, steps_P, maximum_pairs, len(features_GF))
     pairs_P2, steps_P = _first(pairs_P2, steps_P, maximum_pairs, len(features_GF))
-    return Pairs(rows=pairs_P2, similarity=steps_P.double() * COSINE_STEP, found=found, near=near_G)
+    return Pairs(rows=pairs_P2, similarity=steps_P.double() * COSINE_STEP, found=count, near=near_G)
 
 
 def _pairs_of_blocks(features_GF: Tensor, start: int, other: int, least: int) -> tuple[Tensor, Tensor]:

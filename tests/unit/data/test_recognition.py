@@ -225,7 +225,7 @@ def test_numbers_with_gaps_are_numbered_anew_over_both_lists_and_stay_as_names()
     data = datamodule(splits)
     assert data.class_names == ("3", "2000000000", "100000000000000000")
     assert (data.manifest("train").labels.tolist(), data.manifest("test").labels.tolist()) == ([2, 0, 1], [1])
-    with pytest.raises(InputError, match=f"class numbers of 64 bits; got {10**30} for 'a.mp4'"):
+    with pytest.raises(InputError, match=f"64-bit class numbers; got {10**30} for 'a.mp4'"):
         Manifest.from_pairs([("a.mp4", 10**30)])
     mixed = VideoSplits(train=Manifest.from_pairs([("a.mp4", 0), ("b.mp4", 10**9)]), test=Manifest.from_pairs([("c.mp4", "run")]))
     with pytest.raises(InputError, match="at least two classes; got 1"):

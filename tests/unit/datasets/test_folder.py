@@ -60,7 +60,7 @@ def test_subfolders_are_classes(tmp_path, caplog):
     assert splits.train.class_names == ("jump", "run fast")
     assert splits.test is None
     assert messages(caplog, logging.INFO) == [
-        f"{tmp_path}: 1 folders hold no video: empty",
+        f"{tmp_path}: 1 folders contain no video: empty",
         f"data in {tmp_path}: train: 3 videos of 2 classes (jump, run fast)",
     ]
     unlabeled = folder(root=tmp_path, class_folders=False)
@@ -80,7 +80,7 @@ def test_no_subfolders_or_one_mean_no_labels(tmp_path, names, caplog):
 
 def test_a_stray_video_beside_class_folders_is_named(tmp_path):
     make(tmp_path, ["jump/1.mp4", "run/1.mp4", "loose.mp4"])
-    told = r"got 1 outside \(loose\.mp4\) beside 2 folders \(jump, run\)\. Move them, or set data\.class_folders=false"
+    told = r"got 1 outside \(loose\.mp4\) next to 2 folders \(jump, run\)\. Move them, or set data\.class_folders=false"
     with pytest.raises(InputError, match=told):
         folder(root=tmp_path)
     assert folder(root=tmp_path, class_folders=False).train.labels.tolist() == [-1, -1, -1]
@@ -180,7 +180,7 @@ def test_a_link_and_its_target_are_one_video(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         splits = folder(root=tmp_path)
     assert contents(splits.train, tmp_path) == [("a/1.mp4", 0), ("b/2.mp4", 1)]
-    assert messages(caplog) == [f"{tmp_path}: 2 files are links to others and are read once: a/again.mp4, b/hard.mp4"]
+    assert messages(caplog) == [f"{tmp_path}: 2 files are links to other files and are read once: a/again.mp4, b/hard.mp4"]
 
 
 def test_a_split_of_links_into_another_folder_keeps_its_videos(tmp_path):
