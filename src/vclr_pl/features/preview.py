@@ -54,7 +54,7 @@ class PreviewMaker:
         workers: processes, None for the cores at hand.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     decoding: VideoDecoder

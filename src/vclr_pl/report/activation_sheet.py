@@ -136,7 +136,7 @@ class ActivationSheet:
         tile_pixels: width and height of each.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     columns: int

@@ -45,7 +45,7 @@ class ActivationVideo:
         seconds: how long it takes, however long the video is.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     tile_pixels: int

@@ -143,7 +143,9 @@ def test_a_whole_video_whose_segments_are_empty_keeps_its_label(tmp_path):
 def test_two_files_of_one_name_are_refused(tmp_path):
     root = make_activitynet(tmp_path)
     write_video(root / "more/--aa_1.mkv", frames=5)
-    with pytest.raises(InputError, match=r"got 1 videos with several, for instance '--aa_1': more/--aa_1\.mkv, v1-3/train_val/v_--aa_1\.mp4"):
+    with pytest.raises(
+        InputError, match=r"got 1 videos with several, for instance '--aa_1': more/--aa_1\.mkv, v1-3/train_val/v_--aa_1\.mp4"
+    ):
         activitynet(root=root, trim=False)
 
 

@@ -91,7 +91,9 @@ def test_videos_of_one_name_and_videos_without_a_row(tmp_path, caplog):
     assert "train.csv does not list 1 of the videos below" in caplog.text
     assert "left out: abseiling/more/unknown.mp4" in caplog.text
     (root / "train/abseiling" / clip).rename(root / "train" / clip)
-    with pytest.raises(InputError, match=r"got 1 videos with several, for instance '-tr0_abs_000000_000010': -tr0.*mp4, air drumming/deep/-tr0"):
+    with pytest.raises(
+        InputError, match=r"got 1 videos with several, for instance '-tr0_abs_000000_000010': -tr0.*mp4, air drumming/deep/-tr0"
+    ):
         kinetics400(root=root)
 
 

@@ -118,7 +118,9 @@ def test_two_files_of_one_name_are_refused_and_files_without_annotation_are_name
     for name in ("a/vid_0.mp4", "b/v_vid_0.mp4", "other.mp4"):
         write_broken(tmp_path / "videos" / name).write_text(name)
     path = write_annotations(tmp_path / "videos.json", {"vid_0": entry(), "b": entry()})
-    with pytest.raises(InputError, match=r"got 1 videos with several, for instance 'vid_0': a/vid_0\.mp4, b/v_vid_0\.mp4\. .*untrimmed\.root=DIR"):
+    with pytest.raises(
+        InputError, match=r"got 1 videos with several, for instance 'vid_0': a/vid_0\.mp4, b/v_vid_0\.mp4\. .*untrimmed\.root=DIR"
+    ):
         localization_set(annotations=path, root=str(tmp_path / "videos")).paths()
     (tmp_path / "videos/b/v_vid_0.mp4").unlink()
     (tmp_path / "videos/b/v_vid_0.mp4").symlink_to(tmp_path / "videos/a/vid_0.mp4")
