@@ -51,8 +51,8 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 def colors(values: Values) -> npt.NDArray[np.float32]:
     """Values in 0 to 1, of any shape, to RGB in 0 to 255 along a last axis."""
-    places = np.linspace(0, 1, len(ANCHORS))
-    return np.stack([np.interp(values, places, ANCHORS[:, channel]) for channel in range(3)], axis=-1).astype(np.float32)
+    positions = np.linspace(0, 1, len(ANCHORS))
+    return np.stack([np.interp(values, positions, ANCHORS[:, channel]) for channel in range(3)], axis=-1).astype(np.float32)
 
 
 def overlaid(pictures: Pixels, values: Values) -> Pixels:
@@ -121,10 +121,10 @@ class MapRow:
 
     def words(self) -> list[str]:
         """Lines that say what the row shows."""
-        told = [self.name, f"{self.target}: {self.score:.3g}", f"maps of {' x '.join(map(str, self.positions))}"]
+        words = [self.name, f"{self.target}: {self.score:.3g}", f"maps of {' x '.join(map(str, self.positions))}"]
         if self.highest == 0:
-            told.append("nothing raises it")
-        return [line for part in told for line in textwrap.wrap(part, LABEL_LETTERS)]
+            words.append("nothing raises it")
+        return [line for part in words for line in textwrap.wrap(part, LABEL_LETTERS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,17 +163,17 @@ class ActivationSheet:
         self._tell_times(pen, times, bottom=top - GAP_PIXELS)
         for line, (row, kind) in enumerate(lines):
             self._draw_line(sheet, row, times, kind=kind, top=top + line * step)
-        for line, told in enumerate(FOOT):
+        for line, text in enumerate(FOOT):
             pen.text(
-                (MARGIN_PIXELS, top + len(lines) * step + GAP_PIXELS + line * LINE_PIXELS), told, fill=DARK_GRAY, font=font(TEXT_POINTS)
+                (MARGIN_PIXELS, top + len(lines) * step + GAP_PIXELS + line * LINE_PIXELS), text, fill=DARK_GRAY, font=font(TEXT_POINTS)
             )
         return sheet
 
     def _tell_times(self, pen: ImageDraw.ImageDraw, times: Sequence[float], *, bottom: int) -> None:
         for column, time in enumerate(times):
-            told = f"{time:.0%} of the video" if column == 0 else f"{time:.0%}"
+            text = f"{time:.0%} of the video" if column == 0 else f"{time:.0%}"
             left = MARGIN_PIXELS + LABEL_PIXELS + column * (self.tile_pixels + GAP_PIXELS)
-            pen.text((left, bottom - LINE_PIXELS), told, fill=DARK_GRAY, font=font(TEXT_POINTS))
+            pen.text((left, bottom - LINE_PIXELS), text, fill=DARK_GRAY, font=font(TEXT_POINTS))
 
     def _draw_line(self, sheet: Image.Image, row: MapRow, times: Sequence[float], *, kind: str, top: int) -> None:
         pen = ImageDraw.Draw(sheet)
@@ -181,8 +181,8 @@ class ActivationSheet:
         for column, picture in enumerate(pictures):
             left = MARGIN_PIXELS + LABEL_PIXELS + column * (self.tile_pixels + GAP_PIXELS)
             sheet.paste(scaled(picture, self.tile_pixels), (left, top))
-        for line, told in enumerate(_words_of(row, kind=kind)[: self.tile_pixels // LINE_PIXELS]):
-            pen.text((MARGIN_PIXELS, top + line * LINE_PIXELS), told, fill=BLACK if line == 0 else DARK_GRAY, font=font(TEXT_POINTS))
+        for line, text in enumerate(_words_of(row, kind=kind)[: self.tile_pixels // LINE_PIXELS]):
+            pen.text((MARGIN_PIXELS, top + line * LINE_PIXELS), text, fill=BLACK if line == 0 else DARK_GRAY, font=font(TEXT_POINTS))
         if kind == MAPS:
             left = MARGIN_PIXELS + LABEL_PIXELS + len(times) * (self.tile_pixels + GAP_PIXELS) + GAP_PIXELS
             draw_scale(sheet, highest=row.highest, box=(left, top, self.tile_pixels))
@@ -201,8 +201,8 @@ def draw_scale(sheet: Image.Image, *, highest: float, box: tuple[int, int, int])
 def font(points: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """matplotlib's, or Pillow's own where there is none: a font of the machine would look different on every one."""
     package = importlib.util.find_spec("matplotlib")
-    found = [Path(folder) / FONT for folder in (package.submodule_search_locations or ())] if package is not None else []
-    return ImageFont.truetype(found[0], points) if found and found[0].is_file() else ImageFont.load_default(points)
+    fonts = [Path(folder) / FONT for folder in (package.submodule_search_locations or ())] if package is not None else []
+    return ImageFont.truetype(fonts[0], points) if fonts and fonts[0].is_file() else ImageFont.load_default(points)
 
 
 def scaled(picture: Pixels, side_pixels: int) -> Image.Image:
@@ -213,8 +213,8 @@ def scaled(picture: Pixels, side_pixels: int) -> Image.Image:
 def _lines_of(rows: Sequence[MapRow]) -> list[tuple[MapRow, str]]:
     """Frames where they differ from those above, maps, and at the end the other video of a similarity."""
     lines = []
-    for place, row in enumerate(rows):
-        if place == 0 or not _same_frames(row, rows[place - 1]):
+    for index, row in enumerate(rows):
+        if index == 0 or not _same_frames(row, rows[index - 1]):
             lines.append((row, FRAMES))
         lines.append((row, MAPS))
     return [*lines, *((row, COMPARED) for row in rows[:1] if row.compared is not None)]
@@ -224,8 +224,8 @@ def _pictures_of(row: MapRow, times: Sequence[float], *, kind: str) -> Pixels:
     if kind == COMPARED and row.compared is not None:
         last = len(row.compared) - 1
         return row.compared[[round(time * last) for time in times]]
-    places = row.places_at(times)
-    return row.overlays(places) if kind == MAPS else row.frames[places]
+    indices = row.places_at(times)
+    return row.overlays(indices) if kind == MAPS else row.frames[indices]
 
 
 def _words_of(row: MapRow, *, kind: str) -> list[str]:

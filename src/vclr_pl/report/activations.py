@@ -68,8 +68,8 @@ class ActivationVideo:
             stream.pix_fmt, stream.thread_count = "yuv420p", 1
             background = self._background(rows)
             stream.width, stream.height = background.size
-            for place in range(count):
-                picture = self._picture(background.copy(), rows, part=(place, count))
+            for index in range(count):
+                picture = self._picture(background.copy(), rows, part=(index, count))
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
             container.mux(stream.encode())
 
@@ -86,17 +86,17 @@ class ActivationVideo:
         background = Image.new("RGB", (width + width % 2, height + height % 2), WHITE)
         pen = ImageDraw.Draw(background)
         pen.text((self._left(0), top - LINE_PIXELS), "frames", fill=DARK_GRAY, font=font(TEXT_POINTS))
-        for column, (row, told) in enumerate(zip(rows, words, strict=True), 1):
-            for line, word in enumerate(told):
-                pen.text((self._left(column), top - (len(told) - line) * LINE_PIXELS), word, fill=DARK_GRAY, font=font(TEXT_POINTS))
+        for column, (row, lines) in enumerate(zip(rows, words, strict=True), 1):
+            for line, word in enumerate(lines):
+                pen.text((self._left(column), top - (len(lines) - line) * LINE_PIXELS), word, fill=DARK_GRAY, font=font(TEXT_POINTS))
             draw_scale(background, highest=row.highest, box=(self._left(column) + self.tile_pixels + GAP_PIXELS, top, self.tile_pixels))
         return background
 
     def _picture(self, background: Image.Image, rows: Sequence[MapRow], *, part: tuple[int, int]) -> np.ndarray:
-        place, count = part
+        index, count = part
         top = background.height - background.height % 2 - self.tile_pixels - GAP_PIXELS
         for column, row in enumerate(rows, 1):
-            own = np.array([place * len(row.frames) // count])
+            own = np.array([index * len(row.frames) // count])
             if column == 1:
                 background.paste(scaled(row.frames[own][0], self.tile_pixels), (self._left(0), top))
             background.paste(scaled(row.overlays(own)[0], self.tile_pixels), (self._left(column), top))

@@ -42,10 +42,10 @@ def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
     files: list[Path] = []
     for text in paths:
         path = Path(text).expanduser()
-        found = [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS))
-        if not found:
+        results = [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS))
+        if not results:
             raise InputError(expected=f"a run folder with {RESULTS}", got=text, hint="Give folders that evaluate or train made.")
-        files += found
+        files += results
     names = _names(files)
     return [ComparedRun(name=name, record=_read(file)) for name, file in zip(names, files, strict=True)]
 
@@ -76,8 +76,8 @@ def comparison_markdown(runs: Sequence[ComparedRun]) -> str:
     lines = ["| run | encoder | " + " | ".join(header) + " |", "|---|---|" + "---:|" * len(header)]
     for name, encoder, cells in rows:
         shown = [f"**{cell.value}**" if cell.best else cell.value for cell in cells]
-        told = [f"{value} ({cell.interval})" if cell.interval else value for value, cell in zip(shown, cells, strict=True)]
-        lines.append("| " + " | ".join([_escaped(name), _escaped(encoder), *told]) + " |")
+        texts = [f"{value} ({cell.interval})" if cell.interval else value for value, cell in zip(shown, cells, strict=True)]
+        lines.append("| " + " | ".join([_escaped(name), _escaped(encoder), *texts]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -108,8 +108,8 @@ def comparison(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple[str, 
 
 
 def _cell(value: float, interval: list[float] | None, best: float) -> Cell:
-    told = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
-    return Cell(value=f"{value:.1f}", interval=told, best=round(value, 1) == best)
+    text = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
+    return Cell(value=f"{value:.1f}", interval=text, best=round(value, 1) == best)
 
 
 def _read(file: Path) -> ResultRecord:

@@ -187,8 +187,8 @@ def joined_classes(gallery: FeatureTable, query: FeatureTable) -> tuple[list[str
     number_of: dict[str, dict[int, int]] = {}
     for role, table in ((GALLERY, gallery), (QUERY, query)):
         labels = sorted({*range(len(table.class_names)), *table.label.tolist()} - {-1})
-        told = {label: table.class_names[label] if label < len(table.class_names) else f"class {label}" for label in labels}
-        number_of[role] = {-1: -1, **{label: names.setdefault(name, len(names)) for label, name in told.items()}}
+        name_of = {label: table.class_names[label] if label < len(table.class_names) else f"class {label}" for label in labels}
+        number_of[role] = {-1: -1, **{label: names.setdefault(name, len(names)) for label, name in name_of.items()}}
     return list(names), number_of
 
 

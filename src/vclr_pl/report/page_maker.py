@@ -109,8 +109,8 @@ class PageMaker:
         pictures: dict[Place, VideoPictures] = {}
         for role, table in tables.items():
             row_of = {int(table.video_index[row]): row for row in shown.rows_of(role)}
-            made = self.pictures(self.manifests[role], list(row_of))
-            pictures.update({(role, row_of[index]): picture for index, picture in made.items()})
+            drawn = self.pictures(self.manifests[role], list(row_of))
+            pictures.update({(role, row_of[index]): picture for index, picture in drawn.items()})
         content = page_of(
             page=page,
             shown=shown,

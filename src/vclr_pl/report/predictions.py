@@ -46,16 +46,16 @@ def predictions(logits: FeatureTable, *, path: Sequence[str], label: Sequence[in
     best_NK = logits.features.sort(dim=1, descending=True, stable=True).indices[:, :MORE]
     row_of = {index: row for row, index in enumerate(logits.video_index.tolist())}
     reason_of = {video.path: video.reason for video in logits.broken}
-    found = []
+    rows = []
     for index, (video, true_class) in enumerate(zip(path, label, strict=True)):
         row = row_of.get(index)
         if row is None:
-            found.append(Prediction(video, names[true_class], "", "", "", f"broken: {reason_of.get(video, 'no frame could be read')}"))
+            rows.append(Prediction(video, names[true_class], "", "", "", f"broken: {reason_of.get(video, 'no frame could be read')}"))
             continue
         best = best_NK[row].tolist()
-        shown = " | ".join(f"{float(score_NK[row, place]):.4f}" for place in best)
-        found.append(Prediction(video, names[true_class], names[best[0]], " | ".join(names[place] for place in best), shown, READ))
-    return found
+        shown = " | ".join(f"{float(score_NK[row, column]):.4f}" for column in best)
+        rows.append(Prediction(video, names[true_class], names[best[0]], " | ".join(names[column] for column in best), shown, READ))
+    return rows
 
 
 def write_predictions(path: Path, rows: Sequence[Prediction]) -> None:

@@ -161,10 +161,10 @@ def write_page(page: RetrievalPage, path: Path, *, maximum_megabytes: float) -> 
 
 def _media(page: RetrievalPage, *, limit_bytes: float) -> dict[str, str]:
     """base64 by the id of its element, as much as fits with the elements' tags; no preview where a strip was left out."""
-    in_rows = [place for row in page.rows for place in (row.query, *(neighbor.video for neighbor in row.neighbors))]
-    shown = [(place, page.videos[place].pictures) for place in dict.fromkeys([*in_rows, *range(len(page.videos))])]
-    strips = {f"s{place}": pictures.strip for place, pictures in shown if pictures is not None}
-    previews = {f"p{place}": pictures.preview for place, pictures in shown if pictures is not None and pictures.preview}
+    in_rows = [position for row in page.rows for position in (row.query, *(neighbor.video for neighbor in row.neighbors))]
+    shown = [(position, page.videos[position].pictures) for position in dict.fromkeys([*in_rows, *range(len(page.videos))])]
+    strips = {f"s{position}": pictures.strip for position, pictures in shown if pictures is not None}
+    previews = {f"p{position}": pictures.preview for position, pictures in shown if pictures is not None and pictures.preview}
     media, used = _fitting(strips, limit_bytes)
     if len(media) == len(strips):
         media |= _fitting(previews, limit_bytes - used)[0]
@@ -172,14 +172,14 @@ def _media(page: RetrievalPage, *, limit_bytes: float) -> dict[str, str]:
 
 
 def _fitting(pictures: Mapping[str, bytes], limit_bytes: float) -> tuple[dict[str, str], int]:
-    found, used = {}, 0
+    fitting, used = {}, 0
     for key, content in pictures.items():
         text = _base64(content)
         size = len(text) + len(MEDIA_TAG) + 2 * len(key)  # its element, and its key in the data
         if used + size <= limit_bytes:
             used += size
-            found[key] = text
-    return found, used
+            fitting[key] = text
+    return fitting, used
 
 
 def _pictures_in_words(page: RetrievalPage, media: Mapping[str, str], maximum_megabytes: float) -> str:
