@@ -1,8 +1,8 @@
-"""One sheet of activation maps: frames, maps, times, and the color scale.
+"""A sheet of activation maps: frames, maps, times, and the color scale.
 
 Legend: N pictures, H W pixels, N frames in order of time.
 
-The anchors are seventeen colors of viridis (van der Walt and Smith, 2015), with straight lines between them.
+The anchors are seventeen colors of viridis (van der Walt and Smith, 2015), interpolated linearly.
 """
 
 from __future__ import annotations
@@ -50,16 +50,15 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def colors(values: Values) -> npt.NDArray[np.float32]:
-    """Values in 0 to 1, of any shape, to RGB in 0 to 255 along a last axis."""
+    """Map values in 0 to 1, of any shape, to RGB in 0 to 255 along a last axis."""
     positions = np.linspace(0, 1, len(ANCHORS))
     return np.stack([np.interp(values, positions, ANCHORS[:, channel]) for channel in range(3)], axis=-1).astype(np.float32)
 
 
 def overlaid(pictures: Pixels, values: Values) -> Pixels:
-    """Pictures `[..., H, W, 3]` in gray under the colors of `values` `[..., H, W]` in 0 to 1.
+    """Overlay gray pictures `[..., H, W, 3]` with the colors of `values` `[..., H, W]` in 0 to 1.
 
-    The color covers more where the value is higher, so that what is under low values stays to be seen; a color on the picture means
-    the map alone, since the picture has none.
+    Opacity increases with the value, so the picture stays visible under low values. Only the map has colors, because the picture is gray.
     """
     gray = (pictures.astype(np.float32) @ LUMA)[..., None]
     cover = (0.3 + 0.4 * values)[..., None]
@@ -68,7 +67,7 @@ def overlaid(pictures: Pixels, values: Values) -> Pixels:
 
 
 def scale_bar(*, width: int, height: int) -> Pixels:
-    """`[height, width, 3]`: the highest value above, over middle gray as maps lie over pictures."""
+    """Color scale `[height, width, 3]`: the highest value at the top, over medium gray as in `overlaid`."""
     values = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(width, axis=1)
     return overlaid(np.full((height, width, 3), 128, np.uint8), values)
 
@@ -76,11 +75,11 @@ def scale_bar(*, width: int, height: int) -> Pixels:
 BLACK, DARK_GRAY, WHITE = (0, 0, 0), (90, 90, 90), (255, 255, 255)
 TITLE_POINTS, TEXT_POINTS, MARGIN_PIXELS, GAP_PIXELS, LABEL_PIXELS, SCALE_PIXELS, LINE_PIXELS = 17, 12, 14, 4, 200, 84, 17
 LABEL_LETTERS, SMALLEST_PIXELS = 27, 920
-FRAMES, MAPS, COMPARED = "frames", "maps", "compared"  # kinds of lines
-FONT = Path("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")  # matplotlib's, which grad-cam brings: it has letters beyond ASCII
+FRAMES, MAPS, COMPARED = "frames", "maps", "compared"  # kinds of rows
+FONT = Path("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")  # installed with matplotlib, which grad-cam needs: it has letters beyond ASCII
 FOOT = (
-    "Color: Grad-CAM, where the number named at the left comes from; what lowers it is not shown. Each row has its own scale, from 0 to",
-    "its highest value in this video, in the number's unit. Maps are as coarse as the row says, interpolated to the size of the frames.",
+    "Color: Grad-CAM, positive contributions to the score named at the left. Each row has its own scale, from 0 to",
+    "its highest value in this video, in the score's unit. Maps have the resolution given in the row, interpolated to the frame size.",
 )
 
 
@@ -88,15 +87,15 @@ FOOT = (
 class MapRow:
     """One encoder's maps of a video."""
 
-    name: str  # of the encoder
-    target: str  # what the maps are of
-    score: float  # of the video
-    positions: tuple[int, ...]  # of a map before interpolation
+    name: str  # name of the encoder
+    target: str  # name of the score
+    score: float  # score of the video
+    positions: tuple[int, ...]  # resolution of a map before interpolation
     frames_per_clip: int
-    times: tuple[float, ...]  # of frames, or of clips: 0 the video's beginning, 1 its end
+    times: tuple[float, ...]  # of frames, or of clips: 0 is the start of the video, 1 its end
     frames: Pixels  # [N, H, W, 3]
     maps: Values  # [N, H, W], 0 or more
-    compared: Pixels | None = None  # [N', H, W, 3], frames of the video that a similarity is to
+    compared: Pixels | None = None  # [N', H, W, 3], frames of the other video of a similarity
 
     @property
     def highest(self) -> float:
@@ -104,7 +103,7 @@ class MapRow:
 
     @property
     def values(self) -> Values:
-        """`[N, H, W]` in 0 to 1, the highest of the row 1; zeros where nothing is above zero."""
+        """`[N, H, W]` scaled to 0 to 1, with 1 for the highest value of the row; zeros if there is no value above 0."""
         highest = self.highest
         return self.maps / np.float32(highest) if highest > 0 else np.zeros_like(self.maps)
 
@@ -113,27 +112,27 @@ class MapRow:
         return overlaid(self.frames[places], self.values[places])
 
     def places_at(self, times: Sequence[float]) -> npt.NDArray[np.int64]:
-        """Of the frames, or of the middles of the clips, that are nearest to `times`."""
+        """Indices of the frames, or of the middle frames of the clips, nearest to `times`."""
         own = np.asarray(self.times)
         nearest: npt.NDArray[np.int64] = np.abs(own[None, :] - np.asarray(times)[:, None]).argmin(axis=1)
         places: npt.NDArray[np.int64] = nearest * self.frames_per_clip + self.frames_per_clip // 2
         return places
 
     def words(self) -> list[str]:
-        """Lines that say what the row shows."""
+        """Description of the row, in lines."""
         words = [self.name, f"{self.target}: {self.score:.3g}", f"maps of {' x '.join(map(str, self.positions))}"]
         if self.highest == 0:
-            words.append("nothing raises it")
+            words.append("no positive contribution")
         return [line for part in words for line in textwrap.wrap(part, LABEL_LETTERS)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationSheet:
-    """How sheets are drawn.
+    """Draws sheets.
 
     Args:
-        columns: frames shown, at equal distances in time.
-        tile_pixels: width and height of each.
+        columns: frames per row, evenly spaced in time.
+        tile_pixels: width and height of each picture.
 
     Raises:
         InputError: a value out of range.
@@ -151,7 +150,7 @@ class ActivationSheet:
             )
 
     def draw(self, rows: Sequence[MapRow], *, title: str) -> Image.Image:
-        """One sheet: frames first, and once more where an encoder sees others than the one above it."""
+        """Draw a sheet: frames first, and again if an encoder has other frames than the one above."""
         times = [rows[0].times[moment] for moment in evenly_spaced(len(rows[0].times), self.columns, at="ends")]
         lines = _lines_of(rows)
         step = self.tile_pixels + GAP_PIXELS
@@ -189,7 +188,7 @@ class ActivationSheet:
 
 
 def draw_scale(sheet: Image.Image, *, highest: float, box: tuple[int, int, int]) -> None:
-    """A bar of the scale, the highest value above; `box` is its left and top edge and its height, in pixels."""
+    """Draw the color scale, with the highest value at the top; `box` is its left and top edge and its height, in pixels."""
     left, top, height = box
     pen = ImageDraw.Draw(sheet)
     sheet.paste(Image.fromarray(scale_bar(width=12, height=height)), (left, top))
@@ -199,19 +198,19 @@ def draw_scale(sheet: Image.Image, *, highest: float, box: tuple[int, int, int])
 
 @functools.cache
 def font(points: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """matplotlib's, or Pillow's own where there is none: a font of the machine would look different on every one."""
+    """matplotlib's font, else Pillow's default. Fonts of the system would differ between machines."""
     package = importlib.util.find_spec("matplotlib")
     fonts = [Path(folder) / FONT for folder in (package.submodule_search_locations or ())] if package is not None else []
     return ImageFont.truetype(fonts[0], points) if fonts and fonts[0].is_file() else ImageFont.load_default(points)
 
 
 def scaled(picture: Pixels, side_pixels: int) -> Image.Image:
-    """Square pictures to squares."""
+    """Resize square pictures."""
     return Image.fromarray(picture).resize((side_pixels, side_pixels), Image.Resampling.BICUBIC)
 
 
 def _lines_of(rows: Sequence[MapRow]) -> list[tuple[MapRow, str]]:
-    """Frames where they differ from those above, maps, and at the end the other video of a similarity."""
+    """Rows of the sheet: frames if they differ from those above, maps, and finally the other video of a similarity."""
     lines = []
     for index, row in enumerate(rows):
         if index == 0 or not _same_frames(row, rows[index - 1]):

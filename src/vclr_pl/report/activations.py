@@ -1,4 +1,4 @@
-"""Activation maps as pictures and videos in a folder.
+"""Write activation maps as pictures and videos into a folder.
 
 Legend: N frames in order of time, H W pixels.
 """
@@ -38,11 +38,11 @@ LOWEST_RATE = Fraction(1)
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationVideo:
-    """Writes H.264 in MP4.
+    """Writes videos of activation maps, H.264 in MP4.
 
     Args:
         tile_pixels: width and height of the frames and of each encoder's maps.
-        seconds: how long it takes, however long the video is.
+        seconds: duration of the written video, independent of the original.
 
     Raises:
         InputError: a value out of range.
@@ -60,7 +60,7 @@ class ActivationVideo:
             )
 
     def write(self, rows: Sequence[MapRow], path: Path) -> None:
-        """All frames of the row that has most; another's frames of the same part of the video beside them."""
+        """Draw all frames of the row with most frames, next to the frames of the other rows at the same time."""
         count = max(len(row.frames) for row in rows)
         rate = max(LOWEST_RATE, Fraction(count / self.seconds).limit_denominator(1000))
         with whole_file(path) as draft, av.open(str(draft), "w", format="mp4") as container:
@@ -74,12 +74,12 @@ class ActivationVideo:
             container.mux(stream.encode())
 
     def _left(self, column: int) -> int:
-        """Of the frames (column 0) or of an encoder's maps, which a scale follows."""
+        """Left edge of the frames (column 0) or of an encoder's maps, pixels; a scale follows the maps."""
         tile = self.tile_pixels + GAP_PIXELS
         return GAP_PIXELS if column == 0 else GAP_PIXELS + tile + (column - 1) * (tile + SCALE_PIXELS)
 
     def _background(self, rows: Sequence[MapRow]) -> Image.Image:
-        """What stays: names and scales. Of even width and height, which H.264 wants."""
+        """Constant part of the pictures: names and scales. Width and height are even, as required by H.264."""
         words = [[*row.words()] for row in rows]
         top = GAP_PIXELS + max(map(len, words)) * LINE_PIXELS
         width, height = self._left(len(rows) + 1), top + self.tile_pixels + GAP_PIXELS
@@ -110,14 +110,14 @@ LONGEST_NAME = 80
 
 @dataclass(kw_only=True)
 class ActivationFolder:
-    """Writes below `path`.
+    """Writes pictures, videos and tables into a folder.
 
     Args:
-        path: made where it is not there.
-        sheet, film: how pictures and videos are drawn; no videos where `film` is None.
+        path: the folder, created if missing.
+        sheet, film: draw pictures and videos; no videos if `film` is None.
 
     Raises:
-        OSError: `path` is a file, or cannot be made.
+        OSError: `path` is a file, or cannot be created.
     """
 
     path: Path
@@ -131,7 +131,7 @@ class ActivationFolder:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def add(self, video: str, rows: Sequence[MapRow]) -> Path:
-        """Draw one video's maps; the sheet's path."""
+        """Draw one video's maps. Return the path of the sheet."""
         stem = self._stem(video)
         picture = self.path / f"{stem}.png"
         with whole_file(picture) as draft:
@@ -157,7 +157,7 @@ class ActivationFolder:
         write_csv(self.path / TABLE, COLUMNS, self._lines)
 
     def _stem(self, video: str) -> str:
-        """The video's name as a file name, numbered where two are alike."""
+        """The video's name as a file name, numbered if two are equal."""
         plain = re.sub(r"[^\w.-]+", "_", readable(Path(video).stem))[:LONGEST_NAME].lstrip(".-") or "video"
         stem = next(
             name for number in range(1, len(self._stems) + 2) if (name := plain if number == 1 else f"{plain}_{number}") not in self._stems

@@ -1,4 +1,4 @@
-"""Predictions of a recognizer as CSV: one line a video, and the confusion of the classes.
+"""Predictions of a recognizer as CSV: one line per video, and the confusion matrix.
 
 Legend: N videos, K classes.
 """
@@ -21,9 +21,9 @@ READ = "read"
 
 @dataclass(frozen=True)
 class Prediction:
-    """One test video. `top5` and `scores` are separated by ` | `, the best first; scores are the softmax of the logits.
+    """One test video. `top5` and `scores` are separated by ` | `, best first; scores are the softmax of the logits.
 
-    `status` is `read`, or why the video could not be read; the other columns but `label` are empty then.
+    `status` is `read`, or the reason if the video is unreadable; then all other columns except `label` are empty.
     """
 
     path: str
@@ -38,8 +38,8 @@ def predictions(logits: FeatureTable, *, path: Sequence[str], label: Sequence[in
     """One row for every test video, in the order of the list.
 
     Args:
-        logits: features `[N, K]` of the videos that could be read.
-        path, label: of all test videos.
+        logits: features `[N, K]` of the readable videos.
+        path, label: path and label of all test videos.
     """
     names = logits.class_names
     score_NK = logits.features.double().softmax(dim=1)
@@ -63,7 +63,7 @@ def write_predictions(path: Path, rows: Sequence[Prediction]) -> None:
 
 
 def write_confusion(path: Path, logits: FeatureTable) -> None:
-    """One row for each true class, one column for each class that was named, counts of videos."""
+    """Write numbers of videos: one row for each true class, one column for each predicted class."""
     names = logits.class_names
     counts_KK: Tensor = confusion_matrix(label_N=logits.label, predicted_N=predicted_class(logits.features), classes=len(names))
     write_csv(path, ["true class", *names], ([name, *row] for name, row in zip(names, counts_KK.tolist(), strict=True)))

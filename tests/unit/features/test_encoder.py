@@ -199,5 +199,5 @@ def test_a_3d_network_needs_to_know_its_clips_and_a_network_of_frames_takes_none
     assert (encoder.frames_per_clip, encoder.frame_stride) == (4, 3)
     with pytest.raises(InputError, match=r"protocol\.frames_per_clip=8 protocol\.frame_stride=2"):
         load(clip_network(name="r3d_18"))
-    with pytest.raises(InputError, match=r"got frames_per_clip=4\. Leave"):
+    with pytest.raises(InputError, match=r"got frames_per_clip=4\. Remove"):
         load(small_backbone(seed=0), frames_per_clip=4, frame_stride=1)

@@ -78,7 +78,7 @@ def test_its_view_is_the_centers_of_the_tests_segments(tmp_path):
 
 def test_a_shifted_network_wants_whole_videos(tmp_path):
     loaded = load_recognizer(str(written(tmp_path, recognizer(shift={"segments": 4, "divisor": 4}))))
-    with pytest.raises(InputError, match="whole videos of 4 frames, .*; got 6"):
+    with pytest.raises(InputError, match=r"whole videos of 4 frames, .*; got 6"):
         loaded.pooled(torch.zeros(6, 3, 16, 16))
 
 
