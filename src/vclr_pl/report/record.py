@@ -20,7 +20,7 @@ RESULTS = "results.json"
 class ResultRecord:
     """Metrics in percent by name. `baseline` is empty if it was not evaluated; both are empty if the data has no labels.
 
-    `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; the evaluation at the end of a run
+    `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; the evaluation of a run
     leaves them empty. `encoder` gives the source of an evaluated encoder, `baseline_name` describes the baseline.
     """
 

@@ -75,7 +75,7 @@ def test_a_page_of_pairs(tmp_path: Path) -> None:
 def test_a_gallery_without_neighbors_is_refused(tmp_path: Path, videos: int) -> None:
     gallery = table(torch.eye(4)[:videos], -1, 0)
     found = nearest_neighbors(gallery_GF=gallery.features, query_QF=None, neighbors=3)
-    with pytest.raises(InputError, match="two or more videos"):
+    with pytest.raises(InputError, match="two or more readable videos"):
         maker().write_search(tmp_path / "page.html", gallery=gallery, query=None, figures=())
     with pytest.raises(InputError, match="expected neighbors of 1"):
         maker().write_neighbors(tmp_path / "page.html", gallery=table(torch.eye(4), 0, 0), query=None, found=found)
