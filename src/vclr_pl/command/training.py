@@ -161,12 +161,12 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
 
 def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:
     """Write results.json; after a test, write predictions.csv and confusion.csv and print the table."""
-    folder, evaluation, found, files = training.folder, training.evaluation, Scores(), {}
+    folder, evaluation, result, files = training.folder, training.evaluation, Scores(), {}
     tested: Mapping[str, int] = {}
     if evaluation.scores is not None and evaluation.logits is not None:
         scores, logits, manifest = evaluation.scores, evaluation.logits, training.datamodule.manifest("test")
         by_class = {scores.of_class: scores.by_class(training.datamodule.class_names)}
-        found = Scores(metrics=scores.metrics(), intervals=instantiate(config.bootstrap).intervals(scores), by_class=by_class)
+        result = Scores(metrics=scores.metrics(), intervals=instantiate(config.bootstrap).intervals(scores), by_class=by_class)
         paths = [manifest.path(index) for index in range(len(manifest))]
         files = {"predictions": folder / "predictions.csv", "confusion": folder / "confusion.csv"}
         write_predictions(files["predictions"], predictions(logits, path=paths, label=manifest.labels.tolist()))
@@ -174,15 +174,15 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
         tested = {"test_videos": len(manifest), "broken_test_videos": len(logits.broken)}
     encoder = {"origin": f"{config.mode}, from {config.encoder}", "path": config.encoder, "level_percent": config.bootstrap.level_percent}
     timings = {**evaluation.timings_seconds, "total": round(seconds, 2)}
-    record = evaluation_record(name=config.name, found=found, provenance=provenance(config), timings_seconds=timings, encoder=encoder)
+    record = evaluation_record(name=config.name, found=result, provenance=provenance(config), timings_seconds=timings, encoder=encoder)
     write_record(replace(record, training={**counts(training.trainer), **tested}), folder / RESULTS)
     if record.metrics:
         rich.get_console().print(evaluation_table(record))
-    log_evaluation(training.trainer.loggers, metrics=found.metrics, page=None)
+    log_evaluation(training.trainer.loggers, metrics=result.metrics, page=None)
     logger.info("run folder: %s", folder)
-    intervals = found.intervals
+    intervals = result.intervals
     kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}
-    return FinetuneResult(**kept, metrics=found.metrics, intervals=intervals, **files)
+    return FinetuneResult(**kept, metrics=result.metrics, intervals=intervals, **files)
 
 
 def counts(trainer: lightning.Trainer) -> dict[str, int]:

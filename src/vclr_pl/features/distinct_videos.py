@@ -71,18 +71,18 @@ class DistinctVideos:
         """
         left_out = same_files(table, manifest=manifest)
         table = without(table, list(left_out))
-        told = {table_path: f"the same file as {first}" for table_path, first in left_out.values()}
-        if told:
-            logger.info("%d videos are other names of the same files and count once: %s", len(told), few(list(told)))
+        duplicates = {table_path: f"the same file as {first}" for table_path, first in left_out.values()}
+        if duplicates:
+            logger.info("%d videos are other names of the same files and count once: %s", len(duplicates), few(list(duplicates)))
         pairs = find(features_GF=table.features)
         blank = self._blank(table, pairs.near.nonzero().flatten().tolist(), manifest=manifest, encoder=encoder)
         if blank:
             paths = [table.path[row] for row in blank]
             logger.warning("%d videos are in no pair, since %s: %s", len(blank), BLANK, few(paths))
-            told |= dict.fromkeys(paths, BLANK)
+            duplicates |= dict.fromkeys(paths, BLANK)
             table = without(table, blank)
             pairs = find(features_GF=table.features)
-        return table, pairs, list(told.items())
+        return table, pairs, list(duplicates.items())
 
     def _blank(self, table: FeatureTable, rows: Sequence[int], *, manifest: Manifest, encoder: FrozenEncoder) -> list[int]:
         """The rows whose videos are blank."""

@@ -66,7 +66,7 @@ def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
         raise InputError(
             expected=f"all {len(own)} tensors of the backbone in {path}",
             got=f"{len(missing)} missing, {len(wrong)} of another shape, the first {first}",
-            hint="Name the network that the file holds (backbone=...).",
+            hint="Set backbone=... to the network of the file.",
         )
     network.load_state_dict({name: found.backbone.get(name, tensor) for name, tensor in own.items()})
     _refuse_deeper(found, own, path=path)
@@ -83,7 +83,7 @@ def _refuse_deeper(found: EncoderFile, own: Mapping[str, Any], *, path: str) -> 
         raise InputError(
             expected=f"the backbone of {path}, which has {deeper[0]}",
             got=f"a smaller one, without {len(deeper)} of its tensors",
-            hint="Name the network that the file holds (backbone=...).",
+            hint="Set backbone=... to the network of the file.",
         )
 
 
