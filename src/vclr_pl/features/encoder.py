@@ -39,7 +39,7 @@ def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None) -> L
     Args:
         path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
         momentum: the momentum encoder in place of the query encoder.
-        backbone: the network, where the file does not say it or names one that is not of this package.
+        backbone: the network, if the file does not describe it or names a network outside this package.
 
     Raises:
         InputError: an unknown format, or a file with an incomplete or a deeper backbone.
@@ -154,7 +154,7 @@ def load_encoder(
     Args:
         path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
         momentum: the momentum encoder in place of the query encoder.
-        backbone: the network, where the file does not say it or names one that is not of this package.
+        backbone: the network, if the file does not describe it or names a network outside this package.
         view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std`; they override those of the file or, if it has none, the
             published 30, 224 and ImageNet's; a network that declares its normalization keeps it. `frames_per_clip` and
             `frame_stride` of a 3D network. Without a short side, 256/224 of the crop is used; `stored` crops frames of the

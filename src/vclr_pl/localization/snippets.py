@@ -189,5 +189,5 @@ def _refuse_shift(recognizer: FrozenRecognizer) -> None:
         raise InputError(
             expected="an encoder of independent snippets",
             got=f"{recognizer.origin}, whose temporal shift mixes {recognizer.segments_per_pass} frames of a video",
-            hint="Fine-tune a recognizer without it (recognizer=tsn), or use the pretrained encoder.",
+            hint="Fine-tune a recognizer without it (the recognizer tsn), or use the pretrained encoder.",
         )
