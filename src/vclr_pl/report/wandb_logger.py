@@ -53,7 +53,7 @@ class ForgivingWandbLogger(WandbLogger):
         self._attempt(super().log_image, key, images, step, **options)
 
     def log_evaluation(self, *, metrics: Mapping[str, float], page: Path | None) -> None:
-        """The figures, and the page as an HTML panel."""
+        """Log the metrics, and the page as an HTML panel."""
         self._attempt(self._log_evaluation, metrics, page)
 
     @rank_zero_only
@@ -123,7 +123,7 @@ def has_key(wandb: Any) -> bool:
 
 
 def log_evaluation(loggers: Sequence[Any], *, metrics: Mapping[str, float], page: Path | None) -> None:
-    """The figures, and the page as an HTML panel, to each W&B run among the loggers."""
+    """Log the metrics, and the page as an HTML panel, to each W&B run among the loggers."""
     for one in loggers:
         if isinstance(one, ForgivingWandbLogger):
             one.log_evaluation(metrics=metrics, page=page)
