@@ -88,7 +88,7 @@ class FeatureFolder:
         self.store.append(lines, rank=rank)
 
     def finished(self) -> tuple[dict[int, int], dict[int, BrokenVideo]]:
-        """By video index, the number of frames of each finished video and the broken videos."""
+        """The number of frames of each finished video, and the broken videos, by video index."""
         frames, broken = {}, {}
         for index, line in self.store.finished().items():
             if line["frames"]:

@@ -201,7 +201,7 @@ def _in_lanes(segments: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _place(stretch: tuple[float, float], duration_seconds: float) -> dict[str, float]:
-    """In percent of the timeline's width."""
+    """A position in percent of the timeline's width."""
     return {"left": 100 * stretch[0] / duration_seconds, "width": 100 * (stretch[1] - stretch[0]) / duration_seconds}
 
 

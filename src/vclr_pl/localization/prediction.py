@@ -155,7 +155,7 @@ class Proposing:
         predict_unfinished(store, trainer=trainer, is_complete=lambda: False, loop=run, finish=finish)
 
     def proposed(self) -> dict[str, ProposedVideo]:
-        """By identity.
+        """Proposals and boundary curves by identity.
 
         Raises:
             InputError: there are none.

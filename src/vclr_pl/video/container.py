@@ -109,7 +109,7 @@ def _index_of(stream: BinaryIO) -> bytes:
 
 
 def video_seconds(path: str | PathLike[str]) -> float | None:
-    """From the file's header, else from the times of its packets; None if the file cannot be read. Nothing is decoded."""
+    """Duration from the file's header, else from the times of its packets; None if the file cannot be read. Nothing is decoded."""
     try:
         with av.open(existing_file(path, backend="pyav")) as container:
             stream = container.streams.best("video")

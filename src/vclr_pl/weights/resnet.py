@@ -80,7 +80,7 @@ class Torchvision:
         return {key if key.startswith(CLASS_HEAD) else BACKBONE + key: tensor for key, tensor in state.items()}
 
     def load_into(self, module: nn.Module) -> KeyReport:
-        """Copy into a `VCLRModule`'s backbone; heads stay as they are. See `key_map.load_by_name`."""
+        """Copy into a `VCLRModule`'s backbone; heads are unchanged. See `key_map.load_by_name`."""
         return load_by_name(module, self.read(), path=self.path)
 
     def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ class Timm:
         return {key if key.startswith(CLASS_HEAD) else BACKBONE + key: tensor for key, tensor in sorted(state.items())}
 
     def load_into(self, module: nn.Module) -> KeyReport:
-        """Copy into a `VCLRModule`'s backbone; heads stay as they are. See `key_map.load_by_name`."""
+        """Copy into a `VCLRModule`'s backbone; heads are unchanged. See `key_map.load_by_name`."""
         return load_by_name(module, self.read(), path=self.path)
 
     def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:

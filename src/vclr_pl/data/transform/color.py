@@ -54,7 +54,7 @@ def _per_picture(strength: Strength) -> Strength:
 
 
 def shift_hue_(pictures_NCHW: Tensor, turn: Strength) -> Tensor:
-    """In place: the hue of HSV turned by `turn` of a full circle, in [-0.5, 0.5]; value and chroma stay.
+    """In place: rotate the hue of HSV by `turn`, a fraction of the circle in [-0.5, 0.5]; value and chroma are unchanged.
 
     With h the hue in sixths of the circle, channel k is min + chroma clamp(t_k(h), 0, 1), where t_k are three triangles over the circle:
     |h - 3| - 1 for red, 2 - |h - 2| for green, 2 - |h - 4| for blue. That is HSV's table of six cases without the table.

@@ -163,7 +163,7 @@ class DemoSettings:
     appearance: Appearance
 
     def describe(self) -> dict[str, object]:
-        """As written to `demo.json`."""
+        """The content of `demo.json`."""
         return {"version": VERSION, "encoder": ENCODER_OPTIONS, "frames_per_second": FRAMES_PER_SECOND, **asdict(self)}
 
     @property

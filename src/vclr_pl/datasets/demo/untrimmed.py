@@ -48,7 +48,7 @@ class UntrimmedSettings:
     appearance: Appearance
 
     def describe(self) -> dict[str, Any]:
-        """As written to `settings.json`."""
+        """The content of `settings.json`."""
         return {"version": VERSION, "frames_per_second": FRAMES_PER_SECOND, **asdict(self)}
 
     @property
