@@ -1,4 +1,4 @@
-"""`python -m vclr_pl.retrieve`: the nearest videos of a collection, or its near duplicates, as CSV and as a page."""
+"""`python -m vclr_pl.retrieve`: find the nearest videos of a collection, or near duplicates; CSV and an HTML page."""
 
 from __future__ import annotations
 

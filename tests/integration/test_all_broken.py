@@ -86,7 +86,7 @@ def test_where_the_machine_lacks_what_decoding_needs_no_video_is_called_broken(
     options = [*(part.format(**places) for part in arguments), f"loader.workers={workers}"]
     with small_files():
         assert run(task, config_name=config_name, arguments=[*options, *here]) == 2
-    assert "error: expected a process to decode in, and memory to share with it; got File too large. Raise" in capsys.readouterr().err
+    assert "error: expected a process for decoding, and shared memory; got File too large. Raise" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

@@ -61,5 +61,5 @@ def test_a_machine_that_cannot_decode_is_2_and_no_count(tmp_path, capsys):
     with small_files():
         assert command(tmp_path, f"data.root={tmp_path / 'data'}") == 2
     said = capsys.readouterr()
-    assert said.err.startswith("error: expected a process to decode in")
+    assert said.err.startswith("error: expected a process for decoding")
     assert "readable" not in said.out

@@ -107,10 +107,10 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixt
         ),
         (
             ("from=moco_v2", "to=moco_v2"),
-            r"to= one of vclr_release, torchvision, timm, .*, lightning, onnx; got to=moco_v2\. That form is only read",
+            r"to= one of vclr_release, torchvision, timm, .*, lightning, onnx; got to=moco_v2\. This format can only be read",
         ),
-        (("from=onnx", "to=timm"), r"from= one of encoder, .*, lightning; got from=onnx\. That form is only written"),
-        (("from=moco_v2", "to=onnx"), r"from=encoder with to=onnx; got from=moco_v2\. Leave from= away"),
+        (("from=onnx", "to=timm"), r"from= one of encoder, .*, lightning; got from=onnx\. This format can only be written"),
+        (("from=moco_v2", "to=onnx"), r"from=encoder with to=onnx; got from=moco_v2\. Remove from="),
         (("from=mmaction2_tsn", "to=timm"), r"backbone\.conv1\.conv\.weight"),
         (("to=mmaction2", "from=moco_v2"), r"got to=mmaction2\. Did you mean mmaction2_tsn or mmaction2_tsm"),
         (("from=torchvision", "to=lightning"), r"cannot be read safely"),

@@ -190,11 +190,11 @@ def test_links_and_blank_videos_are_no_pairs(places: Path, tmp_path: Path, capsy
         "left_out": [
             ["path", "reason"],
             ["link.mp4", "a.mp4"],
-            ["black.mp4", "every frame is of one color"],
-            ["dark.mp4", "every frame is of one color"],
+            ["black.mp4", "every frame has a single color"],
+            ["dark.mp4", "every frame has a single color"],
         ],
     }
-    assert "2 videos are in no pair, since every frame is of one color" in capsys.readouterr().out
+    assert "2 videos are in no pair, since every frame has a single color" in capsys.readouterr().out
 
 
 def test_what_is_left_out_of_a_gallery_and_its_options_are_told(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,8 +232,8 @@ def test_bad_input_is_one_line(places: Path, wrong: str, told: str, capsys: pyte
 @pytest.mark.parametrize(
     ("gallery", "more", "told"),
     [
-        ("one", [], "expected two or more videos"),
-        ("one_readable", [], "expected two or more videos"),
+        ("one", [], "expected two or more readable videos"),
+        ("one_readable", [], "expected two or more readable videos"),
         ("two", ["neighbors=0"], "expected neighbors of 1 or more"),
         ("broken", [], "expected gallery videos that can be read; got none, 2 failed, the first is"),
         ("one", ["query.root={places}/galleries/broken"], "expected query videos that can be read; got none, 2 failed, the first is"),
@@ -263,7 +263,7 @@ def test_test_videos_without_labels_leave_a_page_and_a_line(places: Path, capsys
     assert "not all test videos have labels: retrieval, kNN and linear probe are skipped" in capsys.readouterr().out
     assert results(places, "half_labeled")["metrics"] == {}
     page = (places / "runs" / "half_labeled" / "retrieval.html").read_text()
-    assert "2 queries, each with the most similar of 3 gallery videos. Without labels on both sides nothing is judged" in page
+    assert "2 queries, each with the most similar of 3 gallery videos. Neighbors are not marked right or wrong" in page
 
 
 def test_files_and_classes_whose_names_are_no_text(places: Path, capsys: pytest.CaptureFixture[str]) -> None:

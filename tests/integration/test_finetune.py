@@ -219,7 +219,7 @@ def test_videos_without_a_test_list(tmp_path, capsys):
     ("arguments", "told"),
     [
         (["encoder={folder}/none.pth"], ["encoder=", "none.pth", "does not exist"]),
-        (["data=folder", "data.root={folder}/plain"], ["a label for every training video", "2 of 2 without one"]),
+        (["data=folder", "data.root={folder}/plain"], ["a label for every training video", "2 of 2 without a label"]),
         (["mode=frozen"], ["mode=full", "mode=linear", "got mode=frozen"]),
         (["encoder={folder}/resnet18.pth", "backbone=resnet50"], ["resnet18.pth", "missing"]),
         (["evaluation_view.segments=0"], ["evaluation_view.segments=0"]),

@@ -164,7 +164,7 @@ def test_the_demo_renders_what_it_needs(places: Path) -> None:
         (["stages=[evaluate]"], "Run the stage resample first"),
         (["untrimmed.annotations=absent.json"], "annotations in ActivityNet's form"),
         (["subset=test"], "subset to be one of"),
-        (["snippets=absent", "stages=[resample]"], "features of snippets in"),
+        (["snippets=absent", "stages=[resample]"], "snippet features in"),
         (["batches.batch_size=0"], "batches.batch_size of at least 1"),
         (["extractor.snippet_frames=0"], "extractor.snippet_frames"),
         (["localizer.hiden_1d=8"], "localizer.hidden_1d"),
@@ -241,7 +241,7 @@ def test_two_processes_wait_for_the_firsts_files(places: Path, tmp_path: Path) -
     assert len(found) == 5
     wrong = in_two_processes(places, "wrong", "snippets=absent", "untrimmed.root=null", "stages=[resample]")
     assert wrong.returncode != 0
-    assert "features of snippets in" in wrong.stderr
+    assert "snippet features in" in wrong.stderr
     assert "Gloo" not in wrong.stderr
 
 

@@ -88,7 +88,7 @@ def test_every_command_warns_once_of_a_crop_that_sees_little(tmp_path: Path, cap
     assert run(visualize, config_name="visualize", arguments=[*shown, "video=null"]) == 0
     told = [line for line in capsys.readouterr().out.splitlines() if "the crop of 32 pixels covers 8% of the frames of" in line]
     assert len(told) == 2
-    assert all(line.endswith("(128x96); protocol.short_side_pixels=37 shows more") for line in told)
+    assert all(line.endswith("(128x96); protocol.short_side_pixels=37 covers more") for line in told)
 
 
 def test_copies_of_real_footage_find_their_video(real_footage: Path, ffmpeg: str, tmp_path: Path) -> None:

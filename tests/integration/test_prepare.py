@@ -65,7 +65,7 @@ def test_a_video_that_does_not_decode_is_kept_and_told(tmp_path, capsys):
     assert [(row["path"], row["status"], row["frames"]) for row in rows] == [("broken.mp4", "kept", "0"), ("v.mp4", "reencoded", "12")]
     assert float(rows[1]["seconds"]) > 0
     assert int(rows[1]["bytes_after"]) == (tmp_path / "copy/v.mp4").stat().st_size
-    assert "kept as it is: broken.mp4: Invalid data" in capsys.readouterr().out
+    assert "copied unchanged: broken.mp4: Invalid data" in capsys.readouterr().out
 
 
 def test_killed_in_the_middle_and_started_again_it_ends_with_the_same_files(tmp_path):
@@ -92,7 +92,7 @@ def test_a_folder_with_links_to_its_own_files_is_copied(tmp_path, capsys):
     (tmp_path / "data/w.mp4").symlink_to("v.mp4")
     assert command(tmp_path, f"data.root={tmp_path / 'data'}", f"output={tmp_path / 'copy'}") == 0
     assert sorted(path.name for path in (tmp_path / "copy").glob("*.mp4")) == ["v.mp4", "w.mp4"]
-    assert "1 files are links to others and are read once: w.mp4" in capsys.readouterr().out
+    assert "1 files are links to other files and are read once: w.mp4" in capsys.readouterr().out
 
 
 def test_bad_usage_is_2(tmp_path, capsys):

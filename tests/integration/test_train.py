@@ -193,5 +193,5 @@ def test_a_root_that_is_given_is_the_users_videos(tmp_path: Path, capsys: pytest
         assert sorted((tmp_path / "own").rglob("*")) == sorted(videos)
     capsys.readouterr()
     assert run(train, config_name="train", arguments=["experiment=demo", f"data.root={tmp_path / 'own'}", *small]) == 2
-    assert "For videos of your own: experiment=folder data.root=DIR" in capsys.readouterr().err
+    assert "To read your own videos, use experiment=folder data.root=DIR" in capsys.readouterr().err
     assert sorted((tmp_path / "own").rglob("*")) == sorted(videos)

@@ -87,7 +87,7 @@ def test_filters_by_class_mistake_and_name(opened: Opened) -> None:
     page.fill("#search", "00011")
     assert names(page) == ["query/00011.mp4"]
     page.fill("#search", "nowhere")
-    assert page.locator(".none").text_content() == "No row fits these choices."
+    assert page.locator(".none").text_content() == "No row matches the filters."
 
 
 def test_sorting(opened: Opened) -> None:

@@ -1,4 +1,4 @@
-"""The published temporal shift, number by number (tests/parity/README.md says where the numbers come from)."""
+"""The published temporal shift, number by number."""
 
 from __future__ import annotations
 

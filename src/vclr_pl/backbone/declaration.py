@@ -3,7 +3,7 @@
 | attribute | meaning | default |
 |---|---|---|
 | `feature_dim` | F, features of a frame or a clip | none: it is required |
-| `takes_clips` | True for clips `[N, 3, T, H, W]`, False for frames `[N, 3, H, W]` | unknown: the network is tried |
+| `takes_clips` | True for clips `[N, 3, T, H, W]`, False for frames `[N, 3, H, W]` | not checked |
 | `input_normalization` | a `Normalization`, mean and std of the frames that it expects | the data's options, ImageNet's |
 | `exported_as` | for networks of this package: how an exported file describes it, by a stable name | the config node |
 """

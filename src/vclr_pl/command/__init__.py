@@ -1,1 +1,1 @@
-"""What each command does with its composed config."""
+"""The commands: each is a function of its composed config."""

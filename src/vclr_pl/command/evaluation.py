@@ -1,7 +1,7 @@
-"""`evaluate`: figures that are known are shown at once, others are computed.
+"""`evaluate`: show the metrics stored by an earlier evaluation, or compute them.
 
-The figures of an evaluation are stored beside its features, under a digest of all that they depend on: the options, the versions, this
-package's files, and the name, size and time of every file of the encoder and of the data. Torch is not imported to find them.
+Metrics are stored next to the features, under a digest of everything that they depend on: the options, the versions, this
+package's files, and the name, size and time of every file of the encoder and of the data. Reading them does not import torch.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ logger = logging.getLogger(__name__)
 
 PAGE = "retrieval.html"
 FOLDER = "figures"  # below paths.features
-MOST_FILES = 300_000  # data of more files are read as if nothing were stored: looking at all of them takes longer
+MOST_FILES = 300_000  # with more files, stored metrics are ignored: stamping every file would take longer
 OWN = {PACKAGE, "pytorch_lightning", "torch", "torchvision"}  # their files or versions are part of the digest
 ROLES = {"train": "training", "test": "test"}
 
 
 def evaluate(config: DictConfig) -> EvaluateResult | None:
-    """Show the stored figures, or compute the features of both splits and the measures on them.
+    """Show the stored metrics, or compute the features of both splits and the measures on them.
 
     Returns None on ranks other than 0.
     """
@@ -47,7 +47,7 @@ def evaluate(config: DictConfig) -> EvaluateResult | None:
     known = None if stored is None or config.recompute else stored.read()
     if known is not None:
         return known.show(config)
-    from vclr_pl.command import features  # it imports torch and Lightning
+    from vclr_pl.command import features  # imports torch and Lightning
 
     return features.evaluate(config, stored=stored)
 
@@ -56,8 +56,8 @@ def evaluate(config: DictConfig) -> EvaluateResult | None:
 class KnownFigures:
     """An earlier evaluation.
 
-    `features` are folders by split, `broken` numbers of broken videos, `videos` the digest of the files that the features are of.
-    `page` is None where none was written.
+    `features` are folders by split, `broken` numbers of broken videos, `videos` the digest of the video files.
+    `page` is None if none was written.
     """
 
     record: ResultRecord
@@ -69,20 +69,20 @@ class KnownFigures:
 
     @property
     def holds(self) -> bool:
-        """The features, their videos and the page are still there, unchanged."""
+        """True if the features, their videos and the page exist and are unchanged."""
         if self.page is not None and (self.page_stamp is None or file_stamp(self.page) != tuple(self.page_stamp)):
             return False
         return videos_digest(self.features) == self.videos
 
     def show(self, config: DictConfig) -> EvaluateResult:
-        """What the evaluation wrote and printed, once more, in this run's folder. The provenance stays that of the evaluation."""
+        """Write and print the results again, into this run's folder. The provenance stays that of the earlier evaluation."""
         folder, record, page = Path(config.paths.run), replace(self.record, name=config.name), None
         write_config(config, folder)
         for split, path in self.features.items():
             logger.info("%s features: kept in %s", ROLES[split], path)
             if self.broken[split]:
                 logger.warning("%d of the %s videos are broken", self.broken[split], ROLES[split])
-        logger.info("figures: stored by an earlier evaluation of the same; recompute=true computes them again")
+        logger.info("metrics: stored by an earlier evaluation with the same options; recompute=true computes them again")
         write_record(record, folder / RESULTS)
         if self.page is not None:
             page = folder / PAGE
@@ -101,38 +101,38 @@ class KnownFigures:
 
 @dataclass(frozen=True)
 class StoredFigures:
-    """The file with the figures of an evaluation, there or not."""
+    """The file for the metrics of an evaluation. It need not exist yet."""
 
     path: Path
 
     @classmethod
     def of(cls, config: DictConfig) -> StoredFigures | None:
-        """The file for this config. None where an evaluation must run: for a logger, in several processes, for parts of other packages."""
+        """The file for this config. None if the evaluation must run: with a logger, several processes, or classes of other packages."""
         content: Any = OmegaConf.to_container(config, resolve=True)
         foreign = {target.partition(".")[0] for target in targets(content)} - OWN
         if foreign or config.get("logger") is not None or int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1:
             return None
-        found = hashlib.sha256(json.dumps([science_of(content), versions(), str(Path.cwd())], sort_keys=True, default=str).encode())
+        digest = hashlib.sha256(json.dumps([science_of(content), versions(), str(Path.cwd())], sort_keys=True, default=str).encode())
         left = MOST_FILES
         for path in (Path(__file__).parents[1], *named_paths([content["encoder"], content["data"]])):
             for stamp in stamps(path):
-                found.update(stamp)
+                digest.update(stamp)
                 left -= 1
                 if left < 0:
                     return None
-        return cls(Path(config.paths.features) / FOLDER / f"{found.hexdigest()[:16]}.json")
+        return cls(Path(config.paths.features) / FOLDER / f"{digest.hexdigest()[:16]}.json")
 
     def read(self) -> KnownFigures | None:
-        """The figures; None where there are none, or where what they came from has changed."""
+        """The stored metrics; None if there are none, or if features, videos or page have changed."""
         try:
             content = json.loads(self.path.read_text())
             known = KnownFigures(**{**content, "record": ResultRecord(**content["record"])})
-        except (OSError, ValueError, TypeError, KeyError):  # not there, or not written by this version
+        except (OSError, ValueError, TypeError, KeyError):  # absent, or written by another version
             return None
         return known if known.holds else None
 
     def write(self, record: ResultRecord, *, tables: Mapping[str, FeatureTable], features: Mapping[str, Path], page: Path | None) -> None:
-        """Store the figures for the next evaluation, unless another try may read more of the videos."""
+        """Store the metrics for the next evaluation, unless a video failed for a temporary reason."""
         if any(video.is_temporary for table in tables.values() for video in table.broken):
             return
         folders = {split: str(path.absolute()) for split, path in features.items()}
@@ -155,16 +155,16 @@ def show_figures(record: ResultRecord, folder: Path) -> None:
 
 
 def videos_digest(features: Mapping[str, str]) -> str | None:
-    """Of the stamps of the videos in the lists of feature folders; None where a list is not there. Lists name files in any folder."""
-    found = hashlib.sha256()
+    """Digest of the stamps of all videos listed in the feature folders; None if a list is missing."""
+    digest = hashlib.sha256()
     for path in features.values():
         try:
             with (Path(path) / "videos.csv").open(newline="", **ANY_BYTE) as file:
                 for line in csv.DictReader(file):
-                    found.update(repr((line, file_stamp(line["path"]))).encode(errors="surrogateescape"))
+                    digest.update(repr((line, file_stamp(line["path"]))).encode(errors="surrogateescape"))
         except OSError:
             return None
-    return found.hexdigest()[:16]
+    return digest.hexdigest()[:16]
 
 
 def targets(content: object) -> Iterator[str]:
@@ -181,7 +181,7 @@ def targets(content: object) -> Iterator[str]:
 
 
 def named_paths(content: object) -> Iterator[Path]:
-    """The files and folders that strings of a resolved config name."""
+    """The existing files and folders named by strings of a resolved config."""
     if isinstance(content, Mapping):
         content = list(content.values())
     if isinstance(content, list):

@@ -31,7 +31,7 @@ Tables = dict[str, FeatureTable]
 
 
 def embed(config: DictConfig) -> EmbedResult:
-    """Write features of the training list, and of the test list where the data has one."""
+    """Write features of the training list, and of the test list if there is one."""
     reading = build_reading(config)
     manifests, folders = lists_of(reading), {}
     for name, manifest in manifests.items():
@@ -48,7 +48,7 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     """Compute the features of both splits and the measures on them; write results.json, the table and the page.
 
     Args:
-        stored: where the figures are kept for the next evaluation.
+        stored: the file that keeps the metrics for the next evaluation.
 
     Returns:
         None on ranks other than 0.
@@ -61,29 +61,29 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     seconds = {"features": round(time.perf_counter() - started, 2)}
     tables = {name: reading.table(folder, role=ROLES[name]) for name, folder in folders.items()}
     gallery, query = tables["train"], tables.get("test")
-    found = measured(config, reading, gallery=gallery, query=query)
+    scores = measured(config, reading, gallery=gallery, query=query)
     manifests = {"gallery": reading.splits.train, "query": reading.splits.test}
     maker, page = page_maker(config, manifests=manifests, origin=reading.encoder.origin, view=reading.encoder.view), None
     if maker is not None:
         page = reading.folder / PAGE
-        maker.write_search(page, gallery=gallery, query=query, figures=metric_figures(found.metrics, found.intervals))
-    record = report(config, reading, found, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
-    log_evaluation(reading.trainer.loggers, metrics=found.metrics, page=page)
+        maker.write_search(page, gallery=gallery, query=query, figures=metric_figures(scores.metrics, scores.intervals))
+    record = report(config, reading, scores, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
+    log_evaluation(reading.trainer.loggers, metrics=scores.metrics, page=page)
     features = {name: folder.path for name, folder in folders.items()}
     if stored is not None:
         stored.write(record, tables=tables, features=features, page=page)
     kept = {"folder": reading.folder, "results": reading.folder / RESULTS}
-    return EvaluateResult(**kept, metrics=found.metrics, intervals=found.intervals, features=features, page=page)
+    return EvaluateResult(**kept, metrics=scores.metrics, intervals=scores.intervals, features=features, page=page)
 
 
 def lists_of(reading: Reading) -> dict[str, Manifest]:
-    """The lists that the data has, by split."""
+    """The lists of videos, by split."""
     lists = {"train": reading.splits.train, "test": reading.splits.test}
     return {name: manifest for name, manifest in lists.items() if manifest is not None}
 
 
 def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, query: FeatureTable | None) -> Scores:
-    """The measures on the features; none where some videos have no label."""
+    """The measures on the features; empty if some videos have no label."""
     unlabeled = [ROLES[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
     if unlabeled:
         logger.info("not all %s videos have labels: retrieval, kNN and linear probe are skipped", " and ".join(unlabeled))
@@ -92,10 +92,10 @@ def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, que
     return score(measures=instantiate(config.evaluation.measures), gallery=gallery, query=query, bootstrap=bootstrap)
 
 
-def report(config: DictConfig, reading: Reading, found: Scores, *, seconds: dict[str, float]) -> ResultRecord:
+def report(config: DictConfig, reading: Reading, scores: Scores, *, seconds: dict[str, float]) -> ResultRecord:
     """Write results.json and print the table."""
     described = {"origin": reading.encoder.origin, "path": config.encoder, "level_percent": config.bootstrap.level_percent}
-    record = evaluation_record(name=config.name, found=found, provenance=provenance(config), timings_seconds=seconds, encoder=described)
+    record = evaluation_record(name=config.name, found=scores, provenance=provenance(config), timings_seconds=seconds, encoder=described)
     write_record(record, reading.folder / RESULTS)
     show_figures(record, reading.folder)
     return record
@@ -123,14 +123,14 @@ def retrieve(config: DictConfig) -> RetrieveResult | None:
 
 
 def asked_of(config: DictConfig, reading: Reading) -> dict[str, Manifest]:
-    """The gallery and, where they are other videos, the queries.
+    """The gallery and, if the queries are other videos, the queries.
 
     Raises:
-        InputError: the gallery has fewer videos than the neighbors that are asked for.
+        InputError: the gallery has fewer videos than `neighbors`.
     """
     gallery = only_list(reading.splits, key="gallery")
-    asked = None if config.duplicates else config.get("query")
-    queries = None if asked is None or asked.root is None else only_list(splits_of(asked, key="query"), key="query")
+    node = None if config.duplicates else config.get("query")
+    queries = None if node is None or node.root is None else only_list(splits_of(node, key="query"), key="query")
     if not config.duplicates:
         require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)
     return {"gallery": gallery, **({} if queries is None else {"query": queries})}
@@ -141,18 +141,18 @@ def neighbors(config: DictConfig, reading: Reading, tables: Tables, maker: PageM
     gallery, query = tables["gallery"], tables.get("query")
     require_neighbors(gallery=len(gallery), leave_one_out=query is None, neighbors=config.neighbors)  # again: some may be broken
     search = instantiate(config.search) or nearest_neighbors
-    found = search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=config.neighbors)
+    nearest = search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=config.neighbors)
     table, page = reading.folder / "neighbors.csv", reading.folder / PAGE
-    write_neighbors(table, gallery=gallery, query=gallery if query is None else query, found=found)
+    write_neighbors(table, gallery=gallery, query=gallery if query is None else query, found=nearest)
     logger.info("%s", table)
     if maker is not None:
-        maker.write_neighbors(page, gallery=gallery, query=query, found=found)
+        maker.write_neighbors(page, gallery=gallery, query=query, found=nearest)
         logger.info("%s", page)
     return RetrieveResult(folder=reading.folder, table=table, page=None if maker is None else page)
 
 
 def duplicates(config: DictConfig, reading: Reading, gallery: FeatureTable, maker: PageMaker | None, manifest: Manifest) -> RetrieveResult:
-    """Write the pairs of nearly the same videos, as CSV and as a page."""
+    """Write the pairs of near-duplicate videos, as CSV and as a page."""
     find = partial(near_duplicates, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs)
     distinct, pairs, left_out = instantiate(config.distinct).search(gallery, manifest=manifest, encoder=reading.encoder, find=find)
     names = ("duplicates.csv", "left_out.csv", "duplicates.html")

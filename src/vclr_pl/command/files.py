@@ -1,4 +1,4 @@
-"""`check` reads every video file of a data set; `prepare` copies a data set with videos that read several times as fast."""
+"""`check` decodes every video file of a data set; `prepare` copies a data set with videos that decode several times as fast."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LISTED = 20
 
 
 def check(config: DictConfig) -> CheckResult:
-    """Read the files of all splits and write check.csv."""
+    """Decode the files of all splits and write check.csv."""
     paths = paths_of(instantiate(config.data))
     rows = instantiate(config.reading)(paths=paths)
     write_config(config, Path(config.paths.run))
@@ -39,13 +39,13 @@ def check(config: DictConfig) -> CheckResult:
 
 
 def paths_of(splits: VideoSplits) -> list[str]:
-    """Each file once, though it may hold several of the videos, in the order of the lists."""
+    """Each file once, in the order of the lists. A file may contain several of the videos."""
     manifests = [manifest for manifest in (splits.train, splits.test) if manifest is not None]
     return list(dict.fromkeys(manifest.path(index) for manifest in manifests for index in range(len(manifest))))
 
 
 def log_unreadable(rows: Sequence[Readability], *, output: Path) -> None:
-    """Log the first unreadable files, each with its cause, and the counts."""
+    """Log the first unreadable files with their errors, and the counts."""
     broken = [row for row in rows if not row.is_readable]
     for row in broken[:LISTED]:
         read = f" (after {row.frames} frames)" if row.frames else ""
@@ -57,7 +57,7 @@ def log_unreadable(rows: Sequence[Readability], *, output: Path) -> None:
 
 
 def prepare(config: DictConfig) -> PrepareResult:
-    """Copy the folder, write prepare.csv, and check that the layout reads from the copy."""
+    """Copy the folder, write prepare.csv, and check that the copy has as many videos."""
     original = instantiate(config.data)
     copy = instantiate(config.set_copy)
     files = copy.plan(root=config.data.root, output=config.output)
@@ -70,19 +70,19 @@ def prepare(config: DictConfig) -> PrepareResult:
     table.sort(order=files)
     failed = [row for row in table.rows if row.failed]
     for row in failed[:LISTED]:
-        logger.warning("kept as it is: %s: %s", row.path, row.reason)
+        logger.warning("copied unchanged: %s: %s", row.path, row.reason)
     logger.info("%s. %s", summary(table.rows), report)
     refuse_fewer(original, instantiate(config.data, root=config.output), output=config.output)
     return PrepareResult(folder=Path(config.output), table=report, files=len(files), kept=tuple(row.path for row in failed))
 
 
 def refuse_fewer(original: VideoSplits, copy: VideoSplits, *, output: str) -> None:
-    """Raises InputError where the layout finds fewer videos in the copy; links to one file, read once, are files of their own there."""
+    """Raise InputError if the copy has fewer videos. Links to one file count once in the original and become separate files in the copy."""
     for name in ("train", "test"):
         lengths = [len(getattr(splits, name) or ()) for splits in (original, copy)]
         if lengths[1] < lengths[0]:
             raise InputError(
                 expected=f"{lengths[0]} videos of '{name}' in '{output}'",
                 got=str(lengths[1]),
-                hint="Something else writes to one of the folders: let it finish, and repeat the command.",
+                hint="Another process writes to one of the folders. Repeat the command when that process has ended.",
             )

@@ -12,7 +12,7 @@ from vclr_pl.runner.localization import Localization
 
 
 def localize(config: DictConfig) -> LocalizeResult:
-    """Do the stages that `stages` names: features, positions, training, proposals, metrics, pages."""
+    """Run the stages listed in `stages`: features, resampling, training, proposals, metrics, pages."""
     Localization(config).run()
     folder = Path(config.paths.run)
     results, page = folder / RESULTS, folder / "pages" / "index.html"

@@ -1,4 +1,4 @@
-"""`visualize` draws activation maps of encoders on videos, as pictures and as videos."""
+"""`visualize` draws activation maps of encoders over videos, as pictures and as videos."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 def visualize(config: DictConfig) -> VisualizeResult:
     """Draw one picture and one video for each video of the list, with a row for each encoder."""
-    grad_cam()  # a missing package is an error before anything is read
+    grad_cam()  # a missing package is reported before any video is decoded
     sheet, film, question = instantiate(config.sheet), instantiate(config.get("video")), instantiate(config.question)
     splits = instantiate(config.data)
     manifest = chosen_videos(splits.train, splits.test, most_videos=config.most_videos)
@@ -33,12 +33,12 @@ def visualize(config: DictConfig) -> VisualizeResult:
     write_config(config, folder.path)
     pictures = []
     for index in range(len(mapping.manifest)):
-        found = mapping.of_video(index)
-        if isinstance(found, BrokenVideo):
-            logger.warning("broken: %s (%s)", found.path, found.reason)
-            folder.add_broken(found)
+        maps_or_broken = mapping.of_video(index)
+        if isinstance(maps_or_broken, BrokenVideo):
+            logger.warning("broken: %s (%s)", maps_or_broken.path, maps_or_broken.reason)
+            folder.add_broken(maps_or_broken)
         else:
-            rows = [row_of(named.name, maps) for named, maps in zip(mapping.encoders, found, strict=True)]
+            rows = [row_of(named.name, maps) for named, maps in zip(mapping.encoders, maps_or_broken, strict=True)]
             pictures.append(folder.add(mapping.manifest.path(index), rows))
             logger.info("%s", pictures[-1])
     folder.finish()
@@ -46,7 +46,7 @@ def visualize(config: DictConfig) -> VisualizeResult:
 
 
 def load(config: DictConfig) -> list[NamedEncoder]:
-    """The encoders, on their device; random weights depend on the seed alone."""
+    """The encoders, on their device. Random weights depend only on the seed."""
     device = device_named(config.device)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     paths = [str(path) for path in config.encoder] if isinstance(config.encoder, ListConfig) else [str(config.encoder)]
@@ -58,7 +58,7 @@ def load(config: DictConfig) -> list[NamedEncoder]:
 
 
 def row_of(name: str, maps: VideoMaps) -> MapRow:
-    """Maps as arrays to be drawn."""
+    """Maps as arrays, to draw."""
     return MapRow(
         name=name,
         target=maps.target,

@@ -1,4 +1,4 @@
-"""What each command returns to a caller from Python: its metrics, the files that it wrote, and the trained network."""
+"""Results of the commands in Python: metrics, written files, and the trained network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the networks are loaded when they are asked for
+if TYPE_CHECKING:  # networks are loaded on access
     from vclr_pl.features.encoder import FrozenEncoder
     from vclr_pl.features.recognizer import FrozenRecognizer
 
@@ -19,7 +19,7 @@ Interval = tuple[float, float]
 class TrainResult:
     """A pretrained encoder.
 
-    `metrics` are in percent by name, `baseline` those of the same network at random initialization; both are empty where the data has
+    `metrics` are in percent by name, `baseline` those of the same network at random initialization; both are empty if the data has
     no labels. `page` is None without page=default.
     """
 
@@ -41,7 +41,7 @@ class TrainResult:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneResult:
-    """A fine-tuned recognizer. `metrics` are in percent; they and the CSV files are missing where the data has no test list."""
+    """A fine-tuned recognizer. `metrics` are in percent. Without a test list there are no metrics and no CSV files."""
 
     folder: Path
     results: Path
@@ -102,7 +102,7 @@ class LocalizeResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """The table of all files, how many there are, and the paths of those that cannot be read."""
+    """The table of all files, their number, and the paths of the unreadable ones."""
 
     table: Path
     files: int
@@ -111,7 +111,7 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareResult:
-    """The copied folder, the table of all files, and the videos that were copied as they are."""
+    """The copied folder, the table of all files, and the videos that were copied unchanged."""
 
     folder: Path
     table: Path
@@ -121,7 +121,7 @@ class PrepareResult:
 
 @dataclass(frozen=True, kw_only=True)
 class VisualizeResult:
-    """The folder of pictures, videos and activation_maps.csv, and the picture of each video that could be read."""
+    """The folder of pictures, videos and activation_maps.csv, and the picture of each readable video."""
 
     folder: Path
     pictures: tuple[Path, ...] = ()
@@ -129,7 +129,7 @@ class VisualizeResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertResult:
-    """The written file, and the names of the tensors that its form cannot hold."""
+    """The written file, and the names of the tensors that its format cannot store."""
 
     output: Path
     left_out: tuple[str, ...] = ()

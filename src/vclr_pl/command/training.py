@@ -44,23 +44,23 @@ BACKBONE = "backbone.safetensors"
 
 
 def train(config: DictConfig) -> TrainResult | None:
-    """Pretrain, and evaluate beside the same network at random initialization. Returns None on ranks other than 0."""
+    """Pretrain; evaluate the encoder and the same network at random initialization. Returns None on ranks other than 0."""
     return run_training(config, build=build_pretraining, report=functools.partial(report_pretraining, config))
 
 
 def finetune(config: DictConfig) -> FinetuneResult | None:
-    """Fine-tune, and test where the data has a test list. Returns None on ranks other than 0."""
+    """Fine-tune, and test if the data has a test list. Returns None on ranks other than 0."""
     return run_training(config, build=build_finetuning, report=functools.partial(report_finetuning, config))
 
 
 def build_pretraining(config: DictConfig) -> Pretraining:
     """Instantiate every node of a pretraining config.
 
-    The network is made right after seeding and before anything else draws, so that its random initialization, the baseline of
-    every result, depends on the seed and the network alone.
+    The network is created right after seeding, before any other random draw, so that its random initialization, the baseline of
+    every result, depends only on the seed and the network.
 
     Raises:
-        InputError: a GPU is asked for and there is none, or whatever the constructors find wrong.
+        InputError: a GPU is required and there is none, or a constructor rejects an option.
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
@@ -90,11 +90,11 @@ def build_pretraining(config: DictConfig) -> Pretraining:
 def build_finetuning(config: DictConfig) -> FineTuning:
     """Instantiate every node of a fine-tuning config, and log where the backbone comes from.
 
-    The data come first: they state the number of classes. Then the seed, the backbone, the head: random weights depend on the seed
-    and the network alone.
+    The data is created first: the head needs the number of classes. Then follow the seed, the backbone and the head, so that random
+    weights depend only on the seed and the network.
 
     Raises:
-        InputError: a GPU is asked for and there is none, or whatever the constructors find wrong.
+        InputError: a GPU is required and there is none, or a constructor rejects an option.
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     datamodule: RecognitionDataModule = instantiate(config.datamodule)
@@ -122,13 +122,13 @@ def build_finetuning(config: DictConfig) -> FineTuning:
 
 
 def _with_architecture(callback: Any, architecture: Any) -> lightning.Callback:
-    """A callback with `_partial_` is completed once the encoder's file states its network."""
+    """Complete a callback with `_partial_` when the network of the encoder's file is known."""
     finished: lightning.Callback = callback(architecture=architecture) if isinstance(callback, functools.partial) else callback
     return finished
 
 
 def report_pretraining(config: DictConfig, training: Pretraining, seconds: float) -> TrainResult:
-    """Write results.json; where the encoder was evaluated, print the table and write the page."""
+    """Write results.json; if the encoder was evaluated, print the table and write the page."""
     evaluation, data, page = training.evaluation, training.datamodule, None
     record = ResultRecord(
         name=config.name,
@@ -178,12 +178,12 @@ def summarize(config: DictConfig, training: Pretraining, *, queries: int) -> Non
 
 def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:
     """Write results.json; after a test, write predictions.csv and confusion.csv and print the table."""
-    folder, evaluation, found, files = training.folder, training.evaluation, Scores(), {}
+    folder, evaluation, result, files = training.folder, training.evaluation, Scores(), {}
     tested: Mapping[str, int] = {}
     if evaluation.scores is not None and evaluation.logits is not None:
         scores, logits, manifest = evaluation.scores, evaluation.logits, training.datamodule.manifest("test")
         by_class = {scores.of_class: scores.by_class(training.datamodule.class_names)}
-        found = Scores(metrics=scores.metrics(), intervals=instantiate(config.bootstrap).intervals(scores), by_class=by_class)
+        result = Scores(metrics=scores.metrics(), intervals=instantiate(config.bootstrap).intervals(scores), by_class=by_class)
         paths = [manifest.path(index) for index in range(len(manifest))]
         files = {"predictions": folder / "predictions.csv", "confusion": folder / "confusion.csv"}
         write_predictions(files["predictions"], predictions(logits, path=paths, label=manifest.labels.tolist()))
@@ -191,17 +191,17 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
         tested = {"test_videos": len(manifest), "broken_test_videos": len(logits.broken)}
     encoder = {"origin": f"{config.mode}, from {config.encoder}", "path": config.encoder, "level_percent": config.bootstrap.level_percent}
     timings = {**evaluation.timings_seconds, "total": round(seconds, 2)}
-    record = evaluation_record(name=config.name, found=found, provenance=provenance(config), timings_seconds=timings, encoder=encoder)
+    record = evaluation_record(name=config.name, found=result, provenance=provenance(config), timings_seconds=timings, encoder=encoder)
     write_record(replace(record, training={**counts(training.trainer), **tested}), folder / RESULTS)
     if record.metrics:
         rich.get_console().print(evaluation_table(record))
-    log_evaluation(training.trainer.loggers, metrics=found.metrics, page=None)
+    log_evaluation(training.trainer.loggers, metrics=result.metrics, page=None)
     logger.info("run folder: %s", folder)
-    intervals = found.intervals
+    intervals = result.intervals
     kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}
-    return FinetuneResult(**kept, metrics=found.metrics, intervals=intervals, **files)
+    return FinetuneResult(**kept, metrics=result.metrics, intervals=intervals, **files)
 
 
 def counts(trainer: lightning.Trainer) -> dict[str, int]:
-    """How long the run was, for results.json."""
+    """Durations of the run, for results.json."""
     return {"epochs": trainer.current_epoch, "steps": trainer.global_step, "processes": trainer.world_size}

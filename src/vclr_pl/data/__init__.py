@@ -1,1 +1,1 @@
-"""Videos on disk to batches on the device."""
+"""Data pipeline: from videos on disk to batches on the device."""

@@ -1,4 +1,4 @@
-"""Videos that cannot be read: counted over all processes, and tried again where they were only slow."""
+"""Videos that cannot be read: counted over all processes, with a warning for causes that may be temporary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vclr_pl.types import SLOW, BrokenVideo, BrokenVideosError, broken_hint
 
 
 class BrokenVideoTracker:
-    """Distinct broken videos of a manifest of `videos`."""
+    """Distinct broken videos among `videos` in total."""
 
     def __init__(self, *, videos: int, max_broken_fraction: float) -> None:
         self._most = max(1.0, max_broken_fraction * videos)  # a single broken video never ends a run, even of a small data set
@@ -23,7 +23,7 @@ class BrokenVideoTracker:
 
     @property
     def videos(self) -> tuple[BrokenVideo, ...]:
-        """Those known to this rank, in the order found."""
+        """Broken videos known to this rank, in the order of detection."""
         return (*self._agreed.values(), *self._fresh.values())
 
     def observe(self, broken: Iterable[BrokenVideo]) -> None:
@@ -32,9 +32,9 @@ class BrokenVideoTracker:
                 self._fresh.setdefault(video.path, video)
 
     def agree(self) -> None:
-        """Shares what is new with all ranks, which call it together. Raises BrokenVideosError on all of them past `max_broken_fraction`."""
-        for found in gather_objects(tuple(self._fresh.values())):
-            self._agreed.update((video.path, video) for video in found)
+        """Share new broken videos among ranks (collective call). Raises BrokenVideosError on all ranks above `max_broken_fraction`."""
+        for videos in gather_objects(tuple(self._fresh.values())):
+            self._agreed.update((video.path, video) for video in videos)
         self._fresh.clear()
         if len(self._agreed) > self._most:
             first = next(iter(self._agreed.values()))
@@ -52,7 +52,7 @@ A_FEW = 3
 
 
 class UnreadWatch:
-    """Counts videos whose cause may pass, and warns when there are more than a few, then at each doubling."""
+    """Counts videos that failed for a temporary reason; warns when there are more than a few, then at each doubling."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
@@ -65,7 +65,7 @@ class UnreadWatch:
                 if len(self._seen) >= self._told_from:
                     self._told_from *= 2
                     logger.warning(
-                        "%d videos skipped so far for causes that may be temporary, the last is %s: %s. %s",
+                        "%d videos skipped so far for possibly temporary reasons; the last is %s: %s. %s",
                         len(self._seen),
                         video.path,
                         video.reason,

@@ -1,4 +1,4 @@
-"""The data of a run, for Lightning: batches of the task, color augmentation on the device, and whole videos for evaluation.
+"""LightningDataModule of a run: batches of the task, color augmentation on the device, and whole videos for evaluation.
 
 Legend: B videos, V views, C channels, T frames, H W pixels.
 """
@@ -31,16 +31,16 @@ logger = logging.getLogger(__name__)
 
 SplitName = Literal["train", "test"]
 TrainingBatch = SegmentViews | LabeledViews
-STEPS_BETWEEN_AGREEMENTS = 64  # ranks that wait for one another at every step would cost the accelerator time
+STEPS_BETWEEN_AGREEMENTS = 64  # synchronizing the ranks at every step would slow training
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoaderOptions:
-    """How batches are made.
+    """Options of the data loaders.
 
-    batch_size: videos a step on each device. evaluation_batch_size: whole videos a batch. workers: processes for each device, 0 for
-    none, None for the cores at hand shared among the devices, at most 8. prefetch_batches: ready in advance, for each worker.
-    max_broken_fraction: of the training videos; past it the run ends.
+    batch_size: videos per step on each device. evaluation_batch_size: whole videos per batch. workers: processes for each device, 0 for
+    none, None for the available cores shared among the devices, at most 8. prefetch_batches: prepared in advance by each worker.
+    max_broken_fraction: of the training videos; above it the run ends with an error.
     """
 
     batch_size: int
@@ -86,8 +86,8 @@ class VideoDataModule(lightning.LightningDataModule):
     """Combine videos, sampling, decoding and transforms for pretraining. A subclass defines the sample of another task.
 
     Args:
-        splits: VideoSplits, or what a user of pytorchvideo holds: a LabeledVideoDataset, LabeledVideoPaths, or a list of (path, label).
-        seed: of the order of videos and of every sample.
+        splits: VideoSplits, or pytorchvideo's LabeledVideoDataset or LabeledVideoPaths, or a list of (path, label).
+        seed: determines the order of videos and every sample.
     """
 
     def __init__(
@@ -105,18 +105,18 @@ class VideoDataModule(lightning.LightningDataModule):
         super().__init__()
         given = splits if isinstance(splits, VideoSplits) else VideoSplits(train=Manifest.from_source(splits))
         self._splits = given.with_numbered_classes()
-        self.sampling: Any = sampling  # what it draws is between it and the task's samples
+        self.sampling: Any = sampling  # the format of its draws is known only to it and the task's samples
         self.decoding, self.transform, self.color_augmentation = decoding, transform, color_augmentation
         self.evaluation_view, self.loader, self.seed = evaluation_view, loader, seed
         self._account = BrokenVideoTracker(videos=self._splits.train.files, max_broken_fraction=loader.max_broken_fraction)
         self._narrow = NarrowViewWarning(view=evaluation_view, option="evaluation_view")
         self._steps = 0
-        # The number of workers is an option, and 0 is a choice.
+        # The number of workers is an option, and 0 is valid.
         warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")
 
     @property
     def labeled(self) -> bool:
-        """Whether every split has labels to evaluate by."""
+        """True if every split has labels for the evaluation."""
         return self._splits.train.labeled and (self._splits.test is None or self._splits.test.labeled)
 
     @property
@@ -129,7 +129,7 @@ class VideoDataModule(lightning.LightningDataModule):
 
     @property
     def batch_size(self) -> int:
-        """Videos a step on each device."""
+        """Videos per step on each device."""
         return self.loader.batch_size
 
     @property
@@ -138,24 +138,26 @@ class VideoDataModule(lightning.LightningDataModule):
 
     @property
     def batches_per_epoch(self) -> int:
-        """Of this rank, which are those of every rank. Raises InputError where a batch is larger than the data."""
+        """Steps of an epoch, equal on all ranks. Raises InputError if a batch is larger than the data."""
         return self._sampler().batches
 
     @property
     def broken_videos(self) -> tuple[BrokenVideo, ...]:
-        """Training videos found broken so far; after an epoch's last batch, on all ranks."""
+        """Broken training videos so far; after the last batch of an epoch, of all ranks."""
         return self._account.videos
 
     def manifest(self, split: SplitName) -> Manifest:
         manifest = self._splits.train if split == "train" else self._splits.test
         if manifest is None:
             raise InputError(
-                expected="a test split", got="data without one", hint="Evaluate on the training videos, or choose data with a test list."
+                expected="a test split",
+                got="data without a test split",
+                hint="Evaluate on the training videos, or choose data with a test list.",
             )
         return manifest
 
     def training_dataset(self) -> Dataset[Any]:
-        """The training videos as samples of the task, by (epoch, index)."""
+        """Samples of the task from the training videos, by (epoch, index)."""
         return SegmentVideoDataset(
             manifest=self._splits.train,
             decoder=self.decoding,
@@ -166,11 +168,11 @@ class VideoDataModule(lightning.LightningDataModule):
         )
 
     def collate(self, samples: list[Any]) -> TrainingBatch | NoReadableVideo:
-        """A batch of the task's samples."""
+        """Collate samples of the task into a batch."""
         return collate_segment_views(samples)
 
     def train_dataloader(self) -> ResumableLoader:
-        """Batches of the task, uint8, of this rank's share."""
+        """Training batches of this rank, uint8."""
         return ResumableLoader(
             dataset=self.training_dataset(),
             sampler=self._sampler(),
@@ -181,7 +183,7 @@ class VideoDataModule(lightning.LightningDataModule):
         )
 
     def evaluation_dataloader(self, split: SplitName) -> Iterable[VideoFrames]:
-        """This rank's share of whole videos, uint8; over all ranks each video exactly once. Broken ones are rows without valid frames."""
+        """Whole videos of this rank, uint8; over all ranks each video exactly once. A broken video is a row without valid frames."""
         manifest = self.manifest(split)
         return WatchedLoader(
             EvaluationVideoDataset(manifest=manifest, decoder=self.decoding, view=self.evaluation_view, sampling=self.sampling),
@@ -190,25 +192,25 @@ class VideoDataModule(lightning.LightningDataModule):
             num_workers=self._worker_count(),
             pin_memory=self._on_cuda(),
             collate_fn=collate_video_frames,
-            generator=torch.Generator(),  # its own, so that evaluating draws nothing from the run's
+            generator=torch.Generator(),  # a separate generator: evaluation does not advance that of the run
         )
 
     def prepare(self, batch: VideoFrames) -> VideoFrames:
-        """The batch with frames as floats, normalized, on the device they are on; warns of a crop that sees little."""
+        """The batch with normalized float frames on the same device; warns if the crop covers a small part of the frames."""
         self._narrow.observe(batch.narrow if self._rank() == 0 else ())
         return replace(batch, frames=self.evaluation_view.normalize(batch.frames, clips=self.sampling.frames_per_clip > 1))
 
     def normalize_as(self, normalization: Normalization | None) -> None:
-        """Normalize frames as the backbone declares, in training and in evaluation; None leaves the options' mean and std."""
+        """Use the backbone's normalization in training and evaluation; None keeps the options' mean and std."""
         if normalization is None:
             return
         if self._rank() == 0:
-            logger.info("frames are normalized as the backbone declares: mean %s, std %s", normalization.mean, normalization.std)
+            logger.info("frames are normalized as the backbone requires: mean %s, std %s", normalization.mean, normalization.std)
         self.color_augmentation.mean = self.evaluation_view.mean = normalization.mean
         self.color_augmentation.std = self.evaluation_view.std = normalization.std
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Counts broken videos; ranks compare notes every 64 steps and at an epoch's end, and stop together if they are too many."""
+        """Count broken videos. Ranks exchange them every 64 steps and at the end of an epoch, and stop together if there are too many."""
         del dataloader_idx
         if isinstance(batch, TrainingBatch) and self.trainer is not None and self.trainer.training:
             self._account.observe(batch.broken)

@@ -1,7 +1,7 @@
-"""The order of an epoch and the loader that resumes within it.
+"""The order of videos in an epoch, and the loader, which resumes inside an epoch.
 
-The C library gives blocks above 32 MB back to the system at once, so that every batch's memory is new, and the first touch of each
-4 KB page costs as much as a third of all color augmentation: 0.30 ms a view of 224 pixels, against 0.06 ms with large pages.
+The C library returns blocks above 32 MB to the system at once. The memory of every batch is then new, and the first access to each
+4 KB page takes as long as a third of all color augmentation: 0.30 ms per view of 224 pixels, against 0.06 ms with huge pages.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from vclr_pl.types import InputError, nothing_readable
 class EpochSampler(DistributedSampler[tuple[int, int]]):
     """Yields `(epoch, video index)`.
 
-    The order of an epoch is one permutation drawn from (seed, epoch); rank r of W takes every W-th, from r on. So the b-th batches
-    of all ranks together are the b-th batch of one process that reads W times as many; the incomplete last one is dropped.
-    A DistributedSampler, so that Lightning sets its epoch and does not replace it.
+    The order of an epoch is a permutation that depends on (seed, epoch); rank r of W takes every W-th video, starting at r. So the b-th
+    batches of all ranks together are the b-th batch of a single process with W times the batch size. The incomplete last batch is dropped.
+    A subclass of DistributedSampler, so that Lightning sets its epoch and does not replace it.
 
-    Raises InputError where not even one global batch can be filled.
+    Raises InputError if there are fewer videos than one global batch.
     """
 
     def __init__(self, *, videos: int, batch_size: int, rank: int, ranks: int, seed: int) -> None:
@@ -39,10 +39,10 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         self.batch_size = batch_size
         self.batches = videos // (ranks * batch_size)
         if not self.batches:
-            asked = f"{batch_size}" if ranks == 1 else f"{ranks} processes x {batch_size}"
+            requested = f"{batch_size}" if ranks == 1 else f"{ranks} processes x {batch_size}"
             raise InputError(
                 expected=f"a batch no larger than the data, {videos} videos",
-                got=f"{asked} = {ranks * batch_size} videos a step" if ranks > 1 else f"loader.batch_size={asked}",
+                got=f"{requested} = {ranks * batch_size} videos per step" if ranks > 1 else f"loader.batch_size={requested}",
                 hint=f"Set loader.batch_size={max(1, videos // ranks)} or less.",
             )
         self.num_samples, self.total_size = self.batches * batch_size, self.batches * batch_size * ranks
@@ -55,25 +55,25 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         yield from ((epoch, int(index)) for index in share[self.first_batch * self.batch_size :])
 
 
-_GIVEN_BACK_BYTES = 32 * 2**20  # glibc keeps what is smaller for the next batch
+_GIVEN_BACK_BYTES = 32 * 2**20  # glibc reuses smaller blocks
 
 
 def empty_pictures(shape: torch.Size) -> Tensor:
-    """A float32 tensor on the CPU, its content undefined."""
+    """An uninitialized float32 tensor on the CPU."""
     size_bytes = 4 * math.prod(shape)
-    if size_bytes < _GIVEN_BACK_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):  # Linux has them
+    if size_bytes < _GIVEN_BACK_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):  # only on Linux
         return torch.empty(shape, dtype=torch.float32)
     memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with contextlib.suppress(OSError):  # a kernel built without them
+    with contextlib.suppress(OSError):  # a kernel without huge pages
         memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=torch.float32).view(shape)
 
 
 class ResumableLoader(DataLoader[Any]):
-    """Batches as `collate` makes them of samples. `state_dict` and `load_state_dict` are what Lightning looks for.
+    """Batches made by `collate`. Lightning saves and restores the position with `state_dict` and `load_state_dict`.
 
-    The place is counted in batches handed out, so what workers hold in advance does not count. Nothing is read before the first
-    batch is asked for: Lightning makes an iterator before it sets the epoch.
+    The position is the number of batches returned; prefetched batches do not count. Reading starts when the first batch is
+    requested, because Lightning creates an iterator before it sets the epoch.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class ResumableLoader(DataLoader[Any]):
         pin_memory: bool,
         collate: Callable[[list[Any]], Any] = collate_segment_views,
     ) -> None:
-        self.position = 0  # batches handed out in this epoch
+        self.position = 0  # batches returned in this epoch
         self.waiting_seconds = 0.0  # time spent waiting for a batch
         self._restored_epoch: int | None = None
-        self._watch = UnreadWatch()  # of all epochs
+        self._watch = UnreadWatch()  # batches returned in all epochs
         super().__init__(
             dataset,
             sampler=sampler,
@@ -100,7 +100,7 @@ class ResumableLoader(DataLoader[Any]):
             prefetch_factor=prefetch_batches if workers else None,
             pin_memory=pin_memory,
             collate_fn=collate,
-            generator=torch.Generator(),  # its own: every sample has its seed, and the run's generator is for the run
+            generator=torch.Generator(),  # a separate generator: samples have their own seeds, and that of the run must not advance
         )
 
     @property
@@ -125,9 +125,9 @@ class ResumableLoader(DataLoader[Any]):
             yield batch
 
     def _awaited(self, batches: Iterator[Any]) -> Any:
-        asked = time.perf_counter()
+        requested = time.perf_counter()
         batch = next(batches, None)
-        self.waiting_seconds += time.perf_counter() - asked
+        self.waiting_seconds += time.perf_counter() - requested
         return batch
 
     def state_dict(self) -> dict[str, int]:
@@ -141,14 +141,14 @@ class ResumableLoader(DataLoader[Any]):
         }
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Raises InputError inside an epoch that other options would order otherwise."""
+        """Raises InputError if resuming inside an epoch with options that change its order."""
         present = self.state_dict()
         differing = [name for name in ("global_batch_size", "videos", "seed") if state[name] != present[name]]
         if differing and 0 < state["position"] < len(self):
             raise InputError(
-                expected="a run resumed inside an epoch to keep " + ", ".join(f"{name}={state[name]}" for name in differing),
+                expected="a run that resumes inside an epoch to keep " + ", ".join(f"{name}={state[name]}" for name in differing),
                 got=", ".join(f"{name}={present[name]}" for name in differing),
-                hint="Set loader.batch_size, the number of processes, data and seed as they were.",
+                hint="Use the loader.batch_size, number of processes, data and seed of the interrupted run.",
             )
         self.epoch_sampler.set_epoch(state["epoch"])
         self.position, self._restored_epoch = state["position"], state["epoch"]

@@ -1,10 +1,10 @@
-"""A copy of a data set that reads faster: videos are re-encoded, all other files are copied. Every file keeps its name.
+"""Copy a data set so that it decodes faster: videos are re-encoded, other files are copied. Every file keeps its name.
 
 A re-encoded video is smaller, has a keyframe every few frames and no B-frames. To show frame i a decoder starts at the last keyframe
 before it: in ordinary H.264 that is up to 250 frames back, here at most `keyframe_every` - 1.
 
-A re-encoded `.avi` or `.webm` contains an MP4. FFmpeg, and so every decoder here, goes by the content of a file. Lists, labels and
-retrieval results that name files are therefore valid for the copy too.
+A re-encoded `.avi` or `.webm` contains an MP4. FFmpeg, and so every decoder here, detects the format from the content. Lists, labels and
+retrieval results that name files therefore remain valid for the copy.
 
 Legend: H W pixels, C channels.
 """
@@ -35,31 +35,35 @@ from vclr_pl.video.pyav import BACKEND, PyavDecoder
 from vclr_pl.video.readability import SignOfLife, map_in_processes, process_count
 
 CONTAINER = "mp4"
-_RANGE = ColorRange.MPEG  # 16 to 235, which every decoder expects of H.264
+_RANGE = ColorRange.MPEG  # 16 to 235, the usual range of H.264
 
 
 class Reencoder:
     """H.264 in an MP4 container, without sound. Every frame keeps its time.
 
     Args:
-        short_side_pixels: of the copy.
-        keyframe_every: frames.
+        short_side_pixels: short side of the copied videos.
+        keyframe_every: frames between two keyframes.
         crf: x264's constant rate factor: 18 looks like the original, 23 is x264's default.
         preset: x264's preset. A slower one makes smaller files.
         tune: x264's tuning. `fastdecode` leaves out the deblocking filter and the arithmetic coder.
-        enlarge: whether a video smaller than `short_side_pixels` is enlarged.
+        enlarge: true enlarges videos smaller than `short_side_pixels`.
     """
 
     def __init__(self, *, short_side_pixels: int, keyframe_every: int, crf: int, preset: str, tune: str | None, enlarge: bool) -> None:
         for key, value, least in (("short_side_pixels", short_side_pixels, 16), ("keyframe_every", keyframe_every, 1), ("crf", crf, 0)):
             if value < least:
-                raise InputError(expected=f"set_copy.reencoder.{key} of at least {least}", got=str(value), hint="Correct the value.")
+                raise InputError(
+                    expected=f"set_copy.reencoder.{key} of at least {least}",
+                    got=str(value),
+                    hint=f"Set set_copy.reencoder.{key}={least} or more.",
+                )
         self.short_side_pixels, self.keyframe_every, self.crf, self.preset = short_side_pixels, keyframe_every, crf, preset
         self.tune, self.enlarge = tune, enlarge
 
     @property
     def settings(self) -> dict[str, object]:
-        """What the copies in one folder have in common."""
+        """Settings common to all copies in one folder."""
         return dict(vars(self))
 
     def encode(self, source: str | PathLike[str], target: str | PathLike[str], *, each_frame: Callable[[], None]) -> int:
@@ -96,7 +100,7 @@ class Reencoder:
                     written = self._stream(copy, upright, clock)
                 picture = _scaled(upright, height=written.height, width=written.width)
                 picture.pts, picture.time_base = clock.time_of(frame.pts), clock.time_base
-                picture.pict_type = av.video.frame.PictureType.NONE  # x264 decides, not the original
+                picture.pict_type = av.video.frame.PictureType.NONE  # x264 chooses the frame type, independent of the original
                 copy.mux(written.encode(picture))
                 frames += 1
                 each_frame()
@@ -114,7 +118,7 @@ class Reencoder:
         written.width, written.height, written.pix_fmt = width, height, "yuv420p"
         written.codec_context.time_base = clock.time_base
         written.codec_context.thread_count = 1
-        written.codec_context.colorspace = first.colorspace  # without it a decoder takes a small picture for BT.601
+        written.codec_context.colorspace = first.colorspace  # without it decoders assume BT.601 for small pictures
         written.codec_context.color_range = _RANGE
         return written
 
@@ -149,7 +153,7 @@ def _scaled(frame: av.VideoFrame, *, height: int, width: int) -> av.VideoFrame:
 
 
 def _upright(frame: av.VideoFrame) -> av.VideoFrame:
-    """Rotated and mirrored by the file's orientation."""
+    """The frame, rotated and mirrored by the file's orientation."""
     orientation = orientation_of(frame)
     if orientation == UPRIGHT:
         return frame
@@ -159,7 +163,7 @@ def _upright(frame: av.VideoFrame) -> av.VideoFrame:
 
 SETTINGS_FILE = ".vclr_prepare.json"
 REENCODED, COPIED, KEPT, PRESENT, ABSENT = "reencoded", "copied", "kept", "present", "absent"
-_SAME_TIME_SECONDS = 2.0  # some file systems keep times no finer
+_SAME_TIME_SECONDS = 2.0  # resolution of file times on some file systems
 _EARLIER_SECONDS = 3600.0  # a video that was kept has an earlier time than its original, so the next command tries it again
 
 
@@ -171,8 +175,8 @@ class CopiedFile:
     |---|---|
     | reencoded | a video |
     | copied | not a video |
-    | kept | a video that does not decode; it is copied |
-    | present | done by an earlier command |
+    | kept | a video that does not decode; it is copied unchanged |
+    | present | finished by an earlier command |
     | absent | cannot be copied |
     """
 
@@ -182,7 +186,7 @@ class CopiedFile:
     bytes_after: int
     frames: int
     seconds: float
-    reason: str  # of a video that was kept
+    reason: str  # reason for a video that is kept
 
     @property
     def failed(self) -> bool:
@@ -194,17 +198,17 @@ def summary(rows: list[CopiedFile]) -> str:
     counts = {status: sum(row.status == status for row in rows) for status in (REENCODED, KEPT, PRESENT)}
     videos = [row for row in rows if row.status in (REENCODED, KEPT)]
     before, after = sum(row.bytes_before for row in videos) / 1e6, sum(row.bytes_after for row in videos) / 1e6
-    videos_done = f"{counts[REENCODED]} videos re-encoded, {counts[KEPT]} kept as they are: {before:.1f} MB became {after:.1f} MB"
-    return f"{videos_done}; {counts[PRESENT]} files were there before"
+    videos_done = f"{counts[REENCODED]} videos re-encoded, {counts[KEPT]} copied unchanged: {before:.1f} MB became {after:.1f} MB"
+    return f"{videos_done}; {counts[PRESENT]} files already existed"
 
 
 class SetCopy:
-    """Copies folders. Each file is processed in a process of its own. The same call continues an interrupted copy.
+    """Copies folders. Each file is processed in a separate process. The same call continues an interrupted copy.
 
     Args:
-        reencoder: of the videos.
-        processes: files at a time. None: the available cores.
-        decode_timeout_seconds: a video on which the decoder crashes, or that gives no frame for so long, is kept as it is.
+        reencoder: re-encodes the videos.
+        processes: files processed at a time. None: the available cores.
+        decode_timeout_seconds: time limit for one frame. A video that exceeds it, or crashes the decoder, is copied unchanged.
     """
 
     def __init__(self, *, reencoder: Reencoder, processes: int | None, decode_timeout_seconds: float) -> None:
@@ -212,7 +216,7 @@ class SetCopy:
         self.decode_timeout_seconds = decode_timeout_seconds
 
     def plan(self, *, root: str | Path, output: str | Path) -> list[str]:
-        """The files below `root`, relative to it. Makes `output` and writes the settings into it.
+        """The files below `root`, relative to it. Creates `output` and writes the settings into it.
 
         Raises:
             InputError: one folder contains the other, or `output` contains files that were not made with these settings.
@@ -220,15 +224,19 @@ class SetCopy:
         folder, target = data_folder(root), Path(output).expanduser().absolute()
         inner, outer = folder.resolve(), target.resolve()
         if inner == outer or inner in outer.parents or outer in inner.parents:
-            raise InputError(expected="output to be a folder apart from data.root", got=f"'{target}'", hint="Set output=DIR elsewhere.")
+            raise InputError(
+                expected="output and data.root outside each other", got=f"'{target}'", hint="Set output=DIR to another folder."
+            )
         store = _store(target)
         if not store.description() and target.is_dir() and any(target.iterdir()):
-            raise InputError(expected="output to be an empty or new folder", got=f"'{target}', which holds files", hint="Set output=DIR.")
-        store.begin(self.reencoder.settings, content="videos", hint="Repeat its settings, or set output=DIR to another folder.")
+            raise InputError(
+                expected="output to be an empty or new folder", got=f"'{target}', which contains files", hint="Set output=DIR."
+            )
+        store.begin(self.reencoder.settings, content="videos", hint="Use the settings of that copy, or set output=DIR to another folder.")
         return list(scan_files(folder, wanted=lambda name: not name.startswith(".")))
 
     def copy(self, files: list[str], *, root: str | Path, output: str | Path) -> Iterator[CopiedFile]:
-        """One row for each file, in the order in which they finish. Raises OSError for a full disk."""
+        """One row for each file, in order of completion. Raises OSError if the disk is full."""
         source, target = Path(root).expanduser().absolute(), Path(output).expanduser().absolute()
 
         def failed(file: str, reason: str) -> CopiedFile:
@@ -246,12 +254,12 @@ class SetCopy:
 
 
 def _store(target: Path) -> ResumableFolder:
-    """Without a journal: a finished file has the time of its original."""
+    """True if the file is finished; then it has the modification time of its original."""
     return ResumableFolder(target, description=SETTINGS_FILE)
 
 
 def _copied(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Path, target: Path) -> CopiedFile | OSError:
-    """The row. Of a full disk the error, which ends the whole copy: the next files would fail too."""
+    """The row of a file; for a full disk an error, which ends the copy because the next files would fail too."""
     try:
         return _copy_file(file, sign_of_life, reencoder=reencoder, source=source, target=target)
     except OSError as error:
@@ -282,10 +290,10 @@ def _keep(file: str, source: Path, target: Path, *, reason: str) -> CopiedFile:
     """Copy a video that does not decode, with an earlier time, so that the next command tries it again."""
     try:
         with whole_file(target, one_writer=True) as draft:
-            shutil.copyfile(source, draft)  # without its permissions: a read-only draft could not be written over
+            shutil.copyfile(source, draft)  # without permissions: a read-only temporary file could not be overwritten
             status = source.stat()
             os.utime(draft, (status.st_atime, status.st_mtime - _EARLIER_SECONDS))
-    except OSError as error:  # shutil's refusal of a pipe is one too
+    except OSError as error:  # shutil also raises this for a pipe
         if error.errno in DISK_IS_FULL:
             raise
         return CopiedFile(file, ABSENT, 0, 0, 0, 0.0, f"{reason}; not copied: {error.strerror or error}")

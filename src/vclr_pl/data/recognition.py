@@ -25,7 +25,7 @@ from vclr_pl.video.protocol import VideoDecoder
 
 @dataclass(frozen=True)
 class LabeledSample:
-    """One video's share of a LabeledViews: views `[S, *view]` uint8, color_parameters `[S, P]` float32."""
+    """One video of a LabeledViews batch: views `[S, *view]` uint8, color_parameters `[S, P]` float32."""
 
     views: Tensor
     color_parameters: Tensor
@@ -35,7 +35,7 @@ class LabeledSample:
 
 
 class RecognitionDataset(TrainingVideoDataset[LabeledSample]):
-    """The samples of recognition. All frames of a video share one crop and one flip (TSN, Wang et al. 2016, section 3.3)."""
+    """Samples for recognition. All frames of a video have the same crop and flip (TSN, Wang et al. 2016, section 3.3)."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class RecognitionDataset(TrainingVideoDataset[LabeledSample]):
 
 
 def collate_labeled_views(samples: list[LabeledSample | NoReadableVideo]) -> LabeledViews | NoReadableVideo:
-    """A batch, in the order of its samples; NoReadableVideo where any of them is one."""
+    """Collate samples in order. Returns NoReadableVideo if any sample is a NoReadableVideo."""
     broken = tuple(video for sample in samples for video in sample.broken)
     readable = [sample for sample in samples if isinstance(sample, LabeledSample)]
     if len(readable) < len(samples):
         return NoReadableVideo(broken)
     return LabeledViews(
-        views=default_collate([sample.views for sample in readable]),  # in a worker it stacks into shared memory, which saves a copy
+        views=default_collate([sample.views for sample in readable]),  # in a worker it stacks directly into shared memory
         color_parameters=torch.stack([sample.color_parameters for sample in readable]),
         label=torch.tensor([sample.label for sample in readable]),
         video_index=torch.tensor([sample.video_index for sample in readable]),
@@ -80,16 +80,16 @@ def collate_labeled_views(samples: list[LabeledSample | NoReadableVideo]) -> Lab
 
 
 class RecognitionDataModule(VideoDataModule):
-    """Batches of LabeledViews; whole videos for the test as in `VideoDataModule`.
+    """LightningDataModule for recognition: batches of LabeledViews; whole videos for the test as in `VideoDataModule`.
 
     Args:
-        splits, loader, seed: as of `VideoDataModule`.
-        sampling: one moment of each segment.
-        evaluation_view: what the test sees, a `RecognitionView`.
+        splits, loader, seed: as in `VideoDataModule`.
+        sampling: samples one frame or clip of each segment.
+        evaluation_view: frames and crops of the test, a `RecognitionView`.
 
     Raises:
-        InputError: a video without a label, fewer than two classes, a test video of a class without a training video, or a class with
-            one number in training and another in the test.
+        InputError: a video without a label, fewer than two classes, a test video whose class has no training video, or a class with
+            different numbers in training and test.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class RecognitionDataModule(VideoDataModule):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """By label; numbers where the data has no names."""
+        """Class names by label; numbers if the data has no names."""
         return self._class_names
 
     def training_dataset(self) -> Dataset[Any]:
@@ -146,18 +146,18 @@ def _refuse_unlabeled(manifest: Manifest, *, role: str) -> None:
         unlabeled = int((manifest.labels < 0).sum())
         raise InputError(
             expected=f"a label for every {role} video",
-            got=f"{unlabeled} of {len(manifest)} without one, under {manifest.root or 'the list'}",
-            hint="Put the videos in a folder a class, or give a list with labels: data=video_list data.train=FILE data.test=FILE.",
+            got=f"{unlabeled} of {len(manifest)} without a label, in {manifest.root or 'the list'}",
+            hint="Put the videos into one folder per class, or use lists with labels: data=video_list data.train=FILE data.test=FILE.",
         )
 
 
 def _refuse_strange_classes(train: Manifest, test: Manifest | None, *, class_names: tuple[str, ...]) -> None:
-    """Names are compared, not numbers alone: two lists of names are each numbered by themselves."""
+    """Check the classes of the test by name, because two lists with class names may number them differently."""
     if len(class_names) < 2:
-        raise InputError(expected="videos of at least two classes", got=str(len(class_names)), hint="Give data with more classes.")
+        raise InputError(expected="videos of at least two classes", got=str(len(class_names)), hint="Use data with more classes.")
     if int(train.labels.max()) >= len(class_names):
         got = f"{train.labels.max()} for {len(class_names)} class names"
-        raise InputError(expected="a name for every label", got=got, hint="Correct the list's labels or its class names.")
+        raise InputError(expected="a name for every label", got=got, hint="Correct the labels or the class names of the list.")
     if test is None:
         return
     of_test = _name_of(test, class_names=test.class_names if train.class_names and test.class_names else class_names)
@@ -167,7 +167,7 @@ def _refuse_strange_classes(train: Manifest, test: Manifest | None, *, class_nam
         raise InputError(
             expected=f"test videos of the {len(of_train)} classes that have a training video",
             got=f"{len(strange)} other(s): {', '.join(strange[:3])}",
-            hint="Take these videos off the test list, or give training videos of their class.",
+            hint="Remove these videos from the test list, or add training videos of their class.",
         )
     number_of = {name: number for number, name in of_train.items()}
     moved = [name for number, name in of_test.items() if number_of[name] != number]
@@ -175,11 +175,11 @@ def _refuse_strange_classes(train: Manifest, test: Manifest | None, *, class_nam
         raise InputError(
             expected="the same number for a class in both lists",
             got=f"{number_of[moved[0]]} and {next(number for number, name in of_test.items() if name == moved[0])} for {moved[0]}",
-            hint="Number both alike: Manifest.from_pairs(..., class_names=CLASS_NAMES) for the test as for the training list.",
+            hint="Use the same class_names in Manifest.from_pairs(..., class_names=CLASS_NAMES) for both lists.",
         )
 
 
 def _name_of(manifest: Manifest, *, class_names: tuple[str, ...]) -> dict[int, str]:
-    """Of each label that a video has; a label without a name bears its number."""
+    """Names of the labels in the list. A label without a name is named by its number."""
     labels = np.unique(manifest.labels).tolist()
     return {label: class_names[label] if label < len(class_names) else str(label) for label in labels}

@@ -1,4 +1,4 @@
-"""From a video's frames to one sample of the task, and from samples to a batch.
+"""Make a sample of pretraining from a video's frames, and a batch from samples.
 
 Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, P color parameters.
 """
@@ -21,7 +21,7 @@ Sample = TypeVar("Sample")
 
 
 class FrameSource(Protocol):
-    """An open video: as much of `video.protocol.VideoReader` as a sample needs."""
+    """An open video: the part of `video.protocol.VideoReader` that a sample needs."""
 
     @property
     def frame_count(self) -> int: ...
@@ -30,23 +30,23 @@ class FrameSource(Protocol):
 
 
 class Crop(Protocol):
-    """A random crop of uint8 `[C, H, W]` or `[C, T, H, W]`; every call draws anew."""
+    """A random crop of uint8 `[C, H, W]` or `[C, T, H, W]`; every call draws a new crop."""
 
     def crop(self, frame: Tensor, generator: np.random.Generator) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class SegmentDraw:
-    """Everything random of a sample but its augmentation."""
+    """Random choices of a sample, except augmentation."""
 
     moments: SegmentFrames
-    anchor_segment: int  # 0 or S - 1
+    anchor_segment: int  # segment of the anchor: 0 or S - 1
     order: FrameOrder
 
 
 @dataclass(frozen=True)
 class SegmentSample:
-    """One video's share of a SegmentViews: views `[V, *view]` uint8, color_parameters `[V, P]` float32."""
+    """One video of a SegmentViews batch: views `[V, *view]` uint8, color_parameters `[V, P]` float32."""
 
     views: Tensor
     color_parameters: Tensor
@@ -58,14 +58,14 @@ class SegmentSample:
 
 @dataclass(frozen=True)
 class NoReadableVideo:
-    """In place of a sample or batch: the video and all replacements that were tried are broken."""
+    """Replaces a sample or batch if the video and all its replacements are broken."""
 
     broken: tuple[BrokenVideo, ...]
 
 
 @dataclass(frozen=True)
 class EvaluationSample:
-    """One video's share of a VideoFrames: frames `[T, C, H, W]` uint8 (clips `[T, C, t, H, W]`), None where it is broken."""
+    """One video of a VideoFrames batch: frames `[T, C, H, W]` uint8 (clips `[T, C, t, H, W]`), None if broken."""
 
     frames: Tensor | None
     label: int
@@ -75,9 +75,9 @@ class EvaluationSample:
 
 
 def draw_segments(*, frame_count: int, sampling: SegmentClipSampler, generator: np.random.Generator) -> SegmentDraw:
-    """Moments, then the anchor's coin (first or last segment), then the orders, from one generator.
+    """Draw the moments, the anchor's segment (first or last) and the orders, in this order from one generator.
 
-    Raises VideoTooShortError below two frames a segment.
+    Raises VideoTooShortError below two frames per segment.
     """
     moments = sampling.draw(frame_count=frame_count, generator=generator)
     anchor_segment = int(generator.integers(2)) * (sampling.segments - 1)
@@ -87,9 +87,9 @@ def draw_segments(*, frame_count: int, sampling: SegmentClipSampler, generator: 
 
 
 def assemble_views(*, reader: FrameSource, draw: SegmentDraw, transform: Crop, generator: np.random.Generator) -> Tensor:
-    """`[V, *view]` uint8: query frames, key frames, and the anchor's query frame once more, each with its own crop.
+    """`[V, *view]` uint8: query frames, key frames, and the anchor's query frame a second time, each with its own crop.
 
-    Every distinct frame is asked for once, in ascending order.
+    Every distinct frame is decoded once, in ascending order.
     """
     moments = np.concatenate([draw.moments.query, draw.moments.key, draw.moments.query[draw.anchor_segment, None]])
     wanted, place_of = np.unique(moments, return_inverse=True)
@@ -105,13 +105,13 @@ def _view(frames: Tensor, places: np.ndarray) -> Tensor:
 
 
 def collate_segment_views(samples: list[SegmentSample | NoReadableVideo]) -> SegmentViews | NoReadableVideo:
-    """A batch, `video_index` and `broken` in the order of its samples; NoReadableVideo where any of them is one."""
+    """Collate samples; `video_index` and `broken` are in their order. Returns NoReadableVideo if any sample is a NoReadableVideo."""
     broken = tuple(video for sample in samples for video in sample.broken)
     readable = [sample for sample in samples if isinstance(sample, SegmentSample)]
     if len(readable) < len(samples):
         return NoReadableVideo(broken)
     return SegmentViews(
-        views=default_collate([sample.views for sample in readable]),  # in a worker it stacks into shared memory, which saves a copy
+        views=default_collate([sample.views for sample in readable]),  # in a worker it stacks directly into shared memory
         color_parameters=torch.stack([sample.color_parameters for sample in readable]),
         anchor_segment=torch.tensor([sample.anchor_segment for sample in readable]),
         query_order=torch.from_numpy(np.stack([sample.order.query for sample in readable])),
@@ -123,14 +123,14 @@ def collate_segment_views(samples: list[SegmentSample | NoReadableVideo]) -> Seg
 
 
 def collate_video_frames(samples: list[EvaluationSample]) -> VideoFrames:
-    """Frames padded with zeros to the longest video of the batch; a broken video is all padding.
+    """Pad frames with zeros to the longest video of the batch; a broken video is only padding.
 
-    A batch of broken videos only has one frame of one pixel a video.
+    A batch of only broken videos has one frame of one pixel per video.
     """
     readable = [sample.frames for sample in samples if sample.frames is not None]
     longest = max((len(frames) for frames in readable), default=1)
     shape = readable[0].shape[1:] if readable else torch.Size((3, 1, 1))
-    # channels last underneath, as the decoder gives them and as networks want them: no pass over the frames turns them around
+    # channels-last memory, as from the decoder and as networks expect it: no transposition is needed
     padded = torch.zeros(len(samples), longest, *shape[1:], shape[0], dtype=torch.uint8).movedim(-1, 2)
     valid = torch.zeros(len(samples), longest, dtype=torch.bool)
     for row, sample in enumerate(samples):
@@ -148,5 +148,5 @@ def collate_video_frames(samples: list[EvaluationSample]) -> VideoFrames:
 
 
 def with_broken(sample: Sample, broken: Sequence[BrokenVideo]) -> Sample:
-    """The sample (a dataclass with `broken`) as the replacement of these videos."""
+    """The sample (a dataclass with `broken`), marked as replacement of these broken videos."""
     return replace(sample, broken=tuple(broken)) if broken else sample  # type: ignore[type-var]

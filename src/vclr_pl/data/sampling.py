@@ -1,9 +1,10 @@
-"""Which frames of a video: segments, clips, and the order in which they are shown.
+"""Sampling of frames: segments, clips, and the shuffled order of frame tuples.
 
 Legend: S segments, T frames of a clip.
 
-The published sampler (mmaction2 0.11, `SampleFrames`), index for index. For one frame a segment: n segments of `frame_count // n`
-frames, the remainder left; with fewer frames than segments the frames at `round(k x frame_count / n)`, counted around the end.
+Pretraining uses the segments of VCLR's release, of which the last takes the remainder. Recognition uses `SampleFrames` of mmaction2
+0.11, index for index: n segments of `frame_count // n` frames, without the remainder; with fewer frames than segments the frames at
+`round(k x frame_count / n)`, counted around the end.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FrameIndices = npt.NDArray[np.int64]
 
 
 class VideoTooShortError(Exception):
-    """A video holds fewer than two frames a segment, so no two distinct moments can be drawn from each."""
+    """The video has fewer than two frames per segment, too few for two distinct moments in each."""
 
     def __init__(self, *, frame_count: int, segments: int) -> None:
         super().__init__(f"{frame_count} frames, but {segments} segments of two distinct frames each need {2 * segments}")
@@ -32,15 +33,15 @@ class VideoTooShortError(Exception):
 
 @dataclass(frozen=True)
 class SegmentFrames:
-    """Frame indices of the moments drawn; T is 1 for single frames."""
+    """Sampled frame indices; T is 1 for single frames."""
 
     key: FrameIndices  # [S, T]
     query: FrameIndices  # [S, T]
 
 
 def segment_bounds(*, frame_count: int, segments: int) -> list[tuple[int, int]]:
-    """First frame and end (exclusive) of each segment: length `frame_count // segments`, the last takes the remainder
-    (VCLR, section 3; the released sampler).
+    """First frame and end (exclusive) of each segment: length `frame_count // segments`; the last segment includes the remainder
+    (VCLR, section 3; the published sampler).
 
     Raises VideoTooShortError below two frames a segment.
     """
@@ -52,25 +53,25 @@ def segment_bounds(*, frame_count: int, segments: int) -> list[tuple[int, int]]:
 
 
 def fitting_stride(*, length: int, frames_per_clip: int, frame_stride: int) -> int:
-    """The stride that a segment of `length` frames can give: the largest up to `frame_stride` that leaves two distinct clips, else 1."""
+    """The largest stride up to `frame_stride` for which a segment of `length` frames has two distinct clips, else 1."""
     if frames_per_clip == 1:
         return frame_stride
     return max(1, min(frame_stride, (length - 2) // (frames_per_clip - 1)))
 
 
 def clip_at(*, start: int, bounds: tuple[int, int], frames_per_clip: int, stride: int) -> FrameIndices:
-    """`[T]` frame indices from `start` on; beyond the segment its last frame is held."""
+    """`[T]` frame indices from `start`; past the segment its last frame is repeated."""
     return np.minimum(start + stride * np.arange(frames_per_clip, dtype=np.int64), bounds[1] - 1)
 
 
 def draw_segment_frames(
     *, frame_count: int, segments: int, frames_per_clip: int, frame_stride: int, generator: np.random.Generator
 ) -> SegmentFrames:
-    """Two distinct starts in each segment, uniform over ordered pairs; the first is the key's, the second the query's.
+    """Draw two distinct starts in each segment, uniform over ordered pairs: first the key, then the query.
 
-    With `frames_per_clip` T > 1 each moment is a clip of T frames, `frame_stride` apart, inside its segment. A segment too short
-    for two distinct clips lowers the stride until they fit; where stride 1 does not fit either, the two clips start at its first
-    two frames and hold its last frame to the end. Below two frames a segment nothing can be drawn: VideoTooShortError.
+    With `frames_per_clip` T > 1 each moment is a clip of T frames, `frame_stride` apart, inside its segment. If a segment is too short
+    for two distinct clips, the stride is reduced until they fit. If they do not fit with stride 1, the clips start at its first
+    two frames and repeat its last frame. Raises VideoTooShortError below two frames per segment.
     """
     keys: list[FrameIndices] = []
     queries: list[FrameIndices] = []
@@ -84,9 +85,9 @@ def draw_segment_frames(
 
 
 def clips_around(*, centers: Sequence[int], frame_count: int, frames_per_clip: int, frame_stride: int) -> FrameIndices:
-    """`[N, T]` frame indices of the clips whose middles are nearest to `centers` and that lie inside the video.
+    """`[N, T]` frame indices of clips inside the video, with middles nearest to `centers`.
 
-    A video shorter than a clip lowers the stride until it fits; one of fewer than T frames holds its last.
+    If the video is shorter than a clip, the stride is reduced until it fits; if it has fewer than T frames, the last is repeated.
     """
     stride = 1 if frames_per_clip == 1 else max(1, min(frame_stride, (frame_count - 1) // (frames_per_clip - 1)))
     span = (frames_per_clip - 1) * stride + 1
@@ -94,14 +95,14 @@ def clips_around(*, centers: Sequence[int], frame_count: int, frames_per_clip: i
     return np.stack([clip_at(start=start, bounds=(0, frame_count), frames_per_clip=frames_per_clip, stride=stride) for start in starts])
 
 
-STOCK_FRAMES_PER_SECOND = 30  # pytorchvideo's own assumption where it is told no rate; only `__call__` uses it
+STOCK_FRAMES_PER_SECOND = 30  # pytorchvideo's default for an unknown rate; used only by `__call__`
 
 
 class SegmentClipSampler(ClipSampler):  # type: ignore[misc]
     """Two distinct moments of each of S segments: frames (`frames_per_clip` 1) or clips of T frames, `frame_stride` apart.
 
-    Our datasets ask `draw` for frame indices, exact at any frame rate. A stock pytorchvideo `LabeledVideoDataset` asks with
-    times: it gets 2 S clips, the query's of each segment first, then the key's, at 30 frames per second.
+    Our datasets call `draw` for frame indices, exact at any frame rate. pytorchvideo's `LabeledVideoDataset` calls the object with
+    times, and gets 2 S clips, first the query and then the key of each segment, at 30 frames per second.
     """
 
     def __init__(self, *, segments: int, frames_per_clip: int, frame_stride: int) -> None:
@@ -112,7 +113,7 @@ class SegmentClipSampler(ClipSampler):  # type: ignore[misc]
         self.segments, self.frames_per_clip, self.frame_stride = segments, frames_per_clip, frame_stride
 
     def draw(self, *, frame_count: int, generator: np.random.Generator) -> SegmentFrames:
-        """Frame indices of a video of `frame_count` frames. Raises VideoTooShortError below two frames a segment."""
+        """Frame indices of a video of `frame_count` frames. Raises VideoTooShortError below two frames per segment."""
         return draw_segment_frames(
             frame_count=frame_count,
             segments=self.segments,
@@ -124,7 +125,7 @@ class SegmentClipSampler(ClipSampler):  # type: ignore[misc]
     def __call__(self, last_clip_time: float | Fraction, video_duration: float | Fraction, annotation: dict[str, Any]) -> ClipInfoList:
         """Start and end in seconds of the 2 S clips of a video of `video_duration` seconds, for pytorchvideo's own datasets."""
         del last_clip_time, annotation
-        # Python's generator is the one that pytorchvideo's samplers use and that its users seed.
+        # pytorchvideo's samplers use Python's generator, so users seed that one.
         generator = np.random.default_rng(random.getrandbits(64))
         drawn = self.draw(frame_count=int(video_duration * STOCK_FRAMES_PER_SECOND), generator=generator)
         starts = [Fraction(int(clip[0]), STOCK_FRAMES_PER_SECOND) for clip in (*drawn.query, *drawn.key)]
@@ -148,7 +149,7 @@ class RecognitionSampling:
         self.segments, self.frames_per_clip, self.frame_stride = segments, frames_per_clip, frame_stride
 
     def draw(self, *, frame_count: int, generator: np.random.Generator) -> FrameIndices:
-        """`[S, T]` frame indices for training, random; a clip that would pass the end goes on at the beginning."""
+        """`[S, T]` random frame indices for training; a clip that exceeds the end continues at the beginning."""
         starts = train_starts(
             frame_count=frame_count,
             segments=self.segments,
@@ -160,27 +161,27 @@ class RecognitionSampling:
 
 
 def train_starts(*, frame_count: int, segments: int, span: int, generator: np.random.Generator) -> FrameIndices:
-    """`[S]`: first frames of clips `span` frames long. `generator` is not asked where there is no choice."""
-    places = frame_count - span + 1
-    length = places // segments
+    """`[S]`: first frames of clips `span` frames long. `generator` is not used if there is only one possibility."""
+    starts = frame_count - span + 1
+    length = starts // segments
     if length > 0:
         return np.arange(segments, dtype=np.int64) * length + generator.integers(length, size=segments)
     if frame_count > max(segments, span):
-        return np.sort(generator.integers(places, size=segments))
+        return np.sort(generator.integers(starts, size=segments))
     if length == 0:
-        return np.round(np.arange(segments) * (places / segments)).astype(np.int64)
+        return np.round(np.arange(segments) * (starts / segments)).astype(np.int64)
     return np.zeros(segments, dtype=np.int64)
 
 
 def segment_centers(*, frame_count: int, segments: int) -> list[int]:
-    """The middle frame of each of S equal segments, `floor(frame_count / S x (k + 1/2))`; frames repeat where there are fewer."""
+    """The middle frame of each of S equal segments, `floor(frame_count / S x (k + 1/2))`; frames repeat if there are fewer than S."""
     length = frame_count / segments
     return [int(length * number + length / 2) for number in range(segments)]
 
 
 @dataclass(frozen=True)
 class FrameOrder:
-    """How the two tuples are shown: place s shows segment `query[s]`. `label` = query shuffled + 2 x key shuffled."""
+    """Order of the two tuples: position s has segment `query[s]`. `label` = query shuffled + 2 x key shuffled."""
 
     query: npt.NDArray[np.int64]  # [S]
     key: npt.NDArray[np.int64]  # [S]
@@ -202,7 +203,7 @@ def draw_shuffle(*, segments: int, generator: np.random.Generator) -> npt.NDArra
 
 
 def draw_frame_order(*, segments: int, generator: np.random.Generator) -> FrameOrder:
-    """Each tuple, query's and key's, is shuffled with probability 1/2. With two segments neither ever is and the label is 0."""
+    """Shuffle each tuple, query and key, with probability 1/2. With two segments neither is shuffled and the label is 0."""
     shuffled = [bool(coin) and segments > 2 for coin in generator.integers(2, size=2)]
     query, key = (
         draw_shuffle(segments=segments, generator=generator) if coin else np.arange(segments, dtype=np.int64) for coin in shuffled

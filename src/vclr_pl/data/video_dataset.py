@@ -1,4 +1,4 @@
-"""Videos by index: map-style, of exact length, over any list that pytorchvideo understands."""
+"""Map-style datasets of videos, of exact length, over any list of pytorchvideo."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.types import BrokenVideo
 from vclr_pl.video.protocol import VideoDecoder, VideoReader, VideoReadError
 
-MOST_REPLACEMENTS = 64  # with a third of the videos broken, 64 in a row are less likely than a disk failure
+MOST_REPLACEMENTS = 64  # if a third of the videos are broken, 64 in a row are less likely than a disk failure
 
-DECODE_ERRORS = (VideoReadError, VideoTooShortError, OSError, IndexError)  # a disk fails with OSError, a lying header with IndexError
+DECODE_ERRORS = (VideoReadError, VideoTooShortError, OSError, IndexError)  # OSError: disk failure; IndexError: wrong header
 
 
 class ColorDraw(Protocol):
-    """As much of `transform.color_augmentation` as a worker needs."""
+    """The part of `transform.color_augmentation` that a worker needs."""
 
     def draw(self, views: int, generator: np.random.Generator) -> Tensor: ...
 
 
 def random_generator(*, seed: int, epoch: int, video: int, attempt: int, purpose: int) -> np.random.Generator:
-    """The stream of one purpose of one sample: the same in any worker, on any rank, whatever was drawn before."""
+    """A random generator for one purpose of one sample, independent of worker, rank and earlier draws."""
     return np.random.default_rng(np.random.SeedSequence((seed, epoch, video, attempt, purpose)))
 
 
 class ClipLength(Protocol):
-    """As much of a sampler as whole videos need."""
+    """The part of an evaluation view that chooses frames."""
 
     frames_per_clip: int
     frame_stride: int
 
 
 class Sample(Protocol):
-    """One video of a training batch, and the broken videos that it replaces."""
+    """One video of a training batch, and the broken videos that were replaced by it."""
 
     @property
     def broken(self) -> tuple[BrokenVideo, ...]: ...
@@ -64,7 +64,7 @@ MadeSample = TypeVar("MadeSample", bound=Sample)
 
 @dataclass(frozen=True)
 class SampleDraws:
-    """The streams of one sample, one a purpose: which frames, which crops, which colors."""
+    """Random generators of one sample, one per purpose."""
 
     moments: np.random.Generator
     crops: np.random.Generator
@@ -72,12 +72,12 @@ class SampleDraws:
 
 
 class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSample]):
-    """One sample of a task for each key `(epoch, video index)`, a function of them and the seed alone. The task says what a sample is.
+    """Training samples by `(epoch, video index)`. A sample depends only on this key and the seed; subclasses define it.
 
-    A broken or too short video is replaced: by the first readable one of a sequence drawn from (seed, epoch, video), without
-    repetition, at most 64 long. The sample carries what it replaces. A worker remembers broken videos and does not open them
-    again; that changes no sample, for a file that could not be read is taken to stay so. Where the cause may pass (a time limit), it
-    opens the file once more, in a later epoch.
+    A broken or too short video is replaced by the first readable video of a sequence drawn from (seed, epoch, video), without
+    repetition, at most 64 long. The sample lists the replaced videos. A worker remembers broken videos and does not open them
+    again. This changes no sample if the file stays unreadable. If the reason may be temporary (a time limit), the worker
+    opens the file a second time, in a later epoch.
     """
 
     def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, seed: int) -> None:
@@ -87,7 +87,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
 
     @abstractmethod
     def sample(self, reader: FrameSource, *, draws: SampleDraws, video: int) -> MadeSample:
-        """The sample of an open video. Raises one of DECODE_ERRORS where it does not serve."""
+        """The sample of an open video. Raises one of DECODE_ERRORS if the video cannot be used."""
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -96,10 +96,10 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
         epoch, index = key
         broken: list[BrokenVideo] = []
         for attempt, candidate in enumerate(self._candidates(epoch=epoch, index=index)):
-            found = self._read(epoch=epoch, drawn_for=index, candidate=candidate, attempt=attempt)
-            if not isinstance(found, BrokenVideo):
-                return with_broken(found, broken)
-            broken.append(found)
+            sample = self._read(epoch=epoch, drawn_for=index, candidate=candidate, attempt=attempt)
+            if not isinstance(sample, BrokenVideo):
+                return with_broken(sample, broken)
+            broken.append(sample)
         return NoReadableVideo(tuple(broken))
 
     def _candidates(self, *, epoch: int, index: int) -> Iterator[int]:
@@ -119,15 +119,15 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
             with self.decoder.open(path) as file:
                 return self.sample(subclip(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)
         except DECODE_ERRORS as error:
-            found = broken_video(path, error, backend=self.decoder.backend_of(path))
-            if not found.is_temporary or candidate in self._tried_once:
-                self._broken[candidate] = found
+            video = broken_video(path, error, backend=self.decoder.backend_of(path))
+            if not video.is_temporary or candidate in self._tried_once:
+                self._broken[candidate] = video
             self._tried_once.add(candidate)
-            return found
+            return video
 
 
 class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
-    """The samples of pretraining: two moments of each segment, their crops, and how the tuples are shown."""
+    """Samples of pretraining: two moments of each segment, their crops, and the order of the tuples."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
         self.sampling, self.transform, self.color_augmentation = sampling, transform, color_augmentation
 
     def sample(self, reader: FrameSource, *, draws: SampleDraws, video: int) -> SegmentSample:
-        """Raises VideoTooShortError below two frames a segment."""
+        """The sample of an open video. Raises VideoTooShortError below two frames per segment."""
         draw = draw_segments(frame_count=reader.frame_count, sampling=self.sampling, generator=draws.moments)
         views = assemble_views(reader=reader, draw=draw, transform=self.transform, generator=draws.crops)
         return SegmentSample(
@@ -156,7 +156,7 @@ class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
 
 
 class EvaluationVideoDataset(Dataset[EvaluationSample]):
-    """The evaluation frames of each video, or clips around them where the networks are trained on clips.
+    """The evaluation frames of each video, or clips around them for 3D networks.
 
     A broken video is a sample without frames.
     """
@@ -179,7 +179,7 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
         return EvaluationSample(frames=frames, label=label, video_index=index, narrow=narrow)
 
     def _frames(self, reader: FrameSource) -> tuple[Tensor, tuple[int, int]]:
-        """`[T, C, H, W]`, or for clips `[T, C, t, H, W]`; and height and width of the frames before the crop."""
+        """Frames `[T, C, H, W]` or clips `[T, C, t, H, W]`; and height and width of the frames before the crop."""
         centers = self.view.indices(reader.frame_count)
         if self.sampling.frames_per_clip == 1:
             whole = reader.frames(centers)
@@ -198,7 +198,7 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
 
 
 class _Span:
-    """Part of an open video, its frames counted from the part's first."""
+    """Part of an open video; frame indices start at 0 for its first frame."""
 
     def __init__(self, reader: FrameSource, *, first: int, end: int) -> None:
         self._reader, self._first, self.frame_count = reader, first, end - first
@@ -208,16 +208,16 @@ class _Span:
 
 
 def subclip(reader: VideoReader, *, span: tuple[float, float]) -> FrameSource:
-    """The frames of `span`, fractions of the video; every frame that it touches, and never fewer than one."""
+    """The frames of `span`, which is given in fractions of the video; includes partly covered frames, at least one."""
     if span == (0.0, 1.0):
         return reader
-    first, end = (round(fraction * reader.frame_count, 6) for fraction in span)  # 0.8 of 30 frames ends at 24, not a hair later
+    first, end = (round(fraction * reader.frame_count, 6) for fraction in span)  # 0.8 of 30 frames ends at 24 despite rounding errors
     first, end = min(int(first), reader.frame_count - 1), min(math.ceil(end), reader.frame_count)
     return _Span(reader, first=first, end=max(end, first + 1))
 
 
 def broken_video(path: str, error: Exception, *, backend: str) -> BrokenVideo:
-    """`backend` is the decoder's for this file, where the error does not name one."""
+    """Describe the error. `backend` is used if the error does not name one."""
     if isinstance(error, VideoReadError):
         return BrokenVideo(path=path, backend=error.backend, reason=error.reason, is_temporary=error.is_temporary)
     if isinstance(error, OSError):

@@ -1,1 +1,1 @@
-"""Datasets: which videos, with which labels and splits."""
+"""Data sets: videos, labels and splits."""

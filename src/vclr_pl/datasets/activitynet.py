@@ -1,6 +1,6 @@
 """ActivityNet 1.3: its annotation file, which localization also reads, and its videos for recognition.
 
-ActivityNet's own file has empty segments and some that reach out of their video. They are dropped or cut, counted, and named in the log.
+ActivityNet's file contains empty segments and segments that exceed their video. They are dropped or cut, and the log lists them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vclr_pl.video.container import video_seconds
 
 TRAINING, VALIDATION = "training", "validation"
 SUBSETS = (TRAINING, VALIDATION, "testing")
-EMPTY, OUTSIDE, CUT = "are empty and dropped", "are outside their video and dropped", "reach out of their video and are cut"
+EMPTY, OUTSIDE, CUT = "are empty and dropped", "are outside their video and dropped", "exceed their video and are cut"
 log = logging.getLogger(__name__)
 
 SecondsOf = Callable[[str], float | None]
@@ -50,9 +50,9 @@ class AnnotatedVideo:
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotationFile:
-    """Videos in the file's order, without those whose duration is unknown; `identities` are of all.
+    """Videos in the file's order, without those of unknown duration; `identities` includes them.
 
-    `taxonomy` holds the file's list of nodes, `frames` lengths in frames where the file has them.
+    `taxonomy` is the file's list of nodes, `frames` the lengths in frames, if the file has them.
     """
 
     videos: tuple[AnnotatedVideo, ...]
@@ -66,12 +66,12 @@ def read_annotations(path: Path, *, option: str, seconds_of: SecondsOf) -> Annot
 
     Args:
         path: JSON, `{"database": {identity: {"subset": ..., "duration": ..., "annotations": [{"label": ..., "segment": [start, end]}]}}}`,
-            seconds; `frames`, the video's length in frames, may stand beside the duration.
-        option: of the command line, that names the file.
-        seconds_of: the duration by identity where the file has none, or 0; None for a video that cannot be read, which is left out.
+            in seconds. `frames`, the video's length in frames, is optional.
+        option: the option that names the file, for errors.
+        seconds_of: the duration by identity if the file has none, or 0; None for an unreadable video, which is left out.
 
     Raises:
-        InputError: no file, no JSON of that form, a field that does not fit, or most segments outside their videos.
+        InputError: no file, not JSON of that format, an invalid field, or most segments outside their videos.
     """
     content = _content(path, option=option)
     database = content["database"]
@@ -93,9 +93,9 @@ def read_annotations(path: Path, *, option: str, seconds_of: SecondsOf) -> Annot
             got=f"{len(notes[OUTSIDE])} of {annotated} outside, in {few(sorted(set(notes[OUTSIDE])))}",
             hint="Correct the segments or the durations.",
         )
-    for told, identities in notes.items():
+    for problem, identities in notes.items():
         if identities:
-            log.warning("%s: %d segments %s, in %s", path.name, len(identities), told, few(list(dict.fromkeys(identities))))
+            log.warning("%s: %d segments %s, in %s", path.name, len(identities), problem, few(list(dict.fromkeys(identities))))
     return AnnotationFile(
         videos=tuple(videos),
         identities=tuple(database),
@@ -116,26 +116,28 @@ def _content(path: Path, *, option: str) -> dict[str, Any]:
 
 def _no_database(path: Path, cause: str, *, option: str) -> InputError:
     return InputError(
-        expected="annotations in ActivityNet's form, a JSON object with 'database'",
+        expected="annotations in ActivityNet's format, a JSON object with 'database'",
         got=f"'{path}' ({cause})",
-        hint=f"docs/localization.md shows the form; set {option}=FILE.",
+        hint=f"docs/localization.md shows the format; set {option}=FILE.",
     )
 
 
 def _check(identity: str, entry: Any) -> None:
-    """The fields of a video, but for its segments."""
+    """Check the fields of a video, except its segments."""
     if not identity or identity in (".", "..") or "/" in identity or "\0" in identity:
-        raise InputError(expected="an identity that can name a file", got=repr(identity), hint="Give the videos names without slashes.")
+        raise InputError(
+            expected="an identity that is a valid file name", got=repr(identity), hint="Give the videos names without slashes."
+        )
     if not isinstance(entry, dict):
         raise wrong(identity, "entry", "an object", entry)
     if entry.get("subset") not in SUBSETS:
         raise wrong(identity, "subset", f"one of {', '.join(SUBSETS)}", entry.get("subset"))
     duration: Any = entry.get("duration")
     if duration is not None and (not _is_number(duration) or duration < 0):
-        raise wrong(identity, "duration", "seconds above 0, or nothing", duration)
+        raise wrong(identity, "duration", "seconds above 0, or no value", duration)
     frames = entry.get("frames")
     if frames is not None and (not isinstance(frames, int) or isinstance(frames, bool) or frames < 1):
-        raise wrong(identity, "frames", "a number of frames, or nothing", frames)
+        raise wrong(identity, "frames", "a number of frames, or no value", frames)
     if not isinstance(entry.get("annotations", []), list):
         raise wrong(identity, "annotations", "a list", entry["annotations"])
 
@@ -154,21 +156,21 @@ def _video(identity: str, entry: dict[str, Any], *, seconds: float, notes: dict[
     return AnnotatedVideo(identity, entry["subset"], seconds, tuple(kept), labels=tuple(labels))
 
 
-def _segment(identity: str, place: str, annotation: Any) -> tuple[str, float, float]:
+def _segment(identity: str, field: str, annotation: Any) -> tuple[str, float, float]:
     if not isinstance(annotation, dict):
-        raise wrong(identity, place, "an object with label and segment", annotation)
+        raise wrong(identity, field, "an object with label and segment", annotation)
     label, segment = annotation.get("label"), annotation.get("segment")
     if not isinstance(label, str) or not label:
-        raise wrong(identity, f"{place}.label", "a name", label)
+        raise wrong(identity, f"{field}.label", "a name", label)
     if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_number, segment)):
-        raise wrong(identity, f"{place}.segment", "[start, end] in seconds", segment)
+        raise wrong(identity, f"{field}.segment", "[start, end] in seconds", segment)
     return label, float(segment[0]), float(segment[1])
 
 
 def wrong(identity: str, name: str, expected: str, got: Any) -> InputError:
-    """The error on a field of a video."""
-    told = "nothing" if got is None else repr(got)
-    return InputError(expected=f"video '{identity}', field {name}: {expected}", got=told, hint="Correct the annotations.")
+    """The error for a field of a video."""
+    shown = "nothing" if got is None else repr(got)
+    return InputError(expected=f"video '{identity}', field {name}: {expected}", got=shown, hint="Correct the annotations.")
 
 
 def _is_number(value: Any) -> bool:
@@ -184,7 +186,7 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
     """Training and validation set; the validation set is `test`.
 
     Args:
-        root: holds the videos, `v_<id>.mp4` (or .mkv, .webm; `v_` may be missing), however deep, and the database.
+        root: folder with the videos, `v_<id>.mp4` (or .mkv, .webm; `v_` is optional), at any depth, and the database.
         trim: false for one whole video each, labeled with its first activity; true for one annotated segment each.
         database: path of `activity_net.v1-3.min.json`, if it is not in `root`.
 
@@ -198,12 +200,12 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
     index = VideoIndex(folder)
 
     def file_of(identity: str) -> Path | None:
-        found = index.find(identity, f"v_{identity}")
-        return None if found is None else folder / found
+        file = index.find(identity, f"v_{identity}")
+        return None if file is None else folder / file
 
     def seconds_of(identity: str) -> float | None:
         if not trim:
-            return math.inf  # whole videos, whose length nobody asks for
+            return math.inf  # whole videos need no length
         file = file_of(identity)
         return None if file is None else video_seconds(file)
 
@@ -229,7 +231,7 @@ def _none_listed(folder: Path, path: Path, subset: str) -> InputError:
     return InputError(
         expected=f"videos v_<id> of the subset '{subset}' of '{path}' below '{folder}'",
         got="none of them",
-        hint="Set data.root=DIR and data.database=FILE to what belongs together.",
+        hint="Set data.root=DIR and data.database=FILE to the videos and their database.",
     )
 
 
@@ -255,12 +257,12 @@ def _manifest(
 
 def _database_path(folder: Path, *, database: str | Path | None) -> Path:
     given = [] if database is None else [Path(database).expanduser()]
-    candidates = given or [folder / place / name for place in LIST_FOLDERS for name in DATABASE_NAMES]
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
+    candidates = given or [folder / subfolder / name for subfolder in LIST_FOLDERS for name in DATABASE_NAMES]
+    database = next((path for path in candidates if path.is_file()), None)
+    if database is None:
         raise InputError(
             expected=f"ActivityNet's database '{candidates[0]}'",
             got="no such file",
             hint="Set data.database=FILE, or put it into data.root=DIR.",
         )
-    return found
+    return database

@@ -18,10 +18,10 @@ VALIDATION_FOLDERS = ("val", "valid", "validation", "validate")
 
 
 def split_folders_of(top: Path, *, chosen: Sequence[str] | None) -> list[str]:
-    """The folders of the splits, [train] or [train, test]; empty where there are none.
+    """The folders of the splits, [train] or [train, test]; empty if there are none.
 
     Raises:
-        InputError: folders chosen that are not there, or names that can be understood in two ways.
+        InputError: a chosen folder does not exist, or the names are ambiguous.
     """
     if chosen is not None:
         return _checked(top, list(chosen))
@@ -39,14 +39,14 @@ def split_folders_of(top: Path, *, chosen: Sequence[str] | None) -> list[str]:
 
 
 def _kind_of(name: str) -> str:
-    """`train`, `test`, or neither, by how a folder's name begins: `train_256` and `Training Set` too, and no `trainspotting`."""
+    """`train`, `test` or empty, by the first word of a folder's name: `train_256` and `Training Set` match, `trainspotting` does not."""
     first_letters = re.match(r"[^\W\d_]*", name.casefold())
     assert first_letters is not None
     return "train" if first_letters[0] in TRAIN_FOLDERS else "test" if first_letters[0] in (*TEST_FOLDERS, *VALIDATION_FOLDERS) else ""
 
 
 def _ambiguous(top: Path, *, named: Sequence[str], beside: Sequence[str]) -> InputError:
-    """It proposes folders by name where there is one for training, and one other; never a test folder to train on."""
+    """The error for ambiguous folders. It suggests a pair of training and test folder if there is one of each."""
     train = [name for name in (*named, *beside) if _kind_of(name) == "train"]
     tests = [name for name in (*named, *beside) if _kind_of(name) == "test"]
     others = tests or [name for name in beside if (top / name).is_dir() and name not in train]
@@ -55,14 +55,14 @@ def _ambiguous(top: Path, *, named: Sequence[str], beside: Sequence[str]) -> Inp
     quote = "" if re.fullmatch(r"[\w.-]+", first + second) else "'"
     return InputError(
         expected=f"folders in '{top}' that are either splits or classes",
-        got=f"{few(named)}{f' beside {few(beside)}' if beside else ''}",
+        got=f"{few(named)}{f' next to {few(beside)}' if beside else ''}",
         hint=f"Set {quote}data.split_folders=[{first},{second}]{quote} to name the folders of training and test, "
-        f"{quote}[{first}]{quote} to read that one alone, or data.split_folders=[] if every folder is a class.",
+        f"{quote}[{first}]{quote} to read only the first, or data.split_folders=[] if every folder is a class.",
     )
 
 
 def left_out(top: Path, *, parts: Sequence[str]) -> list[str]:
-    """What else holds videos beside the splits, with how many."""
+    """Other folders with videos next to the splits, with their number of videos."""
     return [
         f"{name} ({sum(1 for _ in scan_videos(top / name))} videos)" if (top / name).is_dir() else name
         for name in _with_videos(top, apart_from=parts)
@@ -97,12 +97,12 @@ def folder(*, root: str | Path, class_folders: bool = True, split_folders: Seque
     """Every video below `root`, at any depth.
 
     Args:
-        class_folders: the folders with videos are classes, where there are two or more. False: there are no labels.
-        split_folders: the folders of the splits, [train] or [train, test]; [] for none; None finds them by their names, in any case:
+        class_folders: true: folders with videos are classes, if there are at least two. False: no labels.
+        split_folders: the folders of the splits, [train] or [train, test]; [] for none; None detects them by their names, ignoring case:
             `train` or `training`, with `test`, `val` or the like.
 
     Raises:
-        InputError: a missing or empty folder, one without videos, or one that can be understood in two ways.
+        InputError: a folder that does not exist, is empty, has no videos, or is ambiguous.
     """
     top = data_folder(root)
     parts = split_folders_of(top, chosen=split_folders)
@@ -118,7 +118,7 @@ def folder(*, root: str | Path, class_folders: bool = True, split_folders: Seque
 
 
 def folder_manifest(videos: Path, *, root: Path, class_folders: bool, class_names: tuple[str, ...] = ()) -> Manifest:
-    """The videos below `videos`; first-level folders are classes where `folder` says so. `class_names` come first where given."""
+    """The videos below `videos`; first-level folders are classes as in `folder`. Given `class_names` are numbered first."""
     paths = list(distinct_videos(videos))
     if not paths:
         raise no_videos(videos)
@@ -128,11 +128,11 @@ def folder_manifest(videos: Path, *, root: Path, class_folders: bool, class_name
     if has_classes and loose:
         raise InputError(
             expected=f"the videos of '{videos}' all in class folders, or all outside",
-            got=f"{len(loose)} outside ({few(loose)}) beside {len(first_folders)} folders ({few(sorted(first_folders))})",
+            got=f"{len(loose)} outside ({few(loose)}) next to {len(first_folders)} folders ({few(sorted(first_folders))})",
             hint="Move them, or set data.class_folders=false to read all videos without labels.",
         )
     if class_folders and (empty := sorted(set(subfolders(videos)).difference(first_folders))):
-        log.info("%s: %d folders hold no video: %s", videos, len(empty), few(empty))
+        log.info("%s: %d folders contain no video: %s", videos, len(empty), few(empty))
     builder = ManifestBuilder(root=os.fspath(root))
     for path in paths:
         builder.add(os.path.join(videos, path), path.partition(os.sep)[0] if has_classes else None)  # noqa: PTH118
@@ -140,7 +140,7 @@ def folder_manifest(videos: Path, *, root: Path, class_folders: bool, class_name
 
 
 def folder_or_file(*, root: str | Path, class_folders: bool = True, split_folders: Sequence[str] | None = None) -> VideoSplits:
-    """One video without a label where `root` is a file, whatever its suffix; else as `folder`.
+    """If `root` is a file with any suffix, that video without a label; else as `folder`.
 
     Raises:
         InputError: a missing or empty folder, one without videos, or one that can be understood in two ways.

@@ -1,4 +1,4 @@
-"""HMDB51 as its authors ship it: `<class>/*.avi` and `testTrainMulti_7030_splits/<class>_test_split{1,2,3}.txt`."""
+"""HMDB51 in its official layout: `<class>/*.avi` and `testTrainMulti_7030_splits/<class>_test_split{1,2,3}.txt`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ LIST_FOLDERS = (
 
 
 def hmdb51(*, root: str | Path, split: int, lists: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
-    """One of HMDB51's three official splits (70 training and 30 test videos a class); videos of neither are left out.
+    """One of HMDB51's three official splits (70 training and 30 test videos per class); other videos are left out.
 
     Args:
-        root: the folder that holds the videos (`hmdb51_org/`, `videos/`, or the class folders themselves) and the lists.
+        root: the folder of the videos (`hmdb51_org/`, `videos/`, or the class folders themselves) and the lists.
         split: 1, 2 or 3.
         lists: the folder of the lists, if it is not below `root`.
 
     Raises:
-        InputError: a missing folder or list, a video that the lists name and the disk lacks.
+        InputError: a folder, a list, or a video of the lists does not exist.
     """
     folder = data_folder(root)
     videos = first_folder([folder / name for name in VIDEO_FOLDERS]) or folder
@@ -55,11 +55,11 @@ def _list_folder(folder: Path, *, split: int, lists: str | Path | None) -> Path:
         raise InputError(expected="data.split to be 1, 2 or 3", got=str(split), hint="Set data.split=1.")
     candidates = [folder, *(parent / name for parent in (folder, folder.parent) for name in LIST_FOLDERS)]
     candidates = candidates if lists is None else [data_folder(lists, key="data.lists")]
-    found = next((candidate for candidate in candidates if any(candidate.glob(f"*{_ending(split)}"))), None)
-    if found is None:
+    lists_folder = next((candidate for candidate in candidates if any(candidate.glob(f"*{_ending(split)}"))), None)
+    if lists_folder is None:
         raise InputError(
             expected=f"HMDB51's lists '<class>{_ending(split)}' in '{folder / LIST_FOLDERS[0]}'",
-            got="none there or beside it",
+            got="none there or next to it",
             hint="Unpack test_train_splits.rar into data.root=DIR, or set data.lists=DIR.",
         )
-    return found
+    return lists_folder

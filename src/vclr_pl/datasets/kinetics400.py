@@ -1,4 +1,4 @@
-"""Kinetics-400 as its users hold it: class folders, the official CSV files, or both.
+"""Kinetics-400 in its usual layouts: class folders, the official CSV files, or both.
 
 A row of the CSV is `label,youtube_id,time_start,time_end,split`; its file is `<id>_<start, six digits>_<end, six digits>.mp4`.
 """
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class _Row:
     label: str
-    name: str  # of the file, without suffix
+    name: str  # name of the file, without suffix
     youtube_id: str
 
 
@@ -34,14 +34,14 @@ def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outs
     """Training and validation set; the validation set is `test`.
 
     Args:
-        root: holds `train/` and `val/`, each with class folders or flat, and the CSV files (`train.csv`, `kinetics400_train.csv`,
-            or in `annotations/`). Without CSV files the class folders alone tell the classes.
+        root: contains `train/` and `val/`, each with class folders or flat, and the CSV files (`train.csv`, `kinetics400_train.csv`,
+            or in `annotations/`). Without CSV files the class folders give the classes.
         lists: the folder of the CSV files, if it is not below `root`.
 
-    Rows whose video is not on disk are counted (`VideoSplits.absent`) and skipped: a good part of Kinetics is no longer available.
+    Rows whose video is not on disk are counted (`VideoSplits.absent`) and skipped: many are no longer available.
 
     Raises:
-        InputError: a missing folder, a malformed CSV file, or no video at all.
+        InputError: a folder that does not exist, a malformed CSV file, or no videos.
     """
     top = data_folder(root)
     list_root = top if lists is None else data_folder(lists, key="data.lists")
@@ -50,14 +50,14 @@ def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outs
     train_csv, test_csv = (_csv(list_root, part=part) for part in ("train", "test"))
     if train_videos is None and test_videos is not None and train_csv is None:
         raise InputError(
-            expected=f"a folder of training videos, '{top / 'train'}', beside '{test_videos.name}'",
+            expected=f"a folder of training videos, '{top / 'train'}', next to '{test_videos.name}'",
             got="none, and no train.csv",
-            hint="Add it, or set data=folder data.root=DIR to read one folder alone.",
+            hint="Add it, or set data=folder data.root=DIR to read only one folder.",
         )
     train, absent = _part(train_videos or top, csv_path=train_csv, top=top, allow_outside_root=allow_outside_root)
     if test_videos is None:
         if test_csv is not None:
-            log.warning("%s is there without a folder '%s': no test videos", test_csv, top / PARTS["test"][0])
+            log.warning("%s exists without a folder '%s': no test videos", test_csv, top / PARTS["test"][0])
         return VideoSplits(train=train, absent=absent, published=True).told(root=top)
     test, test_absent = _part(test_videos, csv_path=test_csv, top=top, allow_outside_root=allow_outside_root, class_names=train.class_names)
     return VideoSplits(train=train, test=test, absent=absent + test_absent, published=True).told(root=top)
@@ -65,7 +65,7 @@ def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outs
 
 def _csv(folder: Path, *, part: str) -> Path | None:
     names = [f"{prefix}{name}.csv" for prefix in ("", "kinetics400_", "kinetics_", "k400_") for name in PARTS[part]]
-    return next((path for place in LIST_FOLDERS for name in names if (path := folder / place / name).is_file()), None)
+    return next((path for subfolder in LIST_FOLDERS for name in names if (path := folder / subfolder / name).is_file()), None)
 
 
 def _part(
@@ -96,7 +96,7 @@ def _none_listed(videos: Path, csv_path: Path) -> InputError:
     return InputError(
         expected=f"the videos of '{csv_path}' below '{videos}', named <id>_<start>_<end>.mp4",
         got="none of them",
-        hint="Set data.root=DIR and data.lists=DIR to folders that belong together.",
+        hint="Set data.root=DIR and data.lists=DIR to the videos and their lists.",
     )
 
 
@@ -108,7 +108,7 @@ def _rows(path: Path) -> Iterator[_Row]:
             raise InputError(
                 expected=f"columns label, youtube_id, time_start, time_end in '{path}'",
                 got=f"no {', '.join(sorted(missing))}",
-                hint="Take the CSV files of Kinetics-400 as published.",
+                hint="Use the published CSV files of Kinetics-400.",
             )
         for fields in reader:
             try:

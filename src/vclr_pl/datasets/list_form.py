@@ -1,4 +1,4 @@
-"""How a line of a list is read: the forms in use, and which of them a list has, by what is on disk.
+"""Formats of a line in a list of videos, and the detection of a list's format by the files on disk.
 
 | form | used by |
 |---|---|
@@ -6,7 +6,7 @@
 | `path label`, separated by blanks, a tab or a comma | pytorchvideo, mmaction2, VideoMAE |
 | `path frames label` | mmaction2's and the published code's lists of frame folders |
 | `path start total`, `path 0 -1` | VideoMAE's pretraining, without labels |
-| `path label label ...` | mmaction2's lists of several labels a video: recognized, to be refused |
+| `path label label ...` | mmaction2's lists with several labels per video: detected and refused |
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from vclr_pl.datasets.video_scan import is_video
 from vclr_pl.types import InputError
 
-MOST_LINES = 1000  # lines that are read while several forms are possible
+MOST_LINES = 1000  # lines read while several formats are possible
 _TWO_NUMBERS = re.compile(r"(?P<path>.+?)[ \t,]+(?P<first>\d+)[ \t,]+(?P<second>-?\d+)\s*", re.ASCII)
 _NUMBERS = re.compile(r"(?P<path>.+?)(?P<labels>(?:[ \t,]+\d+)+)\s*", re.ASCII)
 
-Reading = tuple[str, str]  # path and label; the label is empty where there is none
+Reading = tuple[str, str]  # path and label; the label is empty if there is none
 
 
 @dataclass(frozen=True)
 class ListForm:
-    """`read` gives None for a line that is not of this form."""
+    """`read` returns None for a line that does not have this format."""
 
     name: str
     read: Callable[[str], Reading | None]
@@ -59,28 +59,28 @@ def _parted(line: str, *, separator: str | None) -> tuple[str, str]:
 
 
 def _path_and_label(path: str, label: str, *, line: str) -> Reading:
-    """A line that ends as a video's name does has no label; quotes around the path are not part of it."""
+    """A line that ends like a video's name has no label. Quotes around the path are removed."""
     if is_video(line.rpartition("/")[2]):
         return line, ""
     return (path[1:-1].replace('""', '"') if len(path) > 1 and path[0] == path[-1] == '"' else path), label
 
 
 def _frames_and_label(line: str) -> Reading | None:
-    found = _TWO_NUMBERS.fullmatch(line)
-    return None if found is None or found["second"].startswith("-") or is_video(found["path"]) else (found["path"], found["second"])
+    match = _TWO_NUMBERS.fullmatch(line)
+    return None if match is None or match["second"].startswith("-") or is_video(match["path"]) else (match["path"], match["second"])
 
 
 def _start_and_total(line: str) -> Reading | None:
-    """A frame folder starts at picture 0 or 1; -1 stands for all frames of a video."""
-    found = _TWO_NUMBERS.fullmatch(line)
-    if found is None or not (found["second"] == "-1" or (found["first"] in ("0", "1") and not is_video(found["path"]))):
+    """A frame folder starts at picture 0 or 1; -1 means all frames of a video."""
+    match = _TWO_NUMBERS.fullmatch(line)
+    if match is None or not (match["second"] == "-1" or (match["first"] in ("0", "1") and not is_video(match["path"]))):
         return None
-    return found["path"], ""
+    return match["path"], ""
 
 
 def _several_labels(line: str) -> Reading | None:
-    found = _NUMBERS.fullmatch(line)
-    return (found["path"], " ".join(found["labels"].replace(",", " ").split())) if found is not None and is_video(found["path"]) else None
+    match = _NUMBERS.fullmatch(line)
+    return (match["path"], " ".join(match["labels"].replace(",", " ").split())) if match is not None and is_video(match["path"]) else None
 
 
 PATH = ListForm("path", _path)
@@ -89,63 +89,63 @@ TAB = ListForm("path<tab>label", _after_tab)
 COMMA = ListForm("path,label", _after_comma)
 START = ListForm("path start total", _start_and_total)
 SEVERAL = ListForm("path label label ...", _several_labels)
-# Of forms that read every line alike the first counts; START before FRAMES, for a folder of one picture is no video.
+# The first of equivalent formats is used. START is before FRAMES, because a folder of one picture is not a video.
 FORMS = (PATH, BLANK, TAB, COMMA, START, ListForm("path frames label", _frames_and_label), SEVERAL)
 HEADERS = {"path label": BLANK, "path\tlabel": TAB}
 KNOWN_BY_HEADER = (PATH, COMMA, *HEADERS.values())
 
 
 def list_form(lines: Iterable[str], *, source: str, on_disk: Callable[[str], bool]) -> ListForm:
-    """The form of a list without a header: the one in which its lines name what is on disk.
+    """Detect the format of a list without a header: that in which its lines name existing files.
 
     Args:
         lines: without comments and line ends.
         source: the list's name, for errors.
-        on_disk: whether a path of the list is.
+        on_disk: true if a path of the list exists.
 
     Raises:
-        InputError: no line names a video in any form, two forms name different ones, or a video has several labels.
+        InputError: no line names a video in any format, two formats name different videos, or a video has several labels.
     """
-    forms, first, found, unsure = list(FORMS), "", 0, ""
+    forms, first, count, unsure = list(FORMS), "", 0, ""
     for line in lines:
         first = first or line
         readings = {form.name: form.read(line) for form in forms}
         present = {reading: on_disk(reading[0]) for reading in set(readings.values()) if reading is not None}
         holding = [form for form in forms if (reading := readings[form.name]) is not None and present[reading]]
         if holding:
-            found, forms = found + 1, holding
+            count, forms = count + 1, holding
             unsure = unsure or (line if len({readings[form.name] for form in holding}) > 1 else "")
-        if len(forms) == 1 or (found >= MOST_LINES and not unsure):
+        if len(forms) == 1 or (count >= MOST_LINES and not unsure):
             break
-    if not found:
+    if not count:
         raise _no_form(first, source=source)
     if unsure and not _same(forms, unsure):
         names = " and ".join(f"'{form.name}'" for form in {form.read(unsure): form for form in reversed(forms)}.values())
         raise InputError(
-            expected=f"lines of {source} that can be read in one way",
-            got=f"'{_short(unsure)}', which names files on disk both as {names}",
-            hint="Write a first line 'path' or 'path,label' into the list; docs/data.md shows the forms.",
+            expected=f"unambiguous lines in {source}",
+            got=f"'{_short(unsure)}', which names existing files both as {names}",
+            hint="Insert a first line 'path' or 'path,label' into the list; docs/data.md shows the formats.",
         )
     if forms[0] is SEVERAL:
         if (reading := SEVERAL.read(line)) is not None and " " not in reading[1]:
             raise InputError(
                 expected=f"path and label with the same separator in all lines of {source}",
                 got=f"'{_short(first)}' and '{_short(line)}'",
-                hint="Separate them by a comma, a blank or a tab, the same in every line.",
+                hint="Use the same separator in every line: a comma, a blank or a tab.",
             )
         raise InputError(
             expected=f"one label for each video of {source}, whose first line is '{_short(first)}'",
             got="several numbers after a video",
-            hint="Keep one label a line, or the paths alone to train without labels.",
+            hint="Keep one label per line, or only the paths to train without labels.",
         )
     return forms[0]
 
 
 def refuse_header(lines: Iterable[str], *, form: ListForm, source: str, on_disk: Callable[[str], bool]) -> None:
-    """A first line that alone names nothing on disk, and no video by its suffix, is a header in other words than ours.
+    """Refuse an unknown header.
 
     Raises:
-        InputError: it is.
+        InputError: only the first line names no existing file, and it does not have a video's suffix.
     """
     others = iter(lines)
     first = next(others)
@@ -160,21 +160,21 @@ def refuse_header(lines: Iterable[str], *, form: ListForm, source: str, on_disk:
         raise InputError(
             expected=f"a video in line 1 of {source}, as in its other lines, or the header '{form.name}'",
             got=f"'{_short(first)}', which looks like a header",
-            hint=f"Write '{form.name}' in its place." if form in KNOWN_BY_HEADER else "Delete the line.",
+            hint=f"Replace it by '{form.name}'." if form in KNOWN_BY_HEADER else "Delete the line.",
         )
 
 
 def _same(forms: list[ListForm], line: str) -> bool:
-    """Whether these forms need no choice: they read the line alike, or START decides (see FORMS)."""
+    """True if these formats are not ambiguous: they read the line alike, or START has priority (see FORMS)."""
     return len({form.read(line) for form in forms}) == 1 or forms[0] is START
 
 
 def _no_form(first: str, *, source: str) -> InputError:
     forms = ", ".join(f"'{form.name}'" for form in FORMS if form is not SEVERAL)
     return InputError(
-        expected=f"{source} to name videos below data.root, one a line: {forms}, or a first line 'path,label'",
-        got=f"no line that names one; the first is '{_short(first)}'",
-        hint="Set data.root=DIR to the folder where the paths of the list start, or correct the list.",
+        expected=f"{source} to name videos below data.root, one per line: {forms}, or a first line 'path,label'",
+        got=f"no line that names a video; the first is '{_short(first)}'",
+        hint="Set data.root=DIR to the folder that the paths of the list are relative to, or correct the list.",
     )
 
 

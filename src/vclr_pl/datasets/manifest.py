@@ -1,4 +1,4 @@
-"""The list of videos, packed: a million paths are a few numpy arrays, which forked workers share and never copy.
+"""A compact list of videos: a million paths in a few numpy arrays, which forked workers share without copying.
 
 Legend: N videos.
 """
@@ -22,14 +22,14 @@ from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
 from vclr_pl.types import InputError
 
 NO_LABEL = -1
-SHOWN = 5  # class names in a line of the log
+SHOWN = 5  # class names per log line
 log = logging.getLogger(__name__)
 
 
 class Manifest(LabeledVideoPaths):  # type: ignore[misc]
     """Paths, labels and class names of N videos. A pytorchvideo `LabeledVideoPaths`: `manifest[i]` is `(path, {"label": int})`.
 
-    A path is kept as the bytes of the file system, relative to `root` where it lies below it. About 70 bytes a video. Build one
+    Paths are stored as the bytes of the file system, relative to `root` if below it. About 70 bytes per video. Create one
     with `ManifestBuilder`, `Manifest.from_pairs` or `Manifest.from_source`.
     """
 
@@ -49,7 +49,7 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, object]], *, root: str = "", class_names: tuple[str, ...] = ()) -> Manifest:
-        """From `(path, label)`; a label is an integer, a class name, None, or pytorchvideo's `{"label": ...}`.
+        """Create a manifest from `(path, label)`; a label is an integer, a class name, None, or pytorchvideo's `{"label": ...}`.
 
         Class names are numbered alphabetically.
         """
@@ -60,9 +60,9 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
 
     @classmethod
     def from_source(cls, source: object) -> Manifest:
-        """From what a user of pytorchvideo holds: a `LabeledVideoDataset`, a `LabeledVideoPaths`, or a list of `(path, label)`.
+        """Create a manifest from pytorchvideo's `LabeledVideoDataset` or `LabeledVideoPaths`, or a list of `(path, label)`.
 
-        Of a dataset only the videos are taken: its clip sampler, sampler and transform give way to ours.
+        Only the videos of a dataset are used, not its clip sampler, sampler and transform.
         """
         if isinstance(source, LabeledVideoDataset):
             source = source._labeled_videos  # pytorchvideo has no public name for it
@@ -87,11 +87,11 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         return os.path.join(self.root, os.fsdecode(self._text[start : int(self._ends[index])].tobytes()))  # noqa: PTH118 (a Path costs ten times as much)
 
     def label(self, index: int) -> int:
-        """The class number, -1 where there is none."""
+        """The class number, -1 if there is none."""
         return int(self._labels[index])
 
     def span(self, index: int) -> tuple[float, float]:
-        """Where in its file the video begins and ends, as fractions of the file's frames; (0, 1) for a whole file."""
+        """Start and end of the video in its file, as fractions of the file's frames; (0, 1) for a whole file."""
         if self._spans is None:
             return 0.0, 1.0
         begin, end = self._spans[2 * index : 2 * index + 2]
@@ -99,22 +99,22 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
 
     @property
     def files(self) -> int:
-        """How many files the videos are in: several may be parts of one."""
+        """Number of files. Several videos may be parts of one file."""
         return len(self) if self._spans is None else len({self.path(index) for index in range(len(self))})
 
     @property
     def labels(self) -> npt.NDArray[np.signedinteger[Any]]:
-        """`[N]`, -1 where there is none."""
+        """Class numbers `[N]`, -1 for none."""
         return self._labels
 
     @property
     def labeled(self) -> bool:
-        """Whether every video has a label."""
+        """True if every video has a label."""
         return bool(len(self)) and bool((self._labels != NO_LABEL).all())
 
     @property
     def in_words(self) -> str:
-        """How many videos of how many classes."""
+        """Number of videos and classes, in words."""
         labels = np.unique(self._labels[self._labels != NO_LABEL])
         unlabeled = int((self._labels == NO_LABEL).sum())
         names = [self.class_names[label] if 0 <= label < len(self.class_names) else str(label) for label in labels[: SHOWN + 1].tolist()]
@@ -127,18 +127,18 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
 
     def with_numbers_as_names(self, numbers: npt.NDArray[np.signedinteger[Any]]) -> Manifest:
-        """The same videos, labeled by the place of their label in `numbers`, which ascend; the numbers become the class names."""
+        """The same videos, labeled by the index of their label in the ascending `numbers`, which become the class names."""
         labels = np.where(self._labels == NO_LABEL, NO_LABEL, np.searchsorted(numbers, self._labels)).astype(np.int32)
         names = tuple(map(str, numbers.tolist()))
         return Manifest(root=self.root, text=self._text, ends=self._ends, labels=labels, spans=self._spans, class_names=names)
 
     def labeled_video_dataset(self, *, clip_sampler: ClipSampler) -> LabeledVideoDataset:
-        """The same videos as a stock pytorchvideo dataset, video only."""
+        """The same videos as a pytorchvideo dataset, without audio."""
         return LabeledVideoDataset(self, clip_sampler, decode_audio=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        # As shared memory, moved there once, so that spawned workers are not handed a copy each. The tensors stay: a descriptor that is
-        # closed while a worker's arguments are still being pickled would be given away again.
+        # Moved once into shared memory, so that spawned workers get no copies. The tensors are kept: a descriptor that is
+        # closed while a worker's arguments are still being pickled could be reused.
         if not self._shared:
             self._shared = {
                 name: torch.from_numpy(value).share_memory_() for name, value in vars(self).items() if isinstance(value, np.ndarray)
@@ -164,7 +164,7 @@ class ManifestBuilder:
         return len(self._ends)
 
     def add(self, path: str | os.PathLike[str], label: object = None, *, span: tuple[float, float] | None = None) -> None:
-        """`label`: an integer, a class name, or None. `span`: as of `Manifest.span`, given for all videos or for none."""
+        """Add a video. `label`: an integer, a class name, or None. `span`: as in `Manifest.span`, for all videos or for none."""
         text = os.fspath(path)
         self._text += os.fsencode(text.removeprefix(self._prefix) if self._prefix else text)
         self._ends.append(len(self._text))
@@ -172,7 +172,7 @@ class ManifestBuilder:
             self._labels.append(self._number(label))
         except OverflowError:
             raise InputError(
-                expected="class numbers of 64 bits", got=f"{label} for '{text}'", hint="Number the classes from 0, or give their names."
+                expected="64-bit class numbers", got=f"{label} for '{text}'", hint="Number the classes from 0, or use their names."
             ) from None
         if span is not None:
             self._spans.extend(span)
@@ -197,7 +197,7 @@ class ManifestBuilder:
             labels[known] = final[labels[known]]
         return Manifest(
             root=self._root,
-            text=np.frombuffer(self._text, np.uint8),  # the arrays keep the buffers, nothing is copied
+            text=np.frombuffer(self._text, np.uint8),  # the arrays share the buffers without copying
             ends=np.frombuffer(self._ends, np.int64),
             labels=labels,
             spans=np.frombuffer(self._spans, np.float64) if self._spans else None,
@@ -207,8 +207,8 @@ class ManifestBuilder:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSplits:
-    """What a data set's layout yields. `absent` counts the listed videos that are not on disk, where a layout tolerates them.
-    `published` is true of a benchmark, whose published evaluation crops frames of the stored size."""
+    """The splits of a data set. `absent` is the number of listed videos that are not on disk, if the layout allows that.
+    `published` is true for benchmarks whose published evaluation crops frames of the stored size."""
 
     train: Manifest
     test: Manifest | None = None
@@ -216,7 +216,7 @@ class VideoSplits:
     published: bool = False
 
     def told(self, *, root: str | os.PathLike[str], folders: Sequence[str] = ()) -> VideoSplits:
-        """Log one line: what was understood of the set at `root`, whose splits are `folders` where these are given."""
+        """Log videos and classes of the set at `root` in one line; `folders` are the folders of the splits, if any."""
         parts = {"train": self.train} if self.test is None else {"train": self.train, "test": self.test}
         names = [f"{name} ({folder})" for name, folder in zip(parts, folders, strict=True)] if folders else list(parts)
         words = [f"{name}: {manifest.in_words}" for name, manifest in zip(names, parts.values(), strict=True)]
@@ -226,19 +226,19 @@ class VideoSplits:
         return self
 
     def _in_both(self) -> list[str]:
-        """Paths of the test videos that are in the training list too; parts of one file are different videos."""
+        """Paths of test videos that are also in the training list. Different parts of a file are different videos."""
         assert self.test is not None
         known = {hash((self.train.path(index), self.train.span(index))) for index in range(len(self.train))}
-        found = ((self.test.path(index), self.test.span(index)) for index in range(len(self.test)))
-        return [path for path, span in found if hash((path, span)) in known]
+        parts = ((self.test.path(index), self.test.span(index)) for index in range(len(self.test)))
+        return [path for path, span in parts if hash((path, span)) in known]
 
     def with_numbered_classes(self) -> VideoSplits:
-        """Classes numbered from 0 without gaps over both lists. Where numbers have gaps and no names, the numbers become the names."""
+        """Number classes from 0 without gaps over both lists. Numbers with gaps and without names become the names."""
         manifests = [self.train] if self.test is None else [self.train, self.test]
         if any(manifest.class_names for manifest in manifests):
             return self
-        found = np.unique(np.concatenate([manifest.labels for manifest in manifests]))
-        numbers = found[found != NO_LABEL]
+        labels = np.unique(np.concatenate([manifest.labels for manifest in manifests]))
+        numbers = labels[labels != NO_LABEL]
         if np.array_equal(numbers, np.arange(len(numbers))):
             return self
         train, *test = (manifest.with_numbers_as_names(numbers) for manifest in manifests)

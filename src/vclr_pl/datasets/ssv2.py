@@ -1,4 +1,4 @@
-"""Something-Something v2 as its authors ship it: `<id>.webm` files and JSON lists."""
+"""Something-Something v2 in its official layout: `<id>.webm` files and JSON lists."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PREFIXES = ("something-something-v2-", "")
 
 
 def ssv2(*, root: str | Path, lists: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
-    """Training and validation set; the validation set is `test`, for the test set's labels are not public.
+    """Training and validation set; the validation set is `test`, because the test set's labels are not public.
 
     Args:
-        root: holds `20bn-something-something-v2/*.webm` and `something-something-v2-{train,validation,labels}.json`, or the later
+        root: contains `20bn-something-something-v2/*.webm` and `something-something-v2-{train,validation,labels}.json`, or the later
             release's `labels/{train,validation,labels}.json`.
         lists: the folder of the JSON files, if it is not below `root`.
 
     Raises:
-        InputError: a missing folder or list, a video or a template that the lists name and the disk or the labels lack.
+        InputError: a folder, a list, or a video of the lists does not exist, or a template has no label.
     """
     folder = data_folder(root)
     videos = first_folder([folder / name for name in VIDEO_FOLDERS]) or folder
@@ -44,34 +44,32 @@ def ssv2(*, root: str | Path, lists: str | Path | None = None, allow_outside_roo
 
 
 def _class_names(labels: Any) -> tuple[str, ...]:
-    """Templates by their numbers, `{"Holding something": "0", ...}`, which may have gaps."""
+    """Templates, ordered by their numbers, `{"Holding something": "0", ...}`, which may have gaps."""
     if not isinstance(labels, dict) or not all(NUMBER.fullmatch(str(number)) for number in labels.values()):
-        raise InputError(
-            expected="labels.json to give each template a number", got="something else", hint="Take labels.json as it is shipped."
-        )
+        raise InputError(expected="labels.json to give each template a number", got="other content", hint="Use the published labels.json.")
     return tuple(sorted(labels, key=lambda template: int(labels[template])))
 
 
 def _json(folder: Path, *, name: str) -> Any:
-    candidates = [folder / place / f"{prefix}{name}.json" for place in LIST_FOLDERS for prefix in PREFIXES]
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
+    candidates = [folder / subfolder / f"{prefix}{name}.json" for subfolder in LIST_FOLDERS for prefix in PREFIXES]
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
         raise InputError(
             expected=f"Something-Something v2's list '{candidates[0]}'",
             got="no such file, nor one below labels/",
             hint="Unpack the labels into data.root=DIR, or set data.lists=DIR.",
         )
     try:
-        return json.loads(found.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise _no_list(f"'{found}', which is no JSON ({error})") from None
+        raise _no_list(f"'{path}', which is not JSON ({error})") from None
 
 
 def _no_list(got: str) -> InputError:
     return InputError(
         expected="lists of Something-Something v2, JSON with 'id' and 'template'",
         got=got,
-        hint="Take them as they are shipped.",
+        hint="Use the published files.",
     )
 
 
@@ -79,12 +77,12 @@ def _entries(videos: list[dict[str, Any]], *, number_of: dict[str, int]) -> Iter
     """`{"id": ..., "template": "Moving [something] up"}`; the labels' file writes templates without brackets."""
     for number, video in enumerate(videos):
         if not isinstance(video, dict) or not {"id", "template"} <= set(video):
-            raise _no_list(f"another entry {number}")
+            raise _no_list(f"an entry {number} of another format")
         template = str(video["template"]).replace("[", "").replace("]", "")
         if template not in number_of:
             raise InputError(
                 expected="the templates of labels.json",
                 got=f"'{template}' of video {video['id']}",
-                hint="Take all JSON files from one release of Something-Something v2.",
+                hint="Use all JSON files from the same release of Something-Something v2.",
             )
         yield f"{video['id']}.webm", number_of[template]

@@ -1,4 +1,4 @@
-"""UCF101 as its authors ship it: `UCF-101/<Class>/*.avi` and `ucfTrainTestlist/{classInd,trainlist0N,testlist0N}.txt`."""
+"""UCF101 in its official layout: `UCF-101/<Class>/*.avi` and `ucfTrainTestlist/{classInd,trainlist0N,testlist0N}.txt`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def ucf101(*, root: str | Path, split: int, lists: str | Path | None = None, all
     """One of UCF101's three official splits.
 
     Args:
-        root: the folder that holds `UCF-101/` and `ucfTrainTestlist/`, or `UCF-101` itself with the lists inside or beside it.
+        root: the folder with `UCF-101/` and `ucfTrainTestlist/`, or `UCF-101` itself with the lists inside or next to it.
         split: 1, 2 or 3.
         lists: the folder of the lists, if it is not below `root`.
 
     Raises:
-        InputError: a missing folder or list, a class or video that the lists name and the disk lacks.
+        InputError: a folder, a list, or a class or video of the lists does not exist.
     """
     folder = data_folder(root)
     videos = first_folder([folder / name for name in VIDEO_FOLDERS]) or folder
@@ -48,14 +48,14 @@ def _list_folder(folder: Path, *, lists: str | Path | None) -> Path:
     if lists is not None:
         return data_folder(lists, key="data.lists")
     candidates = [folder, *(parent / name for parent in (folder, folder.parent) for name in LIST_FOLDERS)]
-    found = next((candidate for candidate in candidates if (candidate / "classInd.txt").is_file()), None)
-    if found is None:
+    lists_folder = next((candidate for candidate in candidates if (candidate / "classInd.txt").is_file()), None)
+    if lists_folder is None:
         raise InputError(
             expected=f"UCF101's lists in '{folder / LIST_FOLDERS[0]}'",
-            got="no classInd.txt there or beside it",
+            got="no classInd.txt there or next to it",
             hint="Unpack UCF101TrainTestSplits-RecognitionTask.zip into data.root=DIR, or set data.lists=DIR.",
         )
-    return found
+    return lists_folder
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
@@ -64,7 +64,9 @@ def _class_names(path: Path) -> tuple[str, ...]:
         raise InputError(expected=f"the list '{path}'", got="no such file", hint="Set data.lists=DIR to the folder of UCF101's lists.")
     numbered = [line.strip().split(maxsplit=1) for line in list_lines(path)]
     if any(len(fields) != 2 or not NUMBER.fullmatch(fields[0]) for fields in numbered):
-        raise InputError(expected="lines '<number> <class>'", got=f"other lines in '{path}'", hint="Take classInd.txt as UCF101 ships it.")
+        raise InputError(
+            expected="lines '<number> <class>'", got=f"other lines in '{path}'", hint="Use the official classInd.txt of UCF101."
+        )
     return tuple(name for _, name in sorted(numbered, key=lambda fields: int(fields[0])))
 
 
@@ -80,6 +82,6 @@ def _entries(path: Path, *, class_names: tuple[str, ...]) -> Iterator[tuple[str,
             raise InputError(
                 expected=f"the classes of classInd.txt in {path.name}",
                 got=f"'{entry}' of class '{name}'",
-                hint="Take both lists from one release of UCF101.",
+                hint="Use both lists from the same release of UCF101.",
             )
         yield entry, number_of[name]

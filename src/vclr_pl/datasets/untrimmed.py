@@ -1,4 +1,4 @@
-"""Untrimmed videos and the segments in them, for localization."""
+"""Untrimmed videos with annotated segments, for localization."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class LocalizationSet:
-    """Annotated videos in the order of the file. `frames` holds the videos' lengths in frames, where the file tells them."""
+    """Annotated videos in the order of the file. `frames` are the videos' lengths in frames, if the file has them."""
 
     videos: tuple[AnnotatedVideo, ...]
     class_names: tuple[str, ...]
@@ -32,9 +32,9 @@ class LocalizationSet:
         return tuple(video for video in self.videos if video.subset == name)
 
     def paths(self) -> dict[str, str]:
-        """Video files by identity: `<identity>` or `v_<identity>` with any video's suffix, however deep below `root`.
+        """Video files by identity: `<identity>` or `v_<identity>` with any video's suffix, at any depth below `root`.
 
-        Raises InputError without a `root`, where none of the videos is below it, or where one has several files.
+        Raises InputError without a `root`, if no video is below it, or if a video has several files.
         """
         return self._paths
 
@@ -42,17 +42,17 @@ class LocalizationSet:
     def _paths(self) -> dict[str, str]:
         if self.root is None:
             raise InputError(expected="the folder of the videos", got=f"{ROOT}=null", hint=f"Set {ROOT}=DIR, or snippets=DIR.")
-        found = found_videos([video.identity for video in self.videos], root=self.root, source=self.source)
-        if not found:
+        files = found_videos([video.identity for video in self.videos], root=self.root, source=self.source)
+        if not files:
             raise InputError(
-                expected=f"videos named <identity> or v_<identity> below '{self.root}', as '{self.source.name}' names them",
+                expected=f"videos named <identity> or v_<identity> below '{self.root}', for the identities in '{self.source.name}'",
                 got=f"none, for instance no '{self.videos[0].identity}.mp4'",
-                hint=f"Set {ROOT}=DIR and untrimmed.annotations=FILE to what belongs together.",
+                hint=f"Set {ROOT}=DIR and untrimmed.annotations=FILE to the videos and their annotations.",
             )
-        return found
+        return files
 
     def digest(self) -> str:
-        """Sixteen hexadecimal digits of what was read from the file."""
+        """Digest of the annotations, 16 hexadecimal digits."""
         return hashlib.sha256(repr((self.videos, self.class_names, sorted(self.frames.items()))).encode()).hexdigest()[:16]
 
 
@@ -60,12 +60,12 @@ def localization_set(*, annotations: str, root: str | None) -> LocalizationSet:
     """Read and check a file of annotations.
 
     Args:
-        annotations: as of `read_annotations`. With `taxonomy` (ActivityNet's list of nodes with `nodeName`) a label must be one of its
-            leaves, else one of a training video's.
-        root: folder of the videos, also for durations that the file lacks; None where features are given.
+        annotations: as in `read_annotations`. With `taxonomy` (ActivityNet's list of nodes with `nodeName`) a label must be one of its
+            leaves, else a label of a training video.
+        root: folder of the videos, also used for durations missing in the file; None if features are given.
 
     Raises:
-        InputError: as `read_annotations`; an unknown label; no duration and no `root`.
+        InputError: as in `read_annotations`; an unknown label; no duration and no `root`.
     """
     path = Path(annotations).expanduser()
     folder = None if root is None else Path(root).expanduser().absolute()
@@ -78,31 +78,31 @@ def localization_set(*, annotations: str, root: str | None) -> LocalizationSet:
     def seconds_of(identity: str) -> float | None:
         if folder is None:
             raise wrong(identity, "duration", f"seconds above 0, or {ROOT}=DIR to read them from the video", None)
-        found = index().find(identity, f"v_{identity}")
-        return None if found is None else video_seconds(folder / found)
+        file = index().find(identity, f"v_{identity}")
+        return None if file is None else video_seconds(folder / file)
 
     file = read_annotations(path, option="untrimmed.annotations", seconds_of=seconds_of)
     class_names = _class_names(file)
     for video in file.videos:
         _check_labels(video, known=class_names)
     parts = [(name, [video for video in file.videos if video.subset == name]) for name in SUBSETS]
-    told = "; ".join(f"{name}: {len(part)} videos, {sum(len(video.segments) for video in part)} segments" for name, part in parts if part)
-    log.info("annotations in %s: %s; %d classes (%s)", path, told, len(class_names), few(class_names))
+    counts = "; ".join(f"{name}: {len(part)} videos, {sum(len(video.segments) for video in part)} segments" for name, part in parts if part)
+    log.info("annotations in %s: %s; %d classes (%s)", path, counts, len(class_names), few(class_names))
     return LocalizationSet(videos=file.videos, class_names=class_names, frames=file.frames, root=folder, source=path)
 
 
 def found_videos(identities: Iterable[str], *, root: Path, source: Path) -> dict[str, str]:
-    """Files below `root` by identity. The log counts those that no identity names."""
+    """Files below `root` by identity. The log counts the files without an identity."""
     index, wanted = VideoIndex(data_folder(root, key=ROOT), key=ROOT), dict.fromkeys(identities)
-    found = {}
+    files = {}
     for identity in wanted:
         stems = [identity] if f"v_{identity}" in wanted else [identity, f"v_{identity}"]
         if (path := index.find(*stems)) is not None:
-            found[identity] = str(root / path)
+            files[identity] = str(root / path)
     index.refuse_clashes()
-    if found:
+    if files:
         index.tell_unlisted(source.name)
-    return found
+    return files
 
 
 def _class_names(file: AnnotationFile) -> tuple[str, ...]:

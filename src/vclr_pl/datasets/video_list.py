@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def inside_root(entry: str, *, root: Path, source: str, allow_outside_root: bool) -> str:
-    """The path that a list's entry stands for, normalized; relative entries start at `root`.
+    """The normalized path of a list's entry; relative entries start at `root`.
 
-    Raises InputError for an entry that leads out of `root` (by `..`, or absolute), unless `allow_outside_root`. Links inside the
-    root may lead where they will: the owner of the data set them, not the list.
+    Raises InputError for an entry outside `root` (by `..`, or absolute), unless `allow_outside_root`. Links inside the
+    root may point anywhere: they come from the owner of the data, not from the list.
     """
     top = str(root).rstrip("/")
-    path = os.path.normpath(entry if entry.startswith("/") else f"{top}/{entry}")  # strings, for this is called a million times
+    path = os.path.normpath(entry if entry.startswith("/") else f"{top}/{entry}")  # strings, because this is called a million times
     if not (allow_outside_root or path.startswith(f"{top}/")):
         raise InputError(
             expected=f"{source} to name videos inside '{root}'",
@@ -38,10 +38,10 @@ def inside_root(entry: str, *, root: Path, source: str, allow_outside_root: bool
 
 
 def present(path: str) -> str | None:
-    """`path`, or the same name with the suffix of a re-encoded copy, or None where neither is on disk.
+    """`path`, or the same name with the suffix of a re-encoded copy, or None if neither exists.
 
-    Only a known video suffix is exchanged: of `v0.mp4 0` nothing is cut off. A folder counts too: frames extracted from a video are
-    in a folder of its name.
+    Only a known video suffix is replaced: `v0.mp4 0` is unchanged. Folders count too: frames extracted from a video are
+    in a folder with its name.
     """
     if os.path.exists(path):  # noqa: PTH110 (called a million times)
         return path
@@ -53,9 +53,9 @@ def present(path: str) -> str | None:
 def listed_manifest(
     entries: Iterable[tuple[str, object]], *, root: Path, source: str, allow_outside_root: bool, class_names: tuple[str, ...]
 ) -> Manifest:
-    """The videos of a list, `(path, label)`, all of which must be on disk.
+    """The videos of a list, `(path, label)`, which must all exist.
 
-    Raises InputError naming the first absent video and how many there are, or for a list without entries.
+    Raises InputError with the first missing video and their number, or for an empty list.
     """
     builder = ManifestBuilder(root=os.fspath(root))
     listed, absent, first_absent = 0, 0, ""
@@ -67,25 +67,25 @@ def listed_manifest(
         if path is None:
             absent, first_absent = absent + 1, first_absent or wanted
             continue
-        if (known := hash(path)) in seen:  # of a million paths a set of their texts would be large
+        if (known := hash(path)) in seen:  # a set of a million texts would be large
             repeated.append(path)
         seen.add(known)
         builder.add(path, label)
     if repeated:
-        log.warning("%s names %d videos more than once: %s", source, len(repeated), few(repeated))
+        log.warning("%s contains %d videos more than once: %s", source, len(repeated), few(repeated))
     if absent:
         raise InputError(
-            expected=f"the {listed} videos that {source} names",
-            got=f"{absent} absent, the first is '{first_absent}'",
-            hint="Set data.root=DIR to the folder that holds them all, or correct the list.",
+            expected=f"the {listed} videos of {source} on disk",
+            got=f"{absent} missing, the first is '{first_absent}'",
+            hint="Set data.root=DIR to the folder that contains all of them, or correct the list.",
         )
     if not listed:
-        raise InputError(expected=f"videos in {source}", got="an empty list", hint="Give a list that names at least one video.")
+        raise InputError(expected=f"videos in {source}", got="an empty list", hint="Use a list with at least one video.")
     return builder.finish(class_names=class_names)
 
 
 def list_lines(path: Path) -> Iterable[str]:
-    """Lines of a list, without line ends and blank lines; any byte of a file name survives. UTF-8, or UTF-16 with its mark."""
+    """Lines of a list, without line ends and blank lines; bytes of file names are preserved. UTF-8, or UTF-16 with a byte order mark."""
     with path.open("rb") as start:
         encoding = "utf-16" if start.read(2) in UTF16_MARKS else "utf-8-sig"  # PowerShell writes UTF-16
     with path.open(encoding=encoding, errors="surrogateescape") as lines:
@@ -94,23 +94,23 @@ def list_lines(path: Path) -> Iterable[str]:
 
 NUMBER = re.compile(
     r"-?[0-9]{1,4000}"
-)  # as many as Python makes a number of; what else is a digit to Unicode, as a superscript, is part of a name
-NO_LABEL = "-1"  # as pytorchvideo and VideoMAE write it
+)  # digits that Python converts to a number; other Unicode digits, such as superscripts, are part of a name
+NO_LABEL = "-1"  # the label for none in pytorchvideo and VideoMAE
 COMMENT = re.compile(r"#(\s|$)")
 
 
 def video_list(*, root: str | Path, train: str | Path, test: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
-    """The videos that lists name.
+    """Videos of lists in text files.
 
     Args:
-        root: paths of the lists start here.
-        train, test: the lists. With a first line `path,label` (or `path`) a list is CSV: quotes are understood, and of an unquoted
+        root: paths in the lists are relative to this folder.
+        train, test: the lists. With a first line `path,label` (or `path`) a list is CSV: quotes are allowed, and in an unquoted
             path with commas only the last field is the label. Else its form, of those of list_form.py, is the one in which its lines
             name what is on disk. A label is a number, a class name, or empty; -1 is none. Lines of `#` and a blank are comments.
             Numbered classes are numbered anew from 0, in their order; their names are the numbers of the list.
 
     Raises:
-        InputError: a missing list or folder, a list whose form cannot be told, a video outside `root` or not on disk, names and
+        InputError: a missing list or folder, a list of unknown format, a video outside `root` or not on disk, names and
             numbers mixed as labels.
     """
     folder = data_folder(root)
@@ -129,23 +129,23 @@ def video_list(*, root: str | Path, train: str | Path, test: str | Path | None =
 
 
 def _list_file(path: str | Path, *, key: str) -> Path:
-    found = Path(path).expanduser()
-    if not found.is_file():
-        raise InputError(expected=f"{key} to be a list of videos", got=f"'{found}', which is no file", hint=f"Set {key}=FILE.")
-    with found.open("rb") as start:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise InputError(expected=f"{key} to be a list of videos", got=f"'{file}', which is not a file", hint=f"Set {key}=FILE.")
+    with file.open("rb") as start:
         head = start.read(4096)
     if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(expected=f"{key} to be a list of videos", got=f"'{found}', which is no text", hint=f"Set {key}=FILE.")
-    return found
+        raise InputError(expected=f"{key} to be a list of videos", got=f"'{file}', which is not text", hint=f"Set {key}=FILE.")
+    return file
 
 
 def _on_disk(entry: str, *, root: Path) -> bool:
-    """Wherever it is: whether it may be there is asked later."""
+    """True if the entry exists, also outside `root`; this is checked later."""
     return bool(entry.strip()) and present(inside_root(entry, root=root, source="", allow_outside_root=True)) is not None
 
 
 def _entries(path: Path, *, on_disk: Callable[[str], bool]) -> Callable[[], Iterator[tuple[str, str]]]:
-    """Called, `(path, label)` of each line; the label is empty where there is none."""
+    """Call it for `(path, label)` of each line; the label is empty if there is none."""
 
     def lines() -> Iterator[str]:
         return (line for line in list_lines(path) if not COMMENT.match(line) or on_disk(line.strip()))
@@ -164,7 +164,7 @@ def _entries(path: Path, *, on_disk: Callable[[str], bool]) -> Callable[[], Iter
             assert form is not None
             reading = form.read(line)
             if reading is None:
-                raise InputError(expected=f"'{form.name}' in every line of '{path}'", got=f"'{line}'", hint="Correct the line.")
+                raise InputError(expected=f"'{form.name}' in every line of '{path}'", got=f"'{line}'", hint="Correct this line.")
             yield reading[0], _canonical(reading[1])
 
     return entries
@@ -185,7 +185,7 @@ def _canonical(label: str) -> str:
 
 
 def _class_names(paths: list[Path], *, labels: set[str]) -> tuple[str, ...]:
-    """Over all lists: names alphabetically, numbers by size."""
+    """Labels of all lists: names alphabetically, numbers ascending."""
     labels = labels - {""}
     names = {label for label in labels if not NUMBER.fullmatch(label)}
     if names and names != labels:

@@ -1,4 +1,4 @@
-"""The video files below a folder, and the files that names of a list mean."""
+"""The video files below a folder, and the files for the names in a list."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ log = logging.getLogger(__name__)
 
 
 def few(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
+    """The first names, and the number of further ones."""
     return f"{', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
 
 
 def is_video(name: str) -> bool:
-    """By its suffix, in any case; hidden files are not (macOS leaves `._name.mp4` beside every file)."""
+    """True for a video suffix, ignoring case. Hidden files are excluded (macOS creates `._name.mp4` for every file)."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 (called a million times)
 
 
 def data_folder(root: str | os.PathLike[str], *, key: str = "data.root") -> Path:
-    """The folder as an absolute path, links kept. Raises InputError where it is missing, no folder, unreadable, or empty."""
+    """The folder as an absolute path, links kept. Raises InputError if it does not exist, is not a folder, is unreadable, or is empty."""
     folder = Path(os.path.abspath(Path(root).expanduser()))  # noqa: PTH100 (resolve() would follow links that the user chose)
     try:
         trouble = "" if any(folder.iterdir()) else "is empty"
@@ -44,15 +44,15 @@ def data_folder(root: str | os.PathLike[str], *, key: str = "data.root") -> Path
 
 
 def scan_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Video files below `folder`, relative to it, folder by folder in alphabetical order; links are followed, loops are not."""
+    """Video files below `folder`, relative to it, by folder in alphabetical order; links are followed, except loops."""
     return scan_files(folder, wanted=is_video)
 
 
 def scan_files(folder: str | os.PathLike[str], *, wanted: Callable[[str], bool]) -> Iterator[str]:
-    """As `scan_videos`, for files of any `wanted` name.
+    """Like `scan_videos`, for files of any `wanted` name.
 
-    A folder that is reached twice, by a link, is read once. Such folders, those that cannot be read, and links without a target are
-    named in the log at the end.
+    A folder that is reached twice, by a link, is read once. Such folders, unreadable folders, and links without a target are
+    logged at the end.
     """
     top, names = os.fspath(folder), dict[tuple[int, int], str]()
     unreadable, again, astray = list[str](), list[str](), list[str]()
@@ -71,13 +71,13 @@ def scan_files(folder: str | os.PathLike[str], *, wanted: Callable[[str], bool])
         prefix = "" if relative == "." else relative + os.sep
         astray += [prefix + name for name in sorted(files) if not wanted(name) and _leads_nowhere(current, name)]
         yield from (prefix + name for name in sorted(files) if wanted(name))
-    for told, found in (
+    for message, paths in (
         ("%s: %d folders cannot be read and are left out: %s", unreadable),
-        ("%s: %d folders are links to others, whose files are read once: %s", again),
-        ("%s: %d links lead nowhere: %s", astray),
+        ("%s: %d folders are links to other folders, whose files are read once: %s", again),
+        ("%s: %d links are broken: %s", astray),
     ):
-        if found:
-            log.warning(told, top, len(found), few(found))
+        if paths:
+            log.warning(message, top, len(paths), few(paths))
 
 
 def _leads_nowhere(folder: str, name: str) -> bool:
@@ -86,7 +86,7 @@ def _leads_nowhere(folder: str, name: str) -> bool:
 
 
 def distinct_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """As `scan_videos`, each file once: of several links to it, hard ones too, the first. The others are named in the log."""
+    """Like `scan_videos`, each file once: of several links to it, also hard links, only the first. The others are logged."""
     seen, again = set[int](), list[str]()
     for path in scan_videos(folder):
         known = file_identity(os.path.join(folder, path))  # noqa: PTH118
@@ -97,39 +97,39 @@ def distinct_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
             seen.add(known)
         yield path
     if again:
-        log.warning("%s: %d files are links to others and are read once: %s", os.fspath(folder), len(again), few(again))
+        log.warning("%s: %d files are links to other files and are read once: %s", os.fspath(folder), len(again), few(again))
 
 
 def file_identity(path: str) -> int | None:
-    """The same for all names of one file; None where it cannot be asked for."""
+    """Identity of a file, equal for all its links; None if it is unavailable."""
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    return hash((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))  # some network drives give numbers twice
+    return hash((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))  # on some network drives inode numbers are not unique
 
 
 def no_videos(folder: Path) -> InputError:
     return InputError(
         expected=f"video files ({', '.join(sorted(VIDEO_SUFFIXES))}) below '{folder}'",
         got="none",
-        hint="Set data.root=DIR to the folder that holds them.",
+        hint="Set data.root=DIR to the folder of the videos.",
     )
 
 
 def first_folder(candidates: list[Path]) -> Path | None:
-    """The first that exists, if need be written in other case. Others that exist are named in the log."""
-    found = [candidate for candidate in candidates if candidate.is_dir()]
-    if not found:
+    """The first existing folder, ignoring case if necessary. Other existing ones are logged."""
+    existing = [candidate for candidate in candidates if candidate.is_dir()]
+    if not existing:
         others = [parent / name for parent in dict.fromkeys(path.parent for path in candidates) for name in subfolders(parent)]
-        found = [path for candidate in candidates for path in others if path.name.casefold() == candidate.name.casefold()]
-    if len(found) > 1:
-        log.warning("videos are read from %s; left out: %s", found[0], few([path.name for path in found[1:]]))
-    return found[0] if found else None
+        existing = [path for candidate in candidates for path in others if path.name.casefold() == candidate.name.casefold()]
+    if len(existing) > 1:
+        log.warning("videos are read from %s; left out: %s", existing[0], few([path.name for path in existing[1:]]))
+    return existing[0] if existing else None
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Not hidden, alphabetically."""
+    """Subfolders in alphabetical order, without hidden ones."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
 
@@ -156,9 +156,9 @@ class VideoIndex:
         return bool(self._paths)
 
     def find(self, *stems: str, parent: str | None = None) -> str | None:
-        """The file, relative to `folder`, that has one of these names; None where there is none.
+        """The file with one of these names, relative to `folder`; None if there is none.
 
-        Of different files those in a folder `parent` count first. If there are several still, `tell` refuses them.
+        Files in a folder `parent` have priority. If several different files remain, `refuse_clashes` raises an error.
         """
         paths = [path for stem in stems for path in self._paths.get(stem, ())]
         self._used.update(paths)
@@ -169,17 +169,17 @@ class VideoIndex:
         return paths[0] if paths else None
 
     def refuse_clashes(self) -> None:
-        """Raises InputError where `find` met different files of one name."""
+        """Raises InputError if `find` found different files with the same name."""
         if self._clashes:
             name, paths = next(iter(self._clashes.items()))
             raise InputError(
                 expected=f"one file for each video below '{self.folder}'",
-                got=f"{len(self._clashes)} with several, for instance '{name}': {few(paths)}",
-                hint=f"Remove or rename all but one, or set {self._key}=DIR to a folder that holds one.",
+                got=f"{len(self._clashes)} videos with several, for instance '{name}': {few(paths)}",
+                hint=f"Keep only one of them, or set {self._key}=DIR to a folder with only one.",
             )
 
     def tell_unlisted(self, source: str, *, known: Sequence[str] = ()) -> None:
-        """Count and name the files that nobody asked for in the log; those of the names `known` are in the list, and not wanted."""
+        """Log the files that were not requested, except those with `known` names, which are listed but not used."""
         left = sorted(path for stem in self._paths.keys() - set(known) for path in self._paths[stem] if path not in self._used)
         if left:
-            log.warning("%s does not name %d of the videos below %s, which are left out: %s", source, len(left), self.folder, few(left))
+            log.warning("%s does not list %d of the videos below %s, which are left out: %s", source, len(left), self.folder, few(left))

@@ -54,10 +54,6 @@ class MomentumEncoder(nn.Module):
         features: Tensor = self.encoder(frames)
         return features
 
-    def project(self, head: str, pooled: Tensor) -> Tensor:
-        """`[..., F]` to the head's projections `[..., D]`."""
-        return self.encoder.project(head, pooled)
-
 
 def _reset_batch_norms(module: nn.Module) -> None:
     for layer in module.modules():

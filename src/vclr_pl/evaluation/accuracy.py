@@ -15,12 +15,12 @@ from vclr_pl.types import FeatureTable, InputError, nothing_readable
 
 
 def percent_correct(correct_N: Tensor) -> float:
-    """Share of True in `correct_N` bool, 0 to 100."""
+    """Accuracy from `correct_N` bool, 0 to 100."""
     return 100.0 * int(correct_N.sum()) / len(correct_N)
 
 
 def percent_correct_by_class(*, correct_N: Tensor, label_N: Tensor, class_names: Sequence[str]) -> dict[str, float]:
-    """The same within each class that has a video; a class without a name is named by its number."""
+    """Accuracy within each class that has a video; a class without a name is named by its number."""
     return {
         class_names[label] if label < len(class_names) else str(label): percent_correct(correct_N[label_N == label])
         for label in torch.unique(label_N).tolist()
@@ -28,20 +28,20 @@ def percent_correct_by_class(*, correct_N: Tensor, label_N: Tensor, class_names:
 
 
 def within_top(*, scores_QC: Tensor, label_Q: Tensor, classes: int) -> Tensor:
-    """`[Q]` bool: the label is among the `classes` highest scores; of equal scores the lower class stands first."""
+    """`[Q]` bool: the label is among the `classes` highest scores; of equal scores the lower class is first."""
     first = torch.sort(scores_QC, dim=1, descending=True, stable=True).indices[:, :classes]
     return (first == label_Q[:, None]).any(dim=1)
 
 
 def query_labels(*, gallery: FeatureTable, query: FeatureTable | None) -> Tensor:
-    """`[Q]` labels of those who ask: the queries, or without any the gallery itself (leave-one-out).
+    """`[Q]` labels of the queries, or, without queries, of the gallery (leave-one-out).
 
     Raises:
-        InputError: a table without rows, a row without a label, a feature that is no number, or one gallery video left alone.
+        InputError: an empty table, a row without a label, a feature that is not finite, or a single gallery video without queries.
     """
     _check(gallery, "gallery")
     if query is None and len(gallery) < 2:
-        raise InputError(expected="at least two gallery videos to leave one out", got="one", hint="Give more videos, or queries.")
+        raise InputError(expected="at least two gallery videos for leave-one-out", got="one", hint="Use more videos, or queries.")
     if query is not None:
         _check(query, "query")
     return gallery.label if query is None else query.label
@@ -54,8 +54,8 @@ def _check(table: FeatureTable, role: str) -> None:
     if unlabeled:
         raise InputError(
             expected=f"a label for every {role} video",
-            got=f"{unlabeled} of {len(table)} without one",
-            hint="Switch the label-based evaluation off, or give labels.",
+            got=f"{unlabeled} of {len(table)} without a label",
+            hint="Add labels, or disable the measures that use labels.",
         )
     if not bool(torch.isfinite(table.features).all()):
         raise InputError(
@@ -71,17 +71,17 @@ class QueryScores:
 
     label: Tensor  # [Q] long
     values: Mapping[str, Tensor]  # by metric, [Q] float64 in 0 to 1: the metric is 100 x their mean
-    predicted: Tensor | None = None  # [Q] long, the class that the measure would give
-    class_mean: str | None = None  # name of the metric that weighs each class alike, a mean of means over classes
-    of_class: str = field(default="")  # the metric of `values` that is told by class; also what `class_mean` averages
+    predicted: Tensor | None = None  # [Q] long, predicted class
+    class_mean: str | None = None  # name of the metric that weights classes equally: the mean over classes of the mean within a class
+    of_class: str = field(default="")  # the metric of `values` that is reported by class and averaged in `class_mean`
 
     def metrics(self) -> dict[str, float]:
-        """In percent, by name."""
-        found = {name: 100 * float(values_Q.mean()) for name, values_Q in self.values.items()}
+        """Metrics in percent, by name."""
+        metrics = {name: 100 * float(values_Q.mean()) for name, values_Q in self.values.items()}
         if self.class_mean is not None:
             sums_C, counts_C = self.class_sums(torch.ones(1, len(self.label), dtype=torch.float64))
-            found[self.class_mean] = 100 * float((sums_C[0] / counts_C[0]).mean())
-        return found
+            metrics[self.class_mean] = 100 * float((sums_C[0] / counts_C[0]).mean())
+        return metrics
 
     def by_class(self, class_names: Sequence[str]) -> dict[str, float]:
         """The metric `of_class` in percent within each class of the queries."""

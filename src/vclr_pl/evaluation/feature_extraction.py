@@ -1,4 +1,4 @@
-"""One feature a video: the average of its frames' pooled features.
+"""One feature per video: the average of its frames' pooled features.
 
 Legend: B videos of a batch, T frames, M valid frames of a batch, N videos of all ranks, F features; `*view` a frame or a clip.
 """
@@ -20,7 +20,7 @@ AUTOCAST_DTYPE = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": tor
 
 @dataclass
 class _Rows:
-    """What one rank has found."""
+    """Results of one rank."""
 
     features: list[Tensor] = field(default_factory=list)  # [rows, F] each
     label: list[Tensor] = field(default_factory=list)
@@ -39,15 +39,15 @@ def extract_features(
     precision: str,
     frames_per_pass: int,
 ) -> FeatureTable:
-    """The table of all ranks' videos, the same on every rank, in order of the manifest, each video once.
+    """The table of all ranks' videos, equal on every rank, in order of the manifest, each video once.
 
     Args:
-        encoder: frames `[M, *view]` to pooled features `[M, F]`; a network or a method of one, which is in evaluation mode meanwhile.
-        batches: this rank's share of the videos.
-        prepare: normalizes a batch that is on the device.
-        path: of a video by its index.
-        class_names: by label.
-        precision: `32-true`, `bf16-mixed` or `16-mixed`, of the network; averages are float32.
+        encoder: frames `[M, *view]` to pooled features `[M, F]`; a network or its method. It is set to evaluation mode meanwhile.
+        batches: videos of this rank.
+        prepare: normalizes a batch on the device.
+        path: path of a video by its index.
+        class_names: class names by label.
+        precision: `32-true`, `bf16-mixed` or `16-mixed`, precision of the network; averages are float32.
         frames_per_pass: largest M of one call of the encoder.
 
     Raises:
@@ -63,19 +63,19 @@ def extract_features(
 
 
 def refuse_unknown_precision(precision: str) -> None:
-    """For whoever reads features only at the end of a long run.
+    """Check the precision early, before a long run whose end extracts features.
 
     Raises:
-        InputError: features cannot be read at this precision.
+        InputError: features cannot be extracted with this precision.
     """
     if precision not in AUTOCAST_DTYPE:
         known = ", ".join(AUTOCAST_DTYPE)
-        raise InputError(expected=f"precision to be one of {known}", got=str(precision), hint="Set trainer.precision to one of these.")
+        raise InputError(expected=f"precision to be one of {known}", got=str(precision), hint="Set trainer.precision to a supported value.")
 
 
 @contextmanager
 def evaluation_mode(encoder: object) -> Iterator[None]:
-    """Batch norms and dropout of the network, or of the network whose method this is, in evaluation mode; afterwards each as it was."""
+    """Set the network, or the network of this method, to evaluation mode; restore every module's mode afterwards."""
     network = getattr(encoder, "__self__", encoder)
     parts = list(network.modules()) if isinstance(network, nn.Module) else []
     training = [part.training for part in parts]
@@ -115,7 +115,7 @@ def _merge(ranks: list[_Rows], path: Callable[[int], str], class_names: Sequence
         torch.cat([torch.empty(0, dtype=torch.long), *(part for rows in ranks for part in getattr(rows, name))])
         for name in ("label", "video_index")
     )
-    # the first row of each video, in order of the manifest: a padding sampler repeats some
+    # the first row of each video, in order of the manifest: a padding sampler repeats some videos
     order_N = torch.argsort(video_index_N, stable=True)
     sorted_N = video_index_N[order_N]
     first_N = order_N[torch.cat((torch.ones(1, dtype=torch.bool), sorted_N[1:] != sorted_N[:-1]))[: len(sorted_N)]]

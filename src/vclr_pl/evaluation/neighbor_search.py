@@ -2,8 +2,8 @@
 
 Legend: G gallery rows, Q query rows, g q rows of a block, F features, K neighbors, N candidates (K and some more), g rows of a block.
 
-Most of the work is done in float32: it finds somewhat more candidates than are asked for, which float64 then ranks. Where float32's
-largest possible error leaves it open whether a row beyond the candidates belongs among them, that query is searched in float64 alone.
+float32 selects some more candidates than requested, and float64 ranks them. If float32's
+maximum error cannot exclude that another row is among the nearest, that query is searched in float64 only.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch import Tensor
 from vclr_pl.files import evenly_spaced
 from vclr_pl.types import InputError
 
-# Cosines are compared as whole multiples of this: far finer than float32 features tell apart, far coarser than the noise of a
-# float64 product, whose last bits depend on the place in a matrix. Equal features are therefore equally near, wherever they stand.
+# Cosines are rounded to multiples of this: far finer than the resolution of float32 features, far coarser than the noise of a
+# float64 product, whose last bits depend on the position in a matrix. So equal features are equally near at every position.
 COSINE_STEP = 1e-10
 QUERY_ROWS_PER_BLOCK = 512
 GALLERY_ROWS_PER_BLOCK = 16384
 SPARE_CANDIDATES = 16
-VALUES_PER_RANKING = 4_000_000  # 32 MB of float64
+VALUES_PER_RANKING = 4_000_000  # a block of 32 MB in float64
 FLOAT32_ROUNDING = 2.0**-24
 EXCLUDED = torch.iinfo(torch.int64).min
 
@@ -38,7 +38,7 @@ class Neighbors:
 
 
 class NeighborSearch(Protocol):
-    """What `nearest_neighbors` does, by whatever means."""
+    """A search with the signature of `nearest_neighbors`, exact or approximate."""
 
     def __call__(self, *, gallery_GF: Tensor, query_QF: Tensor | None, neighbors: int) -> Neighbors: ...
 
@@ -46,17 +46,17 @@ class NeighborSearch(Protocol):
 def nearest_neighbors(*, gallery_GF: Tensor, query_QF: Tensor | None, neighbors: int) -> Neighbors:
     """The `neighbors` nearest rows of the gallery, or as many as there are.
 
-    Without queries each gallery row asks for the nearest of the others (leave-one-out). A row of zeros has cosine 0 to all.
+    Without queries each gallery row is a query against the other rows (leave-one-out). A row of zeros has cosine 0 to all.
     """
-    asking_QF = gallery_GF if query_QF is None else query_QF
+    queries_QF = gallery_GF if query_QF is None else query_QF
     own_Q = torch.arange(len(gallery_GF)) if query_QF is None else None
-    found = min(neighbors, len(gallery_GF) - int(query_QF is None))
-    if found < 1:
-        return Neighbors(index=torch.empty(len(asking_QF), 0, dtype=torch.long), similarity=torch.empty(len(asking_QF), 0).double())
-    if len(gallery_GF) <= found + SPARE_CANDIDATES or torch.get_float32_matmul_precision() != "highest":
-        key_QK = _keys_in_float64(gallery_GF, asking_QF, found, own_Q)
+    count = min(neighbors, len(gallery_GF) - int(query_QF is None))
+    if count < 1:
+        return Neighbors(index=torch.empty(len(queries_QF), 0, dtype=torch.long), similarity=torch.empty(len(queries_QF), 0).double())
+    if len(gallery_GF) <= count + SPARE_CANDIDATES or torch.get_float32_matmul_precision() != "highest":
+        key_QK = _keys_in_float64(gallery_GF, queries_QF, count, own_Q)
     else:
-        key_QK = _keys_by_candidates(gallery_GF, asking_QF, found, own_Q)
+        key_QK = _keys_by_candidates(gallery_GF, queries_QF, count, own_Q)
     return Neighbors(
         index=len(gallery_GF) - 1 - torch.remainder(key_QK, len(gallery_GF)),
         similarity=torch.div(key_QK, len(gallery_GF), rounding_mode="floor").double() * COSINE_STEP,
@@ -64,9 +64,10 @@ def nearest_neighbors(*, gallery_GF: Tensor, query_QF: Tensor | None, neighbors:
 
 
 def require_neighbors(*, gallery: int, leave_one_out: bool, neighbors: int) -> None:
-    """
+    """Check that every query has a neighbor.
+
     Args:
-        gallery: its videos.
+        gallery: number of gallery videos.
         leave_one_out: each gallery video is a query against the others.
 
     Raises:
@@ -77,16 +78,14 @@ def require_neighbors(*, gallery: int, leave_one_out: bool, neighbors: int) -> N
     least = 1 + int(leave_one_out)
     if gallery < least:
         raise InputError(
-            expected="two or more videos that can be read, to show the nearest of each"
-            if leave_one_out
-            else "a gallery video that can be read",
+            expected="two or more readable videos, to find the neighbors of each" if leave_one_out else "a readable gallery video",
             got=str(gallery),
-            hint="Give more videos, or queries beside the gallery." if leave_one_out else "Check the files.",
+            hint="Use more videos, or separate queries." if leave_one_out else "Check the files.",
         )
 
 
 def cosine_keys(*, gallery_GF: Tensor, query_qF: Tensor, own_q: Tensor | None) -> Tensor:
-    """`[q, G]` int64: steps of cosine x G + (G - 1 - row), so that no two are equal; EXCLUDED at the row of `own_q`."""
+    """`[q, G]` int64 sort keys: steps of cosine x G + (G - 1 - row), all distinct; EXCLUDED at the row of `own_q`."""
     unit_qF = _unit(query_qF.double())
     key_qG = torch.empty(len(query_qF), len(gallery_GF), dtype=torch.int64)
     for start in range(0, len(gallery_GF), GALLERY_ROWS_PER_BLOCK):
@@ -102,57 +101,57 @@ def _keys(cosine_qg: Tensor, *, start: int, rows: int) -> Tensor:
     return torch.round(cosine_qg / COSINE_STEP).long() * rows + (rows - 1 - row_g)
 
 
-def _keys_in_float64(gallery_GF: Tensor, asking_QF: Tensor, found: int, own_Q: Tensor | None) -> Tensor:
-    """`[Q, found]` keys, largest first."""
-    best_QK = torch.empty(len(asking_QF), 0, dtype=torch.int64)
+def _keys_in_float64(gallery_GF: Tensor, queries_QF: Tensor, count: int, own_Q: Tensor | None) -> Tensor:
+    """`[Q, count]` keys, largest first."""
+    best_QK = torch.empty(len(queries_QF), 0, dtype=torch.int64)
     for start in range(0, len(gallery_GF), GALLERY_ROWS_PER_BLOCK):
         unit_gF = _unit(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK].double())
         parts = []
-        for first in range(0, len(asking_QF), QUERY_ROWS_PER_BLOCK):
+        for first in range(0, len(queries_QF), QUERY_ROWS_PER_BLOCK):
             block = slice(first, first + QUERY_ROWS_PER_BLOCK)
-            key_qg = _keys(_unit(asking_QF[block].double()) @ unit_gF.T, start=start, rows=len(gallery_GF))
+            key_qg = _keys(_unit(queries_QF[block].double()) @ unit_gF.T, start=start, rows=len(gallery_GF))
             if own_Q is not None:
                 key_qg[own_Q[block, None] == torch.arange(start, start + len(unit_gF))] = EXCLUDED
             candidates = torch.cat((best_QK[block], key_qg), dim=1)
-            parts.append(candidates.topk(min(found, candidates.shape[1]), dim=1, sorted=True).values)
+            parts.append(candidates.topk(min(count, candidates.shape[1]), dim=1, sorted=True).values)
         best_QK = torch.cat(parts)
     return best_QK
 
 
-def _keys_by_candidates(gallery_GF: Tensor, asking_QF: Tensor, found: int, own_Q: Tensor | None) -> Tensor:
-    """`[Q, found]` keys, largest first, the same as `_keys_in_float64`."""
-    cosine_QN, row_QN = _candidates(gallery_GF, asking_QF, found + SPARE_CANDIDATES, own_Q)
+def _keys_by_candidates(gallery_GF: Tensor, queries_QF: Tensor, count: int, own_Q: Tensor | None) -> Tensor:
+    """`[Q, count]` keys, largest first, the same as `_keys_in_float64`."""
+    cosine_QN, row_QN = _candidates(gallery_GF, queries_QF, count + SPARE_CANDIDATES, own_Q)
     queries_per_ranking = max(1, VALUES_PER_RANKING // (row_QN.shape[1] * gallery_GF.shape[1]))
     parts = []
-    for first in range(0, len(asking_QF), queries_per_ranking):
+    for first in range(0, len(queries_QF), queries_per_ranking):
         block = slice(first, first + queries_per_ranking)
         row_qN = row_QN[block]
         unit_qNF = _unit(gallery_GF[row_qN].double())
-        cosine_qN = torch.bmm(unit_qNF, _unit(asking_QF[block].double())[:, :, None])[:, :, 0]
+        cosine_qN = torch.bmm(unit_qNF, _unit(queries_QF[block].double())[:, :, None])[:, :, 0]
         key_qN = torch.round(cosine_qN / COSINE_STEP).long() * len(gallery_GF) + (len(gallery_GF) - 1 - row_qN)
         key_qN[cosine_QN[block] == -torch.inf] = EXCLUDED
-        parts.append(key_qN.topk(found, dim=1, sorted=True).values)
+        parts.append(key_qN.topk(count, dim=1, sorted=True).values)
     key_QK = torch.cat(parts)
-    # what a row that is no candidate may have at most: the least candidate's cosine and the error of both
+    # upper bound for rows that are not candidates: the least cosine of a candidate, plus the error of both
     error = (3 * gallery_GF.shape[1] + 16) * FLOAT32_ROUNDING + 2 * COSINE_STEP
     last_Q = torch.div(key_QK[:, -1], len(gallery_GF), rounding_mode="floor").double() * COSINE_STEP
     open_Q = last_Q <= cosine_QN.min(dim=1).values.double() + error
     if bool(open_Q.any()):
-        key_QK[open_Q] = _keys_in_float64(gallery_GF, asking_QF[open_Q], found, None if own_Q is None else own_Q[open_Q])
+        key_QK[open_Q] = _keys_in_float64(gallery_GF, queries_QF[open_Q], count, None if own_Q is None else own_Q[open_Q])
     return key_QK
 
 
-def _candidates(gallery_GF: Tensor, asking_QF: Tensor, wanted: int, own_Q: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Cosines `[Q, N]` in float32 and rows `[Q, N]` of the nearest by float32, in no order; minus infinity at a query's own row."""
+def _candidates(gallery_GF: Tensor, queries_QF: Tensor, wanted: int, own_Q: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Cosines `[Q, N]` and rows `[Q, N]` of the nearest in float32, unordered; minus infinity at a query's own row."""
     wanted = min(wanted, len(gallery_GF))
-    best_QN, row_QN = torch.empty(len(asking_QF), 0), torch.empty(len(asking_QF), 0, dtype=torch.long)
+    best_QN, row_QN = torch.empty(len(queries_QF), 0), torch.empty(len(queries_QF), 0, dtype=torch.long)
     for start in range(0, len(gallery_GF), GALLERY_ROWS_PER_BLOCK):
         unit_gF = _unit(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK].float())
         row_g = torch.arange(start, start + len(unit_gF))
         values, rows = [], []
-        for first in range(0, len(asking_QF), QUERY_ROWS_PER_BLOCK):
+        for first in range(0, len(queries_QF), QUERY_ROWS_PER_BLOCK):
             block = slice(first, first + QUERY_ROWS_PER_BLOCK)
-            cosine_qg = _unit(asking_QF[block].float()) @ unit_gF.T
+            cosine_qg = _unit(queries_QF[block].float()) @ unit_gF.T
             if own_Q is not None:
                 cosine_qg[own_Q[block, None] == row_g] = -torch.inf
             in_block = cosine_qg.topk(min(wanted, len(unit_gF)), dim=1, sorted=False)
@@ -169,16 +168,16 @@ def _unit(features: Tensor) -> Tensor:
 
 
 ROWS_PER_BLOCK = 16384
-UNKNOWN = -1  # faiss fills with it where it finds too few
+UNKNOWN = -1  # faiss's row number for missing neighbors
 
 
 class FaissSearch:
-    """Cosine by inner products of unit rows, in float32; of equally near rows the first stands first among those found.
+    """FAISS search by cosine, as inner products of unit rows in float32. Equally near rows are in gallery order.
 
     Args:
-        index: faiss's name of an index, `Flat` for all rows as they are, for instance `IVF1024,PQ64` for compressed ones.
-        training_rows: at most, that an index which learns is shown.
-        probes: lists that an inverted index looks into; 1 for an index that has none.
+        index: faiss's index factory string: `Flat` for uncompressed rows, `IVF1024,PQ64` for example for compressed rows.
+        training_rows: largest number of rows for training an index.
+        probes: lists searched in an inverted index (nprobe); 1 for other indices.
 
     Raises:
         InputError: faiss is not installed.
@@ -194,17 +193,17 @@ class FaissSearch:
             ) from None
 
     def __call__(self, *, gallery_GF: Tensor, query_QF: Tensor | None, neighbors: int) -> Neighbors:
-        """As `nearest_neighbors`; compressed indices find approximately.
+        """Like `nearest_neighbors`; compressed indices are approximate.
 
         Raises:
-            InputError: an index that finds fewer neighbors than were asked for.
+            InputError: the index returns fewer neighbors than requested.
         """
         wanted = min(neighbors, len(gallery_GF) - int(query_QF is None))
         index = self._filled(gallery_GF)
-        asking_QF = gallery_GF if query_QF is None else query_QF
+        queries_QF = gallery_GF if query_QF is None else query_QF
         parts = []
-        for start in range(0, len(asking_QF), ROWS_PER_BLOCK):
-            block_gF = asking_QF[start : start + ROWS_PER_BLOCK]
+        for start in range(0, len(queries_QF), ROWS_PER_BLOCK):
+            block_gF = queries_QF[start : start + ROWS_PER_BLOCK]
             own_g = torch.arange(start, start + len(block_gF)) if query_QF is None else None
             parts.append(self._search(index, block_gF, wanted, own_g))
         return Neighbors(index=torch.cat([rows for rows, _ in parts]), similarity=torch.cat([cosines for _, cosines in parts]))
@@ -215,7 +214,7 @@ class FaissSearch:
             index.train(_unit_array(gallery_GF[evenly_spaced(len(gallery_GF), self.training_rows)]))
         for part_gF in gallery_GF.split(ROWS_PER_BLOCK):
             index.add(_unit_array(part_gF))
-        inverted = self._faiss.try_extract_index_ivf(index)  # also behind a transform, as in OPQ16,IVF1024,PQ16
+        inverted = self._faiss.try_extract_index_ivf(index)  # also after a transform, as in OPQ16,IVF1024,PQ16
         if inverted is not None:
             inverted.nprobe = self.probes
         return index
@@ -224,7 +223,7 @@ class FaissSearch:
         cosines, rows = index.search(_unit_array(query_qF), wanted + int(own_q is not None))
         row_qK, cosine_qK = torch.from_numpy(rows).long(), torch.from_numpy(cosines).double()
         if own_q is not None:
-            # its own row last, or, where the index did not find it, the farthest
+            # moves the query's own row to the end, to drop it; without it the farthest row is dropped
             is_own_qK = row_qK == own_q[:, None]
             last = torch.argsort(is_own_qK.int(), dim=1, stable=True)[:, :wanted]
             row_qK, cosine_qK = row_qK.gather(1, last), cosine_qK.gather(1, last)

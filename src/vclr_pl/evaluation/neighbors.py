@@ -22,17 +22,17 @@ KEYS_PER_BLOCK = 8_000_000  # 64 MB
 def average_precision(*, gallery: FeatureTable, query: FeatureTable | None) -> Tensor:
     """`[Q]` float64: for each query the mean, over the gallery videos of its class, of the precision at their rank.
 
-    The whole gallery is ranked, equal similarities in its order; without queries each gallery video ranks the others. A query
-    whose class the gallery lacks has 0.
+    The whole gallery is ranked, equal similarities in gallery order; without queries each gallery video ranks the others. A query
+    whose class is not in the gallery has 0.
     """
-    asking = gallery if query is None else query
+    queries = gallery if query is None else query
     queries_per_block = max(1, KEYS_PER_BLOCK // max(1, len(gallery)))
     parts = []
-    for start in range(0, len(asking), queries_per_block):
-        end = min(start + queries_per_block, len(asking))
+    for start in range(0, len(queries), queries_per_block):
+        end = min(start + queries_per_block, len(queries))
         own_q = torch.arange(start, end) if query is None else None
-        key_qG = cosine_keys(gallery_GF=gallery.features, query_qF=asking.features[start:end], own_q=own_q)
-        right_qG = gallery.label == asking.label[start:end, None]
+        key_qG = cosine_keys(gallery_GF=gallery.features, query_qF=queries.features[start:end], own_q=own_q)
+        right_qG = gallery.label == queries.label[start:end, None]
         if own_q is not None:
             right_qG &= key_qG != EXCLUDED
         parts.append(_of_block(key_qG, right_qG))
@@ -49,14 +49,14 @@ def _of_block(key_qG: Tensor, right_qG: Tensor) -> Tensor:
 class Retrieval:
     """R@k: the share of queries with a video of their class among the k nearest by cosine (VCLR, section 4.3; exact).
 
-    Features are the unnormalized averages of a video's frames. Of equally near videos the first of the gallery counts first.
+    Features are the unnormalized averages of a video's frames. Equally near videos are in gallery order.
 
     Args:
-        ranks: the k of R@k; one larger than the gallery asks the whole gallery.
+        ranks: values of k; if k exceeds the gallery, the whole gallery counts.
         search: finds the neighbors; None for the exact search.
 
     Raises:
-        InputError: ranks that are none or below 1.
+        InputError: no ranks, or a rank below 1.
     """
 
     def __init__(self, *, ranks: Sequence[int], search: NeighborSearch | None = None) -> None:
@@ -65,7 +65,7 @@ class Retrieval:
             raise InputError(expected="ranks of 1 or more", got=str(list(ranks)), hint="Set for instance ranks=[1,5,10].")
 
     def __call__(self, *, gallery: FeatureTable, query: FeatureTable | None) -> dict[str, float]:
-        """`retrieval_r1`, ... in percent, by rank; without queries each gallery video asks the others.
+        """`retrieval_r1`, ... in percent, by rank; without queries each gallery video is a query against the others.
 
         Raises:
             InputError: an empty or unlabeled table.
@@ -86,10 +86,10 @@ class Retrieval:
         return QueryScores(label=label_Q, values=values, of_class=f"retrieval_r{min(self.ranks)}")
 
     def _right_class(self, gallery: FeatureTable, query: FeatureTable | None, neighbors: int) -> Tensor:
-        """`[Q, K]` bool: the neighbor is of the query's class."""
+        """`[Q, K]` bool: the neighbor has the query's class."""
         label_Q = query_labels(gallery=gallery, query=query)
-        found = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=neighbors)
-        return gallery.label[found.index] == label_Q[:, None]
+        nearest = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=neighbors)
+        return gallery.label[nearest.index] == label_Q[:, None]
 
 
 class NearestNeighbor:
@@ -99,11 +99,11 @@ class NearestNeighbor:
 
     Args:
         neighbors: k; if it exceeds the gallery, the whole gallery votes.
-        temperature: of the weights.
+        temperature: temperature of the weights.
         search: finds the neighbors; None for the exact search.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     def __init__(self, *, neighbors: int, temperature: float, search: NeighborSearch | None = None) -> None:
@@ -129,7 +129,7 @@ class NearestNeighbor:
         return self._votes(gallery, query).argmax(dim=1)
 
     def scores(self, *, gallery: FeatureTable, query: FeatureTable | None) -> QueryScores:
-        """`knn_top1`, `knn_top5`, and `knn_mean_class`, the mean over classes of their share of right answers.
+        """`knn_top1`, `knn_top5`, and `knn_mean_class`, the mean over classes of the accuracy within a class.
 
         Raises:
             InputError: an empty or unlabeled table.
@@ -140,12 +140,12 @@ class NearestNeighbor:
         return QueryScores(label=label_Q, values=right, predicted=votes_QC.argmax(dim=1), class_mean="knn_mean_class", of_class="knn_top1")
 
     def _votes(self, gallery: FeatureTable, query: FeatureTable | None) -> Tensor:
-        """`[Q, C]`; a class that no neighbor is of has no vote."""
-        found = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=self.neighbors)
-        # relative to the nearest: the same winner, and no overflow at a low temperature
-        weight_QK = ((found.similarity - found.similarity[:, :1]) / self.temperature).exp()
+        """Votes `[Q, C]`; 0 for a class without a neighbor."""
+        nearest = self.search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=self.neighbors)
+        # relative to the nearest neighbor, against overflow at low temperatures; the winner is the same
+        weight_QK = ((nearest.similarity - nearest.similarity[:, :1]) / self.temperature).exp()
         votes_QC = torch.zeros(len(weight_QK), int(gallery.label.max()) + 1, dtype=torch.float64)
-        return votes_QC.scatter_add_(1, gallery.label[found.index], weight_QK)
+        return votes_QC.scatter_add_(1, gallery.label[nearest.index], weight_QK)
 
 
 ROWS_PER_BLOCK = 2048
@@ -153,18 +153,18 @@ ROWS_PER_BLOCK = 2048
 
 @dataclass(frozen=True)
 class Pairs:
-    """The most similar pairs first; equally similar ones in order of their rows."""
+    """The most similar pairs, in descending order; equally similar pairs in order of their rows."""
 
     rows: Tensor  # [P, 2] long, the lower row first
     similarity: Tensor  # [P] float64, cosine
-    found: int  # pairs above the similarity, also those past the limit
+    found: int  # number of pairs above the similarity, including those beyond the limit
     near: Tensor  # [G] bool, the rows of these pairs
 
 
 def near_duplicates(*, features_GF: Tensor, minimum_similarity: float, maximum_pairs: int) -> Pairs:
     """All pairs of rows whose cosine is at least `minimum_similarity`, the `maximum_pairs` most similar of them.
 
-    Every pair is compared once, in blocks; memory grows with the pairs that are kept.
+    Every pair is compared once, in blocks; memory grows with the number of kept pairs.
 
     Raises:
         InputError: a limit out of range.
@@ -176,18 +176,18 @@ def near_duplicates(*, features_GF: Tensor, minimum_similarity: float, maximum_p
             hint="Set for instance minimum_similarity=0.95 maximum_pairs=10000.",
         )
     least = round(minimum_similarity / COSINE_STEP)
-    pairs_P2, steps_P, found = torch.empty(0, 2, dtype=torch.long), torch.empty(0, dtype=torch.long), 0
+    pairs_P2, steps_P, count = torch.empty(0, 2, dtype=torch.long), torch.empty(0, dtype=torch.long), 0
     near_G = torch.zeros(len(features_GF), dtype=torch.bool)
     for start in range(0, len(features_GF), ROWS_PER_BLOCK):
         for other in range(start, len(features_GF), ROWS_PER_BLOCK):
             rows, steps = _pairs_of_blocks(features_GF, start, other, least)
-            found += len(steps)
+            count += len(steps)
             near_G[rows.flatten()] = True
             pairs_P2, steps_P = torch.cat((pairs_P2, rows)), torch.cat((steps_P, steps))
             if len(steps_P) > 4 * maximum_pairs:
                 pairs_P2, steps_P = _first(pairs_P2, steps_P, maximum_pairs, len(features_GF))
     pairs_P2, steps_P = _first(pairs_P2, steps_P, maximum_pairs, len(features_GF))
-    return Pairs(rows=pairs_P2, similarity=steps_P.double() * COSINE_STEP, found=found, near=near_G)
+    return Pairs(rows=pairs_P2, similarity=steps_P.double() * COSINE_STEP, found=count, near=near_G)
 
 
 def _pairs_of_blocks(features_GF: Tensor, start: int, other: int, least: int) -> tuple[Tensor, Tensor]:

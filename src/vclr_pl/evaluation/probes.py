@@ -14,15 +14,15 @@ from vclr_pl.types import FeatureTable, InputError
 
 
 class LinearProbe:
-    """A linear support vector machine: L2 penalty, squared hinge, primal, no bias, one against the rest, features as they are.
+    """A linear support vector machine: L2 penalty, squared hinge, primal, no bias, one against the rest, features not scaled.
 
-    The published protocol is C = 1. The primal solver draws nothing at random.
+    The published protocol is C = 1. The primal solver is deterministic.
 
     Args:
         regularization_c: weight of the errors against the penalty.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     def __init__(self, *, regularization_c: float) -> None:
@@ -40,7 +40,7 @@ class LinearProbe:
         return {} if scores is None else {"linear_top1": scores.metrics()["linear_top1"]}
 
     def scores(self, *, gallery: FeatureTable, query: FeatureTable | None) -> QueryScores | None:
-        """`linear_top1`, `linear_top5`, and `linear_mean_class`, the mean over classes of their share of right answers.
+        """`linear_top1`, `linear_top5`, and `linear_mean_class`, the mean over classes of the accuracy within a class.
 
         Raises:
             InputError: as above.
@@ -62,11 +62,11 @@ def refuse_single_class(gallery: FeatureTable) -> None:
         InputError: fewer than two classes.
     """
     if int(gallery.label.min()) == int(gallery.label.max()):
-        raise InputError(expected="two classes or more", got="one", hint="Switch the linear probe off.")
+        raise InputError(expected="two classes or more", got="one", hint="Use labels of several classes, or disable this probe.")
 
 
 def linear_scores(*, name: str, decision_QC: Tensor, class_C: Tensor, label_Q: Tensor) -> QueryScores:
-    """Scores of a classifier from what it says of each class of the gallery; a query of another class is wrong.
+    """Scores of a classifier from its decision values for the gallery's classes; a query of another class is wrong.
 
     Args:
         name: metrics are `<name>_top1`, `<name>_top5` and `<name>_mean_class`.
@@ -91,16 +91,16 @@ HISTORY = 20
 class LogisticProbe:
     """Minimizes mean cross-entropy + |weights|^2 / (2 C N) by L-BFGS on features scaled to zero mean and unit variance.
 
-    That is scikit-learn's `LogisticRegression(C=regularization_c)` on standardized features; the bias is not penalized. Features
-    are read in blocks, so a memory-mapped gallery of any size will do.
+    Equal to scikit-learn's `LogisticRegression(C=regularization_c)` on standardized features; the bias is not penalized. Features
+    are read in blocks, so a memory-mapped gallery can have any size.
 
     Args:
         regularization_c: C, weight of the errors against the penalty.
-        iterations: at most, of L-BFGS.
-        tolerance: of the largest component of the gradient, where it stops.
+        iterations: largest number of L-BFGS iterations.
+        tolerance: L-BFGS stops when no component of the gradient is larger.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     def __init__(self, *, regularization_c: float, iterations: int, tolerance: float) -> None:
@@ -113,12 +113,12 @@ class LogisticProbe:
             )
 
     def __call__(self, *, gallery: FeatureTable, query: FeatureTable | None) -> dict[str, float]:
-        """`logistic_top1`, `logistic_top5`, `logistic_mean_class` in percent; nothing without queries."""
+        """`logistic_top1`, `logistic_top5`, `logistic_mean_class` in percent; empty without queries."""
         scores = self.scores(gallery=gallery, query=query)
         return {} if scores is None else scores.metrics()
 
     def scores(self, *, gallery: FeatureTable, query: FeatureTable | None) -> QueryScores | None:
-        """As above, by query.
+        """Scores of each query.
 
         Raises:
             InputError: an empty or unlabeled table, or a gallery of a single class.
@@ -133,10 +133,10 @@ class LogisticProbe:
         return linear_scores(name="logistic", decision_QC=decision_QC, class_C=class_C, label_Q=label_Q)
 
     def fit(self, features_NF: Tensor, place_N: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights `[C, F]` and bias `[C]`, float64, for features that are not scaled.
+        """Weights `[C, F]` and bias `[C]`, float64, for unscaled features.
 
         Args:
-            place_N: class of each row, 0 to C - 1.
+            place_N: index of the class of each row, 0 to C - 1.
         """
         mean_F, scale_F = _moments(features_NF)
         classes, width = int(place_N.max()) + 1, features_NF.shape[1]

@@ -18,16 +18,16 @@ from torch import Tensor
 from vclr_pl.evaluation.accuracy import QueryScores, query_labels, within_top
 from vclr_pl.types import FeatureTable, InputError
 
-WEIGHTS_PER_BLOCK = 4_000_000  # 32 MB of float64
+WEIGHTS_PER_BLOCK = 4_000_000  # a batch of 32 MB in float64
 
 
 class Bootstrap:
-    """Percentile intervals (Efron 1979) by `scipy.stats.bootstrap`: queries are drawn with replacement, the gallery is kept.
+    """Percentile intervals (Efron 1979) by `scipy.stats.bootstrap`: queries are resampled with replacement, the gallery is fixed.
 
     Args:
         resamples: R.
         level_percent: confidence level of the interval, such as 95.
-        seed: of the draws.
+        seed: seed of the resampling.
 
     Raises:
         InputError: an argument is out of range.
@@ -45,17 +45,17 @@ class Bootstrap:
     def intervals(self, scores: QueryScores) -> dict[str, tuple[float, float]]:
         """`(low, high)` in percent of each metric of `scores`. Classes that a resample lacks are left out of its class mean."""
         names, queries = list(scores.metrics()), len(scores.label)
-        if queries == 1:  # every resample is the same
+        if queries == 1:  # all resamples are equal
             return {name: (value, value) for name, value in scores.metrics().items()}
         values_QM = torch.stack([values_Q.double() for values_Q in scores.values.values()], dim=1)
 
         def resampled_metrics(drawn_rQ: NDArray[Any], axis: int) -> NDArray[np.float64]:
-            del axis  # SciPy passes the last one
+            del axis  # SciPy passes a smaller last batch
             weight_rQ = _counts(torch.from_numpy(drawn_rQ).long())
             columns = [(weight_rQ @ values_QM / queries).T]
             if scores.class_mean is not None:
                 sums_rC, counts_rC = scores.class_sums(weight_rQ)
-                means_rC = sums_rC / counts_rC.clamp(min=1)  # 0 for a class that is absent
+                means_rC = sums_rC / counts_rC.clamp(min=1)  # 0 for a class not in the resample
                 columns.append((means_rC.sum(dim=1) / (counts_rC > 0).sum(dim=1))[None])
             return torch.cat(columns).numpy()
 

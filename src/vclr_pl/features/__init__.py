@@ -1,1 +1,1 @@
-"""Features: encoders from any file, what they extract from videos, and where it is stored."""
+"""Features: load encoders from files, extract features of videos, and store them."""

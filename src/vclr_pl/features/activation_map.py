@@ -1,16 +1,16 @@
-"""Where in the frames a number comes from: Grad-CAM without a class, or of one, for encoders of frames and of clips.
+"""Grad-CAM maps of an encoder over a video, with or without a class, for 2D and 3D networks.
 
 Grad-CAM (Selvaraju et al. 2017, equations 1 and 2) weights the channels of a layer by the mean gradient of a score and sums them. The
 score here is one number of the whole video, of the mean feature f over its T frames or clips:
 
 - `FeatureNorm`: |f|. Where mean pooling follows the layer, the map of frame t is f . A_t / (|f| T h w), so that the maps of all frames
-  and positions sum to |f|: each position's share of the feature.
+  and positions sum to |f|: the contribution of each position to the feature.
 - `Similarity`: the cosine of f and another video's feature.
 - `ClassScore`: one component of f, for a recognizer, whose features are logits.
 
-Negative parts are cut, as Grad-CAM does; nothing is scaled, so values of different frames of a video compare.
+Negative values are set to 0, as in Grad-CAM. Values are not scaled, so they are comparable between frames of a video.
 
-Legend: T frames or clips, t frames of a clip, N = T t frames seen, C channels, H W pixels, h w positions of the layer, F features.
+Legend: T frames or clips, t frames of a clip, N = T t input frames, C channels, H W pixels, h w positions of the layer, F features.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from vclr_pl.files import evenly_spaced
 from vclr_pl.types import InputError
 
 LONG_VIDEO_FRAMES = 10001
-LAST_STAGES = ("layer4", "stages")  # of torchvision's ResNets, frames' and clips', and of the small one
+LAST_STAGES = ("layer4", "stages")  # of torchvision's 2D and 3D ResNets, and of the small ResNet
 
 
 class MapTarget(Protocol):
-    """A score of a video's feature `[F]`: a scalar, and what it is in words."""
+    """A scalar score of a video's feature `[F]`, with its name."""
 
     name: str
 
@@ -41,7 +41,7 @@ class MapTarget(Protocol):
 
 
 class FeatureNorm:
-    """The length of the feature: all that the encoder responds to."""
+    """The norm of the feature: the total response of the encoder."""
 
     name = "feature norm"
 
@@ -51,7 +51,7 @@ class FeatureNorm:
 
 
 class Similarity:
-    """The cosine with another video's feature `[F]`; `other_name` is what to call that video, `frames` its frames or clips, uint8."""
+    """The cosine with another video's feature `[F]`; `other_name` is the name of that video, `frames` its frames or clips, uint8."""
 
     def __init__(self, *, other: Tensor, other_name: str, frames: Tensor) -> None:
         self.other, self.name, self.frames = other, f"similarity to {other_name}", frames
@@ -72,16 +72,16 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class VideoMaps:
-    """Maps of one video for one encoder; all its frames in order of time, a clip's after another."""
+    """Maps of one video for one encoder; all frames in temporal order, clip by clip."""
 
-    frames: Tensor  # [N, C, H, W] uint8, as the encoder sees them
+    frames: Tensor  # [N, C, H, W] uint8, as cropped for the encoder
     maps: Tensor  # [N, H, W] float32, 0 or more, in the score's unit, interpolated from `positions`
-    positions: tuple[int, ...]  # h, w of the layer; of clips the moments too: t', h, w
+    positions: tuple[int, ...]  # h, w of the layer; for clips t', h, w
     frames_per_clip: int
-    times: tuple[float, ...]  # of the T frames or clips: 0 the video's beginning, 1 its end
+    times: tuple[float, ...]  # of the T frames or clips: 0 is the start of the video, 1 its end
     score: float
-    target: str  # in words
-    compared: Tensor | None = None  # [N', C, H, W] uint8, the other video of a similarity
+    target: str  # name of the score
+    compared: Tensor | None = None  # [N', C, H, W] uint8, frames of the other video of a similarity
 
     @property
     def highest(self) -> float:
@@ -92,7 +92,7 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
     """Maps of one video.
 
     Args:
-        encoder: of frames or clips, on any device.
+        encoder: 2D or 3D, on any device.
         frames: uint8 `[T, C, H, W]` (clips: `[T, C, t, H, W]`), already cropped.
         target: the score.
         layer: a module of the backbone by its name; None for the last stage.
@@ -127,22 +127,22 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
 
 
 def times_of(encoder: FrozenEncoder, count: int) -> tuple[float, ...]:
-    """Positions in the video of the `count` frames or clips that the encoder's view takes, as fractions."""
+    """Temporal positions of the `count` frames or clips of the encoder's view, as fractions of the video."""
     indices = encoder.view.indices(LONG_VIDEO_FRAMES)
-    if len(indices) != count:  # a video of fewer frames than the view takes is taken whole
+    if len(indices) != count:  # if the video has fewer frames than the view, all are used
         indices = evenly_spaced(LONG_VIDEO_FRAMES, count, at="ends")
     return tuple(index / (LONG_VIDEO_FRAMES - 1) for index in indices)
 
 
 def feature_of(encoder: FrozenEncoder, frames: Tensor) -> Tensor:
-    """The feature `[F]` of one video of which `frames` are uint8, already cropped, as for `map_video`."""
+    """The feature `[F]` of one video; `frames` as in `map_video`."""
     with torch.no_grad():
         feature: Tensor = encoder(encoder.normalize(frames.to(device_of(encoder)))[None])[0]
     return feature
 
 
 def one_after_another(frames: Tensor) -> Tensor:
-    """`[T, C, t, H, W]` to `[T t, C, H, W]`; frames stay."""
+    """`[T, C, t, H, W]` to `[T t, C, H, W]`; frames are unchanged."""
     return frames.transpose(1, 2).flatten(0, 1) if frames.dim() == 5 else frames
 
 
@@ -151,12 +151,12 @@ def device_of(encoder: nn.Module) -> torch.device:
 
 
 def stage_of(backbone: nn.Module, layer: str | None) -> nn.Module:
-    """The module named `layer`, or the last stage; of a sequence its last part, which ends in the same tensor.
+    """The module named `layer`, or the last stage. For a sequence, its last module, which has the same output.
 
     Raises:
-        InputError: no such module, or none whose name is that of a last stage.
+        InputError: no such module, or no known last stage.
     """
-    inner = getattr(backbone, "backbone", backbone)  # a recognizer's is under its linear layer
+    inner = getattr(backbone, "backbone", backbone)  # a recognizer's backbone is below its linear layer
     names = [name for name, _ in inner.named_children()]
     wanted = layer if layer is not None else next((name for name in LAST_STAGES if name in names), None)
     try:
@@ -167,7 +167,7 @@ def stage_of(backbone: nn.Module, layer: str | None) -> nn.Module:
         raise InputError(
             expected=f"a layer of the backbone with parameters, one of {', '.join(names)} or a part of one",
             got=f"layer={layer}",
-            hint="Name its last stage before pooling, for instance layer=layer4.",
+            hint="Set layer= to the last stage before pooling, for instance layer=layer4.",
         )
     while isinstance(stage, nn.Sequential):
         stage = stage[-1]
@@ -176,7 +176,7 @@ def stage_of(backbone: nn.Module, layer: str | None) -> nn.Module:
 
 @contextlib.contextmanager
 def differentiable(stage: nn.Module) -> Iterator[None]:
-    """Gradients from this module on, so that nothing before it is kept for them; afterwards without, as a frozen encoder is."""
+    """Enable gradients from this module on, which saves the activations before it; afterwards disable them again."""
     stage.requires_grad_(True)
     try:
         yield
@@ -186,7 +186,7 @@ def differentiable(stage: nn.Module) -> Iterator[None]:
 
 
 def grad_cam() -> Any:
-    """The class `GradCAM` of the library grad-cam.
+    """Import the class `GradCAM` of the library grad-cam.
 
     Raises:
         InputError: it is not installed.
@@ -198,7 +198,7 @@ def grad_cam() -> Any:
 
 
 class _WholeVideo(nn.Module):
-    """The feature of a video as a batch of one, which Grad-CAM asks for."""
+    """The feature of a video as a batch of one, as required by Grad-CAM."""
 
     def __init__(self, encoder: FrozenEncoder) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ class _WholeVideo(nn.Module):
 
 
 def _interpolated(maps: Tensor, shape: torch.Size) -> Tensor:
-    """`[T, h, w]` to `[T, H, W]`; of clips `[T, t', h, w]` to `[T t, H, W]`."""
+    """Interpolate `[T, h, w]` to `[T, H, W]`; for clips `[T, t', h, w]` to `[T t, H, W]`."""
     clips = len(shape) == 5
     size, mode = (tuple(shape[2:]), "trilinear") if clips else (tuple(shape[-2:]), "bilinear")
     large = nn.functional.interpolate(maps[:, None], size=size, mode=mode, align_corners=False)[:, 0]

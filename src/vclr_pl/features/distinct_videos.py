@@ -1,4 +1,4 @@
-"""Videos to exclude from near duplicates: other names of one file, and blank videos.
+"""Videos to exclude from the search for near duplicates: other names of a file, and blank videos.
 
 Legend: G rows of a collection.
 """
@@ -22,15 +22,15 @@ from vclr_pl.video.protocol import VideoDecoder
 
 logger = logging.getLogger(__name__)
 
-BLANK = "every frame is of one color"
+BLANK = "every frame has a single color"
 
 
 class FoundPairs(Protocol):
-    """As much of the pairs as is read here."""
+    """The part of `evaluation.Pairs` that is used here."""
 
     @property
     def near(self) -> Tensor:
-        """bool `[G]`: the rows that are in a pair."""
+        """bool `[G]`: true for rows in a pair."""
 
 
 Pairs = TypeVar("Pairs", bound=FoundPairs)
@@ -41,8 +41,8 @@ class DistinctVideos:
     """
     Args:
         decoding: reads the videos of the pairs.
-        loader: how many at a time.
-        minimum_contrast: levels of 255; a video in none of whose frames the pixels vary by so much (standard deviation) is blank.
+        loader: options of the loader.
+        minimum_contrast: levels of 255. A video is blank if the standard deviation of the pixels is lower in every frame.
 
     Raises:
         InputError: a contrast below 0.
@@ -63,29 +63,29 @@ class DistinctVideos:
     def search(
         self, table: FeatureTable, *, manifest: Manifest, encoder: FrozenEncoder, find: Callable[..., Pairs]
     ) -> tuple[FeatureTable, Pairs, list[tuple[str, str]]]:
-        """The table without what has no place in it, the pairs in that, and `(path, reason)` of what was left out.
+        """The table of distinct videos, the pairs in it, and `(path, reason)` of the videos left out.
 
         Args:
             manifest: the list that the table was read from.
-            find: pairs by `features_GF`.
+            find: searches pairs by `features_GF`.
         """
         left_out = same_files(table, manifest=manifest)
         table = without(table, list(left_out))
-        told = {table_path: f"the same file as {first}" for table_path, first in left_out.values()}
-        if told:
-            logger.info("%d videos are other names of the same files and count once: %s", len(told), few(list(told)))
+        duplicates = {table_path: f"the same file as {first}" for table_path, first in left_out.values()}
+        if duplicates:
+            logger.info("%d videos are other names of the same files and count once: %s", len(duplicates), few(list(duplicates)))
         pairs = find(features_GF=table.features)
         blank = self._blank(table, pairs.near.nonzero().flatten().tolist(), manifest=manifest, encoder=encoder)
         if blank:
             paths = [table.path[row] for row in blank]
             logger.warning("%d videos are in no pair, since %s: %s", len(blank), BLANK, few(paths))
-            told |= dict.fromkeys(paths, BLANK)
+            duplicates |= dict.fromkeys(paths, BLANK)
             table = without(table, blank)
             pairs = find(features_GF=table.features)
-        return table, pairs, list(told.items())
+        return table, pairs, list(duplicates.items())
 
     def _blank(self, table: FeatureTable, rows: Sequence[int], *, manifest: Manifest, encoder: FrozenEncoder) -> list[int]:
-        """Of these rows, those whose videos show the encoder nothing."""
+        """The rows whose videos are blank."""
         reading = VideoReading(manifest=manifest, encoder=encoder, decoding=self.decoding, options=self.loader)
         row_of = {int(table.video_index[row]): row for row in rows}
         blank = []
@@ -99,13 +99,13 @@ class DistinctVideos:
 
 
 def contrast(frames: Tensor) -> float:
-    """Of frames or clips, uint8 `[..., H, W]`: the largest standard deviation of the pixels of one channel of one frame, in levels."""
+    """Largest standard deviation of the pixels of a channel of a frame, in levels; frames or clips are uint8 `[..., H, W]`."""
     planes = frames.flatten(-2).flatten(0, -2)
     return max(float(part.float().std(dim=-1, correction=0).max()) for part in planes.split(64))
 
 
 def same_files(table: FeatureTable, *, manifest: Manifest) -> dict[int, tuple[str, str]]:
-    """By row: a path of a file that stands in an earlier row under another, and that. Parts of one file are different videos."""
+    """By row: the path, and the other path of the same file in an earlier row. Different parts of a file are different videos."""
     first: dict[object, int] = {}
     found = {}
     for row, path in enumerate(table.path):

@@ -1,4 +1,4 @@
-"""A frozen encoder from any file, with its view of videos.
+"""A frozen encoder from a file, with its preprocessing of videos (view).
 
 Legend: B videos, T frames, N frames of all videos, C channels, H W pixels, F features; `*view` a frame `[C, H, W]` or a clip
 `[C, t, H, W]`.
@@ -24,13 +24,13 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class LoadedBackbone:
-    """`network` with its weights, `architecture` to build it again (None where it was given as a module and the file does not say it)."""
+    """`network` with its weights; `architecture` rebuilds it (None for a module given by the user, if the file does not describe it)."""
 
     network: Any
     architecture: Mapping[str, Any] | None
-    origin: str  # in words: from where, and how many tensors
-    view: Mapping[str, Any]  # frames, crop_pixels, short_side_pixels, mean, std, as far as the file says
-    clip: Mapping[str, Any]  # frames_per_clip, frame_stride, as far as the file says
+    origin: str  # description: source and number of tensors
+    view: Mapping[str, Any]  # frames, crop_pixels, short_side_pixels, mean, std, as far as the file gives them
+    clip: Mapping[str, Any]  # frames_per_clip, frame_stride, as far as the file gives them
 
 
 def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None) -> LoadedBackbone:
@@ -39,21 +39,21 @@ def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None) -> L
     Args:
         path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
         momentum: the momentum encoder in place of the query encoder.
-        backbone: the network, where the file does not say it or names one that is not of this package.
+        backbone: the network, if the file does not describe it or names a network outside this package.
 
     Raises:
-        InputError: an unknown form, a file that lacks parts of the backbone, or holds a deeper one.
+        InputError: an unknown format, or a file with an incomplete or a deeper backbone.
     """
     if path == RANDOM:
         if backbone is None:
-            raise InputError(expected="a network for encoder=random", got="none", hint="Name one, for instance backbone=resnet50.")
+            raise InputError(expected="a network for encoder=random", got="none", hint="Set for instance backbone=resnet50.")
         return LoadedBackbone(network=backbone, architecture=None, origin="random initialization", view={}, clip={})
     found = read_encoder_file(path, momentum=momentum)
     architecture = None if backbone is not None else found.architecture or recognize_architecture(found.backbone, path=path)
     network = backbone if architecture is None else build_backbone(architecture)
     assert network is not None
-    told = _copy_weights(found, network, path=path)
-    return LoadedBackbone(network=network, architecture=architecture, origin=found.origin + told, view=found.view, clip=found.clip)
+    summary = _copy_weights(found, network, path=path)
+    return LoadedBackbone(network=network, architecture=architecture, origin=found.origin + summary, view=found.view, clip=found.clip)
 
 
 def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
@@ -66,7 +66,7 @@ def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
         raise InputError(
             expected=f"all {len(own)} tensors of the backbone in {path}",
             got=f"{len(missing)} missing, {len(wrong)} of another shape, the first {first}",
-            hint="Name the network that the file holds (backbone=...).",
+            hint="Set backbone=... to the network of the file.",
         )
     network.load_state_dict({name: found.backbone.get(name, tensor) for name, tensor in own.items()})
     _refuse_deeper(found, own, path=path)
@@ -77,19 +77,19 @@ def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
 
 
 def _refuse_deeper(found: EncoderFile, own: Mapping[str, Any], *, path: str) -> None:
-    """A deeper network of the same family holds all names of a shallower one, and would pass as it."""
-    odd = [name for name in found.backbone if name.startswith(("layer", "stages.")) and name not in own]
-    if odd:
+    """Refuse a file with a deeper network, which contains all tensor names of a shallower one of the same family."""
+    deeper = [name for name in found.backbone if name.startswith(("layer", "stages.")) and name not in own]
+    if deeper:
         raise InputError(
-            expected=f"the backbone of {path}, which has {odd[0]}",
-            got=f"a smaller one, without {len(odd)} of its tensors",
-            hint="Name the network that the file holds (backbone=...).",
+            expected=f"the backbone of {path}, which has {deeper[0]}",
+            got=f"a smaller one, without {len(deeper)} of its tensors",
+            hint="Set backbone=... to the network of the file.",
         )
 
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 PUBLISHED_VIEW: dict[str, Any] = {"frames": 30, "crop_pixels": 224, **IMAGENET}
-STORED = "stored"  # in place of a short side: frames keep their size
+STORED = "stored"  # value of short_side_pixels: frames keep their size
 
 SINGLE_FRAMES = {"frames_per_clip": 1, "frame_stride": 1}
 
@@ -99,9 +99,9 @@ class FrozenEncoder(nn.Module):
 
     Args:
         backbone: `[N, *view]` to `[N, F]`, with `feature_dim`.
-        view: which frames of a video, their crop and their normalization.
-        frames_per_clip, frame_stride: of one input of the network; 1 and 1 for single frames.
-        origin: where it comes from, in words.
+        view: frames of a video, their crop and normalization.
+        frames_per_clip, frame_stride: frames of one network input and their distance; 1 and 1 for single frames.
+        origin: description of the source.
     """
 
     def __init__(self, *, backbone: Any, view: EvaluationView, frames_per_clip: int, frame_stride: int, origin: str) -> None:
@@ -138,12 +138,12 @@ class FrozenEncoder(nn.Module):
         return features.float()
 
     def digest(self) -> str:
-        """Sixteen hexadecimal digits of the weights and the network's form: equal for equal features of equal frames."""
-        found = hashlib.sha256(repr(self.backbone).encode())
+        """Digest of weights and network, 16 hexadecimal digits; encoders with equal digests give equal features."""
+        digest = hashlib.sha256(repr(self.backbone).encode())
         for name, tensor in sorted(self.backbone.state_dict().items()):
-            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return found.hexdigest()[:16]
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
 
 
 def load_encoder(
@@ -154,15 +154,15 @@ def load_encoder(
     Args:
         path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
         momentum: the momentum encoder in place of the query encoder.
-        backbone: the network, where the file does not say it or names one that is not of this package.
-        view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std`, in place of the file's or, where it has none, of the
-            published 30, 224 and ImageNet's; a network that declares its normalization uses its own. `frames_per_clip` and
-            `frame_stride` of a 3D network. A short side that neither gives is 256/224 of the crop; `stored` crops frames of the
+        backbone: the network, if the file does not describe it or names a network outside this package.
+        view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std`; they override those of the file or, if it has none, the
+            published 30, 224 and ImageNet's; a network that declares its normalization keeps it. `frames_per_clip` and
+            `frame_stride` of a 3D network. Without a short side, 256/224 of the crop is used; `stored` crops frames of the
             stored size.
 
     Raises:
-        InputError: an unknown form, a file that lacks parts of the backbone, clips of unknown length for a 3D network, or clips for
-            another one.
+        InputError: an unknown format, a file with an incomplete backbone, clips of unknown length for a 3D network, or clips for
+            a 2D network.
     """
     return frozen(load_backbone(path, momentum=momentum, backbone=backbone), view=view or {}, published=False)
 
@@ -171,15 +171,15 @@ def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) 
     """`loaded` with its view.
 
     Args:
-        view: as of `load_encoder`.
-        published: frames of the stored size where neither `view` nor the file gives a short side, as in the published evaluation.
+        view: as in `load_encoder`.
+        published: use frames of the stored size if neither `view` nor the file gives a short side, as in the published evaluation.
 
     Raises:
-        InputError: clips of unknown length for a 3D network, clips for another one, or a short side that is no number.
+        InputError: clips of unknown length for a 3D network, clips for a 2D network, or an invalid short side.
     """
     chosen = {name: value for name, value in view.items() if value is not None}
-    told = {**SINGLE_FRAMES, **loaded.clip, **chosen}
-    clip = {name: int(told[name]) for name in SINGLE_FRAMES}
+    chosen_clip = {**SINGLE_FRAMES, **loaded.clip, **chosen}
+    clip = {name: int(chosen_clip[name]) for name in SINGLE_FRAMES}
     _require_fitting_clips(loaded.network, frames_per_clip=clip["frames_per_clip"])
     declared = normalization_of(loaded.network)
     merged = {**PUBLISHED_VIEW, **loaded.view, **({} if declared is None else vars(declared)), **chosen}
@@ -189,7 +189,7 @@ def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) 
 
 
 def _short_side(*, crop_pixels: int, of_file: Mapping[str, Any], chosen: Mapping[str, Any], published: bool) -> int | None:
-    """The one given, else the file's if it is for this crop, else that of the data. A file's None says nothing of other videos."""
+    """The given short side, else that of a file with the same crop, else that of the data. None in a file is ignored."""
     given = chosen.get("short_side_pixels")
     if given == STORED:
         return None
@@ -208,15 +208,15 @@ def _short_side(*, crop_pixels: int, of_file: Mapping[str, Any], chosen: Mapping
 
 
 def _require_fitting_clips(network: nn.Module, *, frames_per_clip: int) -> None:
-    """A network without `takes_clips` is tried with an input."""
+    """Raises InputError if clips do not fit the network. A network without `takes_clips` is not checked here."""
     takes_clips = getattr(network, "takes_clips", None)
     if takes_clips is not None and takes_clips != (frames_per_clip > 1):
         raise InputError(
-            expected="how long the clips of a 3D network are" if takes_clips else "single frames for a network of frames",
+            expected="a clip length for a 3D network" if takes_clips else "single frames for a 2D network",
             got=f"frames_per_clip={frames_per_clip}" if frames_per_clip > 1 else "a 3D network without a clip length in its file",
-            hint="Add protocol.frames_per_clip=8 protocol.frame_stride=2, or what it was trained with."
+            hint="Set protocol.frames_per_clip=8 protocol.frame_stride=2, or the values used in training."
             if takes_clips
-            else "Leave protocol.frames_per_clip out.",
+            else "Remove protocol.frames_per_clip.",
         )
 
 
@@ -224,10 +224,10 @@ class EvaluationProtocol:
     """Loads encoders with their view.
 
     Args:
-        frames, crop_pixels, mean, std: None for what the encoder was trained with, or, where its file does not say it, for the published
-            ones. The frames are spread over each video.
-        short_side_pixels: None for the file's, or, where it does not say it, for 256/224 of the crop; `stored` for no resizing.
-        frames_per_clip, frame_stride: of 3D networks; None: from the file.
+        frames, crop_pixels, mean, std: None for the values in the encoder's file, or, if it has none, for the published
+            ones. The frames are evenly spaced over each video.
+        short_side_pixels: None for that of the file, or, if it has none, for 256/224 of the crop; `stored` for no resizing.
+        frames_per_clip, frame_stride: for 3D networks; None takes them from the file.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class EvaluationProtocol:
         }
 
     def load(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> FrozenEncoder:
-        """For your own videos; see `load_encoder`."""
+        """Load an encoder for the user's own videos; see `load_encoder`."""
         return self.show(self.read(path, momentum=momentum, backbone=backbone), published=False)
 
     def read(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> LoadedBackbone:

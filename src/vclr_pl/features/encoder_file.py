@@ -1,4 +1,4 @@
-"""What a file with an encoder holds, and how its network is built."""
+"""Read files with encoders, and build their networks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vclr_pl.weights.key_map import CLASS_HEAD, read_safely
 from vclr_pl.weights.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
 from vclr_pl.weights.pretraining import PREFIXES as RELEASE_HEADS
 
-# Networks by the names that files hold. A name stays when its code moves: files that older versions wrote must load.
+# Networks by their names in files. Names stay when code moves, so that files of older versions load.
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"resnet": resnet, "clip_network": clip_network, "small_resnet": SmallResNet}
 # Python paths in files of version 0.1.0 and in the config.yaml of every run, of earlier versions too
 NAME_OF_PATH = {
@@ -32,7 +32,7 @@ NAME_OF_PATH = {
     "vclr_pl.backbone.torchvision.clip_network": "clip_network",
     "vclr_pl.backbone.small_resnet.SmallResNet": "small_resnet",
 }
-# blocks in layer1 to layer4, and whether a block has three convolutions
+# by the blocks in layer1 to layer4, and true if a block has three convolutions
 RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
     ((2, 2, 2, 2), False): "resnet18",
     ((3, 4, 6, 3), False): "resnet34",
@@ -43,12 +43,12 @@ RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
 
 
 def build_backbone(architecture: Mapping[str, Any]) -> nn.Module:
-    """The network that a file describes: `network`, its name in `NETWORKS`, or a `_target_` of an older file, and its arguments.
+    """Build the network described in a file: `network`, its name in `NETWORKS`, or `_target_` in older files, and its arguments.
 
-    Only networks of this package are built: a file can come from anywhere, and a call to another name could do anything.
+    Only networks of this package are built: files may be untrusted, and calling another name could execute any code.
 
     Raises:
-        InputError: the description names another network, or arguments that the network does not take.
+        InputError: the description has an unknown network or invalid arguments.
     """
     target = str(architecture.get("_target_", ""))
     name = str(architecture.get("network") or NAME_OF_PATH.get(target, ""))
@@ -56,31 +56,31 @@ def build_backbone(architecture: Mapping[str, Any]) -> nn.Module:
         raise InputError(
             expected=f"an encoder whose network is one of vclr_pl.backbone ({', '.join(NETWORKS)})",
             got=name or target or "a description without a name",
-            hint="Give the network yourself: backbone=... on the command line, load_encoder(..., backbone=module) in Python.",
+            hint="Set the network: backbone=... on the command line, load_encoder(..., backbone=module) in Python.",
         )
     arguments = {key: value for key, value in architecture.items() if key != "network" and not key.startswith("_")}
     try:
         return NETWORKS[name](**arguments)
     except TypeError as error:
         raise InputError(
-            expected=f"a network that {name} can build", got=str(error), hint="Was the file made by a newer version of vclr_pl?"
+            expected=f"valid arguments of the network {name}", got=str(error), hint="The file may come from a newer version of vclr_pl."
         ) from error
 
 
 def recognize_architecture(tensors: Mapping[str, Tensor], *, path: str) -> dict[str, Any]:
-    """The description of a torchvision ResNet, from its parameters' names.
+    """Detect a torchvision ResNet from its parameters' names.
 
     Raises:
-        InputError: when the tensors are of no such network.
+        InputError: the tensors are not those of such a network.
     """
     blocks = tuple(len({name.split(".")[1] for name in tensors if name.startswith(f"layer{stage}.")}) for stage in (1, 2, 3, 4))
     stem = tensors.get("conv1.weight")
     name = RESNETS.get((blocks, "layer1.0.conv3.weight" in tensors)) if stem is not None and stem.dim() == 4 else None
     if name is None:
         raise InputError(
-            expected="a file that says which network it holds, or one of torchvision's ResNets",
+            expected="a file that describes its network, or one of torchvision's ResNets",
             got=f"{path} with {', '.join(list(tensors)[:3]) or 'no tensors'}, ...",
-            hint="Give the run folder instead of the checkpoint alone, or name the network: backbone=...",
+            hint="Use the run folder instead of the checkpoint, or set the network: backbone=...",
         )
     return {"network": "resnet", "name": name}
 
@@ -88,45 +88,45 @@ def recognize_architecture(tensors: Mapping[str, Tensor], *, path: str) -> dict[
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 EXPORT = "backbone.safetensors"
 RECOGNIZER = "recognizer.safetensors"
-SHIFTED = ", trained with a temporal shift, which single frames do not have"
+SHIFTED = ", trained with a temporal shift, which is not applied to single frames"
 WRAPPER = "module."
 VIEW = ("frames", "crop_pixels", "short_side_pixels", "mean", "std")
-HINTS = "Give a run folder, a checkpoint, backbone.safetensors, a published .pth, or `random`."
+HINTS = "Use a run folder, a checkpoint, backbone.safetensors, a published .pth, or `random`."
 
 
 @dataclass(frozen=True)
 class EncoderFile:
     """The backbone of a file, with the metadata of the file."""
 
-    origin: str  # in words
+    origin: str  # description of the source
     backbone: dict[str, Tensor]  # by the backbone's own names
-    unused: tuple[str, ...] = ()  # names in the file that no backbone has
-    architecture: Mapping[str, Any] | None = None  # `_target_` and arguments, where the file says it
-    view: Mapping[str, Any] = field(default_factory=dict)  # of VIEW, as far as they are known
+    unused: tuple[str, ...] = ()  # tensors in the file that belong to no backbone
+    architecture: Mapping[str, Any] | None = None  # name of the network, or `_target_`, and arguments; None if the file has none
+    view: Mapping[str, Any] = field(default_factory=dict)  # keys of VIEW, as far as they are known
     clip: Mapping[str, Any] = field(default_factory=dict)  # frames_per_clip, frame_stride, as far as they are known
-    classifier: Mapping[str, Tensor] = field(default_factory=dict)  # fc.weight, fc.bias, where the file has a linear one
+    classifier: Mapping[str, Tensor] = field(default_factory=dict)  # fc.weight, fc.bias of a linear classifier in the file
 
 
 def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
-    """Read `path` without executing anything from it.
+    """Read `path` without executing code in it.
 
     Args:
-        path: a run folder, or a file of one of the forms above.
+        path: a run folder, or a file in one of the supported formats.
         momentum: the momentum encoder in place of the query encoder.
 
     Raises:
-        InputError: when there is nothing at the path, it is of no known form, or has no momentum encoder.
+        InputError: `path` does not exist, has an unknown format, or has no momentum encoder.
     """
     file = _file_of(Path(path).expanduser())
     if file.suffix == ".safetensors":
-        found = _read_export(file)
+        exported = _read_export(file)
         if momentum:
-            raise _without_momentum(found.origin, file)
-        return found
+            raise _without_momentum(exported.origin, file)
+        return exported
     content = read_safely(str(file), allowed=[Namespace])
     state = _state(content)
     if any(name.startswith("recognizer.backbone.") for name in state):
-        hint = f"Give the run folder, once its training is over, or {RECOGNIZER}."
+        hint = f"Use the run folder after the end of training, or {RECOGNIZER}."
         raise InputError(expected="an encoder", got=f"{file}, a checkpoint of fine-tuning", hint=hint)
     if any(name.startswith("encoder.backbone.") for name in state):
         return _of_own_checkpoint(state, file, momentum=momentum)
@@ -135,10 +135,10 @@ def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
 
 def _file_of(path: Path) -> Path:
     if path.is_dir():
-        found = next((path / name for name in (RECOGNIZER, CHECKPOINT, EXPORT, CHECKPOINT.name) if (path / name).is_file()), None)
-        if found is None:
+        file = next((path / name for name in (RECOGNIZER, CHECKPOINT, EXPORT, CHECKPOINT.name) if (path / name).is_file()), None)
+        if file is None:
             raise InputError(expected=f"a run folder with {CHECKPOINT} or {EXPORT}", got=str(path), hint=HINTS)
-        return found
+        return file
     if not path.is_file():
         raise InputError(expected="an encoder", got=f"encoder={path}, which does not exist", hint=HINTS)
     return path
@@ -178,7 +178,7 @@ def _of_published_file(state: Mapping[str, Tensor], file: Path, *, momentum: boo
     bare = {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()}
     if "conv1.weight" not in bare and "stem.0.weight" not in bare:
         raise InputError(
-            expected="an encoder", got=f"{file} with {', '.join(list(state)[:3]) or 'no tensors'}", hint="No known form. " + HINTS
+            expected="an encoder", got=f"{file} with {', '.join(list(state)[:3]) or 'no tensors'}", hint="Unknown format. " + HINTS
         )
     published = any(name.startswith("fc_inter.") for name in bare)
     return _without_heads(bare, (), origin=f"{'published VCLR checkpoint' if published else 'backbone'} {file}")
@@ -213,7 +213,7 @@ def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _run_config(checkpoint: Path) -> dict[str, Any]:
-    """The config.yaml of the run that the checkpoint lies in; empty for a checkpoint that stands alone."""
+    """The config.yaml of the checkpoint's run; empty if the checkpoint is not in a run folder."""
     for folder in (checkpoint.parent, checkpoint.parent.parent):
         if (folder / "config.yaml").is_file():
             content = yaml.safe_load((folder / "config.yaml").read_text())
@@ -235,7 +235,7 @@ def _read_export(file: Path) -> EncoderFile:
         raise InputError(expected=f"safetensors in {file}", got=str(error), hint=HINTS) from error
     if "class_names" in described:
         return _of_recognizer(tensors, described, file)
-    size = {"crop_pixels": described["size_pixels"]} if "size_pixels" in described else {}  # its name in older files
+    size = {"crop_pixels": described["size_pixels"]} if "size_pixels" in described else {}  # name in older files
     return EncoderFile(
         origin=f"exported backbone {file}",
         backbone={name: tensor for name, tensor in tensors.items() if not name.startswith(CLASS_HEAD)},
@@ -260,9 +260,9 @@ def _of_recognizer(tensors: Mapping[str, Tensor], described: Mapping[str, Any], 
 
 
 def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Our figures, each a JSON text; a file of timm says only `format`."""
+    """Our metadata, each value in JSON. timm's files contain only `format`."""
     return {name: json.loads(text) for name, text in metadata.items() if name != "format"}
 
 
 def _without_momentum(what: str, file: Path) -> InputError:
-    return InputError(expected="a file with a momentum encoder", got=f"{what} in {file}", hint="Take momentum=true away.")
+    return InputError(expected="a file with a momentum encoder", got=f"{what} in {file}", hint="Remove momentum=true.")

@@ -1,4 +1,4 @@
-"""Features of a list of videos by a Lightning Trainer: on one device or many, resumable, and kept on disk.
+"""Extract features of a list of videos with a Lightning Trainer: on one or more devices, resumable, stored on disk.
 
 Legend: T frames or clips of a video, F features; `*view` a frame or a clip.
 """
@@ -34,15 +34,15 @@ FORMAT = 1
 
 
 class VideoLoop(lightning.LightningModule):
-    """A prediction loop over `videos`, of which each rank reads a share. `videos_done` is for the progress."""
+    """A prediction loop over `videos`, distributed over ranks. `videos_done` is for the progress bar."""
 
     def __init__(self, videos: Sequence[Any]) -> None:
         super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer videos than ranks, one query for instance
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer videos than ranks, for instance a single query
         self.videos, self.videos_done = list(videos), 0
 
     def agreed_videos(self) -> list[Any]:
-        """The list of rank 0. Another rank that looks later finds more in the journals, and would take another share."""
+        """The list of rank 0. Another rank may read longer journals later, and would then select different videos."""
         videos: list[Any] = self.trainer.strategy.broadcast(self.videos)
         return videos
 
@@ -58,10 +58,10 @@ def predict_unfinished(
     """Complete a folder of results. All ranks call it together.
 
     Args:
-        store: the folder, begun.
+        store: the folder, initialized.
         is_complete: True if nothing is left to do.
-        loop: makes the loop over the videos that are left. It journals each video.
-        finish: writes what follows from the journals, on rank 0.
+        loop: creates the loop over the remaining videos, which writes a journal line for each.
+        finish: writes the final files from the journals, on rank 0.
 
     Returns:
         False if the folder was complete before.
@@ -70,7 +70,7 @@ def predict_unfinished(
         if was_complete:
             return False
         task = loop()
-        if task.videos or trainer.world_size > 1:  # of several ranks one may see what another does not yet
+        if task.videos or trainer.world_size > 1:  # file systems may show changes to some ranks later
             trainer.predict(task, return_predictions=False)
         trainer.strategy.barrier()
         if trainer.is_global_zero:
@@ -82,7 +82,7 @@ def predict_unfinished(
 class FeatureExtraction(VideoLoop):
     """Writes the features of each batch of videos into the folder.
 
-    The network sees one video at a time, so a feature depends neither on the other videos of the batch nor on an interruption.
+    The network processes one video at a time, so features do not depend on the other videos of a batch or on interruptions.
     """
 
     def __init__(self, *, reading: VideoReading, folder: FeatureFolder, videos: Sequence[int], frames_per_pass: int) -> None:
@@ -110,7 +110,7 @@ class FeatureExtraction(VideoLoop):
             broken=[self._broken(index_of[row], reason) for row, count in enumerate(counts) if not count],
             rank=self.trainer.global_rank,
         )
-        return len(batch)  # Lightning takes None for a mistake
+        return len(batch)  # Lightning treats None as an error
 
     def _feature(self, frames: Tensor) -> Tensor:
         """uint8 `[T, *view]`, already cropped, to `[F]`."""
@@ -128,8 +128,8 @@ class Embedder:
 
     Args:
         decoding: reads the videos.
-        loader: how many at a time.
-        cache: the folder of all features. Each encoder, list and protocol has a folder of its own in it.
+        loader: options of the loader.
+        cache: the folder of all features, with a subfolder for each encoder, list and protocol.
         frames_per_pass: frames of a video in one forward pass.
     """
 
@@ -139,13 +139,13 @@ class Embedder:
     frames_per_pass: int
 
     def embed(self, manifest: Manifest, *, encoder: FrozenEncoder, trainer: Any, output: str | None = None) -> FeatureFolder:
-        """The features of `manifest`. If they are complete, nothing is read. All ranks call it together.
+        """The features of `manifest`; stored complete features are returned without reading videos. Collective call.
 
         Args:
-            output: a folder in place of one under `cache`.
+            output: a folder to use instead of one under `cache`.
 
         Raises:
-            InputError: `output` contains the features of something else.
+            InputError: `output` contains features of another encoder, list or protocol.
         """
         description = self.description(manifest, encoder=encoder, precision=str(trainer.precision))
         key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
@@ -170,17 +170,17 @@ class Embedder:
         return folder
 
     def _extraction(self, folder: FeatureFolder, *, encoder: FrozenEncoder) -> FeatureExtraction:
-        """Of the videos that are left."""
+        """The loop over the remaining videos."""
         frames, broken = folder.finished()
         done = {*frames, *(index for index, video in broken.items() if not video.is_temporary)}
         if done:
-            logger.info("%d of %d videos were done before", len(done), len(folder.manifest))
+            logger.info("%d of %d videos were already done", len(done), len(folder.manifest))
         reading = VideoReading(manifest=folder.manifest, encoder=encoder, decoding=self.decoding, options=self.loader)
         videos = [index for index in range(len(folder.manifest)) if index not in done]
         return FeatureExtraction(reading=reading, folder=folder, videos=videos, frames_per_pass=self.frames_per_pass)
 
     def description(self, manifest: Manifest, *, encoder: FrozenEncoder, precision: str) -> dict[str, Any]:
-        """What the features depend on, as JSON."""
+        """Everything that the features depend on, as JSON."""
         protocol = {"frames": encoder.view.frames, **protocol_of(encoder, decoding=self.decoding, precision=precision)}
         return {
             "format": FORMAT,
@@ -193,8 +193,8 @@ class Embedder:
 
 
 def protocol_of(encoder: FrozenEncoder, *, decoding: VideoDecoder, precision: str) -> dict[str, Any]:
-    """How `encoder` sees a frame or clip, as JSON."""
-    inner = getattr(decoding, "decoder", decoding)  # of a decoder that wraps another
+    """The encoder and its preprocessing, as JSON."""
+    inner = getattr(decoding, "decoder", decoding)  # the wrapped decoder
     return {
         "crop_pixels": encoder.view.crop_pixels,
         "short_side_pixels": encoder.view.short_side_pixels,
@@ -211,7 +211,7 @@ def _report_kept(folder: FeatureFolder) -> None:
     logger.info("features of %d videos: kept in %s", len(folder.manifest), folder.path)
     broken = sum(video is not None for _, _, video in folder.fates())
     if broken:
-        logger.warning("%d of them are broken; to try these again, remove the folder", broken)
+        logger.warning("%d of them are broken; remove the folder to retry them", broken)
 
 
 def _warn_of_unread(broken: Iterable[BrokenVideo]) -> None:
@@ -219,7 +219,7 @@ def _warn_of_unread(broken: Iterable[BrokenVideo]) -> None:
     if unread:
         first = unread[0]
         logger.warning(
-            "%d of the broken may be sound, the first is %s: %s. The next command tries them again. %s",
+            "%d of the broken videos may be readable, the first is %s: %s. The next command retries them. %s",
             len(unread),
             first.path,
             first.reason,
@@ -228,7 +228,7 @@ def _warn_of_unread(broken: Iterable[BrokenVideo]) -> None:
 
 
 def list_digest(manifest: Manifest) -> str:
-    """Sixteen hexadecimal digits of paths, labels, spans, and the sizes and times of the files, so a changed file is a new video."""
+    """Digest of paths, labels, spans, file sizes and times, 16 hexadecimal digits. A changed file is a new video."""
     found = hashlib.sha256()
     for index in range(len(manifest)):
         path = manifest.path(index)

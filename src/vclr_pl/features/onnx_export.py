@@ -1,4 +1,4 @@
-"""An encoder as one ONNX file, for runtimes without torch.
+"""Export an encoder as an ONNX file, for runtimes without torch.
 
 Legend: B frames or clips, C = 3 channels, t frames of a clip, H W pixels, F features; `*view` a frame `[C, H, W]` or a clip `[C, t, H, W]`.
 """
@@ -24,14 +24,14 @@ from vclr_pl.types import InputError
 
 INPUT, FEATURES, LOGITS, BATCH = "frames", "features", "logits", "batch"
 PACKAGES = ("onnx", "onnxscript")
-NOISY = ("torch.onnx", "onnxscript", "onnx_ir")  # they tell every pass and every version that they convert from
+NOISY = ("torch.onnx", "onnxscript", "onnx_ir")  # they log every pass and version conversion
 
 
 class OnnxFile:
-    """Writes encoders.
+    """Writes encoders as ONNX.
 
     Args:
-        path: of the file, `encoder.onnx`.
+        path: path of the file, for instance `encoder.onnx`.
     """
 
     def __init__(self, *, path: str) -> None:
@@ -40,10 +40,10 @@ class OnnxFile:
     def write_encoder(self, encoder: FrozenEncoder) -> None:
         """Save the network with input `frames`, float32 `[B, *view]`, normalized, and output `features`, float32 `[B, F]`; B is free.
 
-        The view's size is that of the encoder's crop. The file's metadata say as JSON what to feed it: `size_pixels`,
+        Height and width are those of the encoder's crop. The file's metadata give its input as JSON: `size_pixels`,
         `short_side_pixels`, `mean` and `std` (for RGB in 0 to 1), `frames_per_clip`, `frame_stride` and `feature_dim`. The
-        weights are in the file itself, which is complete or not there. A recognizer's output is `logits`, and `class_names` are among
-        the metadata; one that shifts in time takes whole videos, B a multiple of `segments`.
+        weights are in the same file, which is written atomically. A recognizer's output is `logits`, and `class_names` are in
+        the metadata; with a temporal shift the input is whole videos, B a multiple of `segments`.
 
         Raises:
             InputError: onnx or onnxscript is not installed.
@@ -78,24 +78,24 @@ class _Pooled(nn.Module):
 
 
 def segments_of(encoder: FrozenEncoder) -> int:
-    """Frames that have to be given together, 1 where each is seen alone."""
+    """Frames of a joint input: the segments of a temporal shift, else 1."""
     return int(getattr(encoder, "segments_per_pass", 1))
 
 
 def class_names_of(encoder: FrozenEncoder) -> list[str]:
-    """Of a recognizer; none for an encoder."""
+    """Class names of a recognizer; empty for an encoder."""
     return list(getattr(encoder, "class_names", ()))
 
 
 def view_shape(encoder: FrozenEncoder) -> tuple[int, ...]:
-    """Of one frame `(C, H, W)` or clip `(C, t, H, W)`, as the encoder takes it."""
+    """Shape of an input frame `(C, H, W)` or clip `(C, t, H, W)`."""
     pixels = encoder.view.crop_pixels
     clip = (encoder.frames_per_clip,) if encoder.frames_per_clip > 1 else ()
     return (3, *clip, pixels, pixels)
 
 
 def description(encoder: FrozenEncoder) -> dict[str, str]:
-    """What to feed the network, each figure as JSON."""
+    """Description of the network's input, each value as JSON."""
     recognizer = {"class_names": class_names_of(encoder), "segments": segments_of(encoder)} if class_names_of(encoder) else {}
     figures: dict[str, Any] = {
         "size_pixels": encoder.view.crop_pixels,

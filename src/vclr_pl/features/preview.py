@@ -1,4 +1,4 @@
-"""Pictures of videos for a page: a strip of frames side by side, and a short animation; kept beside the features.
+"""Pictures of videos for a page: a strip of frames side by side, and a short animation; stored next to the features.
 
 Legend: T frames, H W pixels.
 """
@@ -28,14 +28,14 @@ SUFFIX = ".webp"
 
 @dataclass(frozen=True)
 class Pictures:
-    """Of one video, as WebP files. `strip` holds `frames` frames of equal width side by side."""
+    """Pictures of one video, as WebP files. `strip` has `frames` frames of equal width side by side."""
 
     strip: bytes
     preview: bytes
     frames: int
-    width_pixels: int  # of one frame
+    width_pixels: int  # width and height of one frame
     height_pixels: int
-    video_width_pixels: int  # of the video's own frames
+    video_width_pixels: int  # width and height of the video's original frames
     video_height_pixels: int
 
 
@@ -45,15 +45,15 @@ class PreviewMaker:
 
     Args:
         decoding: reads the videos.
-        cache: the folder under which pictures are kept.
-        strip_frames: side by side, at equal distances.
-        preview_frames: of the animation, which takes two seconds; 0 makes none.
-        height_pixels: of both.
-        quality: of WebP, 1 to 100.
-        workers: processes, None for the cores at hand.
+        cache: folder of the stored pictures.
+        strip_frames: frames of the strip, evenly spaced.
+        preview_frames: frames of the animation of two seconds; 0 for none.
+        height_pixels: height of both.
+        quality: WebP quality, 1 to 100.
+        workers: processes, None for the available cores.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     decoding: VideoDecoder
@@ -74,17 +74,17 @@ class PreviewMaker:
             )
 
     def pictures(self, manifest: Manifest, videos: Sequence[int]) -> dict[int, Pictures]:
-        """By index of the manifest, for those of `videos` that can be read."""
+        """Pictures by index of the manifest, of the readable videos among `videos`."""
         dataset = _PictureDataset(maker=self, manifest=manifest, videos=list(videos))
         workers = min(available_cores() if self.workers is None else self.workers, len(videos) // 8)
-        found = {}
-        for made in DataLoader(dataset, batch_size=None, num_workers=workers):
-            if made is not None:
-                found[made[0]] = made[1]
-        return found
+        pictures = {}
+        for item in DataLoader(dataset, batch_size=None, num_workers=workers):
+            if item is not None:
+                pictures[item[0]] = item[1]
+        return pictures
 
     def of_video(self, manifest: Manifest, index: int) -> Pictures | None:
-        """Made, or read where they are kept; None for a video that cannot be read."""
+        """Create the pictures or read the stored ones; None for an unreadable video."""
         folder = self._folder(manifest, index)
         try:
             return _read(folder) or self._make(manifest, index, folder)
@@ -100,13 +100,13 @@ class PreviewMaker:
     def _make(self, manifest: Manifest, index: int, folder: Path) -> Pictures:
         with self.decoding.open(manifest.path(index)) as file:
             reader = subclip(file, span=manifest.span(index))
-            strip_T = evenly_spaced(reader.frame_count, self.strip_frames, at="middle")  # titles are at the ends
+            strip_T = evenly_spaced(reader.frame_count, self.strip_frames, at="middle")  # avoids titles and credits at the ends
             preview_T = evenly_spaced(reader.frame_count, self.preview_frames)
             wanted, position = np.unique([*strip_T, *preview_T], return_inverse=True)
             whole = reader.frames(wanted.tolist())
             frames = self._small(whole)
         shown = [frames[each] for each in position]
-        made = Pictures(
+        pictures = Pictures(
             strip=self._encode([np.concatenate(shown[: len(strip_T)], axis=1)]),
             preview=self._encode(shown[len(strip_T) :]) if preview_T else b"",
             frames=len(strip_T),
@@ -115,11 +115,11 @@ class PreviewMaker:
             video_width_pixels=whole.shape[-1],
             video_height_pixels=whole.shape[-2],
         )
-        _write(folder, made)
-        return made
+        _write(folder, pictures)
+        return pictures
 
     def _small(self, frames: Tensor) -> np.ndarray:
-        """uint8 `[T, C, H, W]` to `[T, H, W, C]` of the height wanted."""
+        """Scale uint8 `[T, C, H, W]` to `[T, H, W, C]` with the height of the pictures."""
         height, width = frames.shape[-2:]
         side = self.height_pixels if height <= width else max(1, round(self.height_pixels * width / height))
         size = scaled_size(height=height, width=width, short_side_pixels=side)
@@ -146,13 +146,13 @@ class _PictureDataset(Dataset[tuple[int, Pictures] | None]):
     def __len__(self) -> int:
         return len(self.videos)
 
-    def __getitem__(self, place: int) -> tuple[int, Pictures] | None:
-        index = self.videos[place]
-        made = self.maker.of_video(self.manifest, index)
-        return None if made is None else (index, made)
+    def __getitem__(self, position: int) -> tuple[int, Pictures] | None:
+        index = self.videos[position]
+        pictures = self.maker.of_video(self.manifest, index)
+        return None if pictures is None else (index, pictures)
 
     def __iter__(self) -> Iterator[tuple[int, Pictures] | None]:
-        return (self[place] for place in range(len(self)))
+        return (self[position] for position in range(len(self)))
 
 
 def _write(folder: Path, pictures: Pictures) -> None:

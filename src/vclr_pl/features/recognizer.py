@@ -1,4 +1,4 @@
-"""A frozen recognizer from its export, and the weights of encoders and recognizers.
+"""Load a frozen recognizer from its export, and read the weights of encoders and recognizers.
 
 Legend: N frames or clips, K classes; `*view` a frame `[C, H, W]` or a clip `[C, T, H, W]`.
 """
@@ -22,13 +22,13 @@ from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import BACKBONE, CLASS_HEAD
 
 EXPORT = RECOGNIZER
-HINTS = f"Give the run folder of a fine-tuning run, or its {EXPORT}."
+HINTS = f"Use the run folder of a fine-tuning run, or its {EXPORT}."
 
 
 class FrozenRecognizer(FrozenEncoder):
     """A FrozenEncoder whose features are class logits; `backbone` is the RecognitionNetwork, `feature_dim` the number of classes.
 
-    Its view is the centers of the test's segments, one center crop of each: three or ten crops serve the test alone.
+    Its view is the center frames of the test's segments with a center crop; three or ten crops are used only in the test.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class FrozenRecognizer(FrozenEncoder):
         """`[N, *view]` to float32 logits `[N, K]`.
 
         Raises:
-            InputError: a shifted network gets frames that are no whole videos of as many segments as it was trained with.
+            InputError: the network has a temporal shift, and the frames are not whole videos with the segments of training.
         """
         if len(frames) % self.segments_per_pass:
             raise InputError(
-                expected=f"frames in whole videos of {self.segments_per_pass}, over which this network shifts",
+                expected=f"whole videos of {self.segments_per_pass} frames, for this network's temporal shift",
                 got=str(len(frames)),
-                hint="Give as many, or take a recognizer without a shift (tsn).",
+                hint="Pass a multiple of this number, or use a recognizer without a shift (tsn).",
             )
         return super().pooled(frames)
 
@@ -63,11 +63,11 @@ def load_recognizer(path: str, *, backbone: nn.Module | None = None) -> FrozenRe
     """The recognizer of a fine-tuning run.
 
     Args:
-        path: the run folder, or its `recognizer.safetensors`; nothing in it is executed.
-        backbone: the network under the linear layer, where the file names one that is not of this package.
+        path: the run folder, or its `recognizer.safetensors`; no code in it is executed.
+        backbone: the network below the linear layer, if the file's network is not of this package.
 
     Raises:
-        InputError: nothing there, another kind of file, or weights that do not fit the network that the file describes.
+        InputError: the file does not exist, is not a recognizer, or has weights that do not fit the network it describes.
     """
     file = Path(path).expanduser()
     file = file / EXPORT if file.is_dir() else file
@@ -80,12 +80,12 @@ def load_recognizer(path: str, *, backbone: nn.Module | None = None) -> FrozenRe
         dropout_over="video",
         head_std=0.0,
         shift=None if shift is None else ResidualShift(**shift),
-        mode="full",  # FrozenEncoder freezes it; activation maps need the graph
+        mode="full",  # FrozenEncoder freezes the parameters; activation maps need the graph
     )
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise InputError(expected=f"the tensors of the network that {file} describes", got=str(error), hint=HINTS) from error
+        raise InputError(expected=f"the tensors of the network described in {file}", got=str(error), hint=HINTS) from error
     view = {name: described[name] for name in ("segments", "crop_pixels", "short_side_pixels", "mean", "std")}
     return FrozenRecognizer(
         recognizer=network,
@@ -107,27 +107,27 @@ def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, ValueError) as error:
         raise InputError(expected=f"safetensors in {file}", got=str(error), hint=HINTS) from error
     if "class_names" not in described or "head.weight" not in tensors:
-        raise InputError(expected="a recognizer with its class names", got=f"{file} without them", hint=HINTS)
+        raise InputError(expected="a recognizer with its class names", got=f"{file} without class names", hint=HINTS)
     return tensors, described
 
 
 logger = logging.getLogger(__name__)
 
-OWN_BACKBONE, OWN_HEAD = "backbone.", "head."  # of a recognizer's network
+OWN_BACKBONE, OWN_HEAD = "backbone.", "head."  # prefix of the backbone in a recognizer's network
 
 
 class EncoderWeights:
     """Read a run folder of pretraining or fine-tuning, or any file that `encoder=` takes. The format is detected automatically.
 
     Args:
-        path: of the folder or file.
+        path: the folder or file.
     """
 
     def __init__(self, *, path: str) -> None:
         self.path = path
 
     def read(self) -> dict[str, Tensor]:
-        """Backbone (of the query encoder) by this package's names, a linear classifier as `fc.*`; heads of pretraining are left.
+        """Backbone (of the query encoder) by this package's names, a linear classifier as `fc.*`; without the heads of pretraining.
 
         Raises:
             InputError: as `read_encoder_file`, `load_recognizer`.
@@ -139,7 +139,7 @@ class EncoderWeights:
 
 
 def is_recognizer(path: str) -> bool:
-    """Whether a fine-tuned recognizer is there: a run folder with one, or its file under any name."""
+    """True if `path` is a run folder with a fine-tuned recognizer, or such a file with any name."""
     file = Path(path).expanduser()
     file = file / EXPORT if file.is_dir() else file
     if file.suffix != ".safetensors" or not file.is_file():
@@ -153,7 +153,7 @@ def is_recognizer(path: str) -> bool:
 
 def _weights_of(recognizer: FrozenRecognizer) -> dict[str, Tensor]:
     if recognizer.segments_per_pass > 1:
-        logger.info("a temporal shift over %d segments, which mmaction2_tsm and onnx keep", recognizer.segments_per_pass)
+        logger.info("temporal shift over %d segments, stored only by mmaction2_tsm and onnx", recognizer.segments_per_pass)
     state = recognizer.backbone.state_dict()
     backbone = {BACKBONE + name.removeprefix(OWN_BACKBONE): tensor for name, tensor in state.items() if name.startswith(OWN_BACKBONE)}
     return backbone | {CLASS_HEAD + name.removeprefix(OWN_HEAD): tensor for name, tensor in state.items() if name.startswith(OWN_HEAD)}

@@ -6,7 +6,7 @@ Legend: N videos with a feature, F features.
 feature. `features.json` describes what the features depend on. A folder is complete when `videos.csv` exists.
 
 The status of a video without a feature is `broken` if its file is faulty. It is `unread` if the cause may be temporary (a time limit): the
-next command tries it again.
+next command retries it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FEATURES, VIDEOS, DESCRIPTION = "features.npy", "videos.csv", "features.json"
 DRAFT = "features.draft"
 COLUMNS = ("path", "label", "class", "frames", "status", "row")
 OK, BROKEN, UNREAD = "ok", "broken: ", "unread: "
-_ROWS_AT_ONCE = 4096  # between two waits for the disk
+_ROWS_AT_ONCE = 4096  # between two syncs to disk
 
 
 class FeatureFolder:
@@ -46,16 +46,16 @@ class FeatureFolder:
 
     @property
     def is_kept(self) -> bool:
-        """Complete, and no video is left to try again if the folder is writable."""
+        """True if complete and, in a writable folder, no video remains to be retried."""
         return self.is_complete and not (os.access(self.path, os.W_OK) and self.has_unread())
 
     @property
     def draft(self) -> Path:
-        """float32 `[videos of the list, F]` without a header, filled as videos are read."""
+        """Temporary array, float32 `[videos of the list, F]` without a header, filled as videos are read."""
         return self.path / DRAFT
 
     def begin(self, description: Mapping[str, Any]) -> None:
-        """Make the folder, or check that it contains the same features.
+        """Create the folder, or check that it contains the same features.
 
         Raises:
             InputError: the folder contains features of another encoder, list or protocol.
@@ -65,11 +65,11 @@ class FeatureFolder:
     def write(
         self, *, features: Mapping[int, Tensor], frames: Mapping[int, int], broken: Sequence[tuple[int, BrokenVideo]], rank: int
     ) -> None:
-        """Write features into the draft, then their lines into the journal of `rank`.
+        """Write features into the temporary array, then their lines into the journal of `rank`.
 
         Args:
             features: `[F]` float32 on the CPU, by video index.
-            frames: how many frames each of them is the mean of.
+            frames: number of averaged frames of each feature.
             broken: videos without a feature.
         """
         row_bytes = 4 * self.feature_dim
@@ -79,7 +79,7 @@ class FeatureFolder:
                 draft.seek(index * row_bytes)
                 draft.write(feature.numpy().astype(np.float32, copy=False).tobytes())
             draft.flush()
-            os.fdatasync(draft.fileno())  # a power cut must not leave a line without its feature
+            os.fdatasync(draft.fileno())  # the feature must be on disk before its line, also after a power failure
         lines: list[dict[str, Any]] = [{"video": index, "frames": frames[index]} for index in features]
         lines += [
             {"video": index, "frames": 0, "backend": video.backend, "reason": video.reason, "is_temporary": video.is_temporary}
@@ -88,7 +88,7 @@ class FeatureFolder:
         self.store.append(lines, rank=rank)
 
     def finished(self) -> tuple[dict[int, int], dict[int, BrokenVideo]]:
-        """By video index, the number of frames of each finished video and the broken videos."""
+        """The number of frames of each finished video, and the broken videos, by video index."""
         frames, broken = {}, {}
         for index, line in self.store.finished().items():
             if line["frames"]:
@@ -99,7 +99,7 @@ class FeatureFolder:
         return frames, broken
 
     def finish(self) -> None:
-        """Pack the features of the readable videos, list all videos, and remove the draft and the journals."""
+        """Pack the features of the readable videos, list all videos, and remove the temporary array and the journals."""
         frames, broken = self.finished()
         draft = np.memmap(self.draft, np.float32, mode="r", shape=(len(self.manifest), self.feature_dim)) if frames else None
         shape = (len(frames), self.feature_dim)
@@ -114,7 +114,7 @@ class FeatureFolder:
         self.store.remove_journals()
 
     def reopen(self) -> None:
-        """Turn a complete folder into an interrupted one that lacks the unread videos. If it is killed, the folder stays complete."""
+        """Turn a complete folder into an interrupted one without the unread videos. If this is interrupted, the folder stays complete."""
         if not self.is_complete:
             return
         self.store.remove_journals()
@@ -133,13 +133,13 @@ class FeatureFolder:
             row, names = 0, self.manifest.class_names
             for index in range(len(self.manifest)):
                 label = self.manifest.label(index)
-                told = ["" if label < 0 else label, names[label] if 0 <= label < len(names) else ""]
+                columns = ["" if label < 0 else label, names[label] if 0 <= label < len(names) else ""]
                 if index in frames:
-                    yield [self.manifest.path(index), *told, frames[index], OK, row]
+                    yield [self.manifest.path(index), *columns, frames[index], OK, row]
                     row += 1
                 else:
                     video = broken[index]
-                    yield [self.manifest.path(index), *told, 0, broken_status(video), ""]
+                    yield [self.manifest.path(index), *columns, 0, broken_status(video), ""]
 
         write_csv(self.path / VIDEOS, COLUMNS, rows())
 
@@ -162,13 +162,13 @@ class FeatureFolder:
         )
 
     def fates(self) -> Iterator[tuple[int, int, BrokenVideo | None]]:
-        """For each video of a complete folder: its index, the number of frames that were averaged, and why it has no feature."""
+        """For each video of a complete folder: its index, the number of averaged frames, and the reason if it has no feature."""
         with (self.path / VIDEOS).open(newline="", **ANY_BYTE) as file:
             for index, line in enumerate(csv.DictReader(file)):
                 yield index, int(line["frames"]), None if line["status"] == OK else broken_of(line["status"], path=line["path"])
 
     def has_unread(self) -> bool:
-        """True if a complete folder lacks videos that another try may read."""
+        """True if a complete folder has unread videos, for which a retry may succeed."""
         return any(broken is not None and broken.is_temporary for _, _, broken in self.fates())
 
 

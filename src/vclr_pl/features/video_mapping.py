@@ -28,12 +28,12 @@ from vclr_pl.types import BrokenVideo, InputError
 from vclr_pl.video.protocol import VideoDecoder
 
 RANDOM = "random"
-STANDARD_NAMES = {CHECKPOINT.parent.name, CHECKPOINT.name, EXPORT, RECOGNIZER}  # which every run has
+STANDARD_NAMES = {CHECKPOINT.parent.name, CHECKPOINT.name, EXPORT, RECOGNIZER}  # in every run folder
 
 
 @dataclass(frozen=True)
 class NamedEncoder:
-    """An encoder and what to call it beside others."""
+    """An encoder with its name."""
 
     name: str
     encoder: FrozenEncoder
@@ -44,26 +44,26 @@ class SideBySide:
     """Loads encoders to be compared.
 
     Args:
-        protocol: loads one with its view.
-        momentum: the momentum encoders of checkpoints.
+        protocol: loads an encoder with its view.
+        momentum: load the momentum encoders of checkpoints.
     """
 
     protocol: EvaluationProtocol
     momentum: bool
 
     def load(self, paths: Sequence[str], *, backbone: Callable[[], nn.Module | None]) -> list[NamedEncoder]:
-        """Each of `paths` in their order.
+        """Load the encoders of `paths`, in order.
 
-        `random` is the network that `backbone` makes; where it makes none, that of the first other encoder, shown what that one is
-        shown. Recognizers bring their own view. Where there is no `random`, `backbone` is the network of all.
+        `random` is the network made by `backbone`; if None, the network and view of the first other encoder.
+        Recognizers have their own view. Without `random`, `backbone` is the network of all encoders.
 
         Raises:
-            InputError: no encoder, one that cannot be loaded, a `random` without a network, or a 3D network of clips of unknown length.
+            InputError: no encoder, an invalid encoder, a `random` without a network, or a 3D network with unknown clip length.
         """
         if not paths:
-            raise InputError(expected="encoder=RUN_OR_FILE, or several: encoder=[A,B,random]", got="none", hint="Name at least one.")
+            raise InputError(expected="encoder=RUN_OR_FILE, or several: encoder=[A,B,random]", got="none", hint="Set at least one encoder.")
         network = None if RANDOM in paths else backbone
-        with torch.random.fork_rng(devices=[]):  # a random network depends on the seed, not on what stands beside it
+        with torch.random.fork_rng(devices=[]):  # a random network depends only on the seed, not on the other encoders
             loaded = {place: self._of_file(path, backbone=network) for place, path in enumerate(paths) if path != RANDOM}
         like = next((place for place, encoder in loaded.items() if not isinstance(encoder, FrozenRecognizer)), None)
         for place, path in enumerate(paths):
@@ -94,7 +94,7 @@ class SideBySide:
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
-    """The last two parts of each path, without those that all runs share; a number where two are alike."""
+    """The last two parts of each path, without parts common to all runs; numbered if two are equal."""
     names: list[str] = []
     for path in paths:
         parts = [part for part in Path(path).parts if part not in STANDARD_NAMES and part != "/"]
@@ -109,13 +109,13 @@ NEXT = "next"
 
 @dataclass(frozen=True, kw_only=True)
 class MapQuestion:
-    """What the maps are of, and how videos are read.
+    """Score of the maps, and decoding of the videos.
 
     Args:
         decoding: reads the videos.
-        layer: a module of the backbones; None for the last stage.
-        against: a video's path: the cosine with it; `next`: with the next video of the list; None: no similarity.
-        class_name: of a recognizer; None for the class that it predicts.
+        layer: name of a module of the backbones; None for the last stage.
+        against: path of a video to compare by cosine; `next` for the next video of the list; None for no similarity.
+        class_name: class of a recognizer; None for the predicted class.
 
     Raises:
         InputError: both a similarity and a class.
@@ -128,24 +128,26 @@ class MapQuestion:
 
     def __post_init__(self) -> None:
         if self.against is not None and self.class_name is not None:
-            raise InputError(expected="against= or class_name=", got="both", hint="Leave one away: a map is of a similarity or of a class.")
+            raise InputError(
+                expected="against= or class_name=", got="both", hint="Remove one of them: a map shows a similarity or a class."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoMapping:
-    """Asks `question` of `encoders` about the videos of `manifest`."""
+    """Maps of the videos of `manifest` for `encoders`, with the score of `question`."""
 
     question: MapQuestion
     encoders: Sequence[NamedEncoder]
     manifest: Manifest
     _kept: dict[tuple[int, str], Similarity] = field(default_factory=dict, init=False)
-    _narrow: dict[int, NarrowViewWarning] = field(default_factory=dict, init=False)  # by the encoder's place
+    _narrow: dict[int, NarrowViewWarning] = field(default_factory=dict, init=False)  # by position of the encoder
 
     def check(self) -> None:
-        """Look for mistakes before the first video is read.
+        """Check the options before the first video is read.
 
         Raises:
-            InputError: a layer or class that is not there, a video to compare with that cannot be read or is the only one.
+            InputError: an unknown layer or class, or no readable video to compare with.
         """
         for named in self.encoders:
             stage_of(named.encoder.backbone, self.question.layer)
@@ -155,15 +157,15 @@ class VideoMapping:
             raise InputError(
                 expected="a class of a recognizer" if names else "a recognizer, for class_name=",
                 got=f"class_name={wanted}",
-                hint=f"For instance {', '.join(near)}." if names else "Give the run folder of vclr_pl.finetune as encoder=.",
+                hint=f"For instance {', '.join(near)}." if names else "Set encoder= to the run folder of a vclr_pl.finetune run.",
             )
         if self.question.against == NEXT and len(self.manifest) < 2:
-            raise InputError(expected="two videos or more, for against=next", got="one", hint="Give against=FILE.")
+            raise InputError(expected="two videos or more, for against=next", got="one", hint="Set against=FILE.")
         if self.question.against not in (None, NEXT):
             self._other(0, index=0)
 
     def of_video(self, index: int) -> list[VideoMaps] | BrokenVideo:
-        """One video's maps for each encoder, in their order; or why it cannot be read."""
+        """Maps of one video for each encoder, in order; or the broken video."""
         maps = []
         for place, named in enumerate(self.encoders):
             frames = self._frames(self.manifest, index, place)
@@ -174,7 +176,7 @@ class VideoMapping:
         return maps
 
     def _frames(self, manifest: Manifest, index: int, place: int) -> Tensor | BrokenVideo:
-        """uint8 `[T, *view]` as the encoder at `place` wants to see them."""
+        """Frames uint8 `[T, *view]`, preprocessed for the encoder at position `place`."""
         encoder: FrozenEncoder = self.encoders[place].encoder
         sampling = SegmentClipSampler(segments=2, frames_per_clip=encoder.frames_per_clip, frame_stride=encoder.frame_stride)
         dataset = EvaluationVideoDataset(manifest=manifest, decoder=self.question.decoding, view=encoder.view, sampling=sampling)
@@ -195,7 +197,7 @@ class VideoMapping:
         return ClassScore(index=predicted, class_name=f"{names[predicted]} (predicted)")
 
     def _other(self, place: int, *, index: int) -> Similarity:
-        """The video to compare with: the one named, or the next of the list that can be read."""
+        """The video to compare with: the given one, or the next readable one of the list."""
         if self.question.against == NEXT:
             turns = [(index + turn) % len(self.manifest) for turn in range(1, len(self.manifest))]
             paths = [self.manifest.path(turn) for turn in turns]
@@ -207,7 +209,9 @@ class VideoMapping:
             if not isinstance(found, BrokenVideo):
                 return found
             reason = found.reason
-        raise InputError(expected="a readable video to compare with", got=f"{paths[-1]} ({reason})", hint="Give another, against=FILE.")
+        raise InputError(
+            expected="a readable video to compare with", got=f"{paths[-1]} ({reason})", hint="Set against=FILE to another video."
+        )
 
     def _similarity(self, place: int, path: str) -> Similarity | BrokenVideo:
         if (place, path) not in self._kept:
@@ -220,10 +224,10 @@ class VideoMapping:
 
 
 def chosen_videos(*manifests: Manifest | None, most_videos: int) -> Manifest:
-    """The videos of all lists, or `most_videos` of them, evenly spaced.
+    """Select the videos of all lists, or `most_videos` of them, evenly spaced.
 
     Raises:
-        InputError: fewer than one is wanted.
+        InputError: `most_videos` is below 1.
     """
     if most_videos < 1:
         raise InputError(expected="most_videos of at least 1", got=str(most_videos), hint="Set most_videos=12.")
@@ -232,10 +236,10 @@ def chosen_videos(*manifests: Manifest | None, most_videos: int) -> Manifest:
 
 
 def device_named(name: str) -> torch.device:
-    """`auto` for a GPU where there is one.
+    """The torch device; `auto` is a GPU if there is one.
 
     Raises:
-        InputError: torch does not know the device or does not find it.
+        InputError: torch does not know or find the device.
     """
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
     try:
@@ -243,10 +247,10 @@ def device_named(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(expected="a device that torch finds", got=f"device={name} ({reason})", hint="Set device=cpu.") from None
+        raise InputError(expected="a device available to torch", got=f"device={name} ({reason})", hint="Set device=cpu.") from None
     return device
 
 
 def _class_names(encoder: Any) -> list[str]:
-    """Of a recognizer, whose features are logits; none for other encoders."""
+    """Class names of a recognizer, whose features are logits; empty for other encoders."""
     return list(getattr(encoder, "class_names", ()))

@@ -1,4 +1,4 @@
-"""Batches of whole videos for trained networks: each remaining video once over all ranks."""
+"""Batches of whole videos for trained networks: over all ranks, each remaining video once."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MOST_WORKERS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingWorkers:
-    """Who reads; changes the speed, not the features.
+    """Options of the loader, which change the speed and not the features.
 
-    workers: processes for each device, 0 for none, None for the cores at hand shared among the devices. prefetch_batches: ready in
-    advance, for each worker.
+    workers: processes for each device, 0 for none, None for the available cores shared among the devices. prefetch_batches: prepared in
+    advance by each worker.
     """
 
     workers: int | None
@@ -47,7 +47,7 @@ class ReadingWorkers:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingOptions(ReadingWorkers):
-    """How videos are read in batches. videos_per_batch: read by one worker in one go."""
+    """Options of the loader for batches. videos_per_batch: videos that a worker reads for one batch."""
 
     videos_per_batch: int
 
@@ -58,7 +58,7 @@ class ReadingOptions(ReadingWorkers):
 
 @dataclass(frozen=True, kw_only=True)
 class VideoReading:
-    """Videos of `manifest` as `encoder` wants to see them."""
+    """Videos of `manifest`, preprocessed for `encoder`."""
 
     manifest: Manifest
     encoder: FrozenEncoder
@@ -66,7 +66,7 @@ class VideoReading:
     options: ReadingOptions
 
     def batches(self, videos: Sequence[int], *, rank: int, ranks: int, pin_memory: bool) -> DataLoader[VideoFrames]:
-        """This rank's share of `videos` (indices of the manifest) as VideoFrames, uint8."""
+        """The part of `videos` (indices of the manifest) for this rank, as VideoFrames, uint8."""
         own = videos[rank::ranks]
         workers = self.options.worker_count(ranks=ranks, batches=len(own) // self.options.videos_per_batch + 1)
         return WatchedLoader(

@@ -1,1 +1,1 @@
-"""Temporal action localization (BMN): features of untrimmed videos, training, proposals, scores, and its page."""
+"""Temporal action localization (BMN): features of untrimmed videos, training, proposals, metrics, and pages."""

@@ -1,8 +1,8 @@
 """The Boundary-Matching Network (BMN, Lin et al. 2019, arXiv 1907.09702), with mmaction2's parameter names.
 
 Legend: B videos, C channels, T positions, D durations and S starts (both T), V cells of the D x S map that end inside the video, N
-samples a stretch, K points a sample, O outputs, F features of a snippet, V valid cells, O channels of the three-dimensional part, H of
-the two-dimensional part.
+samples per segment, K points per sample, O outputs, F features of a snippet, V valid cells, O channels of the 3D part, H channels of
+the 2D part.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from vclr_pl.types import InputError
 
 @dataclass(frozen=True)
 class SamplingMask:
-    """The weight of position t in sample n of cell v, as a sparse matrix `[V, N * T]` in rows.
+    """The weight of position t in sample n of cell v, as a sparse matrix `[V, N * T]` in CSR format.
 
-    `valid` tells which cells end inside the video: those with start + duration < T.
+    `valid` is true for cells that end inside the video: start + duration < T.
     """
 
     row_starts: npt.NDArray[np.int64]
@@ -34,7 +34,7 @@ class SamplingMask:
     valid: npt.NDArray[np.bool_]  # [D, S]
 
     def dense(self, *, samples: int) -> npt.NDArray[np.float32]:
-        """`[T, N, D, S]`, zero outside the valid cells: 128 MB at the published size, for tests and for the curious."""
+        """`[T, N, D, S]`, zero outside the valid cells: 128 MB at the published size, only for tests and inspection."""
         positions = len(self.valid)
         cells = np.repeat(np.flatnonzero(self.valid), np.diff(self.row_starts))
         sample, position = np.divmod(self.columns, positions)
@@ -44,19 +44,19 @@ class SamplingMask:
 
 
 def sampling_mask(*, positions: int, samples: int, points_per_sample: int, boundary_ratio: float) -> SamplingMask:
-    """Lin et al. 2019 (BMN), section 3.3, as mmaction2 builds it, in a few array operations.
+    """The sampling mask of Lin et al. 2019 (BMN), section 3.3, with mmaction2's values.
 
     The cell of start s and duration index d spans positions s to s + d, widened on both sides by `boundary_ratio` (d + 1). N K points
-    stand at equal distances on it; each gives its weight to the two positions around it, K neighbors make a sample. A point outside
-    the video counts for nothing, but one between -1 and 0 gives its whole weight to position 0, and one past T - 1 gives the share of
-    position T - 1 alone: so the published code does. Computed in float64, kept in float32, as there.
+    are evenly spaced on it; each distributes its weight to the two nearest positions, and K neighbors form a sample. A point outside
+    the video has no weight, except that a point between -1 and 0 gives its whole weight to position 0, and one past T - 1 gives only the
+    part of position T - 1, as in the published code. Computed in float64 and stored in float32, also as there.
     """
     duration_V, start_V = np.nonzero(np.add.outer(np.arange(positions), np.arange(positions)) < positions)
     widened_V = boundary_ratio * (duration_V + 1.0)
     first_V, last_V = start_V - widened_V, start_V + duration_V + widened_V
     step_V = (last_V - first_V) / (samples * points_per_sample - 1.0)
     point_VP = first_V[:, None] + step_V[:, None] * np.arange(samples * points_per_sample)
-    below_VP = np.trunc(point_VP)  # toward 0, hence the rule about -1 to 0
+    below_VP = np.trunc(point_VP)  # toward 0, hence the exception for points between -1 and 0
     share_VP = point_VP - below_VP
     place_VP2 = np.stack([below_VP, np.ceil(point_VP)], axis=-1).astype(np.int64)
     weight_VP2 = np.stack([1.0 - share_VP, share_VP], axis=-1)
@@ -74,12 +74,12 @@ def sampling_mask(*, positions: int, samples: int, points_per_sample: int, bound
 
 
 class BoundaryMatching(nn.Module):
-    """Samples every cell from features `[B, C, T]` and maps its N x C numbers to O: the mask's product and the 3D convolution after it.
+    """Sample every cell from features `[B, C, T]` and map its N x C values to O: the mask's product and the following 3D convolution.
 
-    The published order samples first, into `[B, C, N, D, S]`: at the published size (C 256, N 32, T 100, O 512) 328 MB a video beside a
-    mask of 128 MB, and 100 GFLOP with the convolution. Both steps are linear, so here the convolution's weights meet the T positions
-    first, `[N T, B O]`, 6.6 MB a video, and the sparse mask, 0.48 million numbers (5.7 MB with their columns, and once more in columns
-    for the gradient), gathers them at the V = 5,050 valid cells: 10.3 MB a video, 1.3 GFLOP. Nothing of size N D S is ever made.
+    The published code samples first, into `[B, C, N, D, S]`: at the published size (C 256, N 32, T 100, O 512) 328 MB per video, a
+    mask of 128 MB, and 100 GFLOP with the convolution. Both steps are linear, so here the convolution is applied to the T positions
+    first, `[N T, B O]`, 6.6 MB per video. Then the sparse mask, 0.48 million values (5.7 MB with column indices, and again transposed
+    for the gradient), gathers the V = 5,050 valid cells: 10.3 MB per video, 1.3 GFLOP. No array of size N D S is created.
     """
 
     def __init__(self, *, positions: int, samples: int, points_per_sample: int, boundary_ratio: float) -> None:
@@ -99,12 +99,12 @@ class BoundaryMatching(nn.Module):
             "rows": rows[order],
             "values_by_column": mask.values[order],
         }
-        for name, value in buffers.items():  # made from four figures, so no checkpoint needs them
+        for name, value in buffers.items():  # computed from four options, so not stored in checkpoints
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)), persistent=False)
         self.register_buffer("valid", torch.from_numpy(mask.valid), persistent=False)
 
     def forward(self, features_BCT: Tensor, weight_OCN: Tensor, bias_O: Tensor) -> Tensor:
-        """`[V, B, O]`, the valid cells in the order of `valid_cells` (d S + s); an invalid one would read `bias_O`."""
+        """`[V, B, O]`, the valid cells in the order of `valid_cells` (d S + s). The value of an invalid cell would be `bias_O`."""
         videos, outputs = len(features_BCT), len(weight_OCN)
         by_sample = weight_OCN.permute(2, 0, 1).flatten(0, 1) @ features_BCT  # [B, N O, T]
         columns = (
@@ -117,7 +117,7 @@ class BoundaryMatching(nn.Module):
     @property
     def _values(self) -> Tensor:
         values = self.get_buffer("values")
-        return values if values.dtype in (torch.float32, torch.float64) else values.float()  # no sparse product in 16 bits
+        return values if values.dtype in (torch.float32, torch.float64) else values.float()  # sparse products do not support 16 bits
 
     def _by_row(self) -> Tensor:
         size = (len(self.get_buffer("valid_cells")), self.samples * self.positions)
@@ -131,12 +131,12 @@ class BoundaryMatching(nn.Module):
 
 def _sparse(starts: Tensor, places: Tensor, values: Tensor, *, size: tuple[int, int]) -> Tensor:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")  # which a user cannot mend
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")  # which users cannot avoid
         return torch.sparse_csr_tensor(starts, places, values, size=size, check_invariants=False)
 
 
 class _SparseProduct(torch.autograd.Function):
-    """A constant sparse matrix times a dense one; its transpose, kept beside it, leads the gradient back."""
+    """Product of a constant sparse matrix and a dense one. The backward pass uses the stored transpose."""
 
     @staticmethod
     def forward(ctx: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
@@ -148,13 +148,13 @@ class _SparseProduct(torch.autograd.Function):
         return ctx.transposed @ gradient.contiguous(), None, None
 
 
-GROUPS = 4  # of the first convolutions
-PUBLISHED_MASK = "sample_mask"  # a constant that mmaction2 keeps among the parameters
+GROUPS = 4  # groups of the first convolutions
+PUBLISHED_MASK = "sample_mask"  # a constant that mmaction2 stores with the parameters
 
 
 @dataclass(frozen=True)
 class BoundaryPrediction:
-    """Probabilities. The cell (d, s) of the map stands for the stretch from s / T to (s + d + 1) / T."""
+    """Probabilities. The cell (d, s) of the map is the segment from s / T to (s + d + 1) / T."""
 
     regression: Tensor  # [B, D, S]
     classification: Tensor  # [B, D, S]
@@ -163,17 +163,17 @@ class BoundaryPrediction:
 
 
 class BMN(nn.Module):
-    """Features of T positions to the probability that an action starts or ends at each, and to a map over all stretches.
+    """Map features of T positions to start and end probabilities at each position, and to a map over all segments.
 
     Args:
-        feature_dim: F; filled up with zeros to a multiple of 4, the groups of the first convolution.
+        feature_dim: F, padded with zeros to a multiple of 4, the groups of the first convolution.
         positions: T.
-        boundary_ratio: by how much of its length a stretch is widened on each side.
-        samples, points_per_sample: what is sampled of a stretch.
+        boundary_ratio: widening of a segment on each side, as a fraction of its length.
+        samples, points_per_sample: samples of a segment, and points averaged for each.
         hidden_1d, hidden_2d, hidden_3d: channels; `hidden_1d` a multiple of 4.
 
     Raises:
-        InputError: `hidden_1d` cannot be split into four groups.
+        InputError: `hidden_1d` is not a multiple of 4.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class BMN(nn.Module):
 
     @property
     def valid(self) -> Tensor:
-        """Bool `[D, S]`: the cells whose stretch ends inside the video."""
+        """Bool `[D, S]`: the cells whose segment ends inside the video."""
         return self.matching.get_buffer("valid")
 
     def forward(self, features_BFT: Tensor) -> BoundaryPrediction:
@@ -236,8 +236,8 @@ class BMN(nn.Module):
         )
 
     def _cells(self, features_BCT: Tensor) -> Tensor:
-        """`[B, H, D, S]` after `x_3d_p` and the first layer of `x_2d_p`, which maps each cell by itself: so it is asked for the valid
-        cells, and once for the one value that all others share."""
+        """`[B, H, D, S]` after `x_3d_p` and the first layer of `x_2d_p`, which maps each cell separately: it is computed for the valid
+        cells, and once for the common value of all invalid cells."""
         three, two = self.x_3d_p[0], self.x_2d_p[0]
         assert isinstance(three, nn.Conv3d)
         assert isinstance(two, nn.Conv2d)
@@ -251,7 +251,7 @@ class BMN(nn.Module):
         return complete.reshape(len(features_BCT), self.positions, self.positions, -1).permute(0, 3, 1, 2)
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *rest: Any) -> None:
-        """mmaction2's files hold the sampling mask, which is made here: it is left out, so that they load as they are."""
+        """Drop the sampling mask of mmaction2's files, which is computed here, so that they load unchanged."""
         if isinstance(state_dict, dict):
             state_dict.pop(f"{prefix}{PUBLISHED_MASK}", None)
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -1,4 +1,4 @@
-"""All that localization reads: annotations, features of snippets, positions, true segments, in one place.
+"""Data of localization: annotations, snippet features, resampled features, true segments.
 
 Legend: N snippets of a video, D features, T positions.
 """
@@ -34,12 +34,12 @@ class SnippetData:
     """
     Args:
         untrimmed: videos and annotations.
-        snippets: folder of the features, one file a video: ours, or a user's.
+        snippets: folder of the features, one file per video, extracted by this package or the user's own.
         resampled: folder for the features at T positions.
-        resampling: how these are made.
-        batches: how they are read.
-        snippet_frames: frames of a snippet; what is left at a video's end is not covered.
-        subset: whose proposals are made and judged.
+        resampling: computes the resampled features.
+        batches: options of the batches.
+        snippet_frames: frames of a snippet; remaining frames at the end of a video are not covered.
+        subset: subset for which proposals are made and evaluated.
     """
 
     untrimmed: LocalizationSet
@@ -60,24 +60,24 @@ class SnippetData:
 
     @property
     def identities(self) -> list[str]:
-        """Of the training videos and of those to judge; the others need no features."""
+        """Identities of the training videos and the evaluated videos, which need features."""
         return [video.identity for video in self.untrimmed.videos if video.subset in (TRAINING, self.subset)]
 
     def paths(self) -> dict[str, str]:
-        """Video files by identity; the annotated videos that are not on disk are counted."""
-        found = self.untrimmed.paths()
-        present = {identity: found[identity] for identity in self.identities if identity in found}
+        """Video files by identity. Annotated videos that are not on disk are counted in the log."""
+        paths = self.untrimmed.paths()
+        present = {identity: paths[identity] for identity in self.identities if identity in paths}
         absent = len(self.identities) - len(present)
         if absent:
             logger.warning("%s: %d videos are not below %s and are left out", self.untrimmed.source.name, absent, self.untrimmed.root)
         return present
 
     def resample(self, identities: Sequence[str]) -> None:
-        """Write the features at T positions of these videos; those of videos that have no features any more are removed."""
+        """Write the resampled features of these videos; remove those of videos that no longer have features."""
         folder = self.folder
         if not folder.path.is_dir():
             raise InputError(
-                expected=f"features of snippets in '{folder.path}'",
+                expected=f"snippet features in '{folder.path}'",
                 got="no such folder",
                 hint="Run the stage features, or set snippets=DIR.",
             )
@@ -92,13 +92,13 @@ class SnippetData:
         """Resampled features by identity.
 
         Raises:
-            InputError: none are there.
+            InputError: there are none.
         """
         candidates = {video.identity: Path(self.resampled) / f"{video.identity}.npy" for video in self.untrimmed.videos}
-        found = {identity: file for identity, file in candidates.items() if file.is_file()}
-        if not found:
+        existing = {identity: file for identity, file in candidates.items() if file.is_file()}
+        if not existing:
             raise InputError(expected=f"resampled features in '{self.resampled}'", got="none", hint="Run the stage resample first.")
-        return found
+        return existing
 
     @property
     def feature_dim(self) -> int:
@@ -106,20 +106,20 @@ class SnippetData:
 
     @property
     def trained(self) -> tuple[AnnotatedVideo, ...]:
-        """The training videos that have features and a segment."""
+        """The training videos with features and a segment."""
         return tuple(video for video in self.untrimmed.subset(TRAINING) if video.identity in self.files and video.segments)
 
     def digest(self, videos: Sequence[AnnotatedVideo]) -> str:
-        """Sixteen hexadecimal digits of all that a network sees of these videos: segments, what is covered, features."""
-        found = hashlib.sha256()
+        """Digest of the network's inputs for these videos (segments, covered seconds, features), 16 hexadecimal digits."""
+        digest = hashlib.sha256()
         for video in videos:
             key = self.files[video.identity].with_suffix(".key").read_text()
-            found.update(repr((video, self.covered[video.identity], key)).encode(errors="surrogateescape"))
-        return found.hexdigest()[:16]
+            digest.update(repr((video, self.covered[video.identity], key)).encode(errors="surrogateescape"))
+        return digest.hexdigest()[:16]
 
     @cached_property
     def covered(self) -> dict[str, float]:
-        """Seconds that the snippets of each video cover. Its frames are known from extraction or from the annotations."""
+        """Seconds covered by the snippets of each video. Numbers of frames come from the extraction or the annotations."""
         frames = {**self.untrimmed.frames, **self.folder.frames()}
         return {
             video.identity: covered_seconds(
@@ -129,22 +129,22 @@ class SnippetData:
         }
 
     def dataset(self, subset: str) -> SnippetDataset:
-        """The videos of a subset that have features.
+        """The videos of a subset with features.
 
         Raises:
-            InputError: none of them has.
+            InputError: no video has features.
         """
-        made = SnippetDataset(videos=self.untrimmed.subset(subset), files=self.files, covered_seconds=self.covered)
-        if not len(made):
+        dataset = SnippetDataset(videos=self.untrimmed.subset(subset), files=self.files, covered_seconds=self.covered)
+        if not len(dataset):
             raise InputError(
                 expected=f"videos of the subset '{subset}' with features",
                 got=f"{len(self.untrimmed.subset(subset))} annotated, none with features",
-                hint="Correct the field subset in the annotations, or write the features.",
+                hint="Correct the field subset in the annotations, or extract the features.",
             )
-        return made
+        return dataset
 
     def training_loader(self, *, seed: int, rank: int, ranks: int) -> DataLoader[SnippetSample]:
-        """Videos of the training subset that have a segment.
+        """Videos of the training subset with a segment.
 
         Raises:
             InputError: there are none.
@@ -153,21 +153,21 @@ class SnippetData:
         dataset.videos = self.trained
         if not dataset.videos:
             raise InputError(
-                expected="training videos with segments", got="none has any", hint="Annotate at least one video of subset training."
+                expected="training videos with segments", got="no segments", hint="Annotate at least one video of subset training."
             )
         return self.batches.training(dataset, seed=seed, rank=rank, ranks=ranks)
 
     def reading_loader(self, indices: Sequence[int]) -> DataLoader[SnippetSample]:
-        """These videos of the judged subset."""
+        """These videos of the evaluated subset."""
         return self.batches.reading(self.dataset(self.subset), indices)
 
     @cached_property
     def judged(self) -> tuple[AnnotatedVideo, ...]:
-        """The videos of the judged subset that have features."""
+        """The videos of the evaluated subset with features."""
         return self.dataset(self.subset).videos
 
     def truth(self) -> dict[str, list[tuple[str, float, float]]]:
-        """Label, start and end in seconds of the judged videos that have segments."""
+        """Label, start and end in seconds of the segments of the evaluated videos; videos without segments are left out."""
         return {
             video.identity: [(one.label, one.start_seconds, one.end_seconds) for one in video.segments]
             for video in self.judged
@@ -175,10 +175,10 @@ class SnippetData:
         }
 
     def class_scores(self, *, logits: str | None = None) -> dict[str, dict[str, float]] | None:
-        """A recognizer's logits averaged over each judged video, as probabilities by label; None where the features are no logits.
+        """A recognizer's logits averaged over each evaluated video, as probabilities by label; None if the features are not logits.
 
         Args:
-            logits: another folder of features, which a recognizer made; None for the features at hand.
+            logits: a separate folder of a recognizer's logits; None to use the features.
 
         Raises:
             InputError: `logits` names a folder that is not a recognizer's, or its classes are not those of the annotations.
@@ -197,7 +197,7 @@ class SnippetData:
         return {video.identity: _probabilities(folder, video.identity, names) for video in self.judged}
 
     def manifest(self, identities: Sequence[str]) -> Manifest | None:
-        """The video files of these videos, in their order, for pictures; None where the videos are not at hand."""
+        """The video files of these videos, in order, for pictures; None if the videos are not available."""
         if self.untrimmed.root is None:
             return None
         paths: Mapping[str, Any] = self.untrimmed.paths()
@@ -205,20 +205,21 @@ class SnippetData:
 
 
 def _compare_classes(recognized: Sequence[str], annotated: Sequence[str]) -> None:
-    """
+    """Check the classes of a recognizer. Annotated classes that it lacks are counted in a warning.
+
     Raises:
-        InputError: not one name is in both; names that are only annotated are counted in a warning.
+        InputError: no common class name.
     """
     missing = [name for name in annotated if name not in set(recognized)]
     if len(missing) == len(annotated):
         raise InputError(
             expected=f"a recognizer of the annotated classes ({few(annotated)})",
-            got=f"one of others ({few(recognized)})",
-            hint="Fine-tune it on classes of the same names, or set class_scores=FILE.",
+            got=f"one of other classes ({few(recognized)})",
+            hint="Fine-tune it on classes with the same names, or set class_scores=FILE.",
         )
     if missing:
-        told = "the recognizer has %d of the %d annotated classes; no detection can have one of the others (%s)"
-        logger.warning(told, len(annotated) - len(missing), len(annotated), few(missing))
+        message = "the recognizer has %d of the %d annotated classes; there are no detections of the others: %s"
+        logger.warning(message, len(annotated) - len(missing), len(annotated), few(missing))
 
 
 def _probabilities(folder: SnippetFolder, identity: str, names: Sequence[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Resampled features and true segments, for training and for proposals.
+"""Datasets of resampled features and true segments, for training and proposals.
 
 Legend: B videos, D features, T positions, A segments.
 """
@@ -21,7 +21,7 @@ from vclr_pl.types import InputError, SnippetBatch
 
 @dataclass(frozen=True)
 class SnippetSample:
-    """One video's share of a SnippetBatch."""
+    """One video of a SnippetBatch."""
 
     features: Tensor  # [D, T]
     segments: Tensor  # [A, 2]
@@ -29,12 +29,12 @@ class SnippetSample:
 
 
 class SnippetDataset(Dataset[SnippetSample]):
-    """Videos that have features.
+    """Dataset of the videos with features.
 
     Args:
-        videos: of one subset, in the order of the annotations; those without a file are passed over.
+        videos: of one subset, in the order of the annotations; videos without a file are skipped.
         files: resampled features `[D, T]` by identity.
-        covered_seconds: what the snippets cover of each video; segments become fractions of it, cut to 0..1.
+        covered_seconds: seconds covered by the snippets of each video; segments become fractions of it, cut to 0..1.
     """
 
     def __init__(self, *, videos: Sequence[AnnotatedVideo], files: Mapping[str, Path], covered_seconds: Mapping[str, float]) -> None:
@@ -58,7 +58,7 @@ class SnippetDataset(Dataset[SnippetSample]):
 
 @dataclass(frozen=True, kw_only=True)
 class SnippetLoader:
-    """batch_size: videos a step on each device. workers: processes, 0 for none: files of features are small."""
+    """batch_size: videos per step on each device. workers: loader processes; 0 suffices, because feature files are small."""
 
     batch_size: int
     workers: int
@@ -73,12 +73,12 @@ class SnippetLoader:
                 )
 
     def training(self, dataset: SnippetDataset, *, seed: int, rank: int, ranks: int) -> DataLoader[SnippetSample]:
-        """In an order drawn from (seed, epoch). The last batch may be smaller, so that a handful of videos trains too."""
+        """Training batches, in an order drawn from (seed, epoch). The last batch may be smaller, so few videos suffice for training."""
         sampler: DistributedSampler[SnippetSample] = DistributedSampler(dataset, num_replicas=ranks, rank=rank, seed=seed)
         return self._loader(dataset, sampler)
 
     def reading(self, dataset: SnippetDataset, indices: Sequence[int]) -> DataLoader[SnippetSample]:
-        """These videos once, in order."""
+        """Batches of these videos, each once and in order."""
         return self._loader(dataset, list(indices))
 
     def _loader(self, dataset: SnippetDataset, sampler: object) -> DataLoader[SnippetSample]:

@@ -1,6 +1,6 @@
-"""Features along untrimmed videos by a Lightning Trainer: on one device or many, resumable, one file for each video.
+"""Extract snippet features of untrimmed videos with a Lightning Trainer: on one or more devices, resumable, one file per video.
 
-`<identity>.npy`, float32 `[N, D]`; `videos.csv`, one line for each video, written at the end; `features.json`, what the features depend on.
+Files: `<identity>.npy`, float32 `[N, D]`; `videos.csv`, one line per video, written at the end; `features.json`, inputs of the features.
 
 Legend: N snippets of a video or of a part of it, D features; `*view` a frame or a clip.
 """
@@ -36,12 +36,12 @@ COLUMNS = ("video", "frames", "snippets", "status")
 
 
 class SnippetExtraction(VideoLoop):
-    """Writes the features of each part of a video. The video's file and its line in the journal follow its last part.
+    """Writes the features of each part of a video. The video's file and its journal line are written after its last part.
 
     Args:
-        videos: (index, path) of those to read.
-        identities: by index.
-        stamps: of the video files before they were read, by identity.
+        videos: (index, path) of the videos to read.
+        identities: identities by index.
+        stamps: stamps of the video files before reading, by identity.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SnippetExtraction(VideoLoop):
         self.encoder, self.extractor, self.store = encoder, extractor, store
         self.identities, self.stamps = identities, stamps
         self.narrow = NarrowViewWarning(view=encoder.view, option="protocol")
-        self._parts: dict[int, list[Tensor]] = {}  # of the videos that are being read
+        self._parts: dict[int, list[Tensor]] = {}  # of the videos in progress
 
     def predict_dataloader(self) -> DataLoader[SnippetPart]:
         ranks, options = self.trainer.world_size, self.extractor.loader
@@ -105,9 +105,9 @@ class SnippetExtractor:
 
     Args:
         decoding: reads the videos.
-        loader: how many workers read.
-        snippet_frames: frames of a snippet (published: 16). The network sees its center.
-        snippets_per_part: snippets decoded at once, and in one forward pass.
+        loader: options of the loader.
+        snippet_frames: frames of a snippet (published: 16). The network receives its center.
+        snippets_per_part: snippets decoded at a time, and in one forward pass.
     """
 
     decoding: VideoDecoder
@@ -121,9 +121,9 @@ class SnippetExtractor:
                 raise InputError(expected=f"extractor.{name} of at least 1", got=str(getattr(self, name)), hint=f"Set extractor.{name}=16.")
 
     def extract(self, paths: Mapping[str, str], *, encoder: FrozenEncoder, trainer: Any, output: Path) -> SnippetFolder:
-        """The features of the videos, `{identity: path}`. Only what is missing is read. All ranks call it together.
+        """The features of the videos, `{identity: path}`. Only videos without features are read. Collective call.
 
-        A file of another size or time of change is read again, and so is a broken file.
+        Files with changed size or time, and broken files, are read again.
 
         Raises:
             InputError: `output` contains features of another encoder or protocol.
@@ -131,7 +131,7 @@ class SnippetExtractor:
         """
         store = ResumableFolder(output, description=DESCRIPTION)
         description = self.description(encoder, precision=str(trainer.precision))
-        store.begin(description, content="features", hint="Choose another name=..., or remove the folder.", ignored=("origin",))
+        store.begin(description, content="features", hint="Set another name=..., or remove the folder.", ignored=("origin",))
         stamps = {identity: " ".join(map(str, file_stamp(path) or ())) for identity, path in paths.items()}
 
         def left() -> list[tuple[int, str]]:
@@ -160,7 +160,7 @@ class SnippetExtractor:
         return folder
 
     def description(self, encoder: FrozenEncoder, *, precision: str) -> dict[str, Any]:
-        """What the features of a video depend on, as JSON; `class_names` if they are a recognizer's logits."""
+        """Everything that the features of a video depend on, as JSON; with `class_names` for a recognizer's logits."""
         return {
             "encoder": encoder.digest(),
             "origin": encoder.origin,
@@ -180,7 +180,7 @@ class SnippetExtractor:
 
 
 def _is_done(line: Mapping[str, Any] | None, *, stamp: str) -> bool:
-    """True if the journal's line is of features of this file. Without the file (no stamp) its features are kept."""
+    """True if the journal's features belong to this file. Features of a file that no longer exists (no stamp) are kept."""
     return line is not None and line["status"] == OK and stamp in (line.get("file"), "")
 
 

@@ -1,4 +1,4 @@
-"""Features of untrimmed videos, one file for each video: extracted by this package, or a user's own.
+"""Features of untrimmed videos, one file per video: extracted by this package, or the user's own.
 
 Legend: N snippets of a video, D features, T positions.
 """
@@ -29,26 +29,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SnippetFolder:
-    """`<identity>.npy` or `.csv` (or `v_<identity>`), `[N, D]`: one line for each snippet, in temporal order.
+    """`<identity>.npy` or `.csv` (or `v_<identity>`), `[N, D]`: one line per snippet, in temporal order.
 
-    A CSV file may begin with a line of column names, or with pandas's default names 0, 1, 2, ...
+    A CSV file may start with a line of column names, or with pandas's default names 0, 1, 2, ...
     `videos.csv`, which the extraction writes, contains the numbers of frames and the broken videos.
     """
 
     path: Path
 
     def file(self, identity: str) -> Path | None:
-        """The video's file, or None. Raises InputError if it has one of each suffix."""
+        """The video's file, or None. Raises InputError if there are files with both suffixes."""
         for prefix in ("", "v_"):
-            found = [file for suffix in SUFFIXES if (file := self.path / f"{prefix}{identity}{suffix}").is_file()]
-            if len(found) > 1:
+            files = [file for suffix in SUFFIXES if (file := self.path / f"{prefix}{identity}{suffix}").is_file()]
+            if len(files) > 1:
                 raise InputError(
                     expected=f"one file of features for video '{identity}' in '{self.path}'",
-                    got=" and ".join(file.name for file in found),
+                    got=" and ".join(file.name for file in files),
                     hint="Remove one of them.",
                 )
-            if found:
-                return found[0]
+            if files:
+                return files[0]
         return None
 
     def read(self, identity: str, *, file: Path) -> Features:
@@ -77,7 +77,7 @@ class SnippetFolder:
         return {line["video"]: line["status"] for line in self._lines() if line["status"] != "ok"}
 
     def description(self) -> dict[str, Any]:
-        """What the extracted features depend on; empty for a user's own folder."""
+        """Everything that extracted features depend on; empty for the user's own folder."""
         file = self.path / DESCRIPTION
         return json.loads(file.read_text()) if file.is_file() else {}
 
@@ -91,11 +91,11 @@ class SnippetFolder:
 
 @dataclass(frozen=True, kw_only=True)
 class SnippetResampling:
-    """Features of every video at `positions` positions, kept as `<identity>.npy`, float32 `[D, T]`.
+    """Features of every video at `positions` positions, stored as `<identity>.npy`, float32 `[D, T]`.
 
     Args:
         positions, points_per_position: see `resample`.
-        allow_missing: True leaves out videos without a file of features. False makes the first of them an error.
+        allow_missing: True leaves out videos without a feature file. False raises an error for them.
     """
 
     positions: int
@@ -103,7 +103,7 @@ class SnippetResampling:
     allow_missing: bool
 
     def write(self, source: SnippetFolder, *, identities: Sequence[str], output: Path) -> dict[str, Path]:
-        """Files by identity. A file that was written from the same features is kept. Broken videos are left out.
+        """Write the resampled features; return files by identity. Files of the same features are kept. Broken videos are left out.
 
         If every video has exactly T snippets, the features are not changed.
 
@@ -113,7 +113,7 @@ class SnippetResampling:
         files = self._files(source, identities)
         whole = all(len(source.read(identity, file=file)) == self.positions for identity, file in files.items())
         if whole:
-            log.info("features of %d positions already: taken as they are", self.positions)
+            log.info("features already have %d positions and are used unchanged", self.positions)
         output.mkdir(parents=True, exist_ok=True)
         written, dimension = {}, 0
         for identity, file in files.items():
@@ -122,31 +122,31 @@ class SnippetResampling:
             key = self._key(file, whole=whole)
             if not (target.is_file() and stamp.is_file() and stamp.read_text() == key):
                 features_ND = source.read(identity, file=file)
-                made = (
+                resampled = (
                     features_ND if whole else resample(features_ND, positions=self.positions, points_per_position=self.points_per_position)
                 )
-                write_array(target, np.ascontiguousarray(made.T))
+                write_array(target, np.ascontiguousarray(resampled.T))
                 write_whole(stamp, key)
-            found = np.load(target, mmap_mode="r").shape[0]
-            dimension = dimension or found
-            if found != dimension:
-                raise _bad_features(identity, file, f"{found} numbers a snippet where '{next(iter(files))}' has {dimension}")
+            own_dimension = np.load(target, mmap_mode="r").shape[0]
+            dimension = dimension or own_dimension
+            if own_dimension != dimension:
+                raise _bad_features(identity, file, f"{own_dimension} numbers per snippet, but '{next(iter(files))}' has {dimension}")
             written[identity] = target
         return written
 
     def _files(self, source: SnippetFolder, identities: Sequence[str]) -> dict[str, Path]:
-        found = {identity: source.file(identity) for identity in identities}
+        file_of = {identity: source.file(identity) for identity in identities}
         broken = source.broken()
-        missing = [identity for identity, file in found.items() if file is None and identity not in broken]
+        missing = [identity for identity, file in file_of.items() if file is None and identity not in broken]
         if missing and not self.allow_missing:
             raise InputError(
                 expected=f"features of video '{missing[0]}', '{missing[0]}.npy' or '.csv' in '{source.path}'",
                 got=f"no such file, and {len(missing) - 1} more are missing",
-                hint="Write them, take the videos out of the annotations, or set resampling.allow_missing=true.",
+                hint="Extract them, remove the videos from the annotations, or set resampling.allow_missing=true.",
             )
         if missing:
             log.warning("%d videos have no features and are left out, the first is '%s'", len(missing), missing[0])
-        present = {identity: file for identity, file in found.items() if file is not None}
+        present = {identity: file for identity, file in file_of.items() if file is not None}
         if not present:
             raise InputError(expected=f"features in '{source.path}'", got="none of the annotated videos'", hint="Set snippets=DIR.")
         return present
@@ -157,18 +157,18 @@ class SnippetResampling:
 
 
 def write_array(file: Path, array: np.ndarray) -> None:
-    """Write `file` in one step."""
+    """Write `file` atomically."""
     with whole_file(file) as draft, draft.open("wb") as stream:
         np.save(stream, array)
 
 
 def _table(text: str) -> np.ndarray:
-    """Numbers separated by commas, without the header where there is one."""
+    """Numbers separated by commas, without a header."""
     return np.loadtxt(io.StringIO(text), dtype=np.float32, delimiter=",", ndmin=2, skiprows=int(_is_header(text.partition("\n")[0])))
 
 
 def _is_header(line: str) -> bool:
-    """Words, or the numbers of the columns."""
+    """True for words, or the numbers of the columns."""
     parts = [part.strip() for part in line.split(",")]
     try:
         return not [float(part) for part in parts] or parts == [str(column) for column in range(len(parts))]
@@ -178,5 +178,5 @@ def _is_header(line: str) -> bool:
 
 def _bad_features(identity: str, file: Path, got: str) -> InputError:
     return InputError(
-        expected=f"features of video '{identity}' in '{file}', one line of numbers a snippet", got=got, hint="Write the file anew."
+        expected=f"features of video '{identity}' in '{file}', one line of numbers per snippet", got=got, hint="Create the file again."
     )

@@ -16,14 +16,14 @@ from vclr_pl.localization.bmn import BoundaryPrediction
 from vclr_pl.localization.scores import overlap_fraction, temporal_iou
 from vclr_pl.op.contrast import at_least_float32
 
-ANCHOR_OFFSETS = (-0.5, 1.5)  # an anchor of position i reaches from (i - 0.5) / T to (i + 1.5) / T
+ANCHOR_OFFSETS = (-0.5, 1.5)  # the anchor of position i is the interval from (i - 0.5) / T to (i + 1.5) / T
 
 
 @dataclass(frozen=True)
 class BoundaryLabels:
-    """float32: tIoU of each cell with the best true segment, and how much of each anchor is boundary.
+    """float32: tIoU of each cell with the best true segment, and the fraction of each anchor inside a boundary region.
 
-    The map holds the cells that end outside the video too, as published; the losses leave them out.
+    The map includes cells that end outside the video, as published; the losses ignore them.
     """
 
     tiou: Tensor  # [B, D, S]
@@ -32,11 +32,11 @@ class BoundaryLabels:
 
 
 class BoundaryMap(nn.Module):
-    """Labels of batches; anchors and cells are made once.
+    """Targets of batches. Anchors and cells are computed once.
 
     Args:
         positions: T.
-        window_positions: width of the stretch around a true boundary that counts as boundary, in positions (published: 3).
+        window_positions: width of the boundary region around a true boundary, in positions (published: 3).
     """
 
     def __init__(self, *, positions: int, window_positions: float) -> None:
@@ -51,7 +51,7 @@ class BoundaryMap(nn.Module):
         self.register_buffer("anchors_T2", anchors_T2, persistent=False)
 
     def forward(self, segments: Sequence[Tensor]) -> BoundaryLabels:
-        """True segments `[A, 2]` of each video, A from 0 on; computed in float64, given in float32."""
+        """Targets from the true segments `[A, 2]` of each video, A may be 0; computed in float64, returned in float32."""
         anchors_T2 = self.get_buffer("anchors_T2").double()
         labels = [self._of_video(segments_A2.to(anchors_T2)) for segments_A2 in segments]
         tiou, start, end = (torch.stack(parts).float() for parts in zip(*labels, strict=True))
@@ -69,12 +69,12 @@ class BoundaryMap(nn.Module):
         return tiou_C.reshape(self.positions, self.positions), start_T, end_T
 
 
-ALMOST_NOTHING = 1e-5  # keeps logarithms finite, as published
+ALMOST_NOTHING = 1e-5  # added to keep logarithms finite, as published
 
 
 @dataclass(frozen=True)
 class LocalizationLosses:
-    """Unweighted scalars, and their weighted sum."""
+    """Unweighted losses, and their weighted sum."""
 
     boundary: Tensor
     regression: Tensor
@@ -87,10 +87,10 @@ class BMNLoss:
 
     Args:
         boundary_weight, regression_weight, classification_weight: published 1, 10, 1.
-        boundary_threshold: an anchor counts as boundary above it (0.5).
-        high_tiou, low_tiou: of the regression's three groups of cells (0.7, 0.3).
-        classification_threshold: a cell counts as action above this tIoU (0.9).
-        balance_range: bounds of entries over positives, which weighs positives against the rest (1.05, 21).
+        boundary_threshold: an anchor above this is a boundary (0.5).
+        high_tiou, low_tiou: limits of the regression's three groups of cells (0.7, 0.3).
+        classification_threshold: a cell above this tIoU is a positive (0.9).
+        balance_range: bounds of the ratio of entries to positives, which balances the two classes (1.05, 21).
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class BMNLoss:
         """
         Args:
             valid_DS: bool, cells that end inside the video.
-            uniform_2BDS: uniform draws in [0, 1) that choose among cells of middle and of low tIoU.
+            uniform_2BDS: uniform draws in [0, 1) to sample cells of middle and low tIoU.
         """
         tiou_BDS = labels.tiou * valid_DS
         boundary = sum(
@@ -147,10 +147,10 @@ class BMNLoss:
 def balanced_logistic(
     *, probability: Tensor, positive: Tensor, balance_range: tuple[float, float], counted: Tensor | None = None
 ) -> Tensor:
-    """Logistic loss in which positives and the rest weigh the same, within bounds; the mean over the counted entries.
+    """Logistic loss with balanced positives and negatives, within bounds; the mean over the counted entries.
 
-    With r = entries / positives, kept within `balance_range`, a positive weighs r / 2 and another entry r / (2 (r - 1)). A batch
-    without positives counts as one with a single one, so that nothing is divided by zero.
+    With r = entries / positives, limited to `balance_range`, a positive has weight r / 2 and a negative r / (2 (r - 1)). A batch
+    without positives is treated as if it had one, to avoid a division by zero.
 
     Args:
         probability: of any shape.
@@ -159,7 +159,7 @@ def balanced_logistic(
     """
     others = ~positive if counted is None else counted & ~positive
     positives = positive.sum().clamp(min=1)
-    if counted is None:  # as published, to the last bit: in float32 whatever the probabilities are, by a reciprocal
+    if counted is None:  # bit-identical to the published code: always in float32, by a reciprocal
         entries = torch.full_like(positives, positive.numel(), dtype=torch.float32)
         ratio = entries * positives.float().reciprocal()
     else:
@@ -172,11 +172,11 @@ def balanced_logistic(
 
 
 def sampled_regression(*, predicted_BDS: Tensor, tiou_BDS: Tensor, uniform_2BDS: Tensor, high_tiou: float, low_tiou: float) -> Tensor:
-    """Half the mean squared error over all cells of high tIoU and about as many of middle and of low tIoU, chosen by `uniform_2BDS`.
+    """Half the mean squared error over all cells of high tIoU, and about as many of middle and of low tIoU, sampled by `uniform_2BDS`.
 
-    Cells of tIoU 0 take no part. A group that has no more cells than the high one takes part whole, an empty one not at all; without
-    any cell of high tIoU the loss is 0. (mmaction2 divides by the size of a group and of all: an empty one gives NaN there, and a
-    group smaller than the high one draws in every cell of the map. Neither happens on ActivityNet, both do with a few videos.)
+    Cells of tIoU 0 are excluded. A group with no more cells than the high group is used completely; without
+    cells of high tIoU the loss is 0. (mmaction2 divides by the size of a group and of all groups: an empty group gives NaN, and a
+    group smaller than the high one selects every cell of the map. This does not happen on ActivityNet, but with few videos.)
     """
     high = tiou_BDS > high_tiou
     middle = (tiou_BDS <= high_tiou) & (tiou_BDS > low_tiou)
@@ -186,6 +186,6 @@ def sampled_regression(*, predicted_BDS: Tensor, tiou_BDS: Tensor, uniform_2BDS:
         share = high.sum().to(uniform_BDS.dtype) / group.sum().clamp(min=1)
         taken = taken | (group & (uniform_BDS > 1.0 - share))
     mean_squared = ((predicted_BDS - tiou_BDS).square() * taken).mean().float()
-    # the published detour, a mean summed over the map in float32 whatever the probabilities are: it rounds, and expected numbers hold it
+    # as published: the mean is summed over the map, always in float32. The rounding of this sum is part of the reference values.
     summed = (mean_squared * torch.ones(taken.shape, device=taken.device)).sum()
     return 0.5 * summed / taken.sum().clamp(min=1)

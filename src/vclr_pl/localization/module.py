@@ -1,4 +1,4 @@
-"""Training of the Boundary-Matching Network as a LightningModule.
+"""LightningModule of the Boundary-Matching Network.
 
 Legend: B videos, D features, T positions, A segments.
 """
@@ -19,14 +19,14 @@ from vclr_pl.types import InputError, SnippetBatch
 
 
 class LocalizerModule(lightning.LightningModule):
-    """Published: Adam 1e-3, weight decay 1e-4, a tenth from the eighth of nine epochs on, 16 videos a step.
+    """Training of BMN. Published: Adam 1e-3, weight decay 1e-4, 0.1 of the learning rate after seven of nine epochs, 16 videos per step.
 
     Args:
         localizer: the network.
-        boundary_map: makes the labels.
+        boundary_map: computes the targets.
         loss: the weighted sum.
-        optimizer: makes the optimizer from the parameters.
-        schedule: makes the learning rate's course, by epochs, from the optimizer.
+        optimizer: creates the optimizer from the parameters.
+        schedule: creates the learning rate schedule, by epochs, from the optimizer.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LocalizerModule(lightning.LightningModule):
         return losses.total
 
     def draw_uniform(self, videos: int) -> Tensor:
-        """`[2, B, D, S]`: from seed, step and rank alone, so that a resumed run draws what an unbroken one would."""
+        """Uniform draws `[2, B, D, S]`, which depend only on seed, step and rank, so a resumed run has the same draws."""
         step = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank if self._trainer is not None else 0
         generator = torch.Generator().manual_seed(self.draw_seed + step)
         positions = self.localizer.positions
@@ -71,10 +71,10 @@ class LocalizerModule(lightning.LightningModule):
 
 
 def load_localizer(localizer: BMN, path: Path) -> None:
-    """Weights of a checkpoint of ours or of mmaction2's file, by name; nothing in the file is executed.
+    """Load weights of our checkpoint or of mmaction2's file, by name; no code in the file is executed.
 
     Raises:
-        InputError: no such file, or not this network's.
+        InputError: the file does not exist, or does not fit this network.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -87,7 +87,7 @@ def load_localizer(localizer: BMN, path: Path) -> None:
         localizer.load_state_dict(own)
     except RuntimeError as error:
         raise InputError(
-            expected=f"weights of a network of {localizer.feature_dim} features and these sizes",
+            expected=f"weights for {localizer.feature_dim} features and the sizes of this network",
             got=f"{path}: {' '.join(str(error).split())[:300]}",
-            hint="Set localizer=... to the sizes that it was trained with, and give it features of the same dimension.",
+            hint="Use the sizes (localizer=...) and the feature dimension of the training.",
         ) from None

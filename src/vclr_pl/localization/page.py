@@ -1,4 +1,4 @@
-"""The page of a localization run, and its table.
+"""Pages of a localization run, and its table.
 
 Legend: T positions of the boundary curves.
 """
@@ -26,15 +26,15 @@ from vclr_pl.types import InputError
 
 
 def localization_table(record: ResultRecord) -> Table:
-    """Percent: each figure of evenly spaced proposals, of the network's, and the gain."""
+    """Table of metrics in percent: evenly spaced proposals, the network's proposals, and the gain."""
     table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left")
     table.add_column("percent")
     for column in ("evenly spaced", "BMN", "gain"):
         table.add_column(column, justify="right")
     for name, value in record.metrics.items():
         even = record.baseline.get(name)
-        told = ("-", "-") if even is None else (f"{even:.1f}", f"{value - even:+.1f}")
-        table.add_row(localization_title(name), told[0], f"{value:.1f}", told[1])
+        cells = ("-", "-") if even is None else (f"{even:.1f}", f"{value - even:+.1f}")
+        table.add_row(localization_title(name), cells[0], f"{value:.1f}", cells[1])
     return table
 
 
@@ -46,7 +46,7 @@ def localization_figures(metrics: Mapping[str, float], baseline: Mapping[str, fl
     ]
 
 
-HUES = (212, 28, 300, 48, 265, 335, 190, 5)  # far apart, and none the green of a proposal that fits
+HUES = (212, 28, 300, 48, 265, 335, 190, 5)  # distinct hues, without the green of correct proposals
 CURVE_HEIGHT = 100
 
 
@@ -61,7 +61,7 @@ class LabeledSegment:
 
 @dataclass(frozen=True)
 class LocalizedVideo:
-    """What a page shows. `proposals` are (start, end, score), seconds, best first; the curves cover `covered_seconds`."""
+    """Content of a page. `proposals` are (start, end, score), seconds, best first; the curves cover `covered_seconds`."""
 
     identity: str
     duration_seconds: float
@@ -75,7 +75,7 @@ class LocalizedVideo:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalizationPages:
-    """proposals: shown of each video, the best ones. videos: with a page, at equal distances in the list."""
+    """proposals: best proposals shown for each video. videos: largest number of videos with a page, thinned out evenly."""
 
     proposals: int
     videos: int
@@ -93,13 +93,13 @@ class LocalizationPages:
         return [identities[index] for index in evenly_spaced(len(identities), self.videos)]
 
     def write(self, folder: Path, videos: Sequence[LocalizedVideo], *, figures: Sequence[Figure], notes: Sequence[str]) -> Path:
-        """`index.html` and a page for each video below `folder`; the index's path."""
+        """Write `index.html` and a page for each video below `folder`. Return the path of the index."""
         folder.mkdir(parents=True, exist_ok=True)
         names = [file_name(video.identity) for video in videos]
         colors = label_hues([segment.label for video in videos for segment in video.segments])
         shown = [self._described(video, name, colors) for video, name in zip(videos, names, strict=True)]
-        for place, (content, name) in enumerate(zip(shown, names, strict=True)):
-            near = {"earlier": names[place - 1] if place else "", "later": names[place + 1] if place + 1 < len(names) else ""}
+        for position, (content, name) in enumerate(zip(shown, names, strict=True)):
+            near = {"earlier": names[position - 1] if position else "", "later": names[position + 1] if position + 1 < len(names) else ""}
             write_whole(folder / name, _render("localization_video.html.jinja", video=content, notes=notes, **near))
         index = _render("localization_index.html.jinja", videos=shown, figures=figures, notes=notes, labels=sorted(colors.items()))
         write_whole(folder / "index.html", index)
@@ -127,15 +127,15 @@ class LocalizationPages:
 
 
 def tiou(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Intersection over union of two stretches."""
+    """Intersection over union of two segments."""
     common = max(0.0, min(first[1], second[1]) - max(first[0], second[0]))
     union = first[1] - first[0] + second[1] - second[0] - common
     return common / union if union > 0 else 0.0
 
 
 def label_hues(labels: Sequence[str]) -> dict[str, int]:
-    """A hue in degrees for each label; neighbors in the alphabet differ most."""
-    return {label: HUES[place % len(HUES)] for place, label in enumerate(sorted(set(labels)))}
+    """A hue in degrees for each label; labels next to each other in the alphabet differ most."""
+    return {label: HUES[index % len(HUES)] for index, label in enumerate(sorted(set(labels)))}
 
 
 def clock(seconds: float) -> str:
@@ -150,11 +150,11 @@ def clock(seconds: float) -> str:
 def curve_points(values: Sequence[float], *, share: float) -> str:
     """An SVG polyline, 100 wide and high, of probabilities that cover the first `share` of the width."""
     steps = max(1, len(values))
-    return " ".join(f"{100 * share * place / steps:.2f},{CURVE_HEIGHT * (1 - value):.2f}" for place, value in enumerate(values))
+    return " ".join(f"{100 * share * index / steps:.2f},{CURVE_HEIGHT * (1 - value):.2f}" for index, value in enumerate(values))
 
 
 def file_name(identity: str) -> str:
-    """A page's file name that any system and any browser takes; names that had to be changed carry a digest, so that none meet."""
+    """A page's file name, valid for every system and browser; changed names contain a digest, so they are unique."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", identity)
     digest = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:8]
     return f"{plain}.html" if plain == identity and plain != "index" else f"{plain[:80]}-{digest}.html"
@@ -189,9 +189,9 @@ def _described_proposal(rank: int, row: tuple[float, float, float], video: Local
 
 
 def _in_lanes(segments: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Segments that overlap stand below one another."""
+    """Arrange overlapping segments in separate lanes."""
     lanes: list[list[dict[str, Any]]] = []
-    for segment in sorted(segments, key=lambda one: float(one["left"])):
+    for segment in sorted(segments, key=lambda bar: float(bar["left"])):
         free = next((lane for lane in lanes if lane[-1]["left"] + lane[-1]["width"] <= segment["left"] + 1e-9), None)
         if free is None:
             lanes.append([segment])
@@ -201,7 +201,7 @@ def _in_lanes(segments: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _place(stretch: tuple[float, float], duration_seconds: float) -> dict[str, float]:
-    """In percent of the timeline's width."""
+    """A position in percent of the timeline's width."""
     return {"left": 100 * stretch[0] / duration_seconds, "width": 100 * (stretch[1] - stretch[0]) / duration_seconds}
 
 
@@ -209,7 +209,7 @@ def _ticks(duration_seconds: float) -> list[dict[str, Any]]:
     steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
     step = next((step for step in steps if duration_seconds / step <= 8), duration_seconds / 6)
     count = int(duration_seconds / step + 1e-9)
-    moments = [step * place for place in range(count + 1) if step * place <= 0.96 * duration_seconds]
+    moments = [step * index for index in range(count + 1) if step * index <= 0.96 * duration_seconds]
     return [
         {"left": 100 * moment / duration_seconds, "text": clock(moment) if duration_seconds >= 60 else f"{moment:g} s"}
         for moment in moments
@@ -220,7 +220,7 @@ def _render(template: str, **content: Any) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(_text(template)).render(
         style=_text("page.css") + _text("localization.css"),
-        footer="Made by vclr_pl. Nothing on this page comes from the network.",
+        footer="Made by vclr_pl. This page loads nothing from the network.",
         **content,
     )
     return readable(page)

@@ -1,4 +1,4 @@
-"""Proposals of a trained network for each video, and their metrics.
+"""Proposals of a trained network, and their metrics.
 
 Legend: T positions.
 """
@@ -38,11 +38,11 @@ class ProposedVideo:
 
 
 class ProposalRun(VideoLoop):
-    """Journals the proposals of each video.
+    """Writes the proposals of each video into the journal.
 
     Args:
-        videos: indices of those without proposals.
-        loader: makes the batches of the videos with these indices.
+        videos: indices of the videos without proposals.
+        loader: creates batches of the videos with these indices.
         identities, covered_seconds: of all videos, by index.
     """
 
@@ -77,10 +77,10 @@ class ProposalRun(VideoLoop):
 
     def _line(self, index: int, prediction: VideoPrediction) -> dict[str, Any]:
         identity = self.identities[index]
-        found = self.maker.proposals(prediction, duration_seconds=self.covered_seconds[identity])
+        proposals = self.maker.proposals(prediction, duration_seconds=self.covered_seconds[identity])
         return {
             "video": identity,
-            "proposals": [[proposal.start_seconds, proposal.end_seconds, proposal.score] for proposal in found],
+            "proposals": [[proposal.start_seconds, proposal.end_seconds, proposal.score] for proposal in proposals],
             "start": prediction.start.tolist(),
             "end": prediction.end.tolist(),
         }
@@ -88,7 +88,7 @@ class ProposalRun(VideoLoop):
 
 @dataclass(frozen=True)
 class LocalizationFigures:
-    """Percent by name: of the network's proposals, and of evenly spaced proposals."""
+    """Metrics in percent of the network's proposals, and of evenly spaced proposals (`baseline`)."""
 
     metrics: dict[str, float]
     baseline: dict[str, float]
@@ -99,9 +99,9 @@ class Proposing:
     """Writes and evaluates proposals.
 
     Args:
-        maker: from probabilities to proposals.
+        maker: makes proposals from probabilities.
         scoring: the metrics.
-        folder: of the proposals.
+        folder: folder of the proposals.
     """
 
     maker: ProposalMaker
@@ -118,10 +118,10 @@ class Proposing:
         made_of: str,
         trainer: Any,
     ) -> None:
-        """Write `proposals.json` with the proposals of every video. Finished videos are kept. All ranks call it together.
+        """Write `proposals.json` with the proposals of every video; skip finished videos. Collective call.
 
         Args:
-            made_of: the network and the features in one string. Proposals made of something else are removed.
+            made_of: key of the network and the features. Proposals with another key are removed.
         """
         store = self._store()
         if trainer.is_global_zero:
@@ -146,27 +146,27 @@ class Proposing:
             )
 
         def finish() -> None:
-            found = self.proposed()
-            content = json.dumps(submission({identity: found[identity].proposals for identity in identities}))
+            proposed = self.proposed()
+            content = json.dumps(submission({identity: proposed[identity].proposals for identity in identities}))
             write_whole(store.path / PROPOSALS, content)
             logger.info("proposals of %d videos%s: %s", len(identities), f" ({kept} kept)" if kept else "", store.path / PROPOSALS)
 
-        # the proposals of a subset are written in a moment, so the file is always written again
+        # writing takes little time, so the file is always written again
         predict_unfinished(store, trainer=trainer, is_complete=lambda: False, loop=run, finish=finish)
 
     def proposed(self) -> dict[str, ProposedVideo]:
-        """By identity.
+        """Proposals and boundary curves by identity.
 
         Raises:
             InputError: there are none.
         """
-        found = {
+        proposed = {
             identity: ProposedVideo(identity, tuple(map(tuple, line["proposals"])), tuple(line["start"]), tuple(line["end"]))
             for identity, line in self._store().finished().items()
         }
-        if not found:
+        if not proposed:
             raise InputError(expected=f"proposals in '{self.folder}'", got="none", hint="Run the stage propose first.")
-        return found
+        return proposed
 
     def figures(self, *, truth: Segments, class_scores: ClassScores | None, durations_seconds: Mapping[str, float]) -> LocalizationFigures:
         """The metrics.
@@ -175,16 +175,14 @@ class Proposing:
             InputError: no video has true segments.
         """
         if not truth:
-            raise InputError(
-                expected="videos with true segments to judge by", got="none", hint="Take evaluate out of stages, or annotate them."
-            )
+            raise InputError(expected="videos with true segments", got="none", hint="Remove evaluate from stages, or annotate the videos.")
         if without := [video for video in truth if class_scores is not None and not class_scores.get(video)]:
-            told = "%d of %d videos have no class scores, so that no detection counts in them, for instance %s"
-            logger.warning(told, len(without), len(truth), ", ".join(without[:5]))
-        found = {identity: video.proposals for identity, video in self.proposed().items()}
+            message = "%d of %d videos have no class scores and thus no detections, for instance %s"
+            logger.warning(message, len(without), len(truth), ", ".join(without[:5]))
+        proposals = {identity: video.proposals for identity, video in self.proposed().items()}
         even = evenly_spaced_proposals({video: durations_seconds[video] for video in truth})
         return LocalizationFigures(
-            metrics=self.scoring.metrics(truth=truth, proposals=found, class_scores=class_scores),
+            metrics=self.scoring.metrics(truth=truth, proposals=proposals, class_scores=class_scores),
             baseline=self.scoring.metrics(truth=truth, proposals=even, class_scores=class_scores),
         )
 

@@ -1,4 +1,4 @@
-"""From probabilities to proposals: candidates where both boundaries are likely, thinned by Gaussian soft-NMS.
+"""Make proposals from probabilities: candidates between likely boundaries, filtered by Gaussian soft-NMS.
 
 Legend: T positions, D durations and S starts (both T), P candidates; times are fractions of the video.
 """
@@ -25,7 +25,7 @@ class VideoPrediction:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A stretch of a video, in seconds, best score first in every list."""
+    """A segment of a video, in seconds. Lists are sorted by score, best first."""
 
     start_seconds: float
     end_seconds: float
@@ -33,13 +33,13 @@ class Proposal:
 
 
 class ProposalMaker:
-    """Lin et al. 2019 (BMN), section 3.5, as mmaction2 does it.
+    """Proposal generation of Lin et al. 2019 (BMN), section 3.5, as in mmaction2.
 
     Args:
-        likely_fraction: a position is a candidate boundary where it is a local maximum or above this share of the maximum (0.5).
-        alpha: of the Gaussian (0.4): a score decays by exp(-tIoU^2 / alpha).
-        low_threshold, high_threshold: decay only where tIoU > low + (high - low) * width, width being the better one's (0.5, 0.9).
-        maximum_proposals: kept for a video (100).
+        likely_fraction: a position is a candidate boundary if it is a local maximum or above this fraction of the maximum (0.5).
+        alpha: parameter of the Gaussian (0.4): a score decays by exp(-tIoU^2 / alpha).
+        low_threshold, high_threshold: scores decay if tIoU > low + (high - low) * width of the better proposal (0.5, 0.9).
+        maximum_proposals: proposals kept for a video (100).
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class ProposalMaker:
         self.low_threshold, self.high_threshold, self.maximum_proposals = low_threshold, high_threshold, maximum_proposals
 
     def proposals(self, prediction: VideoPrediction, *, duration_seconds: float) -> list[Proposal]:
-        """At most `maximum_proposals`, best first.
+        """At most `maximum_proposals` proposals, best first.
 
         Args:
-            duration_seconds: of what the positions cover: `covered_seconds` of the snippets.
+            duration_seconds: duration covered by the positions: `covered_seconds` of the snippets.
         """
         found_P3 = candidates(prediction, likely_fraction=self.likely_fraction)
         if len(found_P3) > 1:
@@ -61,7 +61,8 @@ class ProposalMaker:
                 alpha=self.alpha,
                 low_threshold=self.low_threshold,
                 high_threshold=self.high_threshold,
-                rounds=self.maximum_proposals + 1,  # one more than is kept: the last of them may have sunk below an earlier one
+                rounds=self.maximum_proposals
+                + 1,  # one more than is kept, because the score of the last may have decayed below an earlier one
             )
         best_P3 = found_P3[np.argsort(-found_P3[:, 2], kind="stable")][: self.maximum_proposals]
         return [
@@ -73,7 +74,7 @@ class ProposalMaker:
 def candidates(prediction: VideoPrediction, *, likely_fraction: float) -> Numbers:
     """`[P, 3]` start, end and score (start x end x classification x regression) of every pair of likely boundaries.
 
-    An end stands at position e for the moment e / T; so a stretch of duration index d and start s ends at position s + d + 1, which
+    Position e is the time e / T, so the segment of duration index d and start s ends at position s + d + 1, which
     must exist.
     """
     positions = len(prediction.start)
@@ -90,9 +91,9 @@ def candidates(prediction: VideoPrediction, *, likely_fraction: float) -> Number
 
 
 def soft_nms(proposals_P3: Numbers, *, alpha: float, low_threshold: float, high_threshold: float, rounds: int) -> Numbers:
-    """`[at most rounds, 3]`: each round takes the best proposal that is left and lowers those that overlap it much.
+    """`[at most rounds, 3]`: each round selects the best remaining proposal and reduces the scores of those with high overlap.
 
-    Bodla et al. 2017, with a threshold that grows with the width of the one taken.
+    Bodla et al. 2017, with a threshold that increases with the width of the selected proposal.
     """
     start_P, end_P, score_P = np.ascontiguousarray(proposals_P3[np.argsort(-proposals_P3[:, 2], kind="stable")].T)
     taken = np.empty((min(rounds, len(start_P)), 3))
@@ -103,7 +104,7 @@ def soft_nms(proposals_P3: Numbers, *, alpha: float, low_threshold: float, high_
         common_P -= np.maximum(start_P, start_P[best])
         np.maximum(common_P, 0.0, out=common_P)
         width = end_P[best] - start_P[best]
-        # in the published order: tIoUs of whole positions often equal the threshold, and the last bit decides
+        # in the published order of operations: tIoUs of whole positions often equal the threshold, so the last bit matters
         tiou_P = common_P / (width - common_P + end_P - start_P)
         close = np.flatnonzero(tiou_P > low_threshold + (high_threshold - low_threshold) * width)
         score_P[close] *= np.exp(-np.square(tiou_P[close]) / alpha)
@@ -113,7 +114,7 @@ def soft_nms(proposals_P3: Numbers, *, alpha: float, low_threshold: float, high_
 
 def _likely(probability_T: Numbers, *, likely_fraction: float) -> npt.NDArray[np.bool_]:
     inner = probability_T[1:-1]
-    found = np.zeros(len(probability_T), bool)
+    is_candidate = np.zeros(len(probability_T), bool)
     peaks = (inner > probability_T[2:]) & (inner > probability_T[:-2])
-    found[1:-1] = peaks | (inner > likely_fraction * probability_T.max())
-    return found
+    is_candidate[1:-1] = peaks | (inner > likely_fraction * probability_T.max())
+    return is_candidate

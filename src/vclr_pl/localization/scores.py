@@ -1,6 +1,6 @@
-"""ActivityNet's measures of proposals and detections: AR, AUC, mAP.
+"""ActivityNet's metrics of proposals and detections: AR, AUC, mAP.
 
-Legend: M first stretches, N second ones; a stretch is (start, end) in any unit, A true segments and P proposals of a video, H
+Legend: M first segments, N second segments; a segment is (start, end) in any unit, A true segments and P proposals of a video, H
 thresholds of tIoU, N = 100 numbers of proposals, V videos, P proposals.
 """
 
@@ -20,21 +20,21 @@ from vclr_pl.types import InputError
 
 
 def intersection(*, first_M2: Tensor, second_N2: Tensor) -> Tensor:
-    """`[M, N]` length that each first stretch has in common with each second one, 0 where they are apart."""
+    """`[M, N]` length of the intersection of each first with each second segment, 0 if disjoint."""
     start_MN = torch.maximum(first_M2[:, None, 0], second_N2[None, :, 0])
     end_MN = torch.minimum(first_M2[:, None, 1], second_N2[None, :, 1])
     return (end_MN - start_MN).clamp(min=0)
 
 
 def temporal_iou(*, first_M2: Tensor, second_N2: Tensor) -> Tensor:
-    """`[M, N]` intersection over union (tIoU); 0 where the union is empty."""
+    """`[M, N]` intersection over union (tIoU); 0 if the union is empty."""
     common_MN = intersection(first_M2=first_M2, second_N2=second_N2)
     union_MN = (first_M2[:, 1] - first_M2[:, 0])[:, None] + (second_N2[:, 1] - second_N2[:, 0])[None] - common_MN
     return torch.where(union_MN > 0, common_MN / union_MN.where(union_MN > 0, torch.ones_like(union_MN)), torch.zeros_like(union_MN))
 
 
 def overlap_fraction(*, first_M2: Tensor, second_N2: Tensor) -> Tensor:
-    """`[M, N]` intersection over the length of the first stretch, which must be above 0."""
+    """`[M, N]` intersection over the length of the first segment, which must be above 0."""
     return intersection(first_M2=first_M2, second_N2=second_N2) / (first_M2[:, 1] - first_M2[:, 0])[:, None]
 
 
@@ -47,7 +47,7 @@ PRECISION_TIOUS = (0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class AverageRecall:
-    """Fractions, but `auc` in percent."""
+    """Recall as fractions, `auc` in percent."""
 
     recall: Numbers  # mean over thresholds, at each number of proposals
     auc: float
@@ -59,7 +59,7 @@ class AverageRecall:
 
 @dataclass(frozen=True)
 class Detection:
-    """One segment that was found: video, class, seconds and score."""
+    """One detected segment: video, class, seconds and score."""
 
     video: str
     label: str
@@ -69,12 +69,12 @@ class Detection:
 
 
 def average_recall(*, truth: Mapping[str, Numbers], proposals: Mapping[str, Numbers]) -> AverageRecall:
-    """AR@AN as ActivityNet's own script computes it, at most 100 proposals a video on average, tIoU 0.5:0.05:0.95.
+    """AR@AN as in ActivityNet's script, at most 100 proposals per video on average, tIoU 0.5:0.05:0.95.
 
     Args:
         truth: true segments `[A, 2]` by video, in seconds.
-        proposals: start, end, score `[P, 3]` by video. All proposals of all videos are counted when the average is limited; a video
-            without proposals finds nothing.
+        proposals: start, end, score `[P, 3]` by video. The limit of the average counts the proposals of all videos; a video
+            without proposals has recall 0.
     """
     total = sum(map(len, proposals.values()))
     if not total:
@@ -94,7 +94,7 @@ def average_recall(*, truth: Mapping[str, Numbers], proposals: Mapping[str, Numb
 
 
 def _ranked_tiou(truth_A2: Numbers, proposals_P3: Numbers | None, *, ratio: float) -> Numbers:
-    """`[A, P]`, best proposal first, cut to the share that the average allows."""
+    """tIoU `[A, P]`, best proposal first, truncated to the limit of the average."""
     if proposals_P3 is None or not len(proposals_P3):
         return np.zeros((len(truth_A2), 0))
     ranked_P2 = proposals_P3[np.argsort(-proposals_P3[:, 2], kind="stable"), :2]
@@ -103,7 +103,7 @@ def _ranked_tiou(truth_A2: Numbers, proposals_P3: Numbers | None, *, ratio: floa
 
 
 def _found(tiou_AP: Numbers, *, share_N: Numbers) -> Numbers:
-    """`[H, N]` true segments that are found at each threshold by the first proposals of each share."""
+    """`[H, N]` number of true segments recalled at each threshold by the first proposals."""
     segments, ranked = tiou_AP.shape
     if not ranked or not segments:
         return np.zeros((len(THRESHOLDS_H), len(share_N)))
@@ -117,8 +117,8 @@ def _found(tiou_AP: Numbers, *, share_N: Numbers) -> Numbers:
 def mean_average_precision(*, truth: Mapping[str, Sequence[tuple[str, float, float]]], detections: Sequence[Detection]) -> Numbers:
     """`[H]` mean over the classes of the true segments of the interpolated average precision at tIoU 0.5:0.05:0.95, fractions.
 
-    ActivityNet's script: of each class the detections of all videos, best first, each take the true segment of their video that they
-    overlap most and that no better one took; a detection that takes none is wrong.
+    As in ActivityNet's script: for each class, the detections of all videos, best first, match the true segment of their video with the
+    highest tIoU that is not matched yet; a detection without a match is a false positive.
 
     Args:
         truth: (label, start, end) by video, in seconds.
@@ -139,20 +139,20 @@ def _class_precision(label: str, *, truth: Mapping[str, Sequence[tuple[str, floa
     taken = {video: np.zeros((len(THRESHOLDS_H), len(found_A2)), bool) for video, found_A2 in segments.items()}
     ranked = sorted(detections, key=lambda detection: -detection.score)
     right_HP = np.zeros((len(THRESHOLDS_H), len(ranked)), bool)
-    for place, detection in enumerate(ranked):
+    for rank, detection in enumerate(ranked):
         if detection.video not in segments:
             continue
         tiou_A = _tiou(segments[detection.video], np.array([[detection.start_seconds, detection.end_seconds]]))[:, 0]
         free_HA = (tiou_A >= THRESHOLDS_H[:, None]) & ~taken[detection.video]
         best_H = np.where(free_HA, tiou_A, -1.0).argmax(axis=1)
-        right_HP[:, place] = free_HA.any(axis=1)
-        taken[detection.video][right_HP[:, place], best_H[right_HP[:, place]]] = True
+        right_HP[:, rank] = free_HA.any(axis=1)
+        taken[detection.video][right_HP[:, rank], best_H[right_HP[:, rank]]] = True
     count = sum(map(len, segments.values()))
     return np.array([_interpolated(right_P, segments=count) for right_P in right_HP])
 
 
 def _interpolated(right_P: npt.NDArray[np.bool_], *, segments: int) -> float:
-    """Area under precision over recall, precision made falling from the right."""
+    """Area under the precision-recall curve, with precision made monotonic."""
     if not len(right_P):
         return 0.0
     right = right_P.cumsum()
@@ -175,53 +175,53 @@ LEVELS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class LocalizationScoring:
-    """classes_per_video: how many of a video's likeliest classes its proposals are given, each a detection (published for BMN: 2)."""
+    """classes_per_video: number of a video's most probable classes that label its proposals (published for BMN: 2)."""
 
     classes_per_video: int
 
     def metrics(self, *, truth: Segments, proposals: Proposals, class_scores: ClassScores | None) -> dict[str, float]:
-        """Percent: `ar_1`, `ar_5`, `ar_10`, `ar_100`, `auc`; with class scores `map_50`, `map_75`, `map_95` and their average over
-        tIoU 0.5:0.05:0.95, `map`. Over the videos of `truth`."""
+        """Metrics, percent: `ar_1`, `ar_5`, `ar_10`, `ar_100`, `auc`; with class scores `map_50`, `map_75`, `map_95` and their average over
+        tIoU 0.5:0.05:0.95, `map`. Videos are those of `truth`."""
         recall = average_recall(
             truth={video: np.array([segment[1:] for segment in segments]).reshape(-1, 2) for video, segments in truth.items()},
             proposals={video: np.array(proposals.get(video, ())).reshape(-1, 3) for video in truth},
         )
-        found = {f"ar_{rank}": 100.0 * recall.at(rank) for rank in RECALL_RANKS} | {"auc": recall.auc}
+        metrics = {f"ar_{rank}": 100.0 * recall.at(rank) for rank in RECALL_RANKS} | {"auc": recall.auc}
         if class_scores is not None:
             precision_H = mean_average_precision(truth=truth, detections=self.detections(proposals, class_scores))
-            found |= {
+            metrics |= {
                 f"map_{round(100 * tiou)}": 100.0 * float(precision_H[np.abs(THRESHOLDS_H - tiou).argmin()]) for tiou in PRECISION_TIOUS
             }
-            found["map"] = 100.0 * float(precision_H.mean())
-        return found
+            metrics["map"] = 100.0 * float(precision_H.mean())
+        return metrics
 
     def detections(self, proposals: Proposals, class_scores: ClassScores) -> list[Detection]:
-        """Each proposal once for each of its video's likeliest classes, its score times the class's."""
-        found = []
+        """Each proposal with each of its video's most probable classes; its score is multiplied by the class score."""
+        detections = []
         for video, rows in proposals.items():
             scores = class_scores.get(video, {})
             for label in sorted(scores, key=lambda name: -scores[name])[: self.classes_per_video]:
-                found += [
+                detections += [
                     Detection(video=video, label=label, start_seconds=start, end_seconds=end, score=score * scores[label])
                     for start, end, score in rows
                 ]
-        return found
+        return detections
 
 
 def evenly_spaced_proposals(durations_seconds: Mapping[str, float]) -> dict[str, list[tuple[float, float, float]]]:
-    """A hundred proposals a video that look at nothing: windows of 1, 1/2, ..., 1/10 of it, each shifted by half its width.
+    """A baseline of 100 proposals per video, independent of its content: windows of 1, 1/2, ..., 1/10 of it, shifted by half their width.
 
-    1 + 3 + ... + 19 of them; wide ones come first, for actions are long.
+    Their number is 1 + 3 + ... + 19; wide windows are first, because actions are long.
     """
     windows = [(shift / (2 * level), (shift + 2) / (2 * level)) for level in range(1, LEVELS + 1) for shift in range(2 * level - 1)]
     return {
-        video: [(start * seconds, end * seconds, 1.0 - place / len(windows)) for place, (start, end) in enumerate(windows)]
+        video: [(start * seconds, end * seconds, 1.0 - rank / len(windows)) for rank, (start, end) in enumerate(windows)]
         for video, seconds in durations_seconds.items()
     }
 
 
 def submission(proposals: Proposals) -> dict[str, object]:
-    """ActivityNet's form for proposals: scores and segments in seconds by video."""
+    """ActivityNet's format for proposals: scores and segments in seconds by video."""
     results = {
         video: [{"score": score, "segment": [start, end]} for start, end, score in sorted(rows, key=lambda row: -row[2])]
         for video, rows in proposals.items()
@@ -230,10 +230,10 @@ def submission(proposals: Proposals) -> dict[str, object]:
 
 
 def read_class_scores(path: Path, *, known: Sequence[str]) -> dict[str, dict[str, float]]:
-    """A user's scores: JSON, `{video: {label: probability}}`.
+    """Read the user's class scores: JSON, `{video: {label: probability}}`.
 
     Raises:
-        InputError: no such file or form; a label that is not known. The error names video and label.
+        InputError: no such file, another format, or an unknown label. The error names video and label.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Snippets of untrimmed videos: where they lie, and the frames that an encoder sees of them.
+"""Snippets of untrimmed videos: their positions, and the frames for an encoder.
 
 Legend: N snippets of a video, D features, T positions, N snippets of a part, C channels, H W pixels.
 """
@@ -24,13 +24,13 @@ from vclr_pl.types import BrokenVideo, InputError, NarrowView
 from vclr_pl.video.protocol import VideoDecoder, VideoReader
 
 Features = npt.NDArray[np.float32]
-MARGIN = 1e-4  # the release keeps off the first and last snippet by it, where its interpolation would end
+MARGIN = 1e-4  # margin of the published code at the first and last snippet, for its interpolation
 
 
 def snippet_centers(*, frame_count: int, snippet_frames: int) -> list[int]:
     """The center frame of every `snippet_frames` frames: n/2, n/2 + n, ...; the middle one of a video too short for that.
 
-    The published features (mmaction2's untrimmed sampling) stand at 8, 24, 40, ... for n = 16.
+    The published features (mmaction2's untrimmed sampling) are at frames 8, 24, 40, ... for n = 16.
     """
     centers = list(range(snippet_frames // 2, frame_count, snippet_frames))
     return centers or [frame_count // 2]
@@ -39,16 +39,16 @@ def snippet_centers(*, frame_count: int, snippet_frames: int) -> list[int]:
 def resample(features_ND: Features, *, positions: int, points_per_position: int) -> Features:
     """`[T, D]`: T equal bins from the first to the last snippet, each the mean of `points_per_position` linear interpolations.
 
-    As mmaction2's `pool_feature` (published: 100 positions, 3 points at the first two thirds of a bin). One snippet is repeated.
+    Source: mmaction2's `pool_feature` (published: 100 positions, 3 points in the first two thirds of a bin). A single snippet is repeated.
     """
     snippets = len(features_ND)
     if snippets == 1:
         return np.repeat(features_ND, positions, axis=0)
     first, last = MARGIN, snippets - 1 - MARGIN
     width = (last - first) / positions
-    place = first + width * (np.arange(positions)[:, None] + np.arange(points_per_position) / points_per_position)
-    below = np.minimum(place.astype(np.int64), snippets - 2)
-    share = (place - below)[..., None]
+    position = first + width * (np.arange(positions)[:, None] + np.arange(points_per_position) / points_per_position)
+    below = np.minimum(position.astype(np.int64), snippets - 2)
+    share = (position - below)[..., None]
     values_ND = features_ND.astype(np.float64)
     points = values_ND[below] * (1.0 - share) + values_ND[below + 1] * share
     pooled: Features = points.mean(axis=1).astype(np.float32)
@@ -58,7 +58,7 @@ def resample(features_ND: Features, *, positions: int, points_per_position: int)
 def covered_seconds(*, duration_seconds: float, frames: int | None, snippet_frames: int) -> float:
     """The fraction of a video that its snippets cover: whole snippets only, frames // n x n of the frames (published n: 16).
 
-    A video shorter than a snippet, or of unknown length in frames, counts whole.
+    It is 1 for a video shorter than a snippet, or of unknown length in frames.
     """
     if frames is None or frames < snippet_frames:
         return duration_seconds
@@ -67,10 +67,10 @@ def covered_seconds(*, duration_seconds: float, frames: int | None, snippet_fram
 
 @dataclass(frozen=True)
 class SnippetPart:
-    """Some of a video's snippets, in temporal order; the last part, or the broken video in place of it, says that it is the last."""
+    """Some of a video's snippets, in temporal order. The last part, or the broken video that replaces it, is marked as the last."""
 
     video_index: int
-    frames: Tensor | None  # uint8 [N, C, H, W], of clips [N, C, t, H, W]; None where the video is broken
+    frames: Tensor | None  # uint8 [N, C, H, W], for clips [N, C, t, H, W]; None if the video is broken
     frame_count: int
     is_last: bool
     broken: tuple[BrokenVideo, ...] = ()
@@ -82,7 +82,7 @@ class SnippetPart:
 
 @dataclass(frozen=True, kw_only=True)
 class SnippetSampling:
-    """Where snippets are and what the network sees of each: a frame, or a clip around it."""
+    """Positions of snippets, and the network input for each: a frame, or a clip around it."""
 
     snippet_frames: int
     snippets_per_part: int
@@ -91,10 +91,10 @@ class SnippetSampling:
 
 
 class UntrimmedVideoDataset(IterableDataset[SnippetPart]):
-    """All parts of each video one after the other; a worker has its own videos.
+    """All parts of each video in sequence; workers have separate videos.
 
     Args:
-        videos: (index, path) of those to read.
+        videos: (index, path) of the videos to read.
         view: crops, in the worker.
     """
 
@@ -130,7 +130,7 @@ class UntrimmedVideoDataset(IterableDataset[SnippetPart]):
             )
 
     def _frames(self, reader: VideoReader, centers: Sequence[int]) -> tuple[Tensor, tuple[int, int]]:
-        """Of a part; and height and width of the frames before the crop."""
+        """Frames of a part; and height and width of the frames before the crop."""
         if self.sampling.frames_per_clip == 1:
             whole = reader.frames(centers)
             return self.view.crop(whole), (whole.shape[-2], whole.shape[-1])
@@ -146,14 +146,14 @@ class UntrimmedVideoDataset(IterableDataset[SnippetPart]):
 
 
 logger = logging.getLogger(__name__)
-ONE_FRAME = 1  # snippets have their own sampling
+ONE_FRAME = 1  # snippets have a separate sampling
 
 
 class SnippetProtocol:
     """Loads encoders with their view.
 
     Args:
-        crop_pixels, short_side_pixels, mean, std: as of `EvaluationProtocol`. A recognizer's file says it all; they are not used for it.
+        crop_pixels, short_side_pixels, mean, std: as in `EvaluationProtocol`. They are not used for a recognizer, whose file has them.
     """
 
     def __init__(
@@ -168,10 +168,10 @@ class SnippetProtocol:
         }
 
     def load(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> FrozenEncoder:
-        """A recognizer where the path holds one, else what `load_encoder` makes of it.
+        """Load a recognizer, or, for other files, an encoder with `load_encoder`.
 
         Raises:
-            InputError: a recognizer that looks at neighboring frames, and whatever the loaders find wrong.
+            InputError: a recognizer with a temporal shift, or an error of the loaders.
         """
         if is_recognizer(path):
             recognizer = load_recognizer(path, backbone=backbone)
@@ -179,7 +179,7 @@ class SnippetProtocol:
             unused = [f"protocol.{name}" for name, value in self.view.items() if name != "frames" and value is not None]
             unused += ["momentum"] if momentum else []
             if unused:
-                logger.warning("%s: not used; a recognizer's file gives its frames and crop, and contains one network", ", ".join(unused))
+                logger.warning("%s: not used; a recognizer's file determines frames, crop and network", ", ".join(unused))
             return recognizer
         return load_encoder(path, momentum=momentum, backbone=backbone, view=self.view)
 
@@ -187,7 +187,7 @@ class SnippetProtocol:
 def _refuse_shift(recognizer: FrozenRecognizer) -> None:
     if recognizer.segments_per_pass > 1:
         raise InputError(
-            expected="an encoder that describes each snippet by itself",
+            expected="an encoder of independent snippets",
             got=f"{recognizer.origin}, whose temporal shift mixes {recognizer.segments_per_pass} frames of a video",
-            hint="Fine-tune one without it (the recognizer tsn), or give the pretrained encoder.",
+            hint="Fine-tune a recognizer without it (the recognizer tsn), or use the pretrained encoder.",
         )

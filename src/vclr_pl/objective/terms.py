@@ -33,7 +33,7 @@ CASES = 4  # of the temporal order
 class ContrastWithQueue(nn.Module):
     """InfoNCE of the queries against their positives, with the rows of a queue as negatives.
 
-    A subclass declares `needs`, with a queue.
+    A subclass declares `needs` with a queue and the `head_input` `frames` or `tuple_mean`.
 
     Args:
         weight: factor of this term in the sum.
@@ -198,6 +198,8 @@ class WeightedSum(nn.Module):
             raise InputError(expected="at least one term in the objective", got="none", hint="Keep one under objective.terms.")
         self.terms = nn.ModuleDict(dict(terms))
         self.needs = _merged({name: _needs_of(term, name=name) for name, term in terms.items()})
+        for name, term in terms.items():
+            _require_weight(term, name=name)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -224,6 +226,15 @@ def _needs_of(term: nn.Module, *, name: str) -> TermNeeds:
             hint="Declare it in the class; docs/extending.md has an example.",
         )
     return needs
+
+
+def _require_weight(term: nn.Module, *, name: str) -> None:
+    if not isinstance(_attribute(term, "weight"), int | float):
+        raise InputError(
+            expected=f"a term with an attribute weight, a number, at objective.terms.{name}",
+            got=f"{type(term).__name__} with weight={_attribute(term, 'weight')!r}",
+            hint=f"Set self.weight in the class, and objective.terms.{name}.weight=1.0.",
+        )
 
 
 def _merged(needs_of_terms: Mapping[str, TermNeeds]) -> dict[str, TermNeeds]:

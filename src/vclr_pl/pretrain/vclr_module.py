@@ -24,6 +24,7 @@ from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncodi
 from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews, TermNeeds
 
 DEFAULT_QUEUE = "default"
+SHUFFLES_PER_BATCH = 16  # more than the passes of any encoding; part of the published sequence of shuffles
 
 
 class VCLRModule(lightning.LightningModule):
@@ -150,7 +151,8 @@ class VCLRModule(lightning.LightningModule):
 
     def draw_permutation(self) -> Callable[[int], Tensor]:
         """The shuffles of this batch: from the number of the batch alone, hence equal on all ranks and after a resume."""
-        draws = iter(range(self.batches_seen() * 16, (self.batches_seen() + 1) * 16))
+        first = self.batches_seen() * SHUFFLES_PER_BATCH
+        draws = iter(range(first, first + SHUFFLES_PER_BATCH))
         return lambda rows: permutation_of(size=rows * world_size(), draw=next(draws), seed=self.shuffle_seed)
 
     def batches_seen(self) -> int:

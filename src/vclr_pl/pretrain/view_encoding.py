@@ -41,7 +41,7 @@ class PooledKeys:
 
 
 class ViewEncoding(Protocol):
-    """A way to encode one batch. `draw_permutation(n)` gives the shuffle of n global rows, equal on all ranks."""
+    """A way to encode one batch. `draw_permutation(n)` gives the shuffle of the rows of all ranks, n of each; it is equal on all ranks."""
 
     def queries(self, encode: Encode, batch: SegmentViews) -> PooledQueries: ...
 

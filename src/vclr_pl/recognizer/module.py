@@ -1,6 +1,6 @@
 """Fine-tuning for recognition as a LightningModule (TSN, Wang et al. 2016; TSM, Lin et al. 2019).
 
-Legend: B videos a device, S segments, N frames or clips, K classes; `*view` a frame `[C, H, W]` or a clip `[C, T, H, W]`.
+Legend: B videos per device, S segments, N frames or clips, K classes; `*view` a frame `[C, H, W]` or a clip `[C, T, H, W]`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from vclr_pl.types import InputError, LabeledViews
 
 
 class RecognizerModule(lightning.LightningModule):
-    """The step: logits of every segment, their mean, cross-entropy.
+    """LightningModule of a recognizer: logits of every segment, their mean, cross-entropy.
 
     Args:
         recognizer: the network.
-        parameter_groups: which of its parameters learn how; the last layer alone, over a frozen backbone, is one group.
-        optimizer, schedule: learning rate, its scaling and its course.
+        parameter_groups: learning rate factors and weight decay by parameter; with a frozen backbone the last layer is the only group.
+        optimizer, schedule: learning rate, its scaling and its schedule.
         runtime: memory layout and compilation.
-        linear_lr_factor: factor on the learning rate if the backbone is frozen; the last layer alone needs a larger rate.
+        linear_lr_factor: factor on the learning rate if the backbone is frozen; a last layer trained alone needs a larger rate.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class RecognizerModule(lightning.LightningModule):
         self.recognizer, self.parameter_groups = recognizer, parameter_groups
         self.optimizer, self.schedule, self.runtime = optimizer, schedule, runtime
         self.lr_factor = 1.0 if recognizer.trains_backbone else linear_lr_factor
-        self.dropout_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks
+        self.dropout_seed = torch.initial_seed() % 2**31  # seed of the run, equal on all ranks
         runtime.apply(recognizer)
 
     def features(self, frames: Tensor) -> Tensor:
-        """Normalized frames `[N, *view]` to logits `[N, K]`, each on its own: what the test averages over a video's views."""
+        """Normalized frames `[N, *view]` to logits `[N, K]`, independently. The test averages them over the views of a video."""
         logits_NK: Tensor = self.recognizer(self.runtime.prepare(frames))
         return logits_NK
 
@@ -68,7 +68,7 @@ class RecognizerModule(lightning.LightningModule):
         return loss
 
     def video_logits(self, views: Tensor) -> Tensor:
-        """`[B, S, *view]` to `[B, K]`, in the layout that the weights have."""
+        """`[B, S, *view]` to `[B, K]`, in the memory layout of the weights."""
         in_layout = self.runtime.prepare(views.flatten(0, 1)).unflatten(0, views.shape[:2])
         return self.recognizer.video_logits(in_layout)
 
@@ -76,11 +76,11 @@ class RecognizerModule(lightning.LightningModule):
         if self._trainer is None:
             return
         right = within_top(scores_QC=logits_BK, label_Q=label_B, classes=1).float().mean() * 100
-        lr = torch.full((), self.current_lr(), device=self.device)  # a float would be copied, and waited for, at every step
+        lr = torch.full((), self.current_lr(), device=self.device)  # stays a tensor: a float would synchronize with the GPU at every step
         self.log_dict({"train/loss": loss, "train/top1": right, "train/lr": lr}, batch_size=len(label_B))
 
     def current_lr(self) -> float:
-        """Of a parameter whose factor is 1."""
+        """Learning rate of a parameter whose factor is 1."""
         group = self.trainer.optimizers[0].param_groups[0]
         return float(group["lr"] / group["lr_factor"])
 
@@ -96,7 +96,7 @@ class RecognizerModule(lightning.LightningModule):
     def check_views(self, *, frames_per_clip: int) -> None:
         """
         Raises:
-            InputError: clips for a network of frames, or frames for one of clips.
+            InputError: clips for a 2D network, or frames for a 3D network.
         """
         refuse_other_views(
             self.recognizer,
@@ -108,7 +108,7 @@ class RecognizerModule(lightning.LightningModule):
     def check_segments(self, *, training: int, test: int) -> None:
         """
         Raises:
-            InputError: a shifted network sees another number of segments than it is shifted over.
+            InputError: training or test uses a number of segments other than that of the temporal shift.
         """
         shift = self.recognizer.shift
         if shift is not None and not training == test == shift.segments:
@@ -120,11 +120,11 @@ class RecognizerModule(lightning.LightningModule):
 
     @property
     def scaled_lr(self) -> float:
-        """The learning rate at the run's own global batch, before it falls."""
+        """The initial learning rate, scaled to the global batch of the run."""
         return self.lr_factor * self.optimizer.scaled_lr(global_batch_size=self.length.global_batch_size)
 
     def groups(self) -> list[ParameterGroup]:
-        """What is trained, and how."""
+        """Parameter groups of the optimizer."""
         groups = self.parameter_groups if self.recognizer.trains_backbone else UniformGroups()
         return groups.of(self.recognizer, head=self.recognizer.head)
 
@@ -134,8 +134,8 @@ class RecognizerModule(lightning.LightningModule):
 
     def lr_at(self, *, step: int) -> float:
         """Learning rate of optimizer step `step` of the run."""
-        place, steps_per_epoch = self.length.place(step), self.length.steps_per_epoch
-        return self.schedule.lr_at(step=place, base_lr=self.scaled_lr, steps_per_epoch=steps_per_epoch)
+        position, steps_per_epoch = self.length.place(step), self.length.steps_per_epoch
+        return self.schedule.lr_at(step=position, base_lr=self.scaled_lr, steps_per_epoch=steps_per_epoch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         keep_place(checkpoint, self.length)

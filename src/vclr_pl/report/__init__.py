@@ -1,1 +1,1 @@
-"""What is left of a run: records and tables."""
+"""Results of a run: records, tables, pages and pictures."""

@@ -23,7 +23,7 @@ EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table, or write it to `--output`; 2 where there is no result to read."""
+    """Print the table, or write it to `--output`. The exit code is 2 if there are no results."""
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m vclr_pl.report", description=__doc__, epilog=EXAMPLES, formatter_class=plain)
     parser.add_argument("runs", nargs="+", help="run folders, results.json files, or folders of runs at any depth")

@@ -1,8 +1,8 @@
-"""One sheet of activation maps: frames, maps, times, and the color scale.
+"""A sheet of activation maps: frames, maps, times, and the color scale.
 
 Legend: N pictures, H W pixels, N frames in order of time.
 
-The anchors are seventeen colors of viridis (van der Walt and Smith, 2015), with straight lines between them.
+The anchors are seventeen colors of viridis (van der Walt and Smith, 2015), interpolated linearly.
 """
 
 from __future__ import annotations
@@ -50,16 +50,15 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def colors(values: Values) -> npt.NDArray[np.float32]:
-    """Values in 0 to 1, of any shape, to RGB in 0 to 255 along a last axis."""
-    places = np.linspace(0, 1, len(ANCHORS))
-    return np.stack([np.interp(values, places, ANCHORS[:, channel]) for channel in range(3)], axis=-1).astype(np.float32)
+    """Map values in 0 to 1, of any shape, to RGB in 0 to 255 along a last axis."""
+    positions = np.linspace(0, 1, len(ANCHORS))
+    return np.stack([np.interp(values, positions, ANCHORS[:, channel]) for channel in range(3)], axis=-1).astype(np.float32)
 
 
 def overlaid(pictures: Pixels, values: Values) -> Pixels:
-    """Pictures `[..., H, W, 3]` in gray under the colors of `values` `[..., H, W]` in 0 to 1.
+    """Overlay gray pictures `[..., H, W, 3]` with the colors of `values` `[..., H, W]` in 0 to 1.
 
-    The color covers more where the value is higher, so that what is under low values stays to be seen; a color on the picture means
-    the map alone, since the picture has none.
+    Opacity increases with the value, so the picture stays visible under low values. Only the map has colors, because the picture is gray.
     """
     gray = (pictures.astype(np.float32) @ LUMA)[..., None]
     cover = (0.3 + 0.4 * values)[..., None]
@@ -68,7 +67,7 @@ def overlaid(pictures: Pixels, values: Values) -> Pixels:
 
 
 def scale_bar(*, width: int, height: int) -> Pixels:
-    """`[height, width, 3]`: the highest value above, over middle gray as maps lie over pictures."""
+    """Color scale `[height, width, 3]`: the highest value at the top, over medium gray as in `overlaid`."""
     values = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(width, axis=1)
     return overlaid(np.full((height, width, 3), 128, np.uint8), values)
 
@@ -76,11 +75,11 @@ def scale_bar(*, width: int, height: int) -> Pixels:
 BLACK, DARK_GRAY, WHITE = (0, 0, 0), (90, 90, 90), (255, 255, 255)
 TITLE_POINTS, TEXT_POINTS, MARGIN_PIXELS, GAP_PIXELS, LABEL_PIXELS, SCALE_PIXELS, LINE_PIXELS = 17, 12, 14, 4, 200, 84, 17
 LABEL_LETTERS, SMALLEST_PIXELS = 27, 920
-FRAMES, MAPS, COMPARED = "frames", "maps", "compared"  # kinds of lines
-FONT = Path("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")  # matplotlib's, which grad-cam brings: it has letters beyond ASCII
+FRAMES, MAPS, COMPARED = "frames", "maps", "compared"  # kinds of rows
+FONT = Path("mpl-data", "fonts", "ttf", "DejaVuSans.ttf")  # installed with matplotlib, which grad-cam needs: it has letters beyond ASCII
 FOOT = (
-    "Color: Grad-CAM, where the number named at the left comes from; what lowers it is not shown. Each row has its own scale, from 0 to",
-    "its highest value in this video, in the number's unit. Maps are as coarse as the row says, interpolated to the size of the frames.",
+    "Color: Grad-CAM, positive contributions to the score named at the left. Each row has its own scale, from 0 to",
+    "its highest value in this video, in the score's unit. Maps have the resolution given in the row, interpolated to the frame size.",
 )
 
 
@@ -88,15 +87,15 @@ FOOT = (
 class MapRow:
     """One encoder's maps of a video."""
 
-    name: str  # of the encoder
-    target: str  # what the maps are of
-    score: float  # of the video
-    positions: tuple[int, ...]  # of a map before interpolation
+    name: str  # name of the encoder
+    target: str  # name of the score
+    score: float  # score of the video
+    positions: tuple[int, ...]  # resolution of a map before interpolation
     frames_per_clip: int
-    times: tuple[float, ...]  # of frames, or of clips: 0 the video's beginning, 1 its end
+    times: tuple[float, ...]  # of frames, or of clips: 0 is the start of the video, 1 its end
     frames: Pixels  # [N, H, W, 3]
     maps: Values  # [N, H, W], 0 or more
-    compared: Pixels | None = None  # [N', H, W, 3], frames of the video that a similarity is to
+    compared: Pixels | None = None  # [N', H, W, 3], frames of the other video of a similarity
 
     @property
     def highest(self) -> float:
@@ -104,7 +103,7 @@ class MapRow:
 
     @property
     def values(self) -> Values:
-        """`[N, H, W]` in 0 to 1, the highest of the row 1; zeros where nothing is above zero."""
+        """`[N, H, W]` scaled to 0 to 1, with 1 for the highest value of the row; zeros if there is no value above 0."""
         highest = self.highest
         return self.maps / np.float32(highest) if highest > 0 else np.zeros_like(self.maps)
 
@@ -113,30 +112,30 @@ class MapRow:
         return overlaid(self.frames[places], self.values[places])
 
     def places_at(self, times: Sequence[float]) -> npt.NDArray[np.int64]:
-        """Of the frames, or of the middles of the clips, that are nearest to `times`."""
+        """Indices of the frames, or of the middle frames of the clips, nearest to `times`."""
         own = np.asarray(self.times)
         nearest: npt.NDArray[np.int64] = np.abs(own[None, :] - np.asarray(times)[:, None]).argmin(axis=1)
         places: npt.NDArray[np.int64] = nearest * self.frames_per_clip + self.frames_per_clip // 2
         return places
 
     def words(self) -> list[str]:
-        """Lines that say what the row shows."""
-        told = [self.name, f"{self.target}: {self.score:.3g}", f"maps of {' x '.join(map(str, self.positions))}"]
+        """Description of the row, in lines."""
+        words = [self.name, f"{self.target}: {self.score:.3g}", f"maps of {' x '.join(map(str, self.positions))}"]
         if self.highest == 0:
-            told.append("nothing raises it")
-        return [line for part in told for line in textwrap.wrap(part, LABEL_LETTERS)]
+            words.append("no positive contribution")
+        return [line for part in words for line in textwrap.wrap(part, LABEL_LETTERS)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationSheet:
-    """How sheets are drawn.
+    """Draws sheets.
 
     Args:
-        columns: frames shown, at equal distances in time.
-        tile_pixels: width and height of each.
+        columns: frames per row, evenly spaced in time.
+        tile_pixels: width and height of each picture.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     columns: int
@@ -151,7 +150,7 @@ class ActivationSheet:
             )
 
     def draw(self, rows: Sequence[MapRow], *, title: str) -> Image.Image:
-        """One sheet: frames first, and once more where an encoder sees others than the one above it."""
+        """Draw a sheet: frames first, and again if an encoder has other frames than the one above."""
         times = [rows[0].times[moment] for moment in evenly_spaced(len(rows[0].times), self.columns, at="ends")]
         lines = _lines_of(rows)
         step = self.tile_pixels + GAP_PIXELS
@@ -163,17 +162,17 @@ class ActivationSheet:
         self._tell_times(pen, times, bottom=top - GAP_PIXELS)
         for line, (row, kind) in enumerate(lines):
             self._draw_line(sheet, row, times, kind=kind, top=top + line * step)
-        for line, told in enumerate(FOOT):
+        for line, text in enumerate(FOOT):
             pen.text(
-                (MARGIN_PIXELS, top + len(lines) * step + GAP_PIXELS + line * LINE_PIXELS), told, fill=DARK_GRAY, font=font(TEXT_POINTS)
+                (MARGIN_PIXELS, top + len(lines) * step + GAP_PIXELS + line * LINE_PIXELS), text, fill=DARK_GRAY, font=font(TEXT_POINTS)
             )
         return sheet
 
     def _tell_times(self, pen: ImageDraw.ImageDraw, times: Sequence[float], *, bottom: int) -> None:
         for column, time in enumerate(times):
-            told = f"{time:.0%} of the video" if column == 0 else f"{time:.0%}"
+            text = f"{time:.0%} of the video" if column == 0 else f"{time:.0%}"
             left = MARGIN_PIXELS + LABEL_PIXELS + column * (self.tile_pixels + GAP_PIXELS)
-            pen.text((left, bottom - LINE_PIXELS), told, fill=DARK_GRAY, font=font(TEXT_POINTS))
+            pen.text((left, bottom - LINE_PIXELS), text, fill=DARK_GRAY, font=font(TEXT_POINTS))
 
     def _draw_line(self, sheet: Image.Image, row: MapRow, times: Sequence[float], *, kind: str, top: int) -> None:
         pen = ImageDraw.Draw(sheet)
@@ -181,15 +180,15 @@ class ActivationSheet:
         for column, picture in enumerate(pictures):
             left = MARGIN_PIXELS + LABEL_PIXELS + column * (self.tile_pixels + GAP_PIXELS)
             sheet.paste(scaled(picture, self.tile_pixels), (left, top))
-        for line, told in enumerate(_words_of(row, kind=kind)[: self.tile_pixels // LINE_PIXELS]):
-            pen.text((MARGIN_PIXELS, top + line * LINE_PIXELS), told, fill=BLACK if line == 0 else DARK_GRAY, font=font(TEXT_POINTS))
+        for line, text in enumerate(_words_of(row, kind=kind)[: self.tile_pixels // LINE_PIXELS]):
+            pen.text((MARGIN_PIXELS, top + line * LINE_PIXELS), text, fill=BLACK if line == 0 else DARK_GRAY, font=font(TEXT_POINTS))
         if kind == MAPS:
             left = MARGIN_PIXELS + LABEL_PIXELS + len(times) * (self.tile_pixels + GAP_PIXELS) + GAP_PIXELS
             draw_scale(sheet, highest=row.highest, box=(left, top, self.tile_pixels))
 
 
 def draw_scale(sheet: Image.Image, *, highest: float, box: tuple[int, int, int]) -> None:
-    """A bar of the scale, the highest value above; `box` is its left and top edge and its height, in pixels."""
+    """Draw the color scale, with the highest value at the top; `box` is its left and top edge and its height, in pixels."""
     left, top, height = box
     pen = ImageDraw.Draw(sheet)
     sheet.paste(Image.fromarray(scale_bar(width=12, height=height)), (left, top))
@@ -199,22 +198,22 @@ def draw_scale(sheet: Image.Image, *, highest: float, box: tuple[int, int, int])
 
 @functools.cache
 def font(points: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """matplotlib's, or Pillow's own where there is none: a font of the machine would look different on every one."""
+    """matplotlib's font, else Pillow's default. Fonts of the system would differ between machines."""
     package = importlib.util.find_spec("matplotlib")
-    found = [Path(folder) / FONT for folder in (package.submodule_search_locations or ())] if package is not None else []
-    return ImageFont.truetype(found[0], points) if found and found[0].is_file() else ImageFont.load_default(points)
+    fonts = [Path(folder) / FONT for folder in (package.submodule_search_locations or ())] if package is not None else []
+    return ImageFont.truetype(fonts[0], points) if fonts and fonts[0].is_file() else ImageFont.load_default(points)
 
 
 def scaled(picture: Pixels, side_pixels: int) -> Image.Image:
-    """Square pictures to squares."""
+    """Resize square pictures."""
     return Image.fromarray(picture).resize((side_pixels, side_pixels), Image.Resampling.BICUBIC)
 
 
 def _lines_of(rows: Sequence[MapRow]) -> list[tuple[MapRow, str]]:
-    """Frames where they differ from those above, maps, and at the end the other video of a similarity."""
+    """Rows of the sheet: frames if they differ from those above, maps, and finally the other video of a similarity."""
     lines = []
-    for place, row in enumerate(rows):
-        if place == 0 or not _same_frames(row, rows[place - 1]):
+    for index, row in enumerate(rows):
+        if index == 0 or not _same_frames(row, rows[index - 1]):
             lines.append((row, FRAMES))
         lines.append((row, MAPS))
     return [*lines, *((row, COMPARED) for row in rows[:1] if row.compared is not None)]
@@ -224,8 +223,8 @@ def _pictures_of(row: MapRow, times: Sequence[float], *, kind: str) -> Pixels:
     if kind == COMPARED and row.compared is not None:
         last = len(row.compared) - 1
         return row.compared[[round(time * last) for time in times]]
-    places = row.places_at(times)
-    return row.overlays(places) if kind == MAPS else row.frames[places]
+    indices = row.places_at(times)
+    return row.overlays(indices) if kind == MAPS else row.frames[indices]
 
 
 def _words_of(row: MapRow, *, kind: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Activation maps as pictures and videos in a folder.
+"""Write activation maps as pictures and videos into a folder.
 
 Legend: N frames in order of time, H W pixels.
 """
@@ -38,14 +38,14 @@ LOWEST_RATE = Fraction(1)
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationVideo:
-    """Writes H.264 in MP4.
+    """Writes videos of activation maps, H.264 in MP4.
 
     Args:
         tile_pixels: width and height of the frames and of each encoder's maps.
-        seconds: how long it takes, however long the video is.
+        seconds: duration of the written video, independent of the original.
 
     Raises:
-        InputError: a figure out of range.
+        InputError: a value out of range.
     """
 
     tile_pixels: int
@@ -60,7 +60,7 @@ class ActivationVideo:
             )
 
     def write(self, rows: Sequence[MapRow], path: Path) -> None:
-        """All frames of the row that has most; another's frames of the same part of the video beside them."""
+        """Draw all frames of the row with most frames, next to the frames of the other rows at the same time."""
         count = max(len(row.frames) for row in rows)
         rate = max(LOWEST_RATE, Fraction(count / self.seconds).limit_denominator(1000))
         with whole_file(path) as draft, av.open(str(draft), "w", format="mp4") as container:
@@ -68,35 +68,35 @@ class ActivationVideo:
             stream.pix_fmt, stream.thread_count = "yuv420p", 1
             background = self._background(rows)
             stream.width, stream.height = background.size
-            for place in range(count):
-                picture = self._picture(background.copy(), rows, part=(place, count))
+            for index in range(count):
+                picture = self._picture(background.copy(), rows, part=(index, count))
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
             container.mux(stream.encode())
 
     def _left(self, column: int) -> int:
-        """Of the frames (column 0) or of an encoder's maps, which a scale follows."""
+        """Left edge of the frames (column 0) or of an encoder's maps, pixels; a scale follows the maps."""
         tile = self.tile_pixels + GAP_PIXELS
         return GAP_PIXELS if column == 0 else GAP_PIXELS + tile + (column - 1) * (tile + SCALE_PIXELS)
 
     def _background(self, rows: Sequence[MapRow]) -> Image.Image:
-        """What stays: names and scales. Of even width and height, which H.264 wants."""
+        """Constant part of the pictures: names and scales. Width and height are even, as required by H.264."""
         words = [[*row.words()] for row in rows]
         top = GAP_PIXELS + max(map(len, words)) * LINE_PIXELS
         width, height = self._left(len(rows) + 1), top + self.tile_pixels + GAP_PIXELS
         background = Image.new("RGB", (width + width % 2, height + height % 2), WHITE)
         pen = ImageDraw.Draw(background)
         pen.text((self._left(0), top - LINE_PIXELS), "frames", fill=DARK_GRAY, font=font(TEXT_POINTS))
-        for column, (row, told) in enumerate(zip(rows, words, strict=True), 1):
-            for line, word in enumerate(told):
-                pen.text((self._left(column), top - (len(told) - line) * LINE_PIXELS), word, fill=DARK_GRAY, font=font(TEXT_POINTS))
+        for column, (row, lines) in enumerate(zip(rows, words, strict=True), 1):
+            for line, word in enumerate(lines):
+                pen.text((self._left(column), top - (len(lines) - line) * LINE_PIXELS), word, fill=DARK_GRAY, font=font(TEXT_POINTS))
             draw_scale(background, highest=row.highest, box=(self._left(column) + self.tile_pixels + GAP_PIXELS, top, self.tile_pixels))
         return background
 
     def _picture(self, background: Image.Image, rows: Sequence[MapRow], *, part: tuple[int, int]) -> np.ndarray:
-        place, count = part
+        index, count = part
         top = background.height - background.height % 2 - self.tile_pixels - GAP_PIXELS
         for column, row in enumerate(rows, 1):
-            own = np.array([place * len(row.frames) // count])
+            own = np.array([index * len(row.frames) // count])
             if column == 1:
                 background.paste(scaled(row.frames[own][0], self.tile_pixels), (self._left(0), top))
             background.paste(scaled(row.overlays(own)[0], self.tile_pixels), (self._left(column), top))
@@ -110,14 +110,14 @@ LONGEST_NAME = 80
 
 @dataclass(kw_only=True)
 class ActivationFolder:
-    """Writes below `path`.
+    """Writes pictures, videos and tables into a folder.
 
     Args:
-        path: made where it is not there.
-        sheet, film: how pictures and videos are drawn; no videos where `film` is None.
+        path: the folder, created if missing.
+        sheet, film: draw pictures and videos; no videos if `film` is None.
 
     Raises:
-        OSError: `path` is a file, or cannot be made.
+        OSError: `path` is a file, or cannot be created.
     """
 
     path: Path
@@ -131,7 +131,7 @@ class ActivationFolder:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def add(self, video: str, rows: Sequence[MapRow]) -> Path:
-        """Draw one video's maps; the sheet's path."""
+        """Draw one video's maps. Return the path of the sheet."""
         stem = self._stem(video)
         picture = self.path / f"{stem}.png"
         with whole_file(picture) as draft:
@@ -157,7 +157,7 @@ class ActivationFolder:
         write_csv(self.path / TABLE, COLUMNS, self._lines)
 
     def _stem(self, video: str) -> str:
-        """The video's name as a file name, numbered where two are alike."""
+        """The video's name as a file name, numbered if two are equal."""
         plain = re.sub(r"[^\w.-]+", "_", readable(Path(video).stem))[:LONGEST_NAME].lstrip(".-") or "video"
         stem = next(
             name for number in range(1, len(self._stems) + 2) if (name := plain if number == 1 else f"{plain}_{number}") not in self._stems

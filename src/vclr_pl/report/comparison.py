@@ -1,4 +1,4 @@
-"""Many runs side by side: their figures, intervals, and where each encoder came from."""
+"""Compare runs in a table: metrics, intervals, and the source of each encoder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as text, its interval, and whether it is the best of its column."""
+    """A metric as text, its interval, and true if it is the best of its column."""
 
     value: str
     interval: str = ""
@@ -37,21 +37,21 @@ def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
     """The records of run folders, of results.json files, and of all runs below folders, in the order given.
 
     Raises:
-        InputError: where a path holds no results, or they cannot be read.
+        InputError: a path has no results, or they cannot be read.
     """
     files: list[Path] = []
     for text in paths:
         path = Path(text).expanduser()
-        found = [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS))
-        if not found:
-            raise InputError(expected=f"a run folder with {RESULTS}", got=text, hint="Give folders that evaluate or train made.")
-        files += found
+        results = [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS))
+        if not results:
+            raise InputError(expected=f"a run folder with {RESULTS}", got=text, hint="Use run folders of evaluate or train.")
+        files += results
     names = _names(files)
     return [ComparedRun(name=name, record=_read(file)) for name, file in zip(names, files, strict=True)]
 
 
 def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[ComparedRun]:
-    """The runs with these metrics alone.
+    """The runs with only these metrics.
 
     Raises:
         InputError: a metric that no run has.
@@ -59,7 +59,7 @@ def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[Co
     known = list(dict.fromkeys(name for run in runs for name in run.record.metrics))
     unknown = [name for name in metrics if name not in known]
     if unknown:
-        raise InputError(expected=f"metrics of {', '.join(known)}", got=unknown[0], hint="Choose from these.")
+        raise InputError(expected=f"metrics of {', '.join(known)}", got=unknown[0], hint="Choose from these metrics.")
     return [replace(run, record=_with_metrics(run.record, metrics)) for run in runs]
 
 
@@ -71,18 +71,18 @@ def _with_metrics(record: ResultRecord, metrics: Sequence[str]) -> ResultRecord:
 
 
 def comparison_markdown(runs: Sequence[ComparedRun]) -> str:
-    """A table with a row a run; `40.9 (27.3 to 54.5)` is a figure and its interval, the best of a column is bold."""
+    """A table with one row per run; `40.9 (27.3 to 54.5)` is a metric and its interval, the best of a column is bold."""
     header, rows = comparison(runs)
     lines = ["| run | encoder | " + " | ".join(header) + " |", "|---|---|" + "---:|" * len(header)]
     for name, encoder, cells in rows:
         shown = [f"**{cell.value}**" if cell.best else cell.value for cell in cells]
-        told = [f"{value} ({cell.interval})" if cell.interval else value for value, cell in zip(shown, cells, strict=True)]
-        lines.append("| " + " | ".join([_escaped(name), _escaped(encoder), *told]) + " |")
+        texts = [f"{value} ({cell.interval})" if cell.interval else value for value, cell in zip(shown, cells, strict=True)]
+        lines.append("| " + " | ".join([_escaped(name), _escaped(encoder), *texts]) + " |")
     return "\n".join(lines) + "\n"
 
 
 def comparison_html(runs: Sequence[ComparedRun]) -> str:
-    """The same as a page that needs nothing else; names from the disk are shown as text."""
+    """The table as a self-contained HTML page; names from the disk are escaped."""
     header, rows = comparison(runs)
     folder = resources.files("vclr_pl.report").joinpath("page")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -91,7 +91,7 @@ def comparison_html(runs: Sequence[ComparedRun]) -> str:
 
 
 def comparison(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple[str, str, list[Cell]]]]:
-    """Titles of the metrics, and for each run its name, its encoder, and a cell a metric. A training run's baseline is a row of its own."""
+    """Titles of the metrics, and for each run its name, its encoder, and one cell per metric. A training run's baseline has its own row."""
     entries: list[tuple[str, str, dict[str, float], dict[str, list[float]]]] = []
     for run in runs:
         if run.record.baseline:
@@ -108,19 +108,19 @@ def comparison(runs: Sequence[ComparedRun]) -> tuple[list[str], list[tuple[str, 
 
 
 def _cell(value: float, interval: list[float] | None, best: float) -> Cell:
-    told = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
-    return Cell(value=f"{value:.1f}", interval=told, best=round(value, 1) == best)
+    text = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
+    return Cell(value=f"{value:.1f}", interval=text, best=round(value, 1) == best)
 
 
 def _read(file: Path) -> ResultRecord:
     try:
         return read_record(file)
     except (OSError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(expected=f"results of a run in {file}", got=str(error), hint="Was it written by this program?") from error
+        raise InputError(expected=f"results of a run in {file}", got=str(error), hint="Use files written by this program.") from error
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """The run folders' names, with as many folders above them as it takes to tell them apart."""
+    """The run folders' names, with as many parent folders as needed to make them distinct."""
     for depth in range(1, 9):
         names = ["/".join(file.absolute().parts[-1 - depth : -1]) for file in files]
         if len(set(names)) == len(names):

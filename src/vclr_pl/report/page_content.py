@@ -1,4 +1,4 @@
-"""What the page of nearest videos holds.
+"""Content of the page of nearest videos.
 
 Legend: N videos, F features, G gallery videos, Q queries, K neighbors, C classes.
 """
@@ -30,10 +30,10 @@ from vclr_pl.types import FeatureTable, InputError
 
 
 def principal_components(features_NF: Tensor) -> tuple[Tensor, float]:
-    """`[N, 2]` in 0 to 1, and the share in percent of all variance that the two directions hold.
+    """Project features to `[N, 2]` in 0 to 1; also return the explained variance of the two components, percent.
 
-    PCA of features scaled to unit length, as the cosine sees them. A direction's sign is fixed, its largest loading positive, so
-    that equal features give equal maps.
+    PCA of features scaled to unit length, as for the cosine. The sign of a component makes its largest loading positive, so
+    equal features give equal maps.
     """
     unit_NF = torch.nn.functional.normalize(features_NF.double(), dim=1)
     centered_NF = unit_NF - unit_NF.mean(dim=0)
@@ -50,7 +50,7 @@ def principal_components(features_NF: Tensor) -> tuple[Tensor, float]:
 
 
 def write_neighbors(path: Path, *, gallery: FeatureTable, query: FeatureTable, found: Neighbors) -> None:
-    """`query,rank,neighbor,similarity,query_class,neighbor_class`, one line a neighbor, nearest first; a class is empty where unknown."""
+    """`query,rank,neighbor,similarity,query_class,neighbor_class`, one line per neighbor, nearest first; unknown classes are empty."""
     lines = (
         (query.path[row], rank, gallery.path[near], f"{similarity:.6f}", class_name(query, row), class_name(gallery, near))
         for row in range(len(query))
@@ -60,14 +60,14 @@ def write_neighbors(path: Path, *, gallery: FeatureTable, query: FeatureTable, f
 
 
 def write_pairs(path: Path, *, table: FeatureTable, pairs: Pairs) -> None:
-    """`first,second,similarity`, the most similar pair first."""
+    """Write `first,second,similarity`, the most similar pair first."""
     ends = zip(pairs.rows.tolist(), pairs.similarity.tolist(), strict=True)
     lines = ((table.path[first], table.path[second], f"{similarity:.6f}") for (first, second), similarity in ends)
     write_csv(path, ("first", "second", "similarity"), lines)
 
 
 def write_left_out(path: Path, left_out: Sequence[tuple[str, str]]) -> None:
-    """`path,reason` of the videos that were not searched for pairs."""
+    """Write `path,reason` of the videos that were not searched for pairs."""
     write_csv(path, ("path", "reason"), left_out)
 
 
@@ -76,15 +76,15 @@ def class_name(table: FeatureTable, row: int) -> str:
     return "" if label < 0 else table.class_names[label] if label < len(table.class_names) else str(label)
 
 
-Place = tuple[str, int]  # GALLERY or QUERY, and the row of the table
+Place = tuple[str, int]  # GALLERY or QUERY, and the row of its table
 GALLERY, QUERY = "gallery", "query"
-CropOf = Callable[..., tuple[float, float, float, float]]  # of a frame of `height` and `width`, as of `PageVideo.crop`
+CropOf = Callable[..., tuple[float, float, float, float]]  # crop of a frame of `height` and `width`, as in `PageVideo.crop`
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageOptions:
-    """neighbors: shown of each query. rows: at most; of more queries as many are taken at equal distances. map_points: at most.
-    maximum_megabytes: of pictures; previews are dropped first, then strips."""
+    """neighbors: shown for each query. rows: largest number of queries, thinned out evenly. map_points: largest number of videos.
+    maximum_megabytes: size of the pictures; above it previews are dropped first, then strips."""
 
     neighbors: int
     rows: int
@@ -102,18 +102,18 @@ class PageOptions:
 
 @dataclass(frozen=True)
 class ShownRows:
-    """Which videos the page shows, before their pictures are made."""
+    """Videos of the page, before their pictures are made."""
 
     rows: tuple[tuple[Place, tuple[tuple[Place, float], ...]], ...]
-    places: tuple[Place, ...]  # all of them, each once, in order of appearance
+    places: tuple[Place, ...]  # all videos, each once, in order of appearance
 
     def rows_of(self, role: str) -> list[int]:
-        """Rows of that table whose pictures are wanted."""
+        """Rows of the table `role` that need pictures."""
         return [row for found, row in self.places if found == role]
 
 
 def shown_neighbors(*, found: Neighbors, leave_one_out: bool, options: PageOptions) -> ShownRows:
-    """The rows of a retrieval. Without queries of their own the gallery's videos ask."""
+    """The rows of a retrieval. Without queries the gallery's videos are the queries."""
     role = GALLERY if leave_one_out else QUERY
     queries = evenly_spaced(len(found.index), options.rows)
     rows = tuple(
@@ -124,7 +124,7 @@ def shown_neighbors(*, found: Neighbors, leave_one_out: bool, options: PageOptio
 
 
 def shown_pairs(*, pairs: Pairs, options: PageOptions) -> ShownRows:
-    """The rows of a search for near duplicates: one a pair, the most similar ones."""
+    """The rows of a search for near duplicates: one per pair, the most similar pairs."""
     ends = zip(pairs.rows[: options.rows].tolist(), pairs.similarity[: options.rows].tolist(), strict=True)
     rows = tuple(((GALLERY, first), (((GALLERY, second), similarity),)) for (first, second), similarity in ends)
     return ShownRows(rows=rows, places=_places(rows))
@@ -182,13 +182,13 @@ def judgments(*, gallery: FeatureTable, query: FeatureTable | None, nearest_Q: T
 
 
 def joined_classes(gallery: FeatureTable, query: FeatureTable) -> tuple[list[str], dict[str, dict[int, int]]]:
-    """Class names of both tables, and by role each label's number among them: classes of one name are one, -1 stays -1."""
+    """Class names of both tables, and by role the number of each label: classes with equal names are one class, -1 stays -1."""
     names: dict[str, int] = {}
     number_of: dict[str, dict[int, int]] = {}
     for role, table in ((GALLERY, gallery), (QUERY, query)):
         labels = sorted({*range(len(table.class_names)), *table.label.tolist()} - {-1})
-        told = {label: table.class_names[label] if label < len(table.class_names) else f"class {label}" for label in labels}
-        number_of[role] = {-1: -1, **{label: names.setdefault(name, len(names)) for label, name in told.items()}}
+        name_of = {label: table.class_names[label] if label < len(table.class_names) else f"class {label}" for label in labels}
+        number_of[role] = {-1: -1, **{label: names.setdefault(name, len(names)) for label, name in name_of.items()}}
     return list(names), number_of
 
 
@@ -211,11 +211,11 @@ def _map(shown: ShownRows, tables: Mapping[str, FeatureTable], asking: set[int],
     features = torch.stack([tables[role].features[row] for role, row in (shown.places[number] for number in chosen)])
     places, share = principal_components(features)
     points = [MapPoint(x=x, y=y, video=number, is_query=number in asking) for number, (x, y) in zip(chosen, places.tolist(), strict=True)]
-    return points, f"The two main directions (PCA) of {len(points)} videos; they hold {share:.0f}% of the variance."
+    return points, f"First two principal components (PCA) of {len(points)} videos, with {share:.0f}% of the variance."
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:
-    """Paths without the folder that all of them share."""
+    """Paths without their common folder."""
     folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 (paths may be any bytes; a Path costs ten times as much)
     shared = os.path.commonpath(folders) if folders and len({os.path.isabs(folder) for folder in folders}) == 1 else ""  # noqa: PTH117
     return [path.removeprefix(shared).lstrip(os.sep) if shared else path for path in paths]

@@ -1,4 +1,4 @@
-"""Pages from tables: pictures made for the videos that are shown, and no others."""
+"""Make pages from tables, with pictures of only the shown videos."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PictureSource = Callable[[Any, Sequence[int]], Mapping[int, VideoPictures]]
 
 
 class ShownView(Protocol):
-    """What an encoder saw of the videos."""
+    """The view of the encoder."""
 
     @property
     def in_words(self) -> str: ...
@@ -33,11 +33,11 @@ class PageMaker:
     """Writes pages of one encoder.
 
     Args:
-        options: how much is shown.
-        pictures: of the videos of a manifest, by index; those that cannot be read are left out.
+        options: limits of the page.
+        pictures: makes pictures of a manifest's videos, by index; unreadable videos are left out.
         manifests: the lists that the tables were read from, by `gallery` and `query`.
-        origin: of the encoder, in words.
-        view: of the encoder, which the page draws on the frames.
+        origin: description of the encoder.
+        view: view of the encoder, drawn on the frames.
     """
 
     options: PageOptions
@@ -47,10 +47,10 @@ class PageMaker:
     view: ShownView
 
     def write_search(self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, figures: Sequence[Figure]) -> Path:
-        """The page of a retrieval that is still to be made, by the exact search.
+        """Search the neighbors exactly, and write their page.
 
         Raises:
-            InputError: fewer videos than a retrieval takes.
+            InputError: too few videos.
         """
         require_neighbors(gallery=len(gallery), leave_one_out=query is None, neighbors=self.options.neighbors)
         query_QF = None if query is None else query.features
@@ -62,7 +62,7 @@ class PageMaker:
     def write_neighbors(
         self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, found: Neighbors, figures: Sequence[Figure] = ()
     ) -> None:
-        """The page of a retrieval.
+        """Write the page of a retrieval.
 
         Raises:
             InputError: no query has a neighbor.
@@ -72,27 +72,27 @@ class PageMaker:
         recall, confusion = judgments(gallery=gallery, query=query, nearest_Q=found.index[:, 0])
         queries = len(found.index)
         if query is None:
-            lead = f"Each of {queries} videos, and the most similar of the others."
+            lead = f"Each of {queries} videos with the most similar other videos."
         else:
             who = "One query" if queries == 1 else f"{queries} queries, each"
             lead = f"{who} with the most similar of {len(gallery)} gallery videos."
         if recall:
-            lead += " A neighbor of the query's class is right, any other wrong."
+            lead += " A neighbor with the query's class is right, any other wrong."
         else:
-            lead += " Without labels on both sides nothing is judged right or wrong."
+            lead += " Neighbors are not marked right or wrong, because labels are missing."
         if len(shown.rows) < queries:
-            lead += f" {len(shown.rows)} queries at equal distances are shown; the figures are of all."
+            lead += f" {len(shown.rows)} evenly spaced queries are shown; the metrics are over all queries."
         page = RetrievalPage(
             title="Nearest videos", lead=lead, videos=(), rows=(), figures=figures, recall=recall, confusion=confusion, notes=self._notes()
         )
         self._write(path, page, shown, gallery, query)
 
     def write_pairs(self, path: Path, *, gallery: FeatureTable, pairs: Pairs, minimum_similarity: float) -> None:
-        """The page of near duplicates."""
+        """Write the page of near duplicates."""
         shown = shown_pairs(pairs=pairs, options=self.options)
         lead = f"{pairs.found} pairs among {len(gallery)} videos have a similarity of {minimum_similarity:g} or more."
         if len(shown.rows) < pairs.found:
-            lead += f" The {len(shown.rows)} most similar ones are shown."
+            lead += f" The {len(shown.rows)} most similar pairs are shown."
         page = RetrievalPage(
             title="Near duplicates",
             lead=lead,
@@ -109,8 +109,8 @@ class PageMaker:
         pictures: dict[Place, VideoPictures] = {}
         for role, table in tables.items():
             row_of = {int(table.video_index[row]): row for row in shown.rows_of(role)}
-            made = self.pictures(self.manifests[role], list(row_of))
-            pictures.update({(role, row_of[index]): picture for index, picture in made.items()})
+            drawn = self.pictures(self.manifests[role], list(row_of))
+            pictures.update({(role, row_of[index]): picture for index, picture in drawn.items()})
         content = page_of(
             page=page,
             shown=shown,
@@ -127,5 +127,5 @@ class PageMaker:
         return [
             f"Encoder: {self.origin}",
             "A video's feature is the average over its frames; similarity is the cosine of two features, 1 for the same direction.",
-            "A strip shows frames at equal distances, in time's order from left to right.",
+            "A strip shows evenly spaced frames, in temporal order from left to right.",
         ]

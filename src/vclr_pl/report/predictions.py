@@ -1,4 +1,4 @@
-"""Predictions of a recognizer as CSV: one line a video, and the confusion of the classes.
+"""Predictions of a recognizer as CSV: one line per video, and the confusion matrix.
 
 Legend: N videos, K classes.
 """
@@ -21,9 +21,9 @@ READ = "read"
 
 @dataclass(frozen=True)
 class Prediction:
-    """One test video. `top5` and `scores` are separated by ` | `, the best first; scores are the softmax of the logits.
+    """One test video. `top5` and `scores` are separated by ` | `, best first; scores are the softmax of the logits.
 
-    `status` is `read`, or why the video could not be read; the other columns but `label` are empty then.
+    `status` is `read`, or the reason if the video is unreadable; then all other columns except `label` are empty.
     """
 
     path: str
@@ -38,24 +38,24 @@ def predictions(logits: FeatureTable, *, path: Sequence[str], label: Sequence[in
     """One row for every test video, in the order of the list.
 
     Args:
-        logits: features `[N, K]` of the videos that could be read.
-        path, label: of all test videos.
+        logits: features `[N, K]` of the readable videos.
+        path, label: path and label of all test videos.
     """
     names = logits.class_names
     score_NK = logits.features.double().softmax(dim=1)
     best_NK = logits.features.sort(dim=1, descending=True, stable=True).indices[:, :MORE]
     row_of = {index: row for row, index in enumerate(logits.video_index.tolist())}
     reason_of = {video.path: video.reason for video in logits.broken}
-    found = []
+    rows = []
     for index, (video, true_class) in enumerate(zip(path, label, strict=True)):
         row = row_of.get(index)
         if row is None:
-            found.append(Prediction(video, names[true_class], "", "", "", f"broken: {reason_of.get(video, 'no frame could be read')}"))
+            rows.append(Prediction(video, names[true_class], "", "", "", f"broken: {reason_of.get(video, 'no frame could be read')}"))
             continue
         best = best_NK[row].tolist()
-        shown = " | ".join(f"{float(score_NK[row, place]):.4f}" for place in best)
-        found.append(Prediction(video, names[true_class], names[best[0]], " | ".join(names[place] for place in best), shown, READ))
-    return found
+        shown = " | ".join(f"{float(score_NK[row, column]):.4f}" for column in best)
+        rows.append(Prediction(video, names[true_class], names[best[0]], " | ".join(names[column] for column in best), shown, READ))
+    return rows
 
 
 def write_predictions(path: Path, rows: Sequence[Prediction]) -> None:
@@ -63,7 +63,7 @@ def write_predictions(path: Path, rows: Sequence[Prediction]) -> None:
 
 
 def write_confusion(path: Path, logits: FeatureTable) -> None:
-    """One row for each true class, one column for each class that was named, counts of videos."""
+    """Write numbers of videos: one row for each true class, one column for each predicted class."""
     names = logits.class_names
     counts_KK: Tensor = confusion_matrix(label_N=logits.label, predicted_N=predicted_class(logits.features), classes=len(names))
     write_csv(path, ["true class", *names], ([name, *row] for name, row in zip(names, counts_KK.tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""What a run stores for later: results.json and the list of broken videos."""
+"""Stored results of a run: results.json and the list of broken videos."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ RESULTS = "results.json"
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """Metrics in percent by name. `baseline` is empty where it was not evaluated, both where the data has no labels.
+    """Metrics in percent by name. `baseline` is empty if it was not evaluated; both are empty if the data has no labels.
 
-    `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; a run's own evaluation
-    leaves them empty. `encoder` tells where an evaluated encoder came from, `baseline_name` what the baseline is.
+    `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; the evaluation of a run
+    leaves them empty. `encoder` gives the source of an evaluated encoder, `baseline_name` describes the baseline.
     """
 
     name: str
@@ -37,12 +37,12 @@ class ResultRecord:
 
 
 def write_record(record: ResultRecord, path: Path) -> None:
-    """Write JSON, replacing the file in one step."""
+    """Write JSON atomically."""
     write_whole(path, json.dumps(readable_content(asdict(record)), indent=2) + "\n")
 
 
 def read_record(path: Path) -> ResultRecord:
-    """The inverse of `write_record`."""
+    """Read a file of `write_record`."""
     return ResultRecord(**json.loads(path.read_text()))
 
 
@@ -51,13 +51,13 @@ COLUMNS = ("path", "backend", "reason")
 
 
 def add_to_broken_list(file: Path, videos: Iterable[BrokenVideo]) -> None:
-    """Adds `videos` to the list in `file`, which is made where it is not there; of a video listed before, the new cause counts."""
+    """Add `videos` to the list in `file`, which is created if missing. A listed video gets the new reason."""
     listed = {video.path: video for video in (*_listed(file), *videos)}
     write_csv(file, COLUMNS, ((video.path, video.backend, video.reason) for video in listed.values()))
 
 
 def listed_error(error: BrokenVideosError, *, file: Path) -> InputError:
-    """The error with its videos written to `file`, which it names."""
+    """Write the error's videos to `file`; return the error with a hint to the file."""
     add_to_broken_list(file, error.broken)
     return InputError(expected=error.expected, got=error.got, hint=f"{error.hint} All of them are listed in {file}.")
 

@@ -1,4 +1,4 @@
-"""The page to look at a retrieval: one HTML file that opens from a disk, with its pictures inside."""
+"""The HTML page of a retrieval: one file with embedded pictures, which opens from disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class VideoPictures(Protocol):
 
 @dataclass(frozen=True)
 class PageVideo:
-    """A video that the page shows. `class_number` is -1 where it has no label. `crop` is the part of its frames that the encoder saw, as
+    """A video that the page shows. `class_number` is -1 without a label. `crop` is the part of its frames used by the encoder:
     left, top, width and height in fractions of the frame; None draws none."""
 
     name: str
@@ -62,7 +62,7 @@ class PageRow:
 
 @dataclass(frozen=True)
 class MapPoint:
-    """Position of a video on the map, 0 to 1 in both directions."""
+    """Position of a video on the map, 0 to 1 on both axes."""
 
     x: float
     y: float
@@ -72,7 +72,7 @@ class MapPoint:
 
 @dataclass(frozen=True)
 class ClassRecall:
-    """Recall at 1 of one class: queries whose nearest video is of their class, and all queries."""
+    """Recall at 1 of one class: number of queries whose nearest video has their class, and of all queries."""
 
     class_number: int
     right: int
@@ -81,7 +81,7 @@ class ClassRecall:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many queries of a class have a nearest video of another (or the same) class."""
+    """Number of queries of a class whose nearest video has another (or the same) class."""
 
     class_number: int
     nearest_class: int
@@ -90,19 +90,19 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number at the top of the page."""
+    """A metric at the top of the page."""
 
     name: str
     value: str
     interval: str = ""
-    headline: bool = True  # the others are folded away
+    headline: bool = True  # other metrics are collapsed
 
 
 @dataclass(frozen=True)
 class RetrievalPage:
-    """Content of the page. The template reads its texts; the script reads `_data`, where each record has the names of its fields.
+    """Content of the page. The template uses its texts; the script reads `_data`, whose records have the field names.
 
-    `recall` and `confusion` are over all queries, also those without a row.
+    `recall` and `confusion` are over all queries, including those without a row.
     """
 
     title: str
@@ -112,7 +112,7 @@ class RetrievalPage:
     class_names: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     notes: Sequence[str] = ()
-    view_note: str = ""  # what the encoder saw of each frame
+    view_note: str = ""  # the part of each frame used by the encoder
     points: Sequence[MapPoint] = ()
     map_note: str = ""
     recall: Sequence[ClassRecall] = ()
@@ -122,12 +122,12 @@ class RetrievalPage:
 
 
 def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
-    """The page's HTML. Its pictures stay below `maximum_megabytes`: strips first, in the order of the rows, then previews.
+    """The page's HTML. Pictures are added up to `maximum_megabytes`: strips first, in the order of the rows, then previews.
 
-    Whatever names the videos and classes have, they are shown as text: the template escapes them, the script sets no markup.
+    Names of videos and classes are shown as text: the template escapes them, and the script inserts no markup.
 
     Raises:
-        InputError: when the limit is not above 0.
+        InputError: a limit that is not above 0.
     """
     if maximum_megabytes <= 0:
         raise InputError(expected="page.maximum_megabytes above 0", got=str(maximum_megabytes), hint="Set page.maximum_megabytes=30.")
@@ -146,7 +146,7 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
         pairs=page.pairs,
         mapped=bool(page.points),
         map_note=page.map_note,
-        footer="Made by vclr_pl. Nothing on this page comes from the network.",
+        footer="Made by vclr_pl. This page loads nothing from the network.",
         media=[{"key": key, "base64": text} for key, text in media.items()],
         data=_data(page, media),
         style=_text("page.css"),
@@ -155,16 +155,16 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
 
 
 def write_page(page: RetrievalPage, path: Path, *, maximum_megabytes: float) -> None:
-    """Write `render`'s HTML, replacing the file in one step."""
+    """Write `render`'s HTML atomically."""
     write_whole(path, render(page, maximum_megabytes=maximum_megabytes))
 
 
 def _media(page: RetrievalPage, *, limit_bytes: float) -> dict[str, str]:
-    """base64 by the id of its element, as much as fits with the elements' tags; no preview where a strip was left out."""
-    in_rows = [place for row in page.rows for place in (row.query, *(neighbor.video for neighbor in row.neighbors))]
-    shown = [(place, page.videos[place].pictures) for place in dict.fromkeys([*in_rows, *range(len(page.videos))])]
-    strips = {f"s{place}": pictures.strip for place, pictures in shown if pictures is not None}
-    previews = {f"p{place}": pictures.preview for place, pictures in shown if pictures is not None and pictures.preview}
+    """Pictures in base64 by the id of their element, as many as fit including tags; no preview without its strip."""
+    in_rows = [position for row in page.rows for position in (row.query, *(neighbor.video for neighbor in row.neighbors))]
+    shown = [(position, page.videos[position].pictures) for position in dict.fromkeys([*in_rows, *range(len(page.videos))])]
+    strips = {f"s{position}": pictures.strip for position, pictures in shown if pictures is not None}
+    previews = {f"p{position}": pictures.preview for position, pictures in shown if pictures is not None and pictures.preview}
     media, used = _fitting(strips, limit_bytes)
     if len(media) == len(strips):
         media |= _fitting(previews, limit_bytes - used)[0]
@@ -172,14 +172,14 @@ def _media(page: RetrievalPage, *, limit_bytes: float) -> dict[str, str]:
 
 
 def _fitting(pictures: Mapping[str, bytes], limit_bytes: float) -> tuple[dict[str, str], int]:
-    found, used = {}, 0
+    fitting, used = {}, 0
     for key, content in pictures.items():
         text = _base64(content)
-        size = len(text) + len(MEDIA_TAG) + 2 * len(key)  # its element, and its key in the data
+        size = len(text) + len(MEDIA_TAG) + 2 * len(key)  # size of its element and of its key in the data
         if used + size <= limit_bytes:
             used += size
-            found[key] = text
-    return found, used
+            fitting[key] = text
+    return fitting, used
 
 
 def _pictures_in_words(page: RetrievalPage, media: Mapping[str, str], maximum_megabytes: float) -> str:
@@ -207,7 +207,7 @@ def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _video(number: int, video: PageVideo, media: Mapping[str, str]) -> dict[str, Any]:
-    """A video as the script reads it: `strip` and `preview` are the ids of its pictures, `crop` is in percent of the frame."""
+    """A video in the data of the script: `strip` and `preview` are ids of pictures, `crop` is in percent of the frame."""
     pictures = video.pictures
     strip, preview = (key if key in media else None for key in (f"s{number}", f"p{number}"))
     crop = None if video.crop is None else dict(zip(CROP_SIDES, (round(100 * part, 2) for part in video.crop), strict=True))
@@ -224,7 +224,7 @@ def _video(number: int, video: PageVideo, media: Mapping[str, str]) -> dict[str,
 
 
 def _rounded(value: Any) -> Any:
-    """The same records with at most 6 decimal places, which keeps the file small."""
+    """The records with at most 6 decimal places, for a small file."""
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Tables of results in the terminal, as Markdown and as CSV. It imports no torch: every command reads it."""
+"""Tables of results in the terminal, as Markdown and as CSV. Does not import torch, because every command imports this module."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RowTable(Generic[Row]):
     """Rows of one dataclass. Use it as a context manager.
 
     Args:
-        path: of the file, replaced where it exists; folders are made.
+        path: path of the file. An existing file is replaced; folders are created.
         row_type: the dataclass.
     """
 
@@ -49,13 +49,13 @@ class RowTable(Generic[Row]):
         self._append(astuple(row))  # type: ignore[call-overload]
 
     def sort(self, *, order: Sequence[str]) -> None:
-        """Puts the rows, whose first column is a key, into `order`, in one step."""
+        """Sort the rows by their first column into `order`, atomically."""
         place_of = {key: place for place, key in enumerate(order)}
         self.rows.sort(key=lambda row: place_of[astuple(row)[0]])  # type: ignore[call-overload]
         write_csv(self.path, self._header, (astuple(row) for row in self.rows))  # type: ignore[call-overload]
 
     def _append(self, row: Sequence[object]) -> None:
-        """A whole row, or, on a full disk, none of it."""
+        """Write a complete row, or, on a full disk, no part of it."""
         text, end = io.StringIO(newline=""), self._file.tell()
         csv.writer(text).writerow(row)
         content = text.getvalue().encode(**ANY_BYTE)
@@ -101,7 +101,7 @@ def localization_title(name: str) -> str:
 
 
 def result_table(record: ResultRecord) -> Table:
-    """One run: each metric at random initialization, trained, and the gain, in percent and points."""
+    """Table of one run: each metric at random initialization, trained, and the gain, in percent and points."""
     table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left")
     table.add_column("percent")
     for column in ("random init", "trained", "gain"):
@@ -113,7 +113,7 @@ def result_table(record: ResultRecord) -> Table:
 
 
 def sweep_table(rows: Sequence[NamedRecord]) -> Table:
-    """One line a run: what was overridden and its metrics; a run without results shows dashes."""
+    """One line per run: its overrides and metrics; dashes for a run without results."""
     names = _metric_names(rows)
     table = Table(title="sweep", title_justify="left")
     table.add_column("run", overflow="fold", min_width=30)
@@ -137,7 +137,7 @@ def _metric_names(rows: Sequence[NamedRecord]) -> list[str]:
 
 
 def _cells(rows: Sequence[NamedRecord], names: Sequence[str]) -> list[list[str]]:
-    """A row for each run, and first one for each network at random initialization, runs with equal figures sharing it."""
+    """Rows for the networks at random initialization (one for all runs with equal metrics), then one row per run."""
     cells: list[list[str]] = []
     baselines: list[list[str]] = []
     for _, record in rows:
@@ -166,7 +166,7 @@ HEADLINES = ("_r1", "_r5", "_map", "_top1")
 def evaluation_record(
     *, name: str, found: Scores, provenance: dict[str, Any], timings_seconds: dict[str, float], encoder: dict[str, Any]
 ) -> ResultRecord:
-    """What results.json keeps of an evaluation; `encoder` tells its origin, path, and the level of the intervals."""
+    """The content of results.json for an evaluation; `encoder` has its origin, path, and the level of the intervals."""
     return ResultRecord(
         name=name,
         metrics=found.metrics,
@@ -180,7 +180,7 @@ def evaluation_record(
 
 
 def evaluation_table(record: ResultRecord) -> Table:
-    """Metric, percent, and the interval over resampled queries."""
+    """Table of metrics in percent, with intervals over resampled queries."""
     level = record.encoder.get("level_percent", 95)
     table = Table(title=f"{record.name}: {str(record.encoder.get('origin', '')).partition(': ')[0]}".rstrip(": "), title_justify="left")
     table.add_column("percent")

@@ -1,4 +1,4 @@
-"""The logger of Weights & Biases: offline without a key or an answer, and no error of W&B ends a run."""
+"""The logger of Weights & Biases: offline without an API key or a connection; errors of W&B never end a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ONLINE, OFFLINE = "online", "offline"
 
 
 def wandb_logger(*, project: str, name: str, save_dir: str) -> ForgivingWandbLogger:
-    """A logger that writes below `save_dir`; WANDB_MODE and the other variables and files of W&B hold as everywhere."""
+    """A logger that writes below `save_dir`; WANDB_MODE and the other variables and files of W&B have their usual effect."""
     Path(save_dir).mkdir(parents=True, exist_ok=True)
     return ForgivingWandbLogger(project=project, name=name, save_dir=save_dir, log_model=False)
 
@@ -32,11 +32,11 @@ class ForgivingWandbLogger(WandbLogger):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.is_lost = False
-        del self._wandb_init["anonymous"]  # None is not the same as absent: newer wandb warns of it
+        del self._wandb_init["anonymous"]  # left out if None: newer wandb warns about None
 
     @property
     def experiment(self) -> Any:
-        """The run of W&B, None once W&B has failed; in all processes but the first a stand-in."""
+        """The run of W&B, None after W&B has failed; a dummy on ranks other than 0."""
         if rank_zero_only.rank:  # type: ignore[attr-defined]
             return super().experiment
         if self._experiment is None and not self.is_lost:
@@ -53,7 +53,7 @@ class ForgivingWandbLogger(WandbLogger):
         self._attempt(super().log_image, key, images, step, **options)
 
     def log_evaluation(self, *, metrics: Mapping[str, float], page: Path | None) -> None:
-        """The figures, and the page as an HTML panel."""
+        """Log the metrics, and the page as an HTML panel."""
         self._attempt(self._log_evaluation, metrics, page)
 
     @rank_zero_only
@@ -70,25 +70,25 @@ class ForgivingWandbLogger(WandbLogger):
         try:
             call(*arguments, **options)
         except Exception as error:
-            if not self.is_lost:  # of a call within this one
+            if not self.is_lost:  # error of a nested call
                 logger.warning("W&B failed (%s): continuing without it", _first_line(error))
             self.is_lost, self._experiment = True, None
 
     def _begin(self) -> None:
-        """At W&B where there is a key and an answer, else in a folder; or as W&B's own variables and files say."""
+        """Start the run online if there are a key and a connection, else offline; W&B's own variables and files have priority."""
         _keep_cache_in(Path(str(self._save_dir)) / "wandb" / "cache")
-        import wandb  # half a second that a run without W&B need not wait
+        import wandb  # takes half a second, which a run without W&B avoids
 
         mode, reason = wandb.setup().settings.mode, "has no API key"
         try:
             if mode != ONLINE or has_key(wandb):
                 _ = super().experiment
                 return
-        except Exception as error:  # a key that W&B refuses, no network: all sorts
+        except Exception as error:  # various errors: a refused key, no network
             if mode != ONLINE:
                 raise
             reason = f"could not start the run ({_first_line(error)})"
-        # The mode of this one call: WANDB_MODE would come too late, for wandb has read its settings by now.
+        # Set for this call: WANDB_MODE would be too late, because wandb has already read its settings.
         self._wandb_init |= {"mode": OFFLINE, "resume": None}
         folder = shlex.quote(str(self._save_dir))
         logger.warning("W&B %s: the run stays offline; later: `wandb login`, then `wandb sync %s/wandb/offline-run-*`", reason, folder)
@@ -96,7 +96,7 @@ class ForgivingWandbLogger(WandbLogger):
 
 
 def _keep_cache_in(folder: Path) -> None:
-    """Let wandb's logs go to `folder` where there is no home to write to: it would print them, and leave a cache in the working folder."""
+    """Write wandb's logs to `folder` if there is no home folder: wandb would print them and create a cache in the working folder."""
     if "WANDB_CACHE_DIR" in os.environ:
         return
     home = os.environ.get("HOME")
@@ -117,13 +117,13 @@ def has_key(wandb: Any) -> bool:
     Args:
         wandb: the module.
     """
-    if "prompt" in inspect.signature(wandb.login).parameters:  # where there is this question, `wandb.api` is deprecated
+    if "prompt" in inspect.signature(wandb.login).parameters:  # in versions with this function, `wandb.api` is deprecated
         return bool(wandb.login(prompt=False, verify=False))
     return bool(os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
 
 
 def log_evaluation(loggers: Sequence[Any], *, metrics: Mapping[str, float], page: Path | None) -> None:
-    """The figures, and the page as an HTML panel, to each W&B run among the loggers."""
+    """Log the metrics, and the page as an HTML panel, to each W&B run among the loggers."""
     for one in loggers:
         if isinstance(one, ForgivingWandbLogger):
             one.log_evaluation(metrics=metrics, page=page)

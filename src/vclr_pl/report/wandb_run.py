@@ -1,4 +1,4 @@
-"""A W&B run of its own for each job of a sweep. A single run ends with its process. This file does not import W&B, which takes seconds."""
+"""A separate W&B run for each job of a sweep. A single run ends with its process. This file does not import W&B, which takes seconds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def own_wandb_run() -> Iterator[None]:
-    """Around one job of several: afterwards no run of W&B is open; it is marked as failed where the job has failed."""
+    """Context of one job: finishes its W&B run afterwards, and marks it as failed if the job failed."""
     exit_code = 1
     try:
         yield
         exit_code = 0
     finally:
-        wandb = sys.modules.get("wandb")  # a job without W&B has not loaded it
+        wandb = sys.modules.get("wandb")  # a job without W&B has not imported it
         if wandb is not None and wandb.run is not None:
             try:
                 wandb.finish(exit_code=exit_code)

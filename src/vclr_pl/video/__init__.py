@@ -1,1 +1,1 @@
-"""Decoding: one protocol, its backends, and the child processes that they run in."""
+"""Video decoding: the reader protocol, its backends, and their child processes."""

@@ -1,6 +1,6 @@
-"""A child process that decodes, and the memory in which it returns frames.
+"""A child process that decodes, and the shared memory in which it returns frames.
 
-Legend: T frames asked for, C channels, H W pixels.
+Legend: T requested frames, C channels, H W pixels.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from torch import Tensor
 from vclr_pl.video.clean_process import CleanProcess, ProcessEndedError
 from vclr_pl.video.protocol import VideoDecoder, VideoReader, VideoReadError, listen
 
-_FIRST_BYTES = 1 << 22  # grows to what the largest answer needs
+_FIRST_BYTES = 1 << 22  # grows with the largest response
 
 
 class SharedFrames:
-    """Memory shared by parent and child: a file without a name that both map.
+    """Memory shared by parent and child: an anonymous file mapped by both.
 
     Args:
-        descriptor: of the file, in the child; None makes a file.
+        descriptor: file descriptor, in the child; None creates a file.
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
@@ -41,11 +41,11 @@ class SharedFrames:
 
     @property
     def lent(self) -> bool:
-        """True while a tensor of `lend` is in use, so that nothing may be written."""
+        """True while a tensor of `lend` is in use; the memory must not be written then."""
         return self._lent
 
     def write(self, frames_TCHW: Tensor) -> tuple[int, ...]:
-        """In the child: copies the frames and returns their shape [T, H, W, C]."""
+        """In the child: copy the frames into the memory; return their shape [T, H, W, C]."""
         frames_THWC = frames_TCHW.permute(0, 2, 3, 1).numpy()
         np.copyto(self._array(tuple(frames_THWC.shape)), frames_THWC)
         return tuple(frames_THWC.shape)
@@ -55,7 +55,7 @@ class SharedFrames:
         return torch.from_numpy(self._array(shape_THWC).copy()).permute(0, 3, 1, 2)
 
     def lend(self, shape_THWC: tuple[int, ...]) -> Tensor:
-        """In the parent: a view `[T, C, H, W]` of this memory, which is `lent` until the tensor and all views of it are freed."""
+        """In the parent: a view `[T, C, H, W]` of this memory, which is `lent` until the tensor and its views are freed."""
         array = self._array(shape_THWC)
         self._lent = True
         weakref.finalize(array, self._returned).atexit = False
@@ -87,13 +87,13 @@ def _nameless_file() -> int:
     return descriptor
 
 
-_PATIENCE_SECONDS = 1.0  # the child's own time limit is that much longer than the parent's
+_PATIENCE_SECONDS = 1.0  # difference between the child's own time limit and the parent's
 
 
 class ChildEndedError(Exception):
-    """The child crashed, or was killed because it did not answer in time; the text says which.
+    """The child crashed, or was killed after a timeout; the message gives the cause.
 
-    `is_temporary`: the cause is, or may be, outside the video (a time limit, a signal from outside), so that another try can succeed.
+    `is_temporary`: the cause may be outside the video (a time limit, an external signal), so a retry can succeed.
     """
 
     def __init__(self, reason: str, *, is_temporary: bool) -> None:
@@ -102,18 +102,18 @@ class ChildEndedError(Exception):
 
 
 class NoChildError(ChildEndedError):
-    """The machine lacks processes or shared memory. `number` is the system's error number, if there is one."""
+    """The machine has no free process or shared memory. `number` is the errno, if there is one."""
 
     def __init__(self, cause: str, *, number: int | None) -> None:
-        super().__init__(f"no process to decode in ({cause})", is_temporary=True)
+        super().__init__(f"no process for decoding ({cause})", is_temporary=True)
         self.cause, self.number = cause, number
 
 
 class ChildProcess:
-    """The parent's side. After `timeout_seconds` without an answer or a sign of life, the child is killed; its start does not count.
+    """The parent's side. The child is killed after `timeout_seconds` without a response or a sign of life; its start is not limited.
 
     Raises:
-        NoChildError: the machine lacks processes, files or memory.
+        NoChildError: the machine has no free process, file descriptor or memory.
         InputError: as `CleanProcess` does.
     """
 
@@ -121,7 +121,7 @@ class ChildProcess:
         self._timeout_seconds = timeout_seconds
         work = functools.partial(_decode, decoder=decoder, timeout_seconds=timeout_seconds)
         try:
-            self._memories = (SharedFrames(), SharedFrames())  # the first is lent, the second copied from while the first is lent
+            self._memories = (SharedFrames(), SharedFrames())  # the first is lent; while it is in use, frames are copied from the second
             self._process = CleanProcess(work, descriptors=[memory.descriptor for memory in self._memories])
         except ProcessEndedError as error:
             raise NoChildError(str(error), number=None) from error
@@ -130,7 +130,7 @@ class ChildProcess:
 
     @property
     def number(self) -> int:
-        """Of the process."""
+        """Process id."""
         return self._process.number
 
     def is_ours_and_alive(self) -> bool:
@@ -138,7 +138,7 @@ class ChildProcess:
         return self._process.is_ours_and_alive
 
     def ask(self, request: str, key: int, argument: Any) -> Any:
-        """The frame count for "open", frames uint8 `[T, C, H, W]` for "frames". Raises what the decoder raises, and ChildEndedError."""
+        """The frame count for "open", frames uint8 `[T, C, H, W]` for "frames". Raises the errors of the decoder, and ChildEndedError."""
         memory = 1 if self._memories[0].lent else 0
         outcome, answer = self._exchange((request, key, argument, memory))
         if outcome == "error":
@@ -148,7 +148,7 @@ class ChildProcess:
         return self._memories[1].copy(answer) if memory else self._memories[0].lend(answer)
 
     def tell(self, request: str, key: int) -> None:
-        """Send a request without an answer. The next `ask` raises if the child is dead."""
+        """Send a request without waiting for a response. The next `ask` raises if the child is dead."""
         with contextlib.suppress(OSError):
             self._process.send((request, key, None, 0))
 
@@ -163,13 +163,13 @@ class ChildProcess:
         except TimeoutError:
             self._process.end()
         except BaseException:
-            self._process.end()  # interrupted: the answer must not be taken for the next request's
+            self._process.end()  # interrupted: the response must not be read as that to the next request
             raise
         raise ChildEndedError(f"no answer within {self._timeout_seconds:g} s (decode_timeout_seconds)", is_temporary=True)
 
 
 def _decode(connection: Connection, descriptors: list[int], *, decoder: VideoDecoder, timeout_seconds: float) -> None:
-    """The work of the child."""
+    """Entry point of the child."""
     memories = [SharedFrames(descriptor) for descriptor in descriptors]
     _Service(decoder, connection, memories, timeout_seconds=timeout_seconds).run()
 
@@ -183,7 +183,7 @@ class _Service:
         listen(self._restart_time_limits)
 
     def run(self) -> None:
-        """Answer requests until the parent closes its end, which raises EOFError."""
+        """Handle requests until the parent closes its end, which raises EOFError."""
         while True:
             request, key, argument, memory = self._connection.recv()
             if request == "close":

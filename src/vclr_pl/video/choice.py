@@ -1,8 +1,8 @@
-"""Which backend reads which file: the one place that chooses.
+"""Choose the decoding backend of each file.
 
-`auto` takes torchcodec where FFmpeg's libraries load, and PyAV, which brings its own, everywhere else. Whatever the machine has, PyAV
-reads what torchcodec does not read exactly (every container but MP4 and Matroska, and videos that are shown turned or mirrored) and, on
-one thread, what PyAV reads faster: MP4 files with B-frames, of which it passes over those that are not wanted (docs/data.md). A folder
+`auto` uses torchcodec if FFmpeg's libraries load, else PyAV, which includes FFmpeg. On every machine, PyAV
+reads files that torchcodec does not read exactly (containers other than MP4 and Matroska, rotated or mirrored videos) and, on
+one thread, files that PyAV reads faster: MP4 files with B-frames, because it skips unneeded B-frames (docs/data.md). A folder
 is read as numbered pictures.
 """
 
@@ -23,17 +23,17 @@ from vclr_pl.video.torchcodec import TorchcodecReader, torchcodec_failure
 
 
 def chosen_backend(path: str | PathLike[str], *, torchcodec_loads: bool, fastest: bool) -> str:
-    """The name of what reads this file; `fastest` also gives PyAV the files that it reads faster."""
+    """The backend for this file. With `fastest`, PyAV also reads the files that it reads faster."""
     try:
         if Path(path).is_dir():
             return FRAME_FOLDER
         if not torchcodec_loads:
             return PYAV
         if not Path(path).is_file():
-            return TORCHCODEC  # absent, or a pipe, which must not be waited for: refused without being read
+            return TORCHCODEC  # absent, or a pipe, which could block: refused unread
         container = container_of(fspath(path))
     except OSError:
-        return TORCHCODEC if torchcodec_loads else PYAV  # its error gives the reason
+        return TORCHCODEC if torchcodec_loads else PYAV  # raises an error with the reason
     if container == "mp4":
         index = mp4_index(fspath(path))
         return PYAV if mp4_is_turned(index) or (fastest and mp4_reorders_frames(index)) else TORCHCODEC
@@ -59,7 +59,7 @@ class AutoDecoder:
 
 
 class TorchcodecDecoder(AutoDecoder):
-    """torchcodec for every file that it reads exactly, however fast PyAV would read it; PyAV for the others.
+    """torchcodec for every file that it reads exactly, even if PyAV is faster; PyAV for other files.
 
     Raises:
         InputError: torchcodec cannot be used on this machine.
@@ -72,7 +72,7 @@ class TorchcodecDecoder(AutoDecoder):
                 expected="FFmpeg's shared libraries, which decoding=torchcodec uses",
                 got=f"none that torchcodec can use ({failure})",
                 hint="Install FFmpeg (apt install ffmpeg, conda install -c conda-forge ffmpeg, or brew install ffmpeg), "
-                "or set decoding=auto or decoding=pyav, which do without.",
+                "or set decoding=auto or decoding=pyav, which do not need it.",
             )
         super().__init__(threads=threads, short_side_pixels=short_side_pixels)
         self._fastest = False

@@ -1,7 +1,7 @@
-"""Processes forked from a clean server, and the errors where the machine has none to give.
+"""Processes forked from a clean server, and the errors if the machine cannot start any.
 
-They are forked by a server (`process_server`) that this process starts afresh, once; its own forks, a loader's workers among them, share
-it. Nothing of the program's main module is run again. The server and all that it forked end with the process that started it, be it by
+This process starts a server (`process_server`) once, which forks them; forks of this process, such as a loader's workers, share
+it. The program's main module is not run again. The server and its forks end with the process that started it, even after
 SIGKILL.
 """
 
@@ -25,7 +25,7 @@ from typing import Any
 from vclr_pl.types import InputError
 from vclr_pl.video.process_server import ASK, ENDED, LIFE, NOT_FORKED, READY, UNFIT, Beginning
 
-FEWER = "let fewer processes decode at once"
+FEWER = "use fewer decoding processes"
 HINTS = {
     errno.EMFILE: f"Raise the limit with `ulimit -n`, or {FEWER}.",
     errno.EFBIG: "Raise the limit with `ulimit -f`.",
@@ -34,27 +34,27 @@ HINTS = {
 
 
 def shortage(cause: str, *, number: int | None) -> InputError:
-    """The line; `number` is the system's for `cause`, where there is one."""
+    """The error for the user; `number` is the errno of `cause`, if there is one."""
     other = f"Free some memory, or {FEWER}."
     return InputError(
-        expected="a process to decode in, and memory to share with it",
+        expected="a process for decoding, and shared memory",
         got=cause,
         hint=other if number is None else HINTS.get(number, other),
     )
 
 
-START_SECONDS = 300.0  # a file system that is asleep may take minutes to import from
+START_SECONDS = 300.0  # importing from a sleeping file system may take minutes
 _PROGRAM = "from vclr_pl.video.process_server import serve; serve()"
-_TRIES = 2  # a server that was killed while it waited is replaced
+_TRIES = 2  # a killed server is replaced
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# What a decoder does to itself. Every other signal, and the end of the server, comes from outside: of too little memory, or a person.
+# Signals of a crashing decoder. Other signals, and the end of the server, have external causes: too little memory, or a user.
 _CRASHES = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGABRT", "SIGILL", "SIGTRAP", "SIGSYS")
 
 Work = Callable[[Connection, list[int]], None]
 
 
 class ProcessEndedError(Exception):
-    """The process is dead. `from_outside`: it did not do that to itself."""
+    """The process is dead. `from_outside`: by an external cause, not by a crash."""
 
     def __init__(self, cause: str, *, from_outside: bool) -> None:
         super().__init__(cause)
@@ -62,18 +62,18 @@ class ProcessEndedError(Exception):
 
 
 def can_start() -> bool:
-    """Windows cannot fork, and a program that embeds Python may not know its interpreter."""
+    """False on Windows, which cannot fork, and in a program that embeds Python without an interpreter."""
     return hasattr(os, "fork") and bool(sys.executable)
 
 
 class CleanProcess:
-    """Runs `work(connection, descriptors)`: the other end of `send` and `receive`, and files of its own for `descriptors`.
+    """Runs `work(connection, descriptors)` with the other end of `send` and `receive`, and copies of the file `descriptors`.
 
     `work` is pickled, and its modules are imported in the new process. The process ends with this object.
 
     Raises:
         InputError: the new process cannot import `work`, or Python does not start.
-        ProcessEndedError: it died at once, or the system does not fork.
+        ProcessEndedError: the process died at once, or the system does not fork.
     """
 
     def __init__(self, work: Work, *, descriptors: Sequence[int]) -> None:
@@ -92,16 +92,16 @@ class CleanProcess:
 
     @property
     def is_ours_and_alive(self) -> bool:
-        """Between a `receive` and the next `send`. An object that was inherited through a fork belongs to the process that made it."""
+        """Valid between a `receive` and the next `send`. False for an object inherited through a fork: it belongs to its creator."""
         return self._owner == os.getpid() and self._finalizer.alive and not self.has_message
 
     @property
     def has_message(self) -> bool:
-        """Whether `receive` returns or raises ProcessEndedError at once."""
+        """True if `receive` returns or raises ProcessEndedError at once."""
         return self._connection.poll()
 
     def send(self, message: object) -> None:
-        """Raises OSError after `end`. `receive` raises if the process is dead."""
+        """Send a message. Raises OSError after `end`. If the process is dead, the next `receive` raises."""
         with contextlib.suppress(BrokenPipeError):
             self._connection.send(message)
 
@@ -120,24 +120,24 @@ class CleanProcess:
         return message
 
     def end(self) -> None:
-        """Kills it, wherever it is."""
+        """Kill the process, whatever it is doing."""
         self._finalizer()
 
 
 def start_server() -> None:
-    """Without waiting: what comes next goes on while it imports. Called early, before a loader's workers are forked, it serves them too."""
+    """Start the server without waiting for its imports. Call it before a loader's workers are forked, so that they share the server."""
     if can_start():
         _server()
 
 
 class _Server:
-    """This process's end of the server. Its forks have it too, and a process is asked for with one byte, so that they need no lock."""
+    """This process's end of the server, shared with its forks. A request for a process is one byte, so it needs no lock."""
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
-        atexit.register(self._control.close)  # else Python complains of an open socket where its warnings are on
-        self._words, speaking = os.pipe()  # what Python says if it does not start
-        for end in (self._words, speaking):  # nobody reads along: too many words are lost, and wait for nothing
+        atexit.register(self._control.close)  # else Python warns of an open socket
+        self._words, speaking = os.pipe()  # Python's messages if it does not start
+        for end in (self._words, speaking):  # nobody reads while it runs: excess output is dropped instead of blocking
             os.set_blocking(end, False)
         path = os.pathsep.join(_import_path())
         self._owner = os.getpid()
@@ -145,29 +145,29 @@ class _Server:
             sys.executable,
             [sys.executable, "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _PROGRAM],
             {**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
-            file_actions=[(os.POSIX_SPAWN_DUP2, file, place) for place, file in enumerate((theirs.fileno(), speaking, speaking))],
-            setsigmask=[signal.SIGINT],  # until it ignores it
+            file_actions=[(os.POSIX_SPAWN_DUP2, file, target) for target, file in enumerate((theirs.fileno(), speaking, speaking))],
+            setsigmask=[signal.SIGINT],  # blocked until the server ignores it
         )
         theirs.close()
         os.close(speaking)
         watching, life = os.pipe()
         self._life: int | None = life
-        with contextlib.suppress(ConnectionError):  # it did not start, which the first process finds out
+        with contextlib.suppress(ConnectionError):  # it did not start; the first request for a process reports that
             socket.send_fds(self._control, [LIFE], [watching])
         os.close(watching)
 
     def leave_to_owner(self) -> None:
-        """In a fork of the owner, which asks as the owner does, but does not keep the server alive."""
+        """In a fork of the owner: requests still work, but the fork does not keep the server alive."""
         if self._life is not None:
             os.close(self._life)
             self._life = None
 
     def fork(self, theirs: Connection, files: Sequence[int]) -> None:
-        """Ask for a process that gets `theirs` and `files`. Raises ConnectionError if the server is gone."""
+        """Request a process with `theirs` and `files`. Raises ConnectionError if the server has ended."""
         socket.send_fds(self._control, [ASK], [theirs.fileno(), *files])
 
     def last_words(self) -> str:
-        """Of a server that is gone; called once."""
+        """The last line of output of a server that has ended; call it once."""
         self._control.close()
         self.leave_to_owner()
         if self._owner == os.getpid():
@@ -191,7 +191,7 @@ def _after_fork() -> None:
         _current.leave_to_owner()
 
 
-if hasattr(os, "register_at_fork"):  # no fork while a server is half started
+if hasattr(os, "register_at_fork"):  # no fork during the start of a server
     os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_after_fork)
 
 
@@ -204,7 +204,7 @@ def _server() -> _Server:
 
 
 def _forget(server: _Server) -> str:
-    """Its last words; the next process comes from a new one."""
+    """Drop this server, so that the next process comes from a new one. Return its last line of output."""
     global _current
     with _starting:
         if _current is not server:
@@ -220,7 +220,7 @@ def _begin(work: Work, descriptors: Sequence[int]) -> tuple[Connection, tuple[st
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise _cannot_import(str(error)) from None
     beginning = Beginning(folder=_working_folder(), import_path=_import_path(), work=content)
-    words = ""
+    message = ""
     for _ in range(_TRIES):
         server = _server()
         ours, theirs = multiprocessing.Pipe()
@@ -234,16 +234,16 @@ def _begin(work: Work, descriptors: Sequence[int]) -> tuple[Connection, tuple[st
         except (EOFError, ConnectionError):
             ours.close()
             _end_with_the_parent()
-            words = _forget(server)
+            message = _forget(server)
     raise InputError(
-        expected=f"'{sys.executable}' to start and import vclr_pl, for the processes that decode",
-        got=words,
-        hint="Correct the installation, or the environment variables that it was started with.",
+        expected=f"'{sys.executable}' to start and import vclr_pl, for decoding processes",
+        got=message,
+        hint="Correct the installation or the environment variables.",
     )
 
 
 def _end_with_the_parent() -> None:
-    """A loader's worker whose parent was killed ends here: nobody waits for what it would read."""
+    """End a loader's worker whose parent was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         os._exit(1)
@@ -281,5 +281,5 @@ def _cannot_import(reason: str) -> InputError:
     return InputError(
         expected="a decoder that a new process can import",
         got=reason,
-        hint="Define its class in a module of its own, not in the script or notebook that runs.",
+        hint="Define its class in a separate module, not in the running script or notebook.",
     )

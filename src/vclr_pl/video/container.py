@@ -1,4 +1,4 @@
-"""What a file's container says without decoding: its format, duration, keyframes and orientation.
+"""Read format, duration, keyframes and orientation from a file's container, without decoding.
 
 Legend: H W pixels, C channels.
 """
@@ -24,9 +24,9 @@ from vclr_pl.video.protocol import VideoReadError, existing_file, still_working
 
 _MP4_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp")
 _MATROSKA_TRACKS = b"\x16\x54\xae\x6b"
-_MATROSKA_POSE = re.compile(rb"\x76[\x73\x75][\x84\x88]")  # yaw or roll, a number of 4 or 8 bytes
+_MATROSKA_POSE = re.compile(rb"\x76[\x73\x75][\x84\x88]")  # yaw or roll: a float of 4 or 8 bytes
 _MATROSKA_HEAD_BYTES = 1 << 14
-_MOST_INDEX_BYTES = 1 << 26  # of hours of video it takes a few megabytes
+_MOST_INDEX_BYTES = 1 << 26  # a few megabytes suffice for hours of video
 
 
 def container_of(file: str) -> str | None:
@@ -41,7 +41,7 @@ def container_of(file: str) -> str | None:
 
 
 def mp4_index(file: str) -> bytes:
-    """The box `moov` of an MP4, which some microseconds read; empty for every other container, and for what cannot be read."""
+    """The box `moov` of an MP4, read in some microseconds; empty for other containers and unreadable files."""
     try:
         with Path(file).open("rb") as stream:
             return _index_of(stream)
@@ -50,20 +50,20 @@ def mp4_index(file: str) -> bytes:
 
 
 def mp4_reorders_frames(index: bytes) -> bool:
-    """Whether an MP4 with this index shows frames in another order than it stores them, as B-frames need.
+    """True if an MP4 with this index stores frames in an order other than the presentation order, as B-frames require.
 
-    It then has a table of composition offsets, `ctts` (ISO/IEC 14496-12, 8.6.1.3).
+    Such a file has a table of composition offsets, `ctts` (ISO/IEC 14496-12, 8.6.1.3).
     """
     return b"ctts" in index
 
 
 def mp4_is_turned(index: bytes) -> bool:
-    """Whether a track, or the whole movie, is shown turned or mirrored (its matrix; ISO/IEC 14496-12, 8.2.2 and 8.3.2)."""
+    """True if a track or the whole movie is rotated or mirrored (by its matrix; ISO/IEC 14496-12, 8.2.2 and 8.3.2)."""
     return any(_turns(matrix) for matrix in _matrices(index))
 
 
 def matroska_is_turned(file: str) -> bool:
-    """Whether a track of a Matroska file has a projection, as turned and mirrored ones have (RFC 9559, 5.1.4.1.28.41)."""
+    """True if a track of a Matroska file has a projection, as rotated and mirrored ones have (RFC 9559, 5.1.4.1.28.41)."""
     try:
         with Path(file).open("rb") as stream:
             head = stream.read(_MATROSKA_HEAD_BYTES)
@@ -75,11 +75,11 @@ def matroska_is_turned(file: str) -> bool:
 
 def _matrices(index: bytes) -> Iterator[tuple[int, ...]]:
     """`a, b, u, c, d` of each matrix in the movie's header and the tracks' headers."""
-    for name, place in ((b"mvhd", 36), (b"tkhd", 40)):
+    for name, offset in ((b"mvhd", 36), (b"tkhd", 40)):
         start = index.find(name)
         while start >= 0:
             version = index[start + 4 : start + 5]
-            matrix = start + 4 + place + (12 if version == b"\1" else 0)
+            matrix = start + 4 + offset + (12 if version == b"\1" else 0)
             if len(index) >= matrix + 20:
                 yield struct.unpack(">5i", index[matrix : matrix + 20])
             start = index.find(name, start + 4)
@@ -91,25 +91,25 @@ def _turns(matrix: tuple[int, ...]) -> bool:
 
 
 def _index_of(stream: BinaryIO) -> bytes:
-    """The box `moov`, empty where there is none: boxes stand one after another, each begins with its size and name."""
-    place, end = 0, os.fstat(stream.fileno()).st_size
-    while place + 8 <= end:
-        stream.seek(place)
+    """The box `moov`, empty if there is none. Boxes follow each other; each starts with its size and name."""
+    offset, end = 0, os.fstat(stream.fileno()).st_size
+    while offset + 8 <= end:
+        stream.seek(offset)
         header = stream.read(16)
         size = int.from_bytes(header[:4], "big")
         if size == 1:
             size = int.from_bytes(header[8:16], "big")
         if header[4:8] == b"moov":
-            stream.seek(place)
+            stream.seek(offset)
             return stream.read(min(size or end, _MOST_INDEX_BYTES))
-        if size < 8 or (place == 0 and header[4:8] not in _MP4_FIRST_BOXES):
+        if size < 8 or (offset == 0 and header[4:8] not in _MP4_FIRST_BOXES):
             break
-        place += size
+        offset += size
     return b""
 
 
 def video_seconds(path: str | PathLike[str]) -> float | None:
-    """From the file's header, else from the times of its packets; None if the file cannot be read. Nothing is decoded."""
+    """Duration from the file's header, else from the times of its packets; None if the file cannot be read. Nothing is decoded."""
     try:
         with av.open(existing_file(path, backend="pyav")) as container:
             stream = container.streams.best("video")
@@ -128,12 +128,12 @@ def video_seconds(path: str | PathLike[str]) -> float | None:
         return None
 
 
-_TOLERANCE_DEGREES = 1.0  # FFmpeg's
+_TOLERANCE_DEGREES = 1.0  # FFmpeg's time base
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight ways to lay a rectangle on another: first transposed, then flipped."""
+    """One of the eight orientations of a rectangle: first transposed, then flipped."""
 
     transposed: bool = False
     upside_down: bool = False
@@ -149,9 +149,9 @@ UPRIGHT = Orientation()
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """What the frame's display matrix says: `(x, y)` of the stored picture is shown at `(a x + c y, b x + d y)`.
+    """Orientation from the frame's display matrix: `(x, y)` of the stored picture is displayed at `(a x + c y, b x + d y)`.
 
-    As the ffmpeg program does with the filters transpose, hflip and vflip. Angles that are no multiple of 90 degrees are not applied.
+    Equal to the filters transpose, hflip and vflip of the ffmpeg program. Only multiples of 90 degrees are applied.
     """
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
@@ -167,24 +167,24 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     return Orientation(upside_down=d < 0, mirrored=a < 0)
 
 
-_FARTHEST_REORDERING = 64  # places between the order stored and the order shown; codecs need 16 at most
-_BY_BYTES = ("mpegts",)  # without an index: the packets' places in the file serve as one
+_FARTHEST_REORDERING = 64  # largest distance between stored order and presentation order; codecs need 16 at most
+_BY_BYTES = ("mpegts",)  # formats without an index: the packets' byte offsets are used
 
 
 class Keyframe(NamedTuple):
-    """Where decoding can start."""
+    """A frame at which decoding can start."""
 
-    frame: int  # its place in the order shown
-    decoding_time: int  # which is what most containers index
+    frame: int  # index in presentation order
+    decoding_time: int  # most containers index it
     byte: int  # byte offset of its packet in the file; -1 if the container does not give it
 
 
 @dataclass(frozen=True)
 class PacketScan:
-    """`times` are sorted presentation times, empty where they do not identify a frame: frames are then counted from the start.
+    """`times` are sorted presentation times, empty if they do not identify a frame: frames are then counted from the start.
 
-    by_bytes: keyframes are sought by their place in the file.
-    certain: the container's own times identify every frame; otherwise what is found after seeking is to be compared with `times`.
+    by_bytes: seek to keyframes by their byte offset.
+    certain: the container's own times identify every frame; otherwise the frame after seeking must be compared with `times`.
     """
 
     frame_count: int
@@ -198,8 +198,8 @@ class PacketScan:
 
     def last_start(self, index: int) -> Keyframe | None:
         """The last keyframe at or before a frame."""
-        place = bisect.bisect_right(self.keyframes, (index, np.inf)) - 1
-        return self.keyframes[place] if place >= 0 else None
+        position = bisect.bisect_right(self.keyframes, (index, np.inf)) - 1
+        return self.keyframes[position] if position >= 0 else None
 
 
 class _Packet(NamedTuple):
@@ -210,7 +210,7 @@ class _Packet(NamedTuple):
 
 
 def scan_packets(container: av.container.InputContainer, stream: av.VideoStream) -> PacketScan:
-    """Reads all packets; the container stands at its end afterwards."""
+    """Read all packets; afterwards the container is at its end."""
     packets = []
     for packet in container.demux(stream):
         still_working()
@@ -228,7 +228,7 @@ def scan_packets(container: av.container.InputContainer, stream: av.VideoStream)
     if format_name == "avi" and not in_order:
         return counted  # AVI stores no presentation times
     if not certain and _farthest_reordering(times) > _FARTHEST_REORDERING:
-        return counted  # the clock starts anew in mid-stream
+        return counted  # timestamps restart within the stream
     by_bytes, ascending = format_name in _BY_BYTES, sorted(times)
     starts = [packet for packet in packets if packet.is_keyframe and packet.time is not None and (packet.byte >= 0 or not by_bytes)]
     keyframes = sorted(_keyframe(packet, ascending) for packet in starts)
@@ -236,8 +236,8 @@ def scan_packets(container: av.container.InputContainer, stream: av.VideoStream)
 
 
 def _from_first_keyframe(packets: list[_Packet]) -> list[_Packet]:
-    """Without what was recorded before it, which does not decode: streams are cut anywhere."""
-    first = next((place for place, packet in enumerate(packets) if packet.is_keyframe), 0)
+    """Drop the packets before the first keyframe, which do not decode: a stream can be cut anywhere."""
+    first = next((index for index, packet in enumerate(packets) if packet.is_keyframe), 0)
     start = packets[first].time if packets else None
     return [packet for packet in packets[first:] if start is None or packet.time is None or packet.time >= start]
 

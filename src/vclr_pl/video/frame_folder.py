@@ -1,6 +1,6 @@
 """A folder of numbered pictures as a video: the `rawframes` of the published lists (`img_00001.jpg`, `frame_00001.jpg`).
 
-Legend: T frames asked for, C channels, H W pixels.
+Legend: T requested frames, C channels, H W pixels.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from torch import Tensor
 from vclr_pl.video.protocol import ClosingReader, VideoReadError, require_indices, scaled_size, still_working
 
 BACKEND = "frame_folder"
-_UNREADABLE = (OSError, SyntaxError, ValueError)  # SyntaxError is Pillow's for a broken PNG
-_FIRST_TRANSPOSED = 5  # EXIF's orientations from here on exchange height and width
-_PICTURE = re.compile(r"(?:img_|image_|frame_|)(\d+)\.(?:jpe?g|png)", re.IGNORECASE)  # not flow_x_00001.jpg, which lies beside them
+_UNREADABLE = (OSError, SyntaxError, ValueError)  # Pillow raises SyntaxError for a broken PNG
+_FIRST_TRANSPOSED = 5  # EXIF orientations from this value on exchange height and width
+_PICTURE = re.compile(r"(?:img_|image_|frame_|)(\d+)\.(?:jpe?g|png)", re.IGNORECASE)  # excludes flow_x_00001.jpg in the same folder
 
 
 class FrameFolderDecoder:
-    """Opens folders of pictures. Their number in the name is their order; gaps and any first number are allowed."""
+    """Opens folders of pictures, ordered by the number in their name. Gaps and any first number are allowed."""
 
     def __init__(self, *, short_side_pixels: int | None) -> None:
         self.short_side_pixels = short_side_pixels
@@ -38,7 +38,7 @@ class FrameFolderDecoder:
 
 
 class FrameFolderReader(ClosingReader):
-    """One folder. Raises VideoReadError where it is absent, holds no numbered picture, or a wanted picture does not decode."""
+    """One folder. Raises VideoReadError if it does not exist or contains no numbered picture, or if a requested picture does not decode."""
 
     backend = BACKEND
 
@@ -73,7 +73,7 @@ class FrameFolderReader(ClosingReader):
         size = scaled_size(height=height, width=width, short_side_pixels=self._short_side_pixels)
         if tuple(picture.shape[1:]) == size:
             return picture
-        # Imported where it is needed: it takes a second, which every process that decodes would wait for.
+        # Imported only when needed: it takes a second in each decoding process.
         from torchvision.transforms.v2 import functional
 
         resized: Tensor = functional.resize(picture, list(size), antialias=True)
@@ -81,7 +81,7 @@ class FrameFolderReader(ClosingReader):
 
     @functools.cached_property
     def _first_size(self) -> tuple[int, int]:
-        """(height, width) of the first picture, to which pictures of another size are scaled, as the ffmpeg program does."""
+        """(height, width) of the first picture. Pictures of other sizes are scaled to it, as in the ffmpeg program."""
         file = self._pictures[0]
         try:
             with Image.open(file) as stored:

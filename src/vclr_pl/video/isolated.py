@@ -1,12 +1,12 @@
-"""Decoding in a child process, so that a decoder that crashes or hangs costs one video and not the run.
+"""Decode in a child process, so that a decoder that crashes or hangs fails one video and not the run.
 
-A segmentation fault inside FFmpeg ends the process it happens in, and no Python signal handler interrupts a loop in C. So each process
-that decodes (a loader's worker, or the main process without workers) has one child, which decodes for it and hands the frames over in
-shared memory. A child that dies, or decodes no frame for too long, is replaced by the next call; its video is a VideoReadError like any
-other. Children share nothing with the process that they decode for (`clean_process`): what it did before, threads that it has, cannot
+A segmentation fault inside FFmpeg ends its process, and no Python signal handler interrupts a loop in C. So each process
+that decodes (a loader's worker, or the main process without workers) has one child, which decodes and returns the frames in
+shared memory. If a child dies or exceeds the time limit, the video fails with VideoReadError and the next call starts another
+child. Children share no state with their parent (`clean_process`), so its earlier actions and its threads cannot
 hang them.
 
-Legend: T frames asked for, C channels, H W pixels.
+Legend: T requested frames, C channels, H W pixels.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from vclr_pl.video.protocol import ClosingReader, VideoDecoder, VideoReader, Vid
 
 
 class IsolatedDecoder:
-    """`decoder` in a child process. `decode_timeout_seconds` bounds the decoding of one frame, however many are asked for.
+    """`decoder` in a child process. `decode_timeout_seconds` limits the decoding of each frame.
 
-    Costs a copy of the frames and two switches of process a call, about 0.3 ms for six frames of 320 x 240. `decoder` is pickled, and its
-    class imported in the child. Where the system cannot fork (Windows), it runs unguarded.
+    Costs a copy of the frames and two process switches per call, about 0.3 ms for six frames of 320 x 240. `decoder` is pickled, and its
+    class imported in the child. If the system cannot fork (Windows), it runs in this process, without protection.
 
     Raises:
-        InputError: the machine has no process or memory for the first child, here or at the first video: no video could be read.
+        InputError: the machine has no process or memory for the first child, here or at the first video.
     """
 
     def __init__(self, *, decoder: VideoDecoder, decode_timeout_seconds: float) -> None:
         self.decoder, self.decode_timeout_seconds = decoder, decode_timeout_seconds
         self._child: ChildProcess | None = None
         self._readers = itertools.count()
-        self._had_child_in: int | None = None  # the number of the process
+        self._had_child_in: int | None = None  # process id
         try:
-            start_server()  # before a loader forks its workers, which share it, and while networks are built
+            start_server()  # before a loader forks its workers, which share it; it imports while networks are built
         except OSError as error:
             raise shortage(error.strerror or str(error), number=error.errno) from error
 
@@ -53,11 +53,11 @@ class IsolatedDecoder:
         return IsolatedReader(fspath(path), decoder=self)
 
     def child(self) -> ChildProcess:
-        """This process's child, alive. One that was inherited through a fork belongs to the parent and is left to it.
+        """The live child of this process. A child inherited through a fork belongs to the parent and is not used.
 
         Raises:
             InputError: this process cannot have a child.
-            NoChildError: it had one, and cannot have another now: a run goes on with the next video.
+            NoChildError: the child cannot be replaced now; a run continues with the next video.
         """
         if self._child is None or not self._child.is_ours_and_alive():
             try:
@@ -80,7 +80,7 @@ class IsolatedDecoder:
 
 
 class IsolatedReader(ClosingReader):
-    """A video that is open in the child. Raises what the decoder raises there, and VideoReadError for a crash or a timeout."""
+    """A video that is open in the child. Raises the errors of the decoder, and VideoReadError for a crash or a timeout."""
 
     def __init__(self, path: str, *, decoder: IsolatedDecoder) -> None:
         self.path, self._decoder, self._key = path, decoder, decoder.new_key()

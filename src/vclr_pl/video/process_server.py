@@ -1,8 +1,8 @@
 """The server that forks clean processes, and its messages.
 
-Decoders are not forked from the process that trains, since a fork copies one thread of many: OpenMP's others, which torch uses, are then
-waited for without end (seen in torchcodec for widths of 426 and 340 pixels). Here there is one thread; what decoding needs is imported
-once, so that a fork takes some milliseconds and shares that memory.
+Decoders are not forked from the training process, since a fork copies only one thread: the child would then wait for torch's OpenMP
+threads forever (as torchcodec does for widths of 426 and 340 pixels). The server has one thread, and imports the decoders
+once, so that a fork takes some milliseconds and shares their memory.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
-ASK = b"f"  # fork one process; the descriptors of its connection and of the files that it gets come with the byte
-LIFE = b"l"  # sent once, with a pipe whose other end only the process that started the server holds
+ASK = b"f"  # fork one process; the byte is sent with the descriptors of its connection and its files
+LIFE = b"l"  # sent once, with a pipe whose other end is open only in the process that started the server
 MOST_FILES = 8
-WORKS = ("vclr_pl.video.child_process", "vclr_pl.video.readability", "vclr_pl.data.prepare")  # modules that processes run
-READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # first messages; the last two are the server's
+WORKS = ("vclr_pl.video.child_process", "vclr_pl.video.readability", "vclr_pl.data.prepare")  # modules run by forked processes
+READY, UNFIT, ENDED, NOT_FORKED = "ready", "unfit", "ended", "not forked"  # first messages; the server sends the last two
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Beginning:
 
 
 def serve() -> None:
-    """Forks until the process that started it is gone, or all that hold the other end of standard input; ends with all that it forked."""
+    """Fork on request until the starting process, or every process with the other end of standard input, has ended; then end all forks."""
     _close_all_but_standard_files()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the client decides
     signal.pthread_sigmask(signal.SIG_SETMASK, [])  # SIGINT was blocked until now
@@ -47,15 +47,15 @@ def serve() -> None:
     _leave_no_core_files()
     _import_what_decoding_needs()
     gc.collect()
-    gc.freeze()  # a collection in a forked process would copy all of it
+    gc.freeze()  # a garbage collection in a forked process would copy all memory
     _Server(socket.socket(fileno=os.dup(0))).run()
-    os._exit(0)  # at once: taking torch apart would take seconds, and there is nothing to keep
+    os._exit(0)  # immediately: unloading torch would take seconds
 
 
 class _Server:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._clients: dict[int, Connection] = {}  # by process: its own end of the connection to its client
+        self._clients: dict[int, Connection] = {}  # by process: this end of the connection to its client
         self._poll = select.poll()
         self._life: int | None = None
         self._bell, ringing = os.pipe()
@@ -68,7 +68,7 @@ class _Server:
 
     def run(self) -> None:
         while True:
-            descriptor, _ = self._poll.poll()[0]  # one at a time: what is done may close, or use again, a descriptor that stands behind it
+            descriptor, _ = self._poll.poll()[0]  # one event at a time: handling it may close or reuse a descriptor of a later event
             if descriptor == self._bell:
                 os.read(self._bell, 4096)
                 self._tell_of_the_ended()
@@ -80,15 +80,15 @@ class _Server:
 
     def _do_asked(self) -> bool:
         """False if no client is connected any more."""
-        asked, descriptors, _, _ = socket.recv_fds(self._control, len(ASK), 1 + MOST_FILES)
-        if asked == ASK and descriptors:
+        request, descriptors, _, _ = socket.recv_fds(self._control, len(ASK), 1 + MOST_FILES)
+        if request == ASK and descriptors:
             self._fork(Connection(descriptors[0]), descriptors[1:])
             for file in descriptors[1:]:
                 os.close(file)
-        elif asked == LIFE and descriptors:
+        elif request == LIFE and descriptors:
             self._life = descriptors[0]
             self._poll.register(self._life, select.POLLIN)
-        return bool(asked)
+        return bool(request)
 
     def _fork(self, connection: Connection, files: list[int]) -> None:
         try:
@@ -100,7 +100,7 @@ class _Server:
         if process == 0:
             self._live(connection, files)
         self._clients[process] = connection
-        self._poll.register(connection, 0)  # the client's end closed is all that is of interest
+        self._poll.register(connection, 0)  # only waits until the client closes its end
 
     def _tell_of_the_ended(self) -> None:
         while self._clients:
@@ -114,18 +114,18 @@ class _Server:
             connection.close()
 
     def _kill_client_gone(self, descriptor: int) -> None:
-        """Its client has closed the socket, or died."""
+        """Kill a process whose client has closed the socket or died."""
         self._poll.unregister(descriptor)
         for process, connection in self._clients.items():
             if connection.fileno() == descriptor:
-                os.kill(process, signal.SIGKILL)  # not waited for yet, so the number is its own
+                os.kill(process, signal.SIGKILL)  # not reaped yet, so the process id is still valid
 
     def _kill_all(self) -> None:
         for process in self._clients:
             os.kill(process, signal.SIGKILL)
 
     def _live(self, connection: Connection, files: list[int]) -> NoReturn:
-        """In the new process, which ends here."""
+        """Run in the new process, which ends here."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -140,7 +140,7 @@ class _Server:
             os.close(silence)
             _work(connection, files)
             os._exit(0)
-        except (EOFError, ConnectionError):  # the client is gone
+        except (EOFError, ConnectionError):  # the client has ended
             os._exit(0)
         finally:
             os._exit(1)
@@ -148,12 +148,12 @@ class _Server:
 
 def _work(connection: Connection, files: list[int]) -> None:
     beginning = connection.recv()
-    with contextlib.suppress(OSError):  # a folder that is gone by now
+    with contextlib.suppress(OSError):  # the folder was removed
         os.chdir(beginning.folder or os.curdir)
     sys.path[:] = beginning.import_path
     try:
         work = pickle.loads(beginning.work)
-    except Exception as error:  # modules that are imported here may raise anything
+    except Exception as error:  # imported modules may raise any exception
         connection.send((UNFIT, f"{type(error).__name__}: {error}"))
         return
     connection.send((READY, os.getpid()))
@@ -161,14 +161,14 @@ def _work(connection: Connection, files: list[int]) -> None:
 
 
 def _tell(connection: Connection, message: tuple[str, Any]) -> None:
-    """The last message of a connection."""
+    """Send the last message of a connection."""
     os.set_blocking(connection.fileno(), False)
-    with contextlib.suppress(OSError):  # the client is gone, or does not read: then it does not wait either
+    with contextlib.suppress(OSError):  # the client has ended, or does not read and thus does not wait
         connection.send(message)
 
 
 def _close_all_but_standard_files() -> None:
-    """What C libraries of the client opened and did not mark: a port that it listens on would stay taken."""
+    """Close descriptors inherited from the client's C libraries. Otherwise a port on which it listens would stay in use."""
     for descriptor in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
         if descriptor > 2:
             with contextlib.suppress(OSError):
@@ -176,14 +176,14 @@ def _close_all_but_standard_files() -> None:
 
 
 def _leave_no_core_files() -> None:
-    import resource  # absent on Windows, where nothing forks and this is never reached
+    import resource  # absent on Windows, where this code is never reached
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _import_what_decoding_needs() -> None:
-    """Once, and not in each process that is forked."""
-    # Imported here, since whoever asks for processes imports this module and needs none of it.
+    """Import once, and not in each forked process."""
+    # Imported here, because clients import this module without needing these packages.
     from vclr_pl.video.torchcodec import torchcodec_failure
 
     for name in WORKS:

@@ -1,8 +1,8 @@
-"""What every decoder offers, the error that it raises, and the sign of life that it gives.
+"""The protocols of decoders and readers, their error, and their sign of life.
 
-Legend: T frames asked for, C = 3 channels (RGB), H W pixels.
+Legend: T requested frames, C = 3 channels (RGB), H W pixels.
 
-The process that decodes for another listens; elsewhere nobody does, and `still_working` costs nothing.
+Only a child process that decodes has a listener; in other processes `still_working` has no effect.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from torch import Tensor
 
 
 class VideoReadError(Exception):
-    """A video that cannot be read: which file, which backend tried, and why. Survives pickling.
+    """A video that cannot be read: file, backend and reason. Can be pickled.
 
-    `is_temporary`: the cause may lie outside the file (a time limit, too little memory), so that another try can succeed.
+    `is_temporary`: the cause may be outside the file (a time limit, too little memory), so a retry can succeed.
     """
 
     def __init__(self, path: str, backend: str, reason: str, is_temporary: bool = False) -> None:
@@ -37,17 +37,17 @@ class VideoReader(Protocol):
 
     @property
     def backend(self) -> str:
-        """The name of what reads this file."""
+        """Name of the backend that reads this file."""
 
     @property
     def frame_count(self) -> int:
         """Frames in presentation order, counted from the file's packets and not taken from its header."""
 
     def frames(self, indices: Sequence[int]) -> Tensor:
-        """uint8 RGB `[T, C, H, W]` (rows of pixels interleaved underneath, so `channels_last`), one frame an index.
+        """uint8 RGB `[T, C, H, W]` in `channels_last` memory, one frame per index.
 
         Indices may repeat, in any order. The rotation given by the file is applied.
-        Raises IndexError for an index outside `[0, frame_count)`, VideoReadError where a wanted frame does not decode.
+        Raises IndexError for an index outside `[0, frame_count)`, VideoReadError if a requested frame does not decode.
         """
 
     def close(self) -> None: ...
@@ -58,20 +58,20 @@ class VideoReader(Protocol):
 
 
 class VideoDecoder(Protocol):
-    """Opens videos. Holds options only, so it can be copied into workers."""
+    """Opens videos. Contains only options, so it can be copied into workers."""
 
     def backend_of(self, path: str | PathLike[str]) -> str:
-        """The name of what reads this file, in errors and tables."""
+        """Name of the backend that reads this file, for errors and tables."""
 
     def open(self, path: str | PathLike[str]) -> VideoReader:
-        """Raises VideoReadError where the file is absent, empty, holds no video or no frames."""
+        """Open a video. Raises VideoReadError if the file does not exist, is empty, or contains no video or no frames."""
 
 
 class ClosingReader:
-    """The context manager's half of a reader."""
+    """Base of readers: the context manager."""
 
     def close(self) -> None:
-        """Frees the file; nothing to do for most backends."""
+        """Free the file; most backends need no action."""
 
     def __enter__(self) -> Self:
         return self
@@ -81,9 +81,9 @@ class ClosingReader:
 
 
 def existing_file(path: str | PathLike[str], *, backend: str) -> str:
-    """The absolute path: FFmpeg takes `name:rest` for a protocol and `-name` for an option, but never in an absolute path.
+    """The absolute path, which FFmpeg cannot mistake for a protocol (`name:rest`) or an option (`-name`).
 
-    Raises VideoReadError where the file is absent, a folder, or empty.
+    Raises VideoReadError if the file does not exist, is a folder, or is empty.
     """
     file = Path(path).absolute()
     try:
@@ -99,12 +99,12 @@ def existing_file(path: str | PathLike[str], *, backend: str) -> str:
 
 
 def require_indices(indices: Sequence[int], *, frame_count: int, path: str) -> list[int]:
-    """The indices as a list of int; raises IndexError for none, or for one outside `[0, frame_count)`."""
+    """The indices as a list of int. Raises IndexError if there are none, or one is outside `[0, frame_count)`."""
     wanted = [int(index) for index in indices]
     if not wanted:
-        raise IndexError(f"{path}: no frame index was asked for")
+        raise IndexError(f"{path}: no frame index was requested")
     if min(wanted) < 0 or max(wanted) >= frame_count:
-        raise IndexError(f"{path}: frames {min(wanted)} to {max(wanted)} were asked for, the video holds 0 to {frame_count - 1}")
+        raise IndexError(f"{path}: frames {min(wanted)} to {max(wanted)} were requested, but the video has frames 0 to {frame_count - 1}")
     return wanted
 
 
@@ -129,7 +129,7 @@ def listen(listener: Callable[[], None]) -> None:
 
 
 def still_working() -> None:
-    """To be called for each frame that is decoded, and each packet of a scan."""
+    """Call this for each decoded frame, and each packet of a scan."""
     global _told_seconds
     if _listener is None:
         return

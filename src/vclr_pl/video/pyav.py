@@ -1,10 +1,10 @@
-"""Frames by index with PyAV, which brings its own FFmpeg: works on a machine that has none.
+"""Decode frames by index with PyAV, which includes FFmpeg and so works on every machine.
 
-Packets are scanned first, without decoding: a few milliseconds that give the exact number of frames, their presentation times and the
-keyframes (`container.scan_packets`). Then only what lies between a wanted frame and the last keyframe before it is decoded, and of
-that only what other frames are predicted from: most B-frames are passed over, which torchcodec cannot do.
+Packets are scanned first, without decoding. In a few milliseconds this gives the exact number of frames, their presentation times and the
+keyframes (`container.scan_packets`). Then decoding starts at the last keyframe before a requested frame, and decodes only
+reference frames: most B-frames are skipped, which torchcodec cannot do.
 
-Legend: T frames asked for, C channels, H W pixels.
+Legend: T requested frames, C channels, H W pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vclr_pl.video.container import Keyframe, PacketScan, orientation_of, scan_p
 from vclr_pl.video.protocol import ClosingReader, VideoReadError, existing_file, require_indices, scaled_size, still_working
 
 BACKEND = "pyav"
-# Where a frame that FFmpeg calls unreferenced is referenced by none: HEVC's mark is relative to a layer of time.
+# Codecs in which no frame references a frame that FFmpeg marks unreferenced. In HEVC the mark is relative to a temporal layer.
 PASSING_OVER = ("h264", "mpeg4")
 _KEYFRAMES_TRIED = 2
 
@@ -44,7 +44,7 @@ class PyavDecoder:
 
 
 class FrameAbsentError(VideoReadError):
-    """The file's packets announce a frame that does not come out of the decoder."""
+    """The decoder does not return a frame that the file's packets announce."""
 
 
 class PyavReader(ClosingReader):
@@ -55,17 +55,17 @@ class PyavReader(ClosingReader):
     def __init__(self, path: str | PathLike[str], *, threads: int, short_side_pixels: int | None) -> None:
         self.path, self._file = fspath(path), existing_file(path, backend=BACKEND)
         self._threads, self._short_side_pixels = threads, short_side_pixels
-        self._passes_over = threads == 1  # several threads decode several packets at a time
+        self._passes_over = threads == 1  # with several threads, several packets are decoded at a time
         self._scaler = VideoReformatter()  # one thread, since a forked process cannot end those of its parent
         self._wanted_times: set[int] = set()
         self._last_wanted_time = 0
         self._container: av.container.InputContainer | None = None
         self._decoded: Iterator[av.VideoFrame] = iter(())
         self._last: av.VideoFrame | None = None
-        self._fresh = False  # whether the container stands at its start, with nothing read
+        self._fresh = False  # true if the container is at its start and unread
         try:
             self._restart()
-            self._size: tuple[int, int] = self._stream.codec_context.height, self._stream.codec_context.width  # of the first frame
+            self._size: tuple[int, int] = self._stream.codec_context.height, self._stream.codec_context.width  # size of the first frame
             assert self._container is not None
             self._scan: PacketScan = scan_packets(self._container, self._stream)
             if self._scan.frame_count == 0:
@@ -78,7 +78,7 @@ class PyavReader(ClosingReader):
         except VideoReadError:
             self.close()
             raise
-        self._fresh = not self._scan.times  # a scanned container stands at its end and must be sought before it is read
+        self._fresh = not self._scan.times  # a scanned container is at its end; seek before reading
 
     @property
     def frame_count(self) -> int:
@@ -94,7 +94,7 @@ class PyavReader(ClosingReader):
         return torch.from_numpy(frames_THWC).permute(0, 3, 1, 2)
 
     def close(self) -> None:
-        self._last, self._decoded = None, iter(())  # the generator holds this reader: without it, no garbage is left for later
+        self._last, self._decoded = None, iter(())  # breaks the reference cycle between generator and reader
         if self._container is not None:
             self._container.close()
             self._container = None
@@ -110,7 +110,7 @@ class PyavReader(ClosingReader):
                     raise
 
     def _becomes_more_careful(self) -> bool:
-        """For a stream that calls a frame dispensable and is wrong, or cannot be sought; False where no other way is left."""
+        """Fall back for streams with wrong marks of unreferenced frames, or without seeking. False if there is no further fallback."""
         if self._passes_over:
             self._passes_over = False
         elif not self._scan.certain:
@@ -125,7 +125,7 @@ class PyavReader(ClosingReader):
         return VideoReadError(self.path, BACKEND, str(getattr(error, "strerror", None) or error))
 
     def _restart(self) -> None:
-        """Opens the file anew: the one way back to the start that every container offers."""
+        """Reopen the file: the only way to return to the start that works with every container."""
         self.close()
         self._container = av.open(self._file, metadata_errors="replace")  # a title may be in any encoding
         self._stream = self._container.streams.best("video")
@@ -138,7 +138,7 @@ class PyavReader(ClosingReader):
         self._position = -1  # index of the frame decoded last
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """Frames in the order shown. One that is not wanted, and that no other frame needs, may be left out."""
+        """Frames in presentation order. Unreferenced frames that are not requested may be skipped."""
         assert self._container is not None, "the video is closed"
         context = self._stream.codec_context
         for packet in self._container.demux(self._stream):
@@ -147,8 +147,8 @@ class PyavReader(ClosingReader):
             yield from packet.decode()
 
     def _is_passed_over(self, packet: av.Packet) -> bool:
-        # Those after the last wanted frame are decoded: a decoder reads ahead, and the next call may go on from here. Without times
-        # frames are counted, and none may be missing.
+        # Frames after the last requested one are decoded: a decoder reads ahead, and the next call may continue here. Without times
+        # frames are counted, so none may be skipped.
         time = packet.pts
         if not self._passes_over or not self._scan.times or time is None:
             return False
@@ -191,13 +191,13 @@ class PyavReader(ClosingReader):
         self._restart()
 
     def _places(self, keyframe: Keyframe) -> list[int]:
-        """Where to seek, one after another until the container lands at the keyframe or before."""
-        # A container may land elsewhere (no index, odd edit lists), and a keyframe may need frames before it (intra refresh): step back
-        # a keyframe, at last to the file's start.
+        """Positions to seek to, in turn, until the container is at the keyframe or before it."""
+        # Seeking may end elsewhere (no index, unusual edit lists), and a keyframe may need frames before it (intra refresh): step back
+        # one keyframe, finally to the start of the file.
         latest_first = self._scan.keyframes[: bisect.bisect_right(self._scan.keyframes, keyframe)][: -_KEYFRAMES_TRIED - 1 : -1]
         if self._scan.by_bytes:
             return [one.byte for one in latest_first]
-        # FFmpeg takes the time of MP4 for a presentation time, of other containers for a decoding time.
+        # FFmpeg seeks by presentation time in MP4, by decoding time in other containers.
         return [self._scan.times[keyframe.frame], *(one.decoding_time for one in latest_first)]
 
     def _read(self) -> None:
@@ -207,7 +207,7 @@ class PyavReader(ClosingReader):
         self._position, self._last = self._index(frame), frame
 
     def _is_before_the_first(self, frame: av.VideoFrame) -> bool:
-        """Of a stream that was cut: what a decoder makes of the rest of a group of pictures."""
+        """True for a frame from an incomplete group of pictures at the start of a cut stream."""
         return not self._scan.certain and frame.pts is not None and frame.pts < self._scan.times[0]
 
     def _index(self, frame: av.VideoFrame) -> int:
@@ -219,13 +219,13 @@ class PyavReader(ClosingReader):
         return index
 
     def _rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """`[H, W, C]`, turned as the file says. A frame of another size than the first one's is scaled to it."""
+        """`[H, W, C]`, in the orientation of the file. A frame whose size differs from the first one's is scaled to it."""
         stored = (frame.height, frame.width)
         first = self._size if all(self._size) else stored
         height, width = scaled_size(height=first[0], width=first[1], short_side_pixels=self._short_side_pixels)
-        interpolation = "BILINEAR" if first == stored else "BICUBIC"  # the ffmpeg program's, of frames that change their size
+        interpolation = "BILINEAR" if first == stored else "BICUBIC"  # as in the ffmpeg program for frames of changing size
         if frame.format.components[0].bits > 8:
-            # FFmpeg's versions go from 10 bits to RGB differently, by 2.7 of 255; by this way they agree within 0.6.
+            # FFmpeg's versions convert 10 bits to RGB differently, by up to 2.7 of 255. With this conversion they agree within 0.6.
             frame_8bit = self._scaler.reformat(frame, format="yuv422p", interpolation="BICUBIC", threads=1)
         else:
             frame_8bit = frame

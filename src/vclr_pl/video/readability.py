@@ -1,4 +1,4 @@
-"""Decode every frame of videos in child processes, and say which videos are readable."""
+"""Decode every frame of videos in child processes, to list the readable videos."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def map_in_processes(
     processes: int,
     silence_seconds: float,
 ) -> Iterator[Result]:
-    """One result per piece, each piece in a process of its own, in the order in which they finish.
+    """Process each piece in a separate process; yield one result per piece, in order of completion.
 
     Args:
         work: function of a piece and of a function that it calls regularly, as a sign of life. It is pickled, as are pieces and results,
             and imported in a new process.
-        failed: makes the result of a piece whose process died, raised, or gave no sign of life for `silence_seconds`, from the piece and
+        failed: makes the result of a piece whose process died, raised, or sent no sign of life for `silence_seconds`, from the piece and
             the reason. It runs in this process.
 
-    Closing the iterator kills the processes. Where the system cannot fork (Windows), the pieces are done one by one in this process.
+    Closing the iterator kills the processes. If the system cannot fork (Windows), the pieces are processed one by one in this process.
     """
     if not can_start():
         yield from (work(piece, lambda: None) for piece in pieces)
@@ -71,7 +71,7 @@ def map_in_processes(
                 try:
                     process = CleanProcess(functools.partial(_do, piece=piece, work=work), descriptors=())
                 except ProcessEndedError as error:
-                    yield failed(piece, f"no process to work in ({error})")
+                    yield failed(piece, f"no process available ({error})")
                     continue
                 running[process] = _Running(piece, time.monotonic())
             if not running:
@@ -113,7 +113,7 @@ def _message(process: CleanProcess) -> tuple[str, Any] | None:
 
 
 def _do(connection: Connection, descriptors: list[int], *, piece: Piece, work: Callable[[Piece, SignOfLife], Result]) -> None:
-    """The work of one process."""
+    """Entry point of one process."""
     del descriptors
     sent_seconds = 0.0
 
@@ -135,13 +135,13 @@ READABLE, BROKEN = "readable", "broken"
 
 @dataclass(frozen=True)
 class Readability:
-    """One row of `check.csv`. `frames` of a broken file counts the frames before the first that fails."""
+    """One row of `check.csv`. For a broken file, `frames` counts the frames before the first failure."""
 
     path: str
     status: str  # READABLE or BROKEN
     backend: str
     frames: int
-    reason: str  # empty where the file is readable
+    reason: str  # empty if the file is readable
 
     @property
     def is_readable(self) -> bool:
@@ -151,13 +151,13 @@ class Readability:
 def check_readability(
     *, paths: Iterable[str], decoder: VideoDecoder, processes: int | None, decode_timeout_seconds: float
 ) -> Iterator[Readability]:
-    """One row per path, in the order in which they finish, `processes` at a time (None: one per available core).
+    """One row per path, in order of completion, `processes` at a time (None: one per available core).
 
-    Child processes decode every frame as training does. A file on which the decoder crashes, or takes more than
-    `decode_timeout_seconds` for one frame, is a broken file. Paths are taken when they are needed; closing the iterator stops the work.
+    Child processes decode every frame as in training. A file on which the decoder crashes, or takes more than
+    `decode_timeout_seconds` for one frame, is a broken file. Paths are consumed lazily; closing the iterator stops the work.
 
     Raises:
-        InputError: the machine has no process to decode in. Any other error of a thread is raised too.
+        InputError: the machine cannot start a process. Any other error of a thread is raised too.
     """
     processes = process_count(processes, key="reading.processes")
     waiting, stop = iter(paths), threading.Event()
@@ -173,7 +173,7 @@ def check_readability(
                 if path is None:
                     return
                 done.put(_read_all(path, own, stop))
-        except Exception as error:  # raised in the thread that waits for rows, which would miss one otherwise
+        except Exception as error:  # raised in the thread that waits for rows
             done.put(error)
         finally:
             done.put(None)
@@ -193,7 +193,7 @@ def check_readability(
                 yield row
     finally:
         stop.set()
-        while running:  # makes room in the queue for threads that wait for it
+        while running:  # empties the queue for waiting threads
             running -= done.get() is None
         for thread in threads:
             thread.join()

@@ -1,9 +1,9 @@
-"""Frames by index with torchcodec, on the FFmpeg libraries of the machine.
+"""Decode frames by index with torchcodec, which uses the machine's FFmpeg libraries.
 
-torchcodec finds frame i by its presentation time, exactly (`seek_mode="exact"` scans the packets once). Only MP4 and Matroska store that
-time for every frame and can be sought by it: `choice.chosen_backend` gives it these containers alone.
+torchcodec seeks frame i by its exact presentation time (`seek_mode="exact"` scans the packets once). Only MP4 and Matroska store that
+time for every frame and support seeking by it, so `choice.chosen_backend` uses torchcodec only for them.
 
-Legend: T frames asked for, C channels, H W pixels.
+Legend: T requested frames, C channels, H W pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 from vclr_pl.video.protocol import ClosingReader, VideoReadError, existing_file, require_indices, scaled_size, still_working
 
 BACKEND = "torchcodec"
-_FAILURES = (RuntimeError, ValueError, IndexError, AssertionError)  # of torchcodec, for files that it cannot read
+_FAILURES = (RuntimeError, ValueError, IndexError, AssertionError)  # torchcodec's errors for unreadable files
 _SMALLEST_VIDEO = b"YUV4MPEG2 W16 H16 F1:1 C420jpeg\nFRAME\n" + bytes(16 * 16 * 3 // 2)
 
 
@@ -29,15 +29,15 @@ _SMALLEST_VIDEO = b"YUV4MPEG2 W16 H16 F1:1 C420jpeg\nFRAME\n" + bytes(16 * 16 * 
 def torchcodec_failure() -> str | None:
     """The reason why torchcodec cannot decode on this machine, or None. Tested once per process, without output.
 
-    Importing it proves nothing: from version 0.16 on it imports without FFmpeg's libraries, and fails when the first decoder is made.
+    An import is not sufficient: from version 0.16 it succeeds without FFmpeg's libraries, and the first decoder fails.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            from torchcodec.decoders import VideoDecoder  # may fail here already
+            from torchcodec.decoders import VideoDecoder  # may already fail here
 
             VideoDecoder(_SMALLEST_VIDEO)
-        except Exception as error:  # whatever it is, torchcodec cannot be used
+        except Exception as error:  # with any error torchcodec cannot be used
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             return "FFmpeg's libraries do not load" if "load libtorchcodec" in reason else reason
     return None
@@ -72,17 +72,17 @@ class TorchcodecReader(ClosingReader):
             if self._scales:
                 raise self._failure(error) from error
         metadata, self._scales = self._decoder.metadata, True
-        try:  # a frame of another size than the first one's is an error, unless all are scaled
+        try:  # a frame whose size differs from the first one's is an error, unless all are scaled
             self._decoder = self._opened(seek_mode="exact", size=(metadata.height, metadata.width))
             return self._read(wanted)
         except _FAILURES as error:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        self.__dict__.pop("_decoder", None)  # torchcodec closes the file when its decoder goes
+        self.__dict__.pop("_decoder", None)  # torchcodec closes the file when its decoder is freed
 
     def _read(self, indices: list[int]) -> Tensor:
-        """One by one in ascending order, which is as fast as all at once, so that the time limit is for each."""
+        """Decode singly in ascending order, so that the time limit applies to each frame. It is as fast as one call for all frames."""
         frame_of: dict[int, Tensor] = {}
         for index in sorted(set(indices)):
             frame_of[index] = self._decoder.get_frames_at([index]).data
@@ -90,7 +90,7 @@ class TorchcodecReader(ClosingReader):
         return torch.cat([frame_of[index] for index in indices]).contiguous(memory_format=torch.channels_last)
 
     def _opened(self, *, seek_mode: str, size: tuple[int, int] | None) -> Any:
-        # Imported here because versions before 0.16 do not import where FFmpeg's libraries are absent.
+        # Imported here because versions before 0.16 cannot be imported without FFmpeg's libraries.
         from torchcodec import decoders, transforms
 
         resize = None if size is None else [transforms.Resize(size)]
@@ -105,7 +105,7 @@ class TorchcodecReader(ClosingReader):
 
 
 def readable_reason(message: str, *, file: str) -> str:
-    """torchcodec's message without the C++ place that raised it, and in one line."""
+    """torchcodec's message in one line, without the C++ source location."""
     if "best video stream is unknown" in message:
         return "no video stream"
     first_line = message.strip().splitlines()[0] if message.strip() else "unknown error"

@@ -1,9 +1,9 @@
-"""mmaction2's recognizers of frames, TSN and TSM, by the names of their ResNets.
+"""mmaction2's 2D recognizers, TSN and TSM, with the tensor names of their ResNets.
 
-As mmaction2 0.x and 1.x build them (`mmaction/models/backbones/resnet.py`, `resnet_tsm.py`, `heads/tsn_head.py`): a convolution and its
+Source: mmaction2 0.x and 1.x (`mmaction/models/backbones/resnet.py`, `resnet_tsm.py`, `heads/tsn_head.py`): a convolution and its
 batch norm are one mmcv `ConvModule`, so torchvision's `conv1`, `bn1` are `conv1.conv`, `conv1.bn`, and `downsample.0`, `.1` are
 `downsample.conv`, `.bn`. `ResNetTSM` (`shift_place="blockres"`) wraps the first convolution of each block in a `TemporalShift`, which adds
-`.net`; of every second block alone where `layer3` has 23 blocks or more. The classifier is `cls_head.fc_cls`.
+`.net`; if `layer3` has 23 blocks or more, only in every second block. The classifier is `cls_head.fc_cls`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vclr_pl.weights.resnet import own_names_of, resnet_tensors
 
 THEIR_BACKBONE = "backbone."
 THEIR_HEAD = "cls_head.fc_cls."
-DEEP = 23  # blocks of layer3 from which on every second block is shifted
+DEEP = 23  # with as many blocks in layer3, only every second block is shifted
 CONVOLUTION = re.compile(r"\b(conv\d)\.conv(?:\.net)?\.")
 BATCH_NORM = re.compile(r"\bconv(\d)\.bn\.")
 SHIFTED = re.compile(r"layer\d\.(\d+)\.conv1\.conv\.")
@@ -30,7 +30,7 @@ class Mmaction:
 
     Args:
         path: the `.pth` file.
-        shift: write the names of TSM; else those of TSN. Both are read.
+        shift: true writes the names of TSM, false those of TSN. Both can be read.
     """
 
     def __init__(self, *, path: str, shift: bool) -> None:
@@ -40,7 +40,7 @@ class Mmaction:
         """Backbone tensors by this package's names; the classifier as `fc.*`.
 
         Raises:
-            InputError: when the file holds no such ResNet, or anything that would have to be executed.
+            InputError: the file contains no such ResNet, or an object that would have to be executed.
         """
         content = read_safely(self.path)
         state = tensors_of(content["state_dict"] if isinstance(content, dict) and "state_dict" in content else content, path=self.path)
@@ -48,22 +48,22 @@ class Mmaction:
             raise InputError(
                 expected="an mmaction2 checkpoint with backbone.conv1.conv.weight",
                 got=f"{', '.join(list(state)[:3]) or 'no tensors'}, ... in {self.path}",
-                hint="Choose the form that the file has (from=...), or leave from= away.",
+                hint="Set from= to the format of the file, or remove it to detect the format.",
             )
         return {CLASS_HEAD + key.removeprefix(THEIR_HEAD) if key.startswith(THEIR_HEAD) else _ours(key): state[key] for key in state}
 
     def load_into(self, module: nn.Module) -> KeyReport:
-        """Copy into a `VCLRModule`'s backbone; heads stay as they are. See `key_map.load_by_name`."""
+        """Copy into a `VCLRModule`'s backbone; heads are unchanged. See `key_map.load_by_name`."""
         return load_by_name(module, self.read(), path=self.path)
 
     def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """Save backbone and classifier, as far as there is one, under mmaction2's names (`load_from=` in its configs).
+        """Save the backbone, and the classifier if there is one, under mmaction2's names (`load_from=` in its configs).
 
         Returns:
-            This package's names of what was saved.
+            The saved tensors, by this package's names.
 
         Raises:
-            InputError: when mmaction2 has no such network.
+            InputError: mmaction2 has no such network.
         """
         saved = resnet_tensors(tensors, form="mmaction2", clips=False)
         blocks = {int(name.split(".")[1]) for name in saved if name.startswith("layer3.")}
@@ -73,13 +73,13 @@ class Mmaction:
 
 
 def is_mmaction(names: Mapping[str, Tensor]) -> bool:
-    """Whether these are the names of one of mmaction2's ResNets of frames."""
+    """True if these are the tensor names of one of mmaction2's 2D ResNets."""
     stem = names.get(THEIR_BACKBONE + "conv1.conv.weight")
     return stem is not None and stem.dim() == 4
 
 
 def is_shifted(names: Mapping[str, Tensor]) -> bool:
-    """Whether the network was trained with a temporal shift."""
+    """True if the network was trained with a temporal shift."""
     return THEIR_BACKBONE + "layer1.0.conv1.conv.net.weight" in names
 
 
@@ -94,7 +94,7 @@ def _ours(key: str) -> str:
 
 
 def _theirs(name: str, *, every: int | None) -> str:
-    """torchvision's name as mmaction2's; `every` which block is shifted, None for none."""
+    """Translate torchvision's name into mmaction2's; every `every`-th block is shifted, None for no shift."""
     if name.startswith(CLASS_HEAD):
         return THEIR_HEAD + name.removeprefix(CLASS_HEAD)
     paired = re.sub(r"\bbn(\d)\.", r"conv\1.bn.", re.sub(r"\b(conv\d)\.", r"\1.conv.", name))

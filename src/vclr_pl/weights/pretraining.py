@@ -1,6 +1,6 @@
 """Weights of pretraining: MoCo v2, the published VCLR code, and our own checkpoints.
 
-The head, Linear(2048, 2048), ReLU, Linear(2048, 128), is copied into all four heads, as the release does.
+MoCo v2's head, Linear(2048, 2048), ReLU, Linear(2048, 128), is copied into all four heads, as in the published code.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEAD = "fc."
 
 
 class MocoV2:
-    """Reads the form of the MoCo repository.
+    """Reads checkpoints of the MoCo repository.
 
     Args:
         path: the `.pth.tar` file.
@@ -42,10 +42,10 @@ class MocoV2:
         self.path = path
 
     def read(self) -> dict[str, Tensor]:
-        """Tensors of the query encoder by this package's names; the momentum encoder and the queue of the file are left.
+        """Tensors of the query encoder by this package's names, without the momentum encoder and the queue.
 
         Raises:
-            InputError: when the file holds no `module.encoder_q.*`, or anything that would have to be executed.
+            InputError: the file contains no `module.encoder_q.*`, or an object that would have to be executed.
         """
         content = read_safely(self.path)
         state = tensors_of(content.get("state_dict", {}) if isinstance(content, dict) else content, path=self.path)
@@ -66,7 +66,7 @@ class MocoV2:
         return load_by_name(module, self.read(), path=self.path)
 
 
-WRAPPER = "module."  # DistributedDataParallel's prefix, which made the release's own warm start load nothing
+WRAPPER = "module."  # DistributedDataParallel's prefix; because of it the published code loads nothing in its warm start
 PREFIXES: Prefixes = [
     ("fc_inter.", head_prefix("inter")),
     ("fc_intra.", head_prefix("intra")),
@@ -78,7 +78,7 @@ PREFIXES: Prefixes = [
 
 
 class VclrRelease:
-    """Reads and writes the published form.
+    """Reads and writes checkpoints of the published VCLR code.
 
     Args:
         path: the `.pth` file.
@@ -91,7 +91,7 @@ class VclrRelease:
         """Tensors of the query encoder, the heads and the order classifier, by this package's names.
 
         Raises:
-            InputError: when the file holds no `model`, or anything that would have to be executed.
+            InputError: the file contains no `model`, or an object that would have to be executed.
         """
         content = read_safely(self.path, allowed=[argparse.Namespace])
         if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
@@ -108,7 +108,7 @@ class VclrRelease:
         return load_by_name(module, self.read(), path=self.path)
 
     def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """Save tensors of this package's names in the published form, with an empty Namespace under `opt`; the names saved."""
+        """Save tensors in the published format, with an empty Namespace under `opt`. Return the names of the saved tensors."""
         saved = own_names(tensors)
         published = renamed(saved, reversed_prefixes(PREFIXES))
         save_atomically({"model": {WRAPPER + key: tensor for key, tensor in published.items()}, "opt": argparse.Namespace()}, self.path)
@@ -130,10 +130,10 @@ class LightningCheckpoint:
         self.path = path
 
     def read(self) -> dict[str, Tensor]:
-        """Query encoder, heads and order classifier; queues and momentum encoder are left.
+        """Query encoder, heads and order classifier, without queues and momentum encoder.
 
         Raises:
-            InputError: when the file holds no such encoder.
+            InputError: the file contains no such encoder.
         """
         content = read_safely(self.path)
         state = tensors_of(content.get("state_dict", {}) if isinstance(content, dict) else content, path=self.path)
@@ -152,7 +152,7 @@ class LightningCheckpoint:
         return load_by_name(module, self.read(), path=self.path)
 
     def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """Save as a checkpoint that `read` understands (weights only, nothing to resume from); the names saved."""
+        """Save a checkpoint for `read`: weights only, without the state to resume. Return the names of the saved tensors."""
         saved = own_names(tensors)
         save_atomically({"state_dict": saved}, self.path)
         return tuple(saved)

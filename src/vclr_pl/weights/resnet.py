@@ -31,28 +31,28 @@ LAST_STAGE = "layer4.0."
 
 
 def resnet_tensors(tensors: Mapping[str, Tensor], *, form: str, clips: bool) -> dict[str, Tensor]:
-    """The backbone by torchvision's names, and a classifier `fc.*` where there is one; heads of pretraining are left.
+    """The backbone by torchvision's names, and a classifier `fc.*` if there is one, without the heads of pretraining.
 
     Args:
         tensors: by this package's names.
-        form: of the file to be written, for the error.
-        clips: whether 3D networks have a place in it.
+        form: format of the file to write, for the error message.
+        clips: true if the format supports 3D networks.
 
     Raises:
-        InputError: when the backbone is no such ResNet, so that nobody could load the file.
+        InputError: the backbone is not such a ResNet, so the file could not be loaded.
     """
     backbone = {name.removeprefix(BACKBONE): tensor for name, tensor in tensors.items() if name.startswith(BACKBONE)}
     if not _is_resnet(backbone, clips=clips):
         raise InputError(
-            expected=f"a ResNet of torchvision's{' for frames' if not clips else ''}, which the form {form} is for",
+            expected=f"a ResNet of torchvision's{' for frames' if not clips else ''}, as required by the format {form}",
             got=f"a backbone with {', '.join(list(backbone)[:3]) or 'no tensors'}, ...",
-            hint="to=lightning keeps any network; to=onnx runs it anywhere.",
+            hint="to=lightning stores any network. to=onnx exports it for other runtimes.",
         )
     return backbone | {name: tensor for name, tensor in tensors.items() if name.startswith(CLASS_HEAD)}
 
 
 def own_names_of(names: Iterable[str]) -> tuple[str, ...]:
-    """torchvision's names as this package's."""
+    """Translate torchvision's names into this package's."""
     return tuple(name if name.startswith(CLASS_HEAD) else BACKBONE + name for name in names)
 
 
@@ -65,7 +65,7 @@ def _is_resnet(backbone: Mapping[str, Tensor], *, clips: bool) -> bool:
 
 
 class Torchvision:
-    """Reads and writes the state dict that `torchvision.models.resnet50().load_state_dict` takes; of 3D networks too (`r3d_18`).
+    """Reads and writes the state dict for `torchvision.models.resnet50().load_state_dict`, also of 3D networks (`r3d_18`).
 
     Args:
         path: the `.pth` file.
@@ -80,17 +80,17 @@ class Torchvision:
         return {key if key.startswith(CLASS_HEAD) else BACKBONE + key: tensor for key, tensor in state.items()}
 
     def load_into(self, module: nn.Module) -> KeyReport:
-        """Copy into a `VCLRModule`'s backbone; heads stay as they are. See `key_map.load_by_name`."""
+        """Copy into a `VCLRModule`'s backbone; heads are unchanged. See `key_map.load_by_name`."""
         return load_by_name(module, self.read(), path=self.path)
 
     def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """Save the backbone under torchvision's names, with a classifier only where there is one (else load it with `strict=False`).
+        """Save the backbone under torchvision's names. Without a classifier, load the file with `strict=False`.
 
         Returns:
-            This package's names of what was saved.
+            The saved tensors, by this package's names.
 
         Raises:
-            InputError: when torchvision has no such network.
+            InputError: torchvision has no such network.
         """
         saved = resnet_tensors(tensors, form="torchvision", clips=True)
         save_atomically(saved, self.path)
@@ -98,11 +98,11 @@ class Torchvision:
 
 
 SAFETENSORS = ".safetensors"
-WRAPPERS = ("state_dict_ema", "state_dict", "model")  # what timm's own checkpoints keep weights under, the averaged ones first
+WRAPPERS = ("state_dict_ema", "state_dict", "model")  # keys of the weights in timm's own checkpoints, averaged weights first
 
 
 class Timm:
-    """Reads and writes what `timm.create_model("resnet50", num_classes=0, checkpoint_path=...)` takes.
+    """Reads and writes files for `timm.create_model("resnet50", num_classes=0, checkpoint_path=...)`.
 
     Args:
         path: a `.safetensors` or `.pth` file.
@@ -115,21 +115,21 @@ class Timm:
         """Backbone tensors by this package's names; a classifier `fc.*` keeps its own name.
 
         Raises:
-            InputError: when the file is absent or holds no state dict, or when reading it would have to execute something.
+            InputError: the file does not exist, contains no state dict, or could be read only by executing code in it.
         """
         state = self._tensors()
-        # sorted: a safetensors file gives its tensors in another order every time
+        # sorted: the order of the tensors from a safetensors file varies
         return {key if key.startswith(CLASS_HEAD) else BACKBONE + key: tensor for key, tensor in sorted(state.items())}
 
     def load_into(self, module: nn.Module) -> KeyReport:
-        """Copy into a `VCLRModule`'s backbone; heads stay as they are. See `key_map.load_by_name`."""
+        """Copy into a `VCLRModule`'s backbone; heads are unchanged. See `key_map.load_by_name`."""
         return load_by_name(module, self.read(), path=self.path)
 
     def write(self, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """Save the backbone, and a classifier where there is one; this package's names of what was saved.
+        """Save the backbone, and a classifier if there is one. Return the names of the saved tensors in this package.
 
         Raises:
-            InputError: when timm has no such network.
+            InputError: timm has no such network.
         """
         saved = resnet_tensors(tensors, form="timm", clips=False)
         if self.path.endswith(SAFETENSORS):
@@ -142,12 +142,12 @@ class Timm:
     def _tensors(self) -> dict[str, Tensor]:
         if not self.path.endswith(SAFETENSORS):
             content = read_safely(self.path)
-            found = next((content[key] for key in WRAPPERS if isinstance(content, dict) and key in content), content)
-            return tensors_of(found, path=self.path)
+            state = next((content[key] for key in WRAPPERS if isinstance(content, dict) and key in content), content)
+            return tensors_of(state, path=self.path)
         try:
             loaded: dict[str, Tensor] = load(Path(self.path).read_bytes())
         except (OSError, SafetensorError) as error:
             raise InputError(
-                expected="a file of safetensors", got=f"{self.path}: {error}", hint="Check the path and the form of the file."
+                expected="a safetensors file", got=f"{self.path}: {error}", hint="Check the path and the format of the file."
             ) from None
         return loaded

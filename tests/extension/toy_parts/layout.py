@@ -14,5 +14,5 @@ def numbered_files(*, root: str, test_every: int) -> VideoSplits:
         label, number = path.stem.rsplit("_", 1)
         split = test if int(number) % test_every == 0 else train
         split.append((str(path), label))
-    names = tuple(sorted({label for _, label in train}))
+    names = tuple(sorted({label for _, label in train + test}))
     return VideoSplits(train=Manifest.from_pairs(train, class_names=names), test=Manifest.from_pairs(test, class_names=names))

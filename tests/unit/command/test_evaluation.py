@@ -1,4 +1,4 @@
-"""Stored figures are found again for the same encoder, videos, options and page, and for nothing else."""
+"""Stored metrics are reused for the same encoder, videos, options and page, and for nothing else."""
 
 from __future__ import annotations
 

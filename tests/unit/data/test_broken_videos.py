@@ -90,7 +90,7 @@ def slow(number: int, *, is_temporary: bool = True) -> BrokenVideo:
 
 
 def counts(caplog: pytest.LogCaptureFixture) -> list[int]:
-    return [int(record.getMessage().split()[0]) for record in caplog.records if "may be temporary" in record.getMessage()]
+    return [int(record.getMessage().split()[0]) for record in caplog.records if "possibly temporary" in record.getMessage()]
 
 
 def test_it_tells_from_the_fourth_on_at_each_doubling_and_each_video_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -139,7 +139,7 @@ def test_a_backbones_normalization_takes_the_place_of_the_options(tmp_path, spli
     plain.normalize_as(None)
     with caplog.at_level(logging.INFO):
         normalized.normalize_as(Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)))
-    assert "as the backbone declares: mean (0.5, 0.5, 0.5), std (0.25, 0.25, 0.25)" in caplog.text
+    assert "as the backbone requires: mean (0.5, 0.5, 0.5), std (0.25, 0.25, 0.25)" in caplog.text
     for data, watcher in zip((plain, normalized), watchers, strict=True):
         trainer(tmp_path, max_epochs=1).fit(watcher, datamodule=data)
     torch.testing.assert_close(watchers[1].views[0], (watchers[0].views[0] - 0.5) / 0.25)
@@ -157,7 +157,7 @@ def test_evaluation_of_clips(splits):
 def test_no_test_split_is_told(splits):
     data = datamodule([splits.train[0], splits.train[1]])
     assert not data.has_test
-    with pytest.raises(InputError, match="expected a test split; got data without one"):
+    with pytest.raises(InputError, match="expected a test split; got data without a test split"):
         data.evaluation_dataloader("test")
 
 
@@ -226,4 +226,4 @@ def test_a_crop_that_sees_little_is_told_when_videos_are_evaluated(tmp_path, cap
             data.prepare(batch)
     (told,) = [record.getMessage() for record in caplog.records]
     assert told.startswith("the crop of 16 pixels covers 8% of the frames of ")
-    assert told.endswith("small.mp4 (64x48); evaluation_view.short_side_pixels=18 shows more")
+    assert told.endswith("small.mp4 (64x48); evaluation_view.short_side_pixels=18 covers more")

@@ -66,7 +66,7 @@ def test_a_batch_larger_than_the_data_is_told():
         InputError, match=r"no larger than the data, 23 videos; got loader\.batch_size=24\. Set loader\.batch_size=23 or less"
     ):
         sampler(batch_size=24)
-    with pytest.raises(InputError, match=r"got 2 processes x 12 = 24 videos a step\. Set loader\.batch_size=11 or less"):
+    with pytest.raises(InputError, match=r"got 2 processes x 12 = 24 videos per step\. Set loader\.batch_size=11 or less"):
         sampler(batch_size=12, ranks=2)
 
 
@@ -217,7 +217,7 @@ def test_an_epoch_left_early_does_not_move_the_next(paths):
 
 def test_other_options_inside_an_epoch_are_told(paths):
     state = loader_of(paths).state_dict() | {"position": 2}
-    with pytest.raises(InputError, match=r"to keep global_batch_size=2; got global_batch_size=3\. Set loader\.batch_size"):
+    with pytest.raises(InputError, match=r"to keep global_batch_size=2; got global_batch_size=3\. Use the loader\.batch_size"):
         loader_of(paths, batch_size=3).load_state_dict(state)
     loader_of(paths, batch_size=3).load_state_dict(state | {"position": 0})
 

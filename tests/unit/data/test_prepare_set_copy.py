@@ -98,10 +98,10 @@ def test_what_cannot_even_be_copied_is_a_row_and_ends_nothing(root, tmp_path):
 
 def test_folders_that_are_no_place_for_a_copy(root, tmp_path):
     for output in (root, root / "inside", tmp_path):
-        with pytest.raises(InputError, match=r"apart from data\.root"):
+        with pytest.raises(InputError, match=r"output and data\.root outside each other"):
             set_copy().plan(root=root, output=output)
     write_lines(tmp_path / "full/notes.txt", ["mine"])
-    with pytest.raises(InputError, match="holds files"):
+    with pytest.raises(InputError, match="contains files"):
         set_copy().plan(root=root, output=tmp_path / "full")
     set_copy().plan(root=root, output=tmp_path / "copy")
     with pytest.raises(InputError, match="videos of another keyframe_every"):
@@ -115,4 +115,4 @@ def test_the_summary():
         CopiedFile("c.mp4", "present", 1, 1, 0, 0.0, ""),
         CopiedFile("list.txt", "copied", 7_000_000, 7_000_000, 0, 0.0, ""),
     ]
-    assert summary(rows) == "1 videos re-encoded, 1 kept as they are: 3.5 MB became 1.5 MB; 1 files were there before"
+    assert summary(rows) == "1 videos re-encoded, 1 copied unchanged: 3.5 MB became 1.5 MB; 1 files already existed"

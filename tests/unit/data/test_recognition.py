@@ -225,7 +225,7 @@ def test_numbers_with_gaps_are_numbered_anew_over_both_lists_and_stay_as_names()
     data = datamodule(splits)
     assert data.class_names == ("3", "2000000000", "100000000000000000")
     assert (data.manifest("train").labels.tolist(), data.manifest("test").labels.tolist()) == ([2, 0, 1], [1])
-    with pytest.raises(InputError, match=f"class numbers of 64 bits; got {10**30} for 'a.mp4'"):
+    with pytest.raises(InputError, match=f"64-bit class numbers; got {10**30} for 'a.mp4'"):
         Manifest.from_pairs([("a.mp4", 10**30)])
     mixed = VideoSplits(train=Manifest.from_pairs([("a.mp4", 0), ("b.mp4", 10**9)]), test=Manifest.from_pairs([("c.mp4", "run")]))
     with pytest.raises(InputError, match="at least two classes; got 1"):
@@ -235,12 +235,12 @@ def test_numbers_with_gaps_are_numbered_anew_over_both_lists_and_stay_as_names()
 @pytest.mark.parametrize(
     ("train", "test", "told"),
     [
-        ([("a.mp4", None), ("b.mp4", 1)], None, "a label for every training video; got 1 of 2 without one"),
+        ([("a.mp4", None), ("b.mp4", 1)], None, "a label for every training video; got 1 of 2 without a label"),
         ([("a.mp4", 0), ("b.mp4", 1)], [("c.mp4", None)], "a label for every test video; got 1 of 1"),
         ([("a.mp4", 0), ("b.mp4", 0)], None, "at least two classes; got 1"),
         ([("a.mp4", 0), ("b.mp4", 1)], [("c.mp4", 2)], r"the 2 classes that have a training video; got 1 other\(s\): 2"),
         ([("a.mp4", 0), ("b.mp4", 2)], [("c.mp4", 1)], r"got 1 other\(s\): 1"),
-        ([("a.mp4", "run"), ("b.mp4", "sit")], [("c.mp4", "sit")], r"got 1 and 0 for sit\. Number both alike"),
+        ([("a.mp4", "run"), ("b.mp4", "sit")], [("c.mp4", "sit")], r"got 1 and 0 for sit\. Use the same class_names"),
         ([("a.mp4", "run"), ("b.mp4", "sit")], [("c.mp4", "fly")], r"got 1 other\(s\): fly"),
     ],
 )

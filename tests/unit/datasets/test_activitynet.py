@@ -47,7 +47,7 @@ def test_empty_and_overhanging_segments_are_dropped_or_cut_counted_and_named(tmp
     assert spans(file) == [[(3, 12)], [(3, 12), (0.01, 0.02)], [(0, 30), (20, 30)], [(1, 2), (2, 3)], []]
     assert [record.getMessage() for record in caplog.records] == [
         "file.json: 2 segments are empty and dropped, in vid_0, vid_1",
-        "file.json: 2 segments reach out of their video and are cut, in vid_2",
+        "file.json: 2 segments exceed their video and are cut, in vid_2",
         "file.json: 2 segments are outside their video and dropped, in vid_3",
     ]
     assert [video.labels for video in file.videos] == [("b",) * len(listed) for listed in given]
@@ -119,7 +119,7 @@ def test_both_readers_agree_on_empty_segments_and_durations_of_zero(tmp_path, ca
     assert contents(splits.train) == [(f"v_vid_{number}.mp4", *rest) for number in (0, 1) for rest in ((1, (0.25, 0.5)), (0, (0.5, 1.0)))]
     assert [(name, label, pytest.approx(span)) for name, label, span in contents(splits.test)] == [("v_vid_2.mp4", 0, (0.2, 0.3))]
     assert "2 segments are empty and dropped, in vid_0, vid_1" in caplog.text
-    assert "2 segments reach out of their video and are cut, in vid_0, vid_1" in caplog.text
+    assert "2 segments exceed their video and are cut, in vid_0, vid_1" in caplog.text
     other = localization_set(annotations=str(root / "activity_net.v1-3.min.json"), root=str(root))
     found = [(segment.label, segment.start_seconds / 3, segment.end_seconds / 3) for video in other.videos for segment in video.segments]
     expected = [(("a", "b")[label], *span) for manifest in (splits.train, splits.test) for _, label, span in contents(manifest)]
@@ -143,7 +143,9 @@ def test_a_whole_video_whose_segments_are_empty_keeps_its_label(tmp_path):
 def test_two_files_of_one_name_are_refused(tmp_path):
     root = make_activitynet(tmp_path)
     write_video(root / "more/--aa_1.mkv", frames=5)
-    with pytest.raises(InputError, match=r"got 1 with several, for instance '--aa_1': more/--aa_1\.mkv, v1-3/train_val/v_--aa_1\.mp4"):
+    with pytest.raises(
+        InputError, match=r"got 1 videos with several, for instance '--aa_1': more/--aa_1\.mkv, v1-3/train_val/v_--aa_1\.mp4"
+    ):
         activitynet(root=root, trim=False)
 
 
@@ -155,7 +157,7 @@ def test_what_is_wrong_is_told(tmp_path):
         activitynet(root=root, trim=False)
     text = database.read_text()
     database.write_text(text.replace('"bb2"', '"../../bb2"'))
-    with pytest.raises(InputError, match="an identity that can name a file"):
+    with pytest.raises(InputError, match="an identity that is a valid file name"):
         activitynet(root=root, trim=False)
     database.write_text("{}")
     with pytest.raises(InputError, match=r"\(no object 'database' with videos in it\)\. .*set data\.database=FILE"):

@@ -60,7 +60,7 @@ def test_subfolders_are_classes(tmp_path, caplog):
     assert splits.train.class_names == ("jump", "run fast")
     assert splits.test is None
     assert messages(caplog, logging.INFO) == [
-        f"{tmp_path}: 1 folders hold no video: empty",
+        f"{tmp_path}: 1 folders contain no video: empty",
         f"data in {tmp_path}: train: 3 videos of 2 classes (jump, run fast)",
     ]
     unlabeled = folder(root=tmp_path, class_folders=False)
@@ -80,7 +80,7 @@ def test_no_subfolders_or_one_mean_no_labels(tmp_path, names, caplog):
 
 def test_a_stray_video_beside_class_folders_is_named(tmp_path):
     make(tmp_path, ["jump/1.mp4", "run/1.mp4", "loose.mp4"])
-    told = r"got 1 outside \(loose\.mp4\) beside 2 folders \(jump, run\)\. Move them, or set data\.class_folders=false"
+    told = r"got 1 outside \(loose\.mp4\) next to 2 folders \(jump, run\)\. Move them, or set data\.class_folders=false"
     with pytest.raises(InputError, match=told):
         folder(root=tmp_path)
     assert folder(root=tmp_path, class_folders=False).train.labels.tolist() == [-1, -1, -1]
@@ -90,7 +90,7 @@ def test_a_stray_video_beside_class_folders_is_named(tmp_path):
 
 def test_a_class_of_a_split_s_name_is_not_taken_for_a_split(tmp_path):
     make(tmp_path, NINE)
-    told = r"got train beside bus, car\. Set data\.split_folders=\[train,TEST\] .*, \[train\] .* or data\.split_folders=\[\]"
+    told = r"got train next to bus, car\. Set data\.split_folders=\[train,TEST\] .*, \[train\] .* or data\.split_folders=\[\]"
     with pytest.raises(InputError, match=told):
         folder(root=tmp_path)
     splits = folder(root=tmp_path, split_folders=[])
@@ -143,20 +143,20 @@ def test_a_third_split_and_other_folders_are_counted_and_named(tmp_path, caplog)
     [
         (["train/1.mp4", "training/1.mp4", "test/1.mp4"], r"got train, training, test"),
         (["train/1.mp4", "val/1.mp4", "validation/1.mp4"], r"got train, val, validation\."),
-        (["train/1.mp4", "stray.mp4"], r"got train beside stray\.mp4"),
-        (["Test/1.mp4", "bus/1.mp4"], r"got Test beside bus\. Set data\.split_folders=\[TRAIN,TEST\] .*, \[TRAIN\] to"),
-        (["trainval/1.mp4", "test/1.mp4"], r"got test beside trainval\. Set data\.split_folders=\[TRAIN,TEST\]"),
-        (["bus/1.mp4", "car/1.mp4", "test/1.mp4"], r"got test beside bus, car\. Set data\.split_folders=\[TRAIN,TEST\]"),
+        (["train/1.mp4", "stray.mp4"], r"got train next to stray\.mp4"),
+        (["Test/1.mp4", "bus/1.mp4"], r"got Test next to bus\. Set data\.split_folders=\[TRAIN,TEST\] .*, \[TRAIN\] to"),
+        (["trainval/1.mp4", "test/1.mp4"], r"got test next to trainval\. Set data\.split_folders=\[TRAIN,TEST\]"),
+        (["bus/1.mp4", "car/1.mp4", "test/1.mp4"], r"got test next to bus, car\. Set data\.split_folders=\[TRAIN,TEST\]"),
         (["val/1.mp4", "test/1.mp4"], r"got test, val\. Set data\.split_folders=\[TRAIN,TEST\]"),
-        (["train/1.mp4", "dev/1.mp4"], r"got train beside dev\. Set data\.split_folders=\[train,dev\]"),
-        (["train/1.mp4", "eval/1.mp4", "x.mp4"], r"got train beside eval, x\.mp4\. Set data\.split_folders=\[train,eval\]"),
-        (["train/1.mp4", "val_256/1.mp4", "notes/1.mp4"], r"got train beside notes, val_256\. Set data\.split_folders=\[train,val_256\]"),
+        (["train/1.mp4", "dev/1.mp4"], r"got train next to dev\. Set data\.split_folders=\[train,dev\]"),
+        (["train/1.mp4", "eval/1.mp4", "x.mp4"], r"got train next to eval, x\.mp4\. Set data\.split_folders=\[train,eval\]"),
+        (["train/1.mp4", "val_256/1.mp4", "notes/1.mp4"], r"got train next to notes, val_256\. Set data\.split_folders=\[train,val_256\]"),
         (["train_256/a/1.mp4", "val_256/a/1.mp4"], r"got train_256, val_256\. Set data\.split_folders=\[train_256,val_256\]"),
         (["train_set/a/1.mp4", "test_set/a/1.mp4"], r"\[train_set,test_set\]"),
         (["train1/a/1.mp4", "test1/a/1.mp4"], r"\[train1,test1\]"),
         (["train1/1.mp4", "train2/1.mp4", "test1/1.mp4"], r"\[TRAIN,TEST\]"),
         (["Training Set/a/1.mp4", "Test Set/a/1.mp4"], r"Set 'data\.split_folders=\[Training Set,Test Set\]'"),
-        ([f"{name}/1.mp4" for name in ("train", *"abcdefg")], r"got train beside a, b, c, d, e and 2 more\."),
+        ([f"{name}/1.mp4" for name in ("train", *"abcdefg")], r"got train next to a, b, c, d, e and 2 more\."),
         (["val/1.mp4"], r"got val\. Set"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_link_and_its_target_are_one_video(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         splits = folder(root=tmp_path)
     assert contents(splits.train, tmp_path) == [("a/1.mp4", 0), ("b/2.mp4", 1)]
-    assert messages(caplog) == [f"{tmp_path}: 2 files are links to others and are read once: a/again.mp4, b/hard.mp4"]
+    assert messages(caplog) == [f"{tmp_path}: 2 files are links to other files and are read once: a/again.mp4, b/hard.mp4"]
 
 
 def test_a_split_of_links_into_another_folder_keeps_its_videos(tmp_path):

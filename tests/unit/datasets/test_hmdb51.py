@@ -33,7 +33,7 @@ def test_the_lists_may_stand_beside_or_elsewhere(tmp_path):
     assert len(hmdb51(root=tmp_path / "root/hmdb51_org", split=1).train) == 4
     lists.rename(tmp_path / "elsewhere")
     assert len(hmdb51(root=tmp_path / "root", split=1, lists=tmp_path / "elsewhere").train) == 4
-    with pytest.raises(InputError, match=r"got none there or beside it\. .*data\.lists=DIR"):
+    with pytest.raises(InputError, match=r"got none there or next to it\. .*data\.lists=DIR"):
         hmdb51(root=tmp_path / "root", split=1)
 
 
@@ -42,5 +42,5 @@ def test_what_is_wrong_is_told(tmp_path):
     with pytest.raises(InputError, match=r"data\.split to be 1, 2 or 3; got 4"):
         hmdb51(root=root, split=4)
     next((root / "hmdb51_org/wave").glob("*_1.avi")).unlink()
-    with pytest.raises(InputError, match=r"\(split 1, train\) names; got 1 absent, the first is '.*wave.*_1\.avi'"):
+    with pytest.raises(InputError, match=r"\(split 1, train\) on disk; got 1 missing, the first is '.*wave.*_1\.avi'"):
         hmdb51(root=root, split=1)

@@ -74,7 +74,7 @@ def test_folders_in_other_case(tmp_path):
     splits = kinetics400(root=root)
     assert (names(splits.train), names(splits.test)) == (sorted(TRAIN), sorted(TEST))
     (root / "Train").rename(root / "fit")
-    with pytest.raises(InputError, match=r"a folder of training videos, '.*train', beside 'VAL'; got none"):
+    with pytest.raises(InputError, match=r"a folder of training videos, '.*train', next to 'VAL'; got none"):
         kinetics400(root=root)
 
 
@@ -88,10 +88,12 @@ def test_videos_of_one_name_and_videos_without_a_row(tmp_path, caplog):
         splits = kinetics400(root=root)
     assert names(splits.train) == sorted(TRAIN)
     assert splits.train.path(0) == str(root / "train/abseiling" / clip)  # the row says abseiling
-    assert "train.csv does not name 1 of the videos below" in caplog.text
+    assert "train.csv does not list 1 of the videos below" in caplog.text
     assert "left out: abseiling/more/unknown.mp4" in caplog.text
     (root / "train/abseiling" / clip).rename(root / "train" / clip)
-    with pytest.raises(InputError, match=r"got 1 with several, for instance '-tr0_abs_000000_000010': -tr0.*mp4, air drumming/deep/-tr0"):
+    with pytest.raises(
+        InputError, match=r"got 1 videos with several, for instance '-tr0_abs_000000_000010': -tr0.*mp4, air drumming/deep/-tr0"
+    ):
         kinetics400(root=root)
 
 

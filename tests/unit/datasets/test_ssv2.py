@@ -27,7 +27,7 @@ def test_official_splits(tmp_path, later_release):
 def test_what_is_wrong_is_told(tmp_path):
     root = make_ssv2(tmp_path / "root")
     (root / "20bn-something-something-v2/102.webm").unlink()
-    with pytest.raises(InputError, match=r"train\.json names; got 1 absent, the first is '.*102\.webm'"):
+    with pytest.raises(InputError, match=r"train\.json on disk; got 1 missing, the first is '.*102\.webm'"):
         ssv2(root=root)
     train = root / "something-something-v2-train.json"
     train.write_text('[{"id": "101", "template": "Eating [something]"}]')
@@ -53,7 +53,7 @@ def test_numbers_of_templates_may_have_gaps_and_must_be_numbers(tmp_path):
         ssv2(root=root)
 
 
-@pytest.mark.parametrize(("text", "told"), [("{", r"no JSON \("), ('[{"id": "101"}]', "entry 0"), ("[7]", "entry 0")])
+@pytest.mark.parametrize(("text", "told"), [("{", r"not JSON \("), ('[{"id": "101"}]', "entry 0"), ("[7]", "entry 0")])
 def test_lists_of_another_form_are_told(tmp_path, text, told):
     root = make_ssv2(tmp_path)
     (root / "something-something-v2-train.json").write_text(text)

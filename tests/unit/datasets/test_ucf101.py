@@ -40,7 +40,7 @@ def test_lists_beside_inside_or_given(root, tmp_path):
     assert names(ucf101(root=root / "UCF-101", split=1).train) == expected
     (root / "ucfTrainTestlist").rename(tmp_path / "elsewhere")
     assert names(ucf101(root=root, split=1, lists=tmp_path / "elsewhere").train) == expected
-    with pytest.raises(InputError, match=r"no classInd.txt there or beside it\. .*data\.lists=DIR"):
+    with pytest.raises(InputError, match=r"no classInd.txt there or next to it\. .*data\.lists=DIR"):
         ucf101(root=root, split=1)
 
 
@@ -49,7 +49,7 @@ def test_what_is_wrong_is_told(root):
         ucf101(root=root, split=4)
     lists = root / "ucfTrainTestlist"
     (root / "UCF-101" / "YoYo" / "v_YoYo_g02_c01.avi").unlink()
-    with pytest.raises(InputError, match=r"got 1 absent, the first is '.*v_YoYo_g02_c01\.avi'"):
+    with pytest.raises(InputError, match=r"got 1 missing, the first is '.*v_YoYo_g02_c01\.avi'"):
         ucf101(root=root, split=1)
     (lists / "trainlist01.txt").write_text("Fencing/v_Fencing_g01_c01.avi 4\n")
     with pytest.raises(InputError, match=r"'Fencing/v_Fencing_g01_c01\.avi' of class 'Fencing'"):

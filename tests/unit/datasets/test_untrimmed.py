@@ -87,7 +87,7 @@ def test_no_file_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("identity", ["", "..", "a/b"])
 def test_an_identity_must_name_a_file(tmp_path: Path, identity: str) -> None:
-    with pytest.raises(InputError, match="can name a file"):
+    with pytest.raises(InputError, match="valid file name"):
         read(tmp_path, {identity: entry()})
 
 
@@ -118,13 +118,15 @@ def test_two_files_of_one_name_are_refused_and_files_without_annotation_are_name
     for name in ("a/vid_0.mp4", "b/v_vid_0.mp4", "other.mp4"):
         write_broken(tmp_path / "videos" / name).write_text(name)
     path = write_annotations(tmp_path / "videos.json", {"vid_0": entry(), "b": entry()})
-    with pytest.raises(InputError, match=r"got 1 with several, for instance 'vid_0': a/vid_0\.mp4, b/v_vid_0\.mp4\. .*untrimmed\.root=DIR"):
+    with pytest.raises(
+        InputError, match=r"got 1 videos with several, for instance 'vid_0': a/vid_0\.mp4, b/v_vid_0\.mp4\. .*untrimmed\.root=DIR"
+    ):
         localization_set(annotations=path, root=str(tmp_path / "videos")).paths()
     (tmp_path / "videos/b/v_vid_0.mp4").unlink()
     (tmp_path / "videos/b/v_vid_0.mp4").symlink_to(tmp_path / "videos/a/vid_0.mp4")
     found = localization_set(annotations=path, root=str(tmp_path / "videos")).paths()
     assert found == {"vid_0": str(tmp_path / "videos/a/vid_0.mp4")}
-    assert f"videos.json does not name 1 of the videos below {tmp_path / 'videos'}, which are left out: other.mp4" in caplog.text
+    assert f"videos.json does not list 1 of the videos below {tmp_path / 'videos'}, which are left out: other.mp4" in caplog.text
 
 
 def test_a_duration_that_the_file_lacks_is_read_from_the_video(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

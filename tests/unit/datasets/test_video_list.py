@@ -45,7 +45,7 @@ def test_absent_videos_are_counted_and_the_first_is_named(tmp_path):
     (tmp_path / "1.mp4").touch()
     entries = [("1.mp4", 0), ("2.mp4", 1), ("3.mp4", 1)]
     with pytest.raises(
-        InputError, match=r"the 3 videos that trainlist01.txt names; got 2 absent, the first is '.*/2\.mp4'\. Set data\.root=DIR"
+        InputError, match=r"the 3 videos of trainlist01.txt on disk; got 2 missing, the first is '.*/2\.mp4'\. Set data\.root=DIR"
     ):
         manifest(entries, tmp_path)
     assert manifest(entries[:1], tmp_path)[0] == (str(tmp_path / "1.mp4"), {"label": 0})
@@ -123,7 +123,7 @@ def test_no_file_outside_the_root(root, tmp_path_factory):
 
 
 def test_what_is_wrong_is_told(root):
-    with pytest.raises(InputError, match=r"data\.train to be a list of videos; got '.*', which is no file"):
+    with pytest.raises(InputError, match=r"data\.train to be a list of videos; got '.*', which is not a file"):
         video_list(root=root, train=root / "absent.csv")
     with pytest.raises(InputError, match="labels that are all numbers or all names; got 'run' and '3'"):
         video_list(root=root, train=write_lines(root / "list.csv", ["path,label", "a b.mp4,run", "-dash.mp4,3"]))
@@ -187,11 +187,11 @@ def test_names_that_look_like_labels_are_names(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        (["w.mp4 0", "x.mp4 1"], r"got no line that names one; the first is 'w\.mp4 0'"),
-        (["video,class", "w.mp4,0"], r"got no line that names one; the first is 'video,class'"),
-        (["clip 1", "clip 2"], r"read in one way; got 'clip 1', which .* both as 'path' and 'path label'\. Write a first line"),
+        (["w.mp4 0", "x.mp4 1"], r"got no line that names a video; the first is 'w\.mp4 0'"),
+        (["video,class", "w.mp4,0"], r"got no line that names a video; the first is 'video,class'"),
+        (["clip 1", "clip 2"], r"unambiguous lines.*; got 'clip 1', which .* both as 'path' and 'path label'\. Insert a first line"),
         (["v.mp4 3 7"], r"one label for each video of list\.txt, whose first line is 'v\.mp4 3 7'; got several numbers after a video"),
-        (["v.mp4 3", "v.mp4 3 7"], r"whose first line is 'v\.mp4 3'; got several numbers after a video\. Keep one label a line"),
+        (["v.mp4 3", "v.mp4 3 7"], r"whose first line is 'v\.mp4 3'; got several numbers after a video\. Keep one label per line"),
         (["v.mp4 0", "v.mp4,1"], r"with the same separator in all lines of list\.txt; got 'v\.mp4 0' and 'v\.mp4,1'"),
         (["v.mp4,3,7"], r"got several numbers after a video"),
     ],
@@ -209,15 +209,15 @@ def test_what_cannot_be_told_apart_is_one_line_with_the_first_of_the_file(tmp_pa
     [
         (
             ["video,label", "a.mp4,0", "b.mp4,1"],
-            r"line 1 of list\.txt.*; got 'video,label', which looks like a header\. Write 'path,label' in",
+            r"line 1 of list\.txt.*; got 'video,label', which looks like a header\. Replace it by 'path,label'",
         ),
-        (["video,label", "a.mp4,run", "b.mp4,sit"], r"got 'video,label', which looks like a header\. Write 'path,label' in its place"),
-        (["filename label", "a.mp4 0", "b.mp4 1"], r"got 'filename label', which looks like a header\. Write 'path label' in its place"),
-        (["filename\tlabel", "a.mp4\tbrush hair", "b.mp4\tsit"], r"which looks like a header\. Write 'path<tab>label' in its place"),
-        (["video", "a.mp4", "b.mp4"], r"got 'video', which looks like a header\. Write 'path' in its place"),
+        (["video,label", "a.mp4,run", "b.mp4,sit"], r"got 'video,label', which looks like a header\. Replace it by 'path,label'"),
+        (["filename label", "a.mp4 0", "b.mp4 1"], r"got 'filename label', which looks like a header\. Replace it by 'path label'"),
+        (["filename\tlabel", "a.mp4\tbrush hair", "b.mp4\tsit"], r"which looks like a header\. Replace it by 'path<tab>label'"),
+        (["video", "a.mp4", "b.mp4"], r"got 'video', which looks like a header\. Replace it by 'path'"),
         (["path frames label", "clip 12 3", "clip 13 3"], r"got 'path frames label', which looks like a header\. Delete the line"),
-        (["gone.mp4,0", "a.mp4,0"], r"got 1 absent, the first is '.*gone\.mp4'"),
-        (["gone,0", "a.mp4,0", "lost,0"], r"got 2 absent, the first is '.*gone'"),
+        (["gone.mp4,0", "a.mp4,0"], r"got 1 missing, the first is '.*gone\.mp4'"),
+        (["gone,0", "a.mp4,0", "lost,0"], r"got 2 missing, the first is '.*gone'"),
     ],
 )
 def test_a_header_in_other_words_is_told(tmp_path, lines, told):
@@ -233,7 +233,7 @@ def test_a_header_in_other_words_is_told(tmp_path, lines, told):
 
 def test_a_file_that_is_no_list(tmp_path):
     (video,) = copies([tmp_path / "v.mp4"])
-    with pytest.raises(InputError, match=r"data\.train to be a list of videos; got '.*v\.mp4', which is no text"):
+    with pytest.raises(InputError, match=r"data\.train to be a list of videos; got '.*v\.mp4', which is not text"):
         video_list(root=tmp_path, train=video)
 
 
@@ -242,7 +242,7 @@ def test_videos_that_are_listed_twice_are_counted_and_named(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         splits = video_list(root=tmp_path, train=write_lines(tmp_path / "list.txt", ["v.mp4 0", "w.mp4 1", "v.avi 1"]))
     assert len(splits.train) == 3
-    assert [record.getMessage() for record in caplog.records] == [f"list.txt names 1 videos more than once: {tmp_path / 'v.mp4'}"]
+    assert [record.getMessage() for record in caplog.records] == [f"list.txt contains 1 videos more than once: {tmp_path / 'v.mp4'}"]
 
 
 @pytest.mark.parametrize(

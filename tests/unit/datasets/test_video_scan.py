@@ -59,8 +59,8 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert list(scan_videos(tmp_path)) == ["bus/1.mp4"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path}: 2 folders are links to others, whose files are read once: bus/around (is .), car (is bus)",
-        f"{tmp_path}: 1 links lead nowhere: gone",
+        f"{tmp_path}: 2 folders are links to other folders, whose files are read once: bus/around (is .), car (is bus)",
+        f"{tmp_path}: 1 links are broken: gone",
     ]
 
 
@@ -101,7 +101,7 @@ def test_each_file_once(tmp_path, caplog):
     os.link(tmp_path / "d.mp4", tmp_path / "e.mp4")
     with caplog.at_level(logging.WARNING):
         assert list(distinct_videos(tmp_path)) == ["a.mp4", "c.mp4", "d.mp4"]
-    assert f"{tmp_path}: 2 files are links to others and are read once: b.mp4, e.mp4" in caplog.text
+    assert f"{tmp_path}: 2 files are links to other files and are read once: b.mp4, e.mp4" in caplog.text
 
 
 def test_few():
@@ -145,13 +145,13 @@ def test_files_are_found_and_the_others_are_named(root, caplog):
     with caplog.at_level(logging.WARNING):
         VideoIndex(root).tell_unlisted("list.csv", known=["x", "z"])
     assert [record.getMessage() for record in caplog.records] == [
-        f"list.csv does not name 1 of the videos below {root}, which are left out: v_y.mp4"
+        f"list.csv does not list 1 of the videos below {root}, which are left out: v_y.mp4"
     ]
 
 
 def test_two_files_of_one_name_are_refused(root):
     index = VideoIndex(root, key="untrimmed.root")
     assert index.find("x") == "a/x.mp4"
-    told = r"got 1 with several, for instance 'x': a/x\.mp4, b/x\.mkv\. Remove .*set untrimmed\.root=DIR"
+    told = r"got 1 videos with several, for instance 'x': a/x\.mp4, b/x\.mkv\. Keep .*set untrimmed\.root=DIR"
     with pytest.raises(InputError, match=told):
         index.refuse_clashes()

@@ -40,7 +40,7 @@ def test_those_who_ask_are_the_queries_or_the_gallery() -> None:
             table([], torch.empty(0, 2), broken=(BrokenVideo("a.mp4", "pyav", "cut"),)),
             r"{} videos that can be read; got none, 1 failed, the first is 'a.mp4' \(pyav: cut\)",
         ),
-        (table([0, -1, -1]), "a label for every {} video; got 2 of 3 without one"),
+        (table([0, -1, -1]), "a label for every {} video; got 2 of 3 without a label"),
         (table([0, 1], torch.tensor([[1.0, float("nan")], [1, 1]])), "finite {} features; got NaN or infinity"),
         (table([0, 1], torch.tensor([[1.0, float("inf")], [1, 1]])), "finite {} features"),
     ],

@@ -112,7 +112,12 @@ def test_random_features_with_ties_equal_a_full_sort_in_float64() -> None:
 
 @pytest.mark.parametrize(
     ("gallery", "leave_one_out", "neighbors", "told"),
-    [(1, True, 3, "two or more videos"), (0, False, 3, "a gallery video"), (9, False, 0, "neighbors of 1"), (9, True, 0, "neighbors of 1")],
+    [
+        (1, True, 3, "two or more readable videos"),
+        (0, False, 3, "a readable gallery video"),
+        (9, False, 0, "neighbors of 1"),
+        (9, True, 0, "neighbors of 1"),
+    ],
 )
 def test_what_finds_no_neighbor_is_refused(gallery: int, leave_one_out: bool, neighbors: int, told: str) -> None:
     require_neighbors(gallery=2, leave_one_out=True, neighbors=1)

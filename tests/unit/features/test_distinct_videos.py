@@ -71,7 +71,7 @@ def test_a_link_counts_once_and_black_videos_are_in_no_pair(paths: list[str], ca
     assert [[table.path[row] for row in pair] for pair in pairs.rows.tolist()] == [paths[:2]]
     assert table.path == (paths[0], paths[1], paths[5])
     assert dict(left_out) == {paths[4]: f"the same file as {paths[0]}", paths[2]: BLANK, paths[3]: BLANK}
-    assert f"2 videos are in no pair, since every frame is of one color: {paths[2]}, {paths[3]}" in caplog.text
+    assert f"2 videos are in no pair, since every frame has a single color: {paths[2]}, {paths[3]}" in caplog.text
     assert f"1 videos are other names of the same files and count once: {paths[4]}" in caplog.text
     _, pairs, left_out = distinct(0.0).search(table_of(manifest, FEATURES), manifest=manifest, encoder=encoder(), find=find)
     assert (pairs.found, len(left_out)) == (2, 1)

@@ -185,7 +185,7 @@ def test_null_is_what_the_file_says(tmp_path: Path) -> None:
     encoder = protocol.load(run, momentum=False, backbone=None)
     view = encoder.view
     assert (view.frames, view.crop_pixels, view.short_side_pixels, view.mean, view.std) == (12, 32, 64, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
-    assert encoder.view.in_words == "12 frames a video, center crop of 32 pixels from a short side of 64 pixels"
+    assert encoder.view.in_words == "12 frames per video, center crop of 32 pixels from a short side of 64 pixels"
     assert protocol.load(run, momentum=True, backbone=None).digest() != encoder.digest()
 
 
@@ -199,5 +199,5 @@ def test_a_3d_network_needs_to_know_its_clips_and_a_network_of_frames_takes_none
     assert (encoder.frames_per_clip, encoder.frame_stride) == (4, 3)
     with pytest.raises(InputError, match=r"protocol\.frames_per_clip=8 protocol\.frame_stride=2"):
         load(clip_network(name="r3d_18"))
-    with pytest.raises(InputError, match=r"got frames_per_clip=4\. Leave"):
+    with pytest.raises(InputError, match=r"got frames_per_clip=4\. Remove"):
         load(small_backbone(seed=0), frames_per_clip=4, frame_stride=1)

@@ -80,7 +80,7 @@ def test_a_description_of_anything_else_is_not_run(target: str) -> None:
 
 
 def test_a_description_that_does_not_fit_is_told() -> None:
-    with pytest.raises(InputError, match=r"small_resnet can build; got .*depth"):
+    with pytest.raises(InputError, match=r"valid arguments of the network small_resnet; got .*depth"):
         build_backbone({"network": "small_resnet", "depth": 3})
 
 
@@ -198,5 +198,5 @@ def test_the_backbone_of_a_fine_tuned_run(tmp_path: Path, shift: dict[str, int] 
         assert found.view == {"crop_pixels": 32, "short_side_pixels": 40, "mean": [0.5] * 3, "std": [0.25] * 3}
         assert found.clip == {"frames_per_clip": 1, "frame_stride": 1}
         assert ("temporal shift" in found.origin) == (shift is not None)
-    with pytest.raises(InputError, match=r"a checkpoint of fine-tuning\. Give the run folder, once its training is over"):
+    with pytest.raises(InputError, match=r"a checkpoint of fine-tuning\. Use the run folder after the end of training"):
         read_encoder_file(str(checkpoint), momentum=False)

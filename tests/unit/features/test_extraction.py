@@ -111,7 +111,7 @@ def test_of_kept_features_it_says_how_to_try_broken_videos_again(
         embedder(tmp_path).embed(manifest, encoder=encoder(), trainer=ReadsNothing())
     assert [record.getMessage() for record in caplog.records if record.name.startswith("vclr_pl")] == [
         f"features of 7 videos: kept in {folder.path}",
-        "1 of them are broken; to try these again, remove the folder",
+        "1 of them are broken; remove the folder to retry them",
     ]
 
 
@@ -136,7 +136,7 @@ def test_a_video_that_took_too_long_is_tried_again_by_the_next_command(
     with caplog.at_level(logging.INFO):
         first = make.embed(manifest, encoder=encoder(), trainer=trainer(tmp_path)).table()
     assert {Path(video.path).name: video.is_temporary for video in first.broken} == {"3.mp4": True, "bad.mp4": False}
-    assert "1 of the broken may be sound" in caplog.text
+    assert "1 of the broken videos may be readable" in caplog.text
     assert "set decoding.decode_timeout_seconds higher" in caplog.text
     (tmp_path / "videos" / "busy").unlink()
     opened = CountingFeatures()

@@ -73,12 +73,12 @@ def test_its_view_is_the_centers_of_the_tests_segments(tmp_path):
     loaded = load_recognizer(str(written(tmp_path, recognizer()) / "recognizer.safetensors"))
     assert loaded.view.indices(40) == [5, 15, 25, 35]
     assert (loaded.view.crop_pixels, loaded.view.short_side_pixels, loaded.view.crops) == (16, 20, "center")
-    assert loaded.view.in_words == "4 frames a video, center crop of 16 pixels from a short side of 20 pixels"
+    assert loaded.view.in_words == "4 frames per video, center crop of 16 pixels from a short side of 20 pixels"
 
 
 def test_a_shifted_network_wants_whole_videos(tmp_path):
     loaded = load_recognizer(str(written(tmp_path, recognizer(shift={"segments": 4, "divisor": 4}))))
-    with pytest.raises(InputError, match="whole videos of 4, over which this network shifts; got 6"):
+    with pytest.raises(InputError, match=r"whole videos of 4 frames, .*; got 6"):
         loaded.pooled(torch.zeros(6, 3, 16, 16))
 
 

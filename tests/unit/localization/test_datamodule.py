@@ -91,12 +91,12 @@ def test_classes_of_other_names_are_told(tmp_path: Path, caplog: pytest.LogCaptu
     made.resample(["a", "b", "c"])
     described = tmp_path / "features" / "features.json"
     described.write_text(json.dumps({"class_names": ["Jump", "Run", "Swim"]}))
-    with pytest.raises(InputError, match=r"annotated classes \(jump, swim\); got one of others \(Jump, Run, Swim\)"):
+    with pytest.raises(InputError, match=r"annotated classes \(jump, swim\); got one of other classes \(Jump, Run, Swim\)"):
         made.class_scores()
     described.write_text(json.dumps({"class_names": ["jump", "Run", "Swim"]}))
     caplog.clear()
     assert made.class_scores() is not None
-    assert "has 1 of the 2 annotated classes; no detection can have one of the others (swim)" in caplog.text
+    assert "has 1 of the 2 annotated classes; there are no detections of the others: swim" in caplog.text
     described.write_text(json.dumps({"class_names": ["jump", "run", "swim"]}))
     caplog.clear()
     assert made.class_scores() is not None

@@ -47,7 +47,7 @@ def test_features_at_positions_already_stay_as_they_are(tmp_path: Path, caplog: 
     with caplog.at_level("INFO"):
         files = resampling().write(source, identities=["a", "b"], output=tmp_path / "out")
     np.testing.assert_array_equal(np.load(files["a"]), np.load(tmp_path / "in" / "a.npy").T)
-    assert "taken as they are" in caplog.text
+    assert "are used unchanged" in caplog.text
 
 
 def test_missing_features_are_told_or_left_out(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_file_of_another_kind_is_told(tmp_path: Path, name: str, content: str)
 def test_another_dimension_is_told(tmp_path: Path) -> None:
     write_features(tmp_path / "in", {"a": 9})
     write_features(tmp_path / "in", {"b": 9}, dimension=4)
-    with pytest.raises(InputError, match=r"video 'b'.*4 numbers a snippet where 'a' has 3"):
+    with pytest.raises(InputError, match=r"video 'b'.*4 numbers per snippet, but 'a' has 3"):
         resampling().write(SnippetFolder(tmp_path / "in"), identities=["a", "b"], output=tmp_path / "out")
 
 

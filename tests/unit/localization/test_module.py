@@ -72,7 +72,7 @@ def test_weights_come_from_our_checkpoints_and_from_bare_ones(tmp_path: Path, pr
 
 def test_other_files_are_told(tmp_path: Path) -> None:
     torch.save(small_bmn(feature_dim=20).state_dict(), tmp_path / "other.pth")
-    with pytest.raises(InputError, match="weights of a network of 6 features"):
+    with pytest.raises(InputError, match="weights for 6 features"):
         load_localizer(small_bmn(), tmp_path / "other.pth")
     (tmp_path / "text.pth").write_text("text")
     for name in ("text.pth", "absent.pth"):

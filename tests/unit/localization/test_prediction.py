@@ -82,7 +82,7 @@ def test_figures_stand_beside_evenly_spaced_ones(tmp_path: Path) -> None:
     found = proposing(tmp_path).figures(truth=truth, class_scores=None, durations_seconds={"a": 30.0})
     assert found.metrics["ar_1"] == 100.0
     assert set(found.baseline) == set(found.metrics)
-    with pytest.raises(InputError, match="true segments to judge by"):
+    with pytest.raises(InputError, match="videos with true segments"):
         proposing(tmp_path).figures(truth={}, class_scores=None, durations_seconds={})
 
 
@@ -96,7 +96,7 @@ def test_videos_without_class_scores_are_counted(tmp_path: Path, caplog: pytest.
     truth = {video: [("jump", 1.0, 2.0)] for video in VIDEOS}
     scores = {"b": {"jump": 1.0}, "c": {}}
     proposing(tmp_path).figures(truth=truth, class_scores=scores, durations_seconds=dict.fromkeys(VIDEOS, 30.0))
-    assert "2 of 3 videos have no class scores, so that no detection counts in them, for instance a, c" in caplog.text
+    assert "2 of 3 videos have no class scores and thus no detections, for instance a, c" in caplog.text
     caplog.clear()
     proposing(tmp_path).figures(truth=truth, class_scores=None, durations_seconds=dict.fromkeys(VIDEOS, 30.0))
     assert caplog.text == ""

@@ -154,7 +154,7 @@ def test_a_recognizer_is_loaded_as_one(tmp_path: Path) -> None:
 
 def test_a_recognizer_that_looks_at_neighbors_is_refused(tmp_path: Path) -> None:
     write_recognizer(tmp_path, architecture=RESNET18, shift=SHIFT)
-    with pytest.raises(InputError, match=r"describes each snippet by itself.*mixes 4 frames"):
+    with pytest.raises(InputError, match=r"independent snippets.*mixes 4 frames"):
         PROTOCOL.load(str(tmp_path), momentum=False, backbone=None)
 
 

@@ -232,3 +232,11 @@ def test_terms_that_contradict_each_other_are_refused(change: dict[str, Any], to
 def test_a_term_that_declares_nothing_is_refused() -> None:
     with pytest.raises(InputError, match=r"objective\.terms\.mine; got Identity without it"):
         WeightedSum(terms={"mine": nn.Identity()})
+
+
+@pytest.mark.parametrize("weight", [None, "1.0"])
+def test_a_term_without_a_weight_is_refused(weight: object) -> None:
+    term = Reads()
+    term.weight = weight  # type: ignore[assignment]
+    with pytest.raises(InputError, match=r"a number, at objective\.terms\.mine; got Reads with weight="):
+        WeightedSum(terms={"mine": term})

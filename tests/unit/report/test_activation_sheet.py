@@ -84,7 +84,7 @@ def test_a_row_is_scaled_by_its_own_highest_value_over_all_frames() -> None:
     assert [float(value) for value in row.values[:, 0, 0]] == pytest.approx([1 / 3, 2 / 3, 1.0])
     nothing = mapped_row("a", frames=3, highest=0.0)
     assert not nothing.values.any()
-    assert nothing.words()[-1] == "nothing raises it"
+    assert nothing.words()[-1] == "no positive contribution"
 
 
 def test_other_frames_are_shown_above_the_encoder_that_sees_them() -> None:

@@ -48,11 +48,11 @@ def test_a_page_of_neighbors(tmp_path: Path) -> None:
     maker().write_neighbors(tmp_path / "page.html", gallery=gallery, query=query, found=found)
     html = (tmp_path / "page.html").read_text()
     assert ASKED == {"the gallery": [100, 101], "the query": [7]}
-    assert "One query with the most similar of 4 gallery videos. A neighbor of the query&#39;s class is right" in html
+    assert "One query with the most similar of 4 gallery videos. A neighbor with the query&#39;s class is right" in html
     assert "Encoder: &lt;somewhere&gt;" in html
     assert (
         "The encoder receives only the outlined part of a frame: "
-        "30 frames a video, center crop of 224 pixels from a short side of 256" in html
+        "30 frames per video, center crop of 224 pixels from a short side of 256" in html
     )
     content = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert content is not None
@@ -75,7 +75,7 @@ def test_a_page_of_pairs(tmp_path: Path) -> None:
 def test_a_gallery_without_neighbors_is_refused(tmp_path: Path, videos: int) -> None:
     gallery = table(torch.eye(4)[:videos], -1, 0)
     found = nearest_neighbors(gallery_GF=gallery.features, query_QF=None, neighbors=3)
-    with pytest.raises(InputError, match="two or more videos"):
+    with pytest.raises(InputError, match="two or more readable videos"):
         maker().write_search(tmp_path / "page.html", gallery=gallery, query=None, figures=())
     with pytest.raises(InputError, match="expected neighbors of 1"):
         maker().write_neighbors(tmp_path / "page.html", gallery=table(torch.eye(4), 0, 0), query=None, found=found)

@@ -215,7 +215,7 @@ def test_a_class_of_the_main_module_is_refused_in_one_line(tmp_path: Path) -> No
     (tmp_path / "own_class.py").write_text(program)
     done = ran(tmp_path / "own_class.py")
     assert "expected a decoder that a new process can import; got AttributeError: " in done.stderr.splitlines()[-1]
-    assert done.stderr.endswith("Define its class in a module of its own, not in the script or notebook that runs.\n")
+    assert done.stderr.endswith("Define its class in a separate module, not in the running script or notebook.\n")
 
 
 def test_what_cannot_be_pickled_is_refused() -> None:

@@ -17,5 +17,5 @@ from vclr_pl.video.clean_process import shortage
 )
 def test_the_line_tells_the_cause_and_what_helps(number, advised):
     error = shortage("the cause", number=number)
-    assert str(error).startswith("expected a process to decode in, and memory to share with it; got the cause. ")
+    assert str(error).startswith("expected a process for decoding, and shared memory; got the cause. ")
     assert advised in error.hint

@@ -133,7 +133,7 @@ def test_errors_of_the_decoder_come_through(tmp_path, video):
         decoder.open(tmp_path / "bug.mp4")
     with pytest.raises(VideoReadError, match="no such file"):
         decoder.open(tmp_path / "absent.mp4")
-    with decoder.open(video) as reader, pytest.raises(IndexError, match="holds 0 to 39"):
+    with decoder.open(video) as reader, pytest.raises(IndexError, match="frames 0 to 39"):
         reader.frames([40])
 
 
@@ -176,7 +176,7 @@ def test_a_copy_has_its_own_child(video):
 
 def test_a_machine_without_memory_for_the_first_child_is_no_fault_of_the_video(video):
     decoder = isolated()
-    with small_files(), pytest.raises(InputError, match=r"expected a process to decode in.*; got File too large\. Raise .*`ulimit -f`"):
+    with small_files(), pytest.raises(InputError, match=r"expected a process for decoding.*; got File too large\. Raise .*`ulimit -f`"):
         decoder.open(video)
     assert decoder.open(video).frame_count == 40
 
@@ -186,7 +186,7 @@ def test_where_another_child_cannot_be_had_the_next_video_is_tried_again(tmp_pat
     (tmp_path / "crash.mp4").write_bytes(b"x")
     with pytest.raises(VideoReadError):
         decoder.open(tmp_path / "crash.mp4")
-    with small_files(), pytest.raises(VideoReadError, match=r"no process to decode in \(File too large\)") as refused:
+    with small_files(), pytest.raises(VideoReadError, match=r"no process for decoding \(File too large\)") as refused:
         decoder.open(video)
     assert refused.value.is_temporary
     assert decoder.open(video).frame_count == 40

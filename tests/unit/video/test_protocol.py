@@ -30,7 +30,7 @@ def test_ffmpeg_gets_absolute_paths_so_that_no_name_is_a_protocol_or_an_option(t
 def test_indices_outside_the_video_are_an_index_error():
     assert require_indices([3, 0, 3], frame_count=4, path="v") == [3, 0, 3]
     for indices in ([], [4], [-1]):
-        with pytest.raises(IndexError, match="asked for"):
+        with pytest.raises(IndexError, match="requested"):
             require_indices(indices, frame_count=4, path="v")
 
 

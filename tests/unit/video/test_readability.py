@@ -93,7 +93,7 @@ def test_an_early_end_leaves_no_process_behind():
 
 
 def test_work_that_only_this_process_knows_is_refused():
-    with pytest.raises(InputError, match=r"that a new process can import.*in a module of its own"):
+    with pytest.raises(InputError, match=r"that a new process can import.*in a separate module"):
         results(["a"], work=lambda piece, sign_of_life: piece)
 
 

@@ -24,7 +24,7 @@ def test_the_backbone_and_a_classifier_are_kept_and_the_heads_of_pretraining_lef
 
 
 def test_a_network_that_the_library_does_not_have_is_refused_where_it_is_written() -> None:
-    with pytest.raises(InputError, match="to=lightning keeps any network"):
+    with pytest.raises(InputError, match="to=lightning stores any network"):
         resnet_tensors(small_module().state_dict(), form="torchvision", clips=True)
     clips = {f"encoder.backbone.{name}": tensor for name, tensor in clip_network(name="r3d_18").state_dict().items()}
     assert len(resnet_tensors(clips, form="torchvision", clips=True)) == len(clips)

@@ -1,1 +1,1 @@
-"""Views out of frames: crops of uint8 in the worker, color augmentation batched on the device."""
+"""Augmentation: crops of uint8 frames in the worker, color augmentation in batches on the device."""

@@ -4,11 +4,11 @@ Legend: N views, C = 3 channels (RGB), H W pixels, C channels, L a side's length
 
 All agree with `torchvision.transforms.v2.functional` on float input within 1e-5. Strengths are Python floats, or tensors `[N, 1, 1]`.
 
-The kernel reaches ceil(3 sigma_max) pixels each way and its weights sum to 1; borders are reflected: `torchvision`'s `gaussian_blur` with
+The kernel extends ceil(3 sigma_max) pixels each way and its weights sum to 1; borders are reflected: `torchvision`'s `gaussian_blur` with
 that kernel size. The published pipeline blurs with PIL, which approximates the same Gaussian by three box blurs and repeats the border.
 
-On a GPU the whole matrices are multiplied, for all views in one call. On a CPU the borders are added to the picture, which makes all bands
-of 16 outputs alike, and one call multiplies them: at 224 pixels 0.75 of the time of a sum of shifted pictures, half of a convolution's.
+On a GPU blur multiplies whole matrices, for all views in one call. On a CPU it pads the picture, so that the matrices of all bands
+of 16 outputs are equal, and multiplies them in one call: at 224 pixels 0.75 of the time of a sum of shifted pictures, half that of conv2d.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def gray(pictures_NCHW: Tensor) -> Tensor:
 def blend_(pictures_NCHW: Tensor, *, ratio: Strength, toward_gray: Strength | None, toward_mean_gray: Strength | None) -> Tensor:
     """In place: clamp(ratio x + toward_gray gray(x) + toward_mean_gray mean(gray(x)), 0, 1).
 
-    Brightness b is (b, 0, 0), saturation s is (s, 1 - s, 0), contrast c is (c, 0, 1 - c), nothing is (1, 0, 0); None
-    stands for a 0 that is known beforehand and saves the work. The mean is over a picture.
+    Brightness b is (b, 0, 0), saturation s is (s, 1 - s, 0), contrast c is (c, 0, 1 - c), the identity is (1, 0, 0); None
+    is a constant 0, whose term is skipped. The mean is over a picture.
     """
-    # Both are taken before the first of them changes the pictures.
+    # Both are computed before the pictures change.
     gray_N1HW = None if toward_gray is None else gray(pictures_NCHW).mul_(_per_picture(toward_gray))
     mean_N111 = (
         None if toward_mean_gray is None else gray(pictures_NCHW.mean(dim=(2, 3), keepdim=True)).mul_(_per_picture(toward_mean_gray))
@@ -54,7 +54,7 @@ def _per_picture(strength: Strength) -> Strength:
 
 
 def shift_hue_(pictures_NCHW: Tensor, turn: Strength) -> Tensor:
-    """In place: the hue of HSV turned by `turn` of a full circle, in [-0.5, 0.5]; value and chroma stay.
+    """In place: rotate the hue of HSV by `turn`, a fraction of the circle in [-0.5, 0.5]; value and chroma are unchanged.
 
     With h the hue in sixths of the circle, channel k is min + chroma clamp(t_k(h), 0, 1), where t_k are three triangles over the circle:
     |h - 3| - 1 for red, 2 - |h - 2| for green, 2 - |h - 4| for blue. That is HSV's table of six cases without the table.
@@ -63,7 +63,7 @@ def shift_hue_(pictures_NCHW: Tensor, turn: Strength) -> Tensor:
     high = torch.maximum(torch.maximum(red, green), blue)
     low = torch.minimum(torch.minimum(red, green), blue)
     chroma = high - low
-    # Masks are floats and choices are `lerp`: on a CPU they run at a fifth of the time of bool masks with `where`, and exactly as well.
+    # Float masks with `lerp`: on a CPU a fifth of the time of bool masks with `where`, with equal results.
     is_red = torch.ge(red, high, out=torch.empty_like(high))
     is_green = torch.ge(green, high, out=torch.empty_like(high))
     hue = torch.sub(red, green).add_(chroma, alpha=4)
@@ -76,19 +76,19 @@ def shift_hue_(pictures_NCHW: Tensor, turn: Strength) -> Tensor:
     return pictures_NCHW
 
 
-TRUNCATION = 3.0  # standard deviations; 0.3% of the Gaussian lies beyond
-_BAND = 16  # outputs: the fastest of 8, 16, 28, 32 at 224 pixels
+TRUNCATION = 3.0  # standard deviations; 0.3% of the Gaussian is outside
+_BAND = 16  # outputs per band: the fastest of 8, 16, 28, 32 at 224 pixels
 
 
 def reach_of(sigma_max_pixels: float) -> int:
-    """Pixels that the kernel reaches to either side."""
+    """Radius of the kernel, pixels."""
     return max(1, math.ceil(TRUNCATION * sigma_max_pixels))
 
 
 def blur_matrix(sigma_N: Tensor, *, length: int, reach: int) -> Tensor:
-    """`[N, L, L]` on sigma's device: row i holds the weights of output i. The identity where sigma is 0.
+    """`[N, L, L]` on sigma's device: row i is the weights of output i. The identity for sigma 0.
 
-    Raises ValueError where the reflected border would be wider than the picture.
+    Raises ValueError if the reflected border is wider than the picture.
     """
     _require_length(length, reach=reach)
     offset_K = torch.arange(-reach, reach + 1, device=sigma_N.device)
@@ -99,19 +99,19 @@ def blur_matrix(sigma_N: Tensor, *, length: int, reach: int) -> Tensor:
 
 def _require_length(length: int, *, reach: int) -> None:
     if reach >= length:
-        raise ValueError(f"a blur that reaches {reach} pixels needs a picture of more than that, got {length} pixels")
+        raise ValueError(f"a blur with a radius of {reach} pixels needs a picture of more than {reach} pixels, got {length} pixels")
 
 
 @functools.lru_cache(maxsize=8)
 def _places(length: int, reach: int, device: torch.device) -> Tensor:
-    """`[K, L L]`: 1 where output i reads input j with tap k. A product with it has one result in any order of summation."""
+    """`[K, L L]`: 1 where output i reads input j with tap k. The result of a product with it does not depend on the order of summation."""
     source_LK = (torch.arange(length)[:, None] + torch.arange(-reach, reach + 1)).abs()
     source_LK = (length - 1) - ((length - 1) - source_LK).abs()
     return functional.one_hot(source_LK, length).permute(1, 0, 2).reshape(2 * reach + 1, -1).float().to(device)
 
 
 def blur_batch(pictures_NCHW: Tensor, sigma_N: Tensor, *, reach: int) -> Tensor:
-    """Every picture with its own sigma, whole matrices: for a GPU."""
+    """Blur every picture with its own sigma, by whole matrices: for a GPU."""
     height, width = pictures_NCHW.shape[-2:]
     rows = blur_matrix(sigma_N, length=height, reach=reach)[:, None]
     columns = rows if width == height else blur_matrix(sigma_N, length=width, reach=reach)[:, None]
@@ -119,12 +119,12 @@ def blur_batch(pictures_NCHW: Tensor, sigma_N: Tensor, *, reach: int) -> Tensor:
 
 
 def blur_one(picture_CHW: Tensor, sigma_pixels: float, *, reach: int) -> Tensor:
-    """One picture, band by band: for a CPU. Raises ValueError as `blur_matrix`."""
+    """Blur one picture, by bands: for a CPU. Raises ValueError as `blur_matrix`."""
     channels, height, width = picture_CHW.shape
     _require_length(min(height, width), reach=reach)
     band = _band(sigma_pixels, reach=reach)
     padded = functional.pad(picture_CHW[None], (reach, reach, reach, reach), mode="reflect")[0]
-    spare = [-length % _BAND for length in (height, width)]  # to whole bands, cut off again
+    spare = [-length % _BAND for length in (height, width)]  # pads to whole bands; the excess is cut off below
     if any(spare):
         padded = functional.pad(padded, (0, spare[1], 0, spare[0]))
     windows = padded.unfold(1, _BAND + 2 * reach, _BAND).transpose(-1, -2)
@@ -135,7 +135,7 @@ def blur_one(picture_CHW: Tensor, sigma_pixels: float, *, reach: int) -> Tensor:
 
 
 def _band(sigma_pixels: float, *, reach: int) -> Tensor:
-    """`[band, band + 2 reach]`: the weights of a band's outputs, the same for every band."""
+    """`[band, band + 2 reach]`: the weights of a band's outputs, equal for all bands."""
     offset_K = torch.arange(-reach, reach + 1)
     weight_K = torch.exp(-0.5 * (offset_K / max(sigma_pixels, 1e-3)) ** 2)
     band = torch.zeros(_BAND, _BAND + 2 * reach)

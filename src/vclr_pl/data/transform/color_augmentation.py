@@ -1,4 +1,4 @@
-"""Color augmentation of whole batches, on the device, with draws made in the worker.
+"""Color augmentation of whole batches on the device; its random values are drawn in the worker.
 
 Legend: V views of a sample, N views of a batch, C = 3 channels, T frames of a clip, H W pixels, P parameters of a view.
 """
@@ -19,13 +19,13 @@ from vclr_pl.types import InputError
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE, ORDER, GRAY, BLUR_SIGMA, FLIP = range(8)  # the columns of the parameters
 PARAMETERS = 8
-ORDERS = tuple(itertools.permutations((BRIGHTNESS, CONTRAST, SATURATION, HUE)))  # column ORDER is a place in this list
-_SLOTS = 3  # blends before the hue is turned, and as many after
+ORDERS = tuple(itertools.permutations((BRIGHTNESS, CONTRAST, SATURATION, HUE)))  # column ORDER is an index into this list
+_SLOTS = 3  # blends before the hue rotation, and as many after
 _NOTHING = (1.0, 0.0, 0.0)
-# On a CPU the calls cost more than their work where pictures are small: at 48 pixels 0.10 ms a view together against 0.28 one by one,
-# at 64 pixels the same.
+# For small pictures on a CPU, call overhead exceeds the work: at 48 pixels 0.10 ms per view in a batch against 0.28 ms singly,
+# at 64 pixels both are equal.
 _SMALL_PICTURE_PIXELS = 56 * 56
-_SMALL_PICTURES_AT_ONCE = 64  # as fit in the cache
+_SMALL_PICTURES_AT_ONCE = 64  # that fit in the cache
 
 
 class ColorAugmentation:
@@ -35,7 +35,7 @@ class ColorAugmentation:
     [-x, x] of a circle. `blur_sigma_pixels` is (smallest, largest).
     """
 
-    def __init__(  # one argument a knob of the published augmentation
+    def __init__(  # one argument per option of the published augmentation
         self,
         *,
         brightness: float,
@@ -74,7 +74,7 @@ class ColorAugmentation:
     def apply(self, views: Tensor, parameters: Tensor) -> Tensor:
         """uint8 `[N, C, H, W]` or `[N, C, T, H, W]` and float32 `[N, P]` to normalized float32 of the views' shape, on their device.
 
-        A clip's frames share its parameters. Nothing waits for the device.
+        A clip's frames share its parameters. There is no synchronization with the device.
         """
         if views.ndim == 5:
             frames = views.shape[2]
@@ -90,7 +90,7 @@ class ColorAugmentation:
             return torch.cat([self._apply_together(*part) for part in parts])
 
     def _apply_one_by_one(self, views_NCHW: Tensor, parameters_NP: Tensor) -> Tensor:
-        """On a CPU a view stays in the cache from its first operation to its last, and what it does not need is left out."""
+        """On a CPU, views are processed one by one, which keeps them in the cache, and operations without effect are skipped."""
         prepared = empty_pictures(views_NCHW.shape)
         slots = blend_slots(parameters_NP).tolist()
         mean, std = (_column(values, prepared.device) for values in (self.mean, self.std))
@@ -98,7 +98,7 @@ class ColorAugmentation:
             picture = view[None].to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)
             self._jitter_one(picture, blends, hue=row[HUE])
             if row[GRAY]:
-                picture = gray(picture)  # one channel until it is normalized into three
+                picture = gray(picture)  # one channel until normalization expands it to three
             blurred = blur_one(picture[0], row[BLUR_SIGMA], reach=self._reach) if row[BLUR_SIGMA] else picture[0]
             torch.sub(blurred.flip(-1) if row[FLIP] else blurred, mean, out=target)
             target.div_(std)
@@ -128,10 +128,10 @@ class ColorAugmentation:
 
 
 def blend_slots(parameters_NP: Tensor) -> Tensor:
-    """`[N, 2 * 3, 3]`: the coefficients of `blend_` for three places before the hue is turned and three after.
+    """`[N, 2 * 3, 3]`: coefficients of `blend_` for three slots before the hue rotation and three after.
 
-    The hue is turned once for all views; each of the other operations stands before or after it in its view's own order, and the
-    places left over do nothing. That is torchvision's random order without a branch a view.
+    The hue is rotated once for all views. In the order of its view, each other operation has a slot before or after it; unused
+    slots are the identity. This gives torchvision's random order without a branch per view.
     """
     brightness, contrast, saturation = (parameters_NP[:, column] for column in (BRIGHTNESS, CONTRAST, SATURATION))
     nil, one = torch.zeros_like(brightness), torch.ones_like(brightness)
@@ -140,7 +140,7 @@ def blend_slots(parameters_NP: Tensor) -> Tensor:
             torch.stack([brightness, nil, nil], dim=1),
             torch.stack([contrast, nil, 1 - contrast], dim=1),
             torch.stack([saturation, 1 - saturation, nil], dim=1),
-            torch.stack([one, nil, nil], dim=1),  # nothing
+            torch.stack([one, nil, nil], dim=1),  # identity
         ],
         dim=1,
     )
@@ -148,7 +148,7 @@ def blend_slots(parameters_NP: Tensor) -> Tensor:
     return coefficients_NO3.gather(1, operation_N6[:, :, None].expand(-1, -1, 3))
 
 
-@functools.lru_cache(maxsize=8)  # copied once to each device: a copy waits for it
+@functools.lru_cache(maxsize=8)  # copied once to each device: a copy synchronizes
 def _column(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, device=device)[:, None, None]
 
@@ -162,36 +162,38 @@ def _normalize_(views: Tensor, *, mean: tuple[float, ...], std: tuple[float, ...
 
 @functools.lru_cache(maxsize=8)
 def _operation_of_slot(device: torch.device) -> Tensor:
-    """`[24, 6]` long: which of brightness 0, contrast 1, saturation 2, nothing 3 stands in each slot, for each order."""
+    """`[24, 6]` long: the operation in each slot for each order: brightness 0, contrast 1, saturation 2, identity 3."""
     table = torch.full((len(ORDERS), 2 * _SLOTS), 3)
     for row, order in enumerate(ORDERS):
         turned = order.index(HUE)
-        for place, operation in enumerate(order):
+        for position, operation in enumerate(order):
             if operation != HUE:
-                table[row, place if place < turned else place - turned - 1 + _SLOTS] = operation
+                table[row, position if position < turned else position - turned - 1 + _SLOTS] = operation
     return table.to(device)
 
 
 class FlipAndNormalize:
-    """Takes the place of `ColorAugmentation`.
+    """Replaces `ColorAugmentation`: normalization, and a flip if wanted.
 
     Args:
-        flip_probability: of a video, all of its frames together; 0 where left and right tell classes apart (Something-Something).
+        flip_probability: for a whole video; 0 if left and right distinguish classes (Something-Something).
         mean, std: for RGB in 0 to 1.
 
     Raises:
-        InputError: no probability.
+        InputError: a `flip_probability` outside [0, 1].
     """
 
     def __init__(self, *, flip_probability: float, mean: Sequence[float], std: Sequence[float]) -> None:
         if not 0 <= flip_probability <= 1:
             raise InputError(
-                expected="a probability", got=f"color_augmentation.flip_probability={flip_probability}", hint="Set 0.5, or 0 for no flip."
+                expected="a flip_probability between 0 and 1",
+                got=f"color_augmentation.flip_probability={flip_probability}",
+                hint="Set 0.5, or 0 for no flip.",
             )
         self.flip_probability, self.mean, self.std = flip_probability, tuple(mean), tuple(std)
 
     def draw(self, views: int, generator: np.random.Generator) -> Tensor:
-        """float32 `[V, 1]`: 1 where the video is mirrored, one coin for all views."""
+        """float32 `[V, 1]`: 1 if the video is mirrored, equal for all views."""
         return torch.full((views, 1), float(generator.random() < self.flip_probability))
 
     def apply(self, views: Tensor, parameters: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from vclr_pl.data.transform.color_augmentation import (
 from vclr_pl.types import InputError
 from vclr_pl.video.protocol import scaled_size
 
-ATTEMPTS = 10  # as torchvision's RandomResizedCrop, after which the largest allowed center crop is taken
+ATTEMPTS = 10  # as in torchvision's RandomResizedCrop, which then takes the largest allowed center crop
 
 
 class ContrastiveTransform:
@@ -43,11 +43,11 @@ class ContrastiveTransform:
         self.scale, self.ratio = (float(scale[0]), float(scale[1])), (float(ratio[0]), float(ratio[1]))
 
     def crop(self, frame: Tensor, generator: np.random.Generator) -> Tensor:
-        """uint8 `[C, H, W]` or `[C, T, H, W]` to the same with H = W = `size_pixels`; one crop for all T frames of a clip."""
+        """uint8 `[C, H, W]` or `[C, T, H, W]` to the same with H = W = `size_pixels`; the same crop for all T frames of a clip."""
         top, left, height, width = self.draw_crop(height=frame.shape[-2], width=frame.shape[-1], generator=generator)
         pictures = frame.transpose(0, 1) if frame.ndim == 4 else frame[None]
         window = pictures[..., top : top + height, left : left + width]
-        # Packed with the channels innermost, as decoders give frames, a window is resized in 0.6 of the time and to the same bytes.
+        # In channels-last memory, as from decoders, resizing takes 0.6 of the time, with equal bytes.
         packed = window.contiguous(memory_format=torch.channels_last)
         resized = nn.functional.interpolate(packed, size=(self.size_pixels, self.size_pixels), mode="bilinear", antialias=True)
         return resized.transpose(0, 1) if frame.ndim == 4 else resized[0]
@@ -82,13 +82,13 @@ _ADJUST = {
 
 
 class PublishedTransform:
-    """Random resized crop, color jitter, gray, PIL's Gaussian blur, flip, on uint8. Takes the place of `ContrastiveTransform`.
+    """Random resized crop, color jitter, gray, PIL's Gaussian blur, flip, on uint8. Replaces `ContrastiveTransform`.
 
-    Slower than `ContrastiveTransform` and `ColorAugmentation` together, and the same in distribution. It repeats the published numbers
-    up to the rounding to 8 bits after every operation. Use it with `color_augmentation=normalize`, which only normalizes.
+    Slower than `ContrastiveTransform` and `ColorAugmentation` together, with the same distribution. It reproduces the published pipeline,
+    including the rounding to 8 bits after every operation. Use it with `color_augmentation=normalize`, which only normalizes.
 
     Args:
-        color_augmentation: what to draw from; it is applied here.
+        color_augmentation: distributions of the color operations, which are applied here.
     """
 
     def __init__(self, *, size_pixels: int, scale: Sequence[float], ratio: Sequence[float], color_augmentation: ColorAugmentation) -> None:
@@ -96,7 +96,7 @@ class PublishedTransform:
         self._crop = ContrastiveTransform(size_pixels=size_pixels, scale=scale, ratio=ratio)
 
     def crop(self, frame: Tensor, generator: np.random.Generator) -> Tensor:
-        """uint8 `[C, H, W]` or `[C, T, H, W]` to the same with H = W = `size_pixels`; one draw for all T frames of a clip."""
+        """uint8 `[C, H, W]` or `[C, T, H, W]` to the same with H = W = `size_pixels`; the same operations for all T frames of a clip."""
         crop = self._crop.draw_crop(height=frame.shape[-2], width=frame.shape[-1], generator=generator)
         row = self.color_augmentation.draw(1, generator)[0].tolist()
         if frame.ndim == 3:
@@ -123,9 +123,9 @@ class PublishedTransform:
 CropBox = tuple[int, int, int, int]  # top, left, height, width in pixels
 POSITIONS: dict[int, tuple[tuple[int, int], ...]] = {
     5: ((0, 0), (4, 0), (0, 4), (4, 4), (2, 2))
-}  # (x, y) in quarters of what the crop leaves: the corners, the center
-POSITIONS[13] = (*POSITIONS[5], (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3))  # the edges' middles, the quarters
-SNAP_PIXELS = 3  # a crop this near to the output's size is of that size
+}  # (x, y) in quarters of the free space: the corners, the center
+POSITIONS[13] = (*POSITIONS[5], (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3))  # the middles of the edges, the quarters
+SNAP_PIXELS = 3  # a crop whose size differs by less than this from the output gets the output's size
 
 
 class RandomResizedVideoCrop:
@@ -141,13 +141,13 @@ class RandomResizedVideoCrop:
 
 
 class MultiScaleVideoCrop:
-    """A crop whose height and width are drawn from `scales` of the short side, at one of `positions` fixed places (Wang et al. 2016, 3.3).
+    """A crop with height and width drawn from `scales` of the short side, at one of `positions` positions (Wang et al. 2016, 3.3).
 
     Args:
-        short_side_pixels: of the frame before the crop.
-        size_pixels: of the result.
-        scales: of the short side, descending; height and width are neighbors in this list, or the same.
-        positions: 5 (corners and center) or 13 (also the edges' middles and the quarters).
+        short_side_pixels: short side of the frame before the crop.
+        size_pixels: height and width of the result.
+        scales: fractions of the short side, descending; height and width are equal or neighbors in this list.
+        positions: 5 (corners and center) or 13 (also the middles of the edges and the quarters).
 
     Raises:
         InputError: another number of positions, or a scale outside (0, 1].
@@ -170,7 +170,7 @@ class MultiScaleVideoCrop:
         return cropped_to(resized, crops[int(generator.integers(len(crops)))], size_pixels=self.size_pixels)
 
     def crops(self, *, height: int, width: int) -> list[CropBox]:
-        """Every crop of a frame, each as likely as any other; sizes one after another, each at all positions."""
+        """All crops of a frame, equally likely; by size, then by position."""
         return [
             (y * ((height - crop_height) // 4), x * ((width - crop_width) // 4), crop_height, crop_width)
             for crop_height, crop_width in self._sizes(short_side=min(height, width))
@@ -182,8 +182,8 @@ class MultiScaleVideoCrop:
         sides = [
             self.size_pixels if abs(side - self.size_pixels) < SNAP_PIXELS and self.size_pixels <= short_side else side for side in sides
         ]
-        places = range(len(sides))
-        return [(sides[row], sides[column]) for row in places for column in places if abs(row - column) <= 1]
+        indices = range(len(sides))
+        return [(sides[row], sides[column]) for row in indices for column in indices if abs(row - column) <= 1]
 
 
 def resized_short_side(frame: Tensor, *, short_side_pixels: int) -> Tensor:
@@ -201,5 +201,5 @@ def cropped_to(frame: Tensor, crop: CropBox, *, size_pixels: int) -> Tensor:
 
 
 def _of_pictures(frame: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """torchvision changes the last two dimensions and wants C before them: a clip goes in as `[T, C, H, W]`."""
+    """Apply a torchvision function to the last two dimensions; it needs C before them, so a clip is passed as `[T, C, H, W]`."""
     return change(frame.transpose(0, 1)).transpose(0, 1) if frame.ndim == 4 else change(frame)

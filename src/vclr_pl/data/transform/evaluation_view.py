@@ -1,4 +1,4 @@
-"""What an encoder sees of a video in evaluation.
+"""Frames, crops and normalization of videos in evaluation.
 
 Legend: B videos, T frames, C channels, H W pixels, R crops.
 """
@@ -21,9 +21,9 @@ CropBox = tuple[float, float, float, float]  # left, top, width, height, as frac
 
 
 class EvaluationView:
-    """The published protocol: `frames` of the video at round(linspace(1, n, frames)), all if it has fewer; center crop of `crop_pixels`.
+    """The published protocol: the frames round(linspace(1, n, frames)), all if there are fewer; center crop of `crop_pixels`.
 
-    `short_side_pixels` resizes before the crop; None crops from the stored size, as the release does (it expects 340 x 256). Frames
+    `short_side_pixels` resizes before the crop; None crops from the stored size, as the published code does (it expects 340 x 256). Frames
     smaller than the crop are padded with black, as torchvision's center crop does.
     """
 
@@ -35,15 +35,15 @@ class EvaluationView:
 
     @property
     def in_words(self) -> str:
-        """Frames, resize and crop."""
+        """Frames, resize and crop, in words."""
         side = "the stored size" if self.short_side_pixels is None else f"a short side of {self.short_side_pixels} pixels"
-        return f"{self.frames} frames a video, center crop of {self.crop_pixels} pixels from {side}"
+        return f"{self.frames} frames per video, center crop of {self.crop_pixels} pixels from {side}"
 
     def indices(self, frame_count: int) -> list[int]:
-        """0-based, ascending; `frames` of them, or all if there are fewer."""
+        """Frame indices from 0, ascending; `frames` of them, or all if there are fewer."""
         if frame_count <= self.frames:
             return list(range(frame_count))
-        return [int(place) - 1 for place in np.round(np.linspace(1, frame_count, self.frames))]
+        return [int(number) - 1 for number in np.round(np.linspace(1, frame_count, self.frames))]
 
     def crop(self, frames: Tensor) -> Tensor:
         """uint8 `[T, C, H, W]` to uint8 `[T, C, crop_pixels, crop_pixels]`."""
@@ -54,7 +54,7 @@ class EvaluationView:
         return cropped
 
     def crop_box(self, *, height: int, width: int) -> CropBox:
-        """Where in a frame of this size the center crop is."""
+        """The center crop of a frame of this size."""
         size = scaled_size(height=height, width=width, short_side_pixels=self.short_side_pixels)
         tall, wide = (min(1.0, self.crop_pixels / length) for length in size)
         return (1 - wide) / 2, (1 - tall) / 2, wide, tall
@@ -67,8 +67,8 @@ class EvaluationView:
     def normalize(self, frames: Tensor, *, clips: bool = False) -> Tensor:
         """uint8 frames `[..., C, H, W]`, or clips `[..., C, t, H, W]`, to float32: (value / 255 - mean) / std within 1e-6.
 
-        In memory the channels are last (`channels_last`), which convolutions take without another copy: one pass moves them, one
-        scales and shifts whole rows of pixels.
+        The memory format is `channels_last`, which convolutions need: one pass transposes the values, one
+        scales and shifts them.
         """
         channel = -4 if clips else -3
         pixels = frames.movedim(channel, -1).to(torch.float32, memory_format=torch.contiguous_format, copy=True)
@@ -86,17 +86,17 @@ TestCrop = tuple[int, int, bool]  # top, left in pixels, mirrored
 
 
 class RecognitionView(EvaluationView):
-    """Takes the place of `EvaluationView`.
+    """The test view of recognition; replaces `EvaluationView`.
 
     Args:
-        segments: of each the center frame is seen.
+        segments: equal segments of the video; the center frame of each is used.
         crop_pixels: height and width of a crop.
-        short_side_pixels: of the frame before the crop.
+        short_side_pixels: short side of the frame before the crop.
         crops: `center`, `three` (both ends of the long side and the center) or `ten` (corners and center, each mirrored too).
-        mean, std: of the normalization, for RGB in 0 to 1.
+        mean, std: normalization of RGB in 0 to 1.
 
     Raises:
-        InputError: no segments, an unknown `crops`, or crops larger than the short side where there are several.
+        InputError: no segments, an unknown `crops`, or several crops larger than the short side.
     """
 
     def __init__(
@@ -127,11 +127,11 @@ class RecognitionView(EvaluationView):
         self.crops = crops
 
     def indices(self, frame_count: int) -> list[int]:
-        """Ascending, always as many as segments."""
+        """Frame indices, ascending, one per segment."""
         return segment_centers(frame_count=frame_count, segments=self.frames)
 
     def crop(self, frames: Tensor) -> Tensor:
-        """uint8 `[T, C, H, W]` to uint8 `[R T, C, crop_pixels, crop_pixels]`: all frames of the first crop, then of the next."""
+        """uint8 `[T, C, H, W]` to uint8 `[R T, C, crop_pixels, crop_pixels]`: all frames of the first crop, then those of the next."""
         size = scaled_size(height=frames.shape[-2], width=frames.shape[-1], short_side_pixels=self.short_side_pixels)
         resized = functional.resize(frames, list(size), antialias=True) if size != tuple(frames.shape[-2:]) else frames
         side = self.crop_pixels
@@ -142,7 +142,7 @@ class RecognitionView(EvaluationView):
         return torch.cat(shown)
 
     def seen_fraction(self, *, height: int, width: int) -> float:
-        """Of all crops together."""
+        """The fraction of a frame's area that the crops cover together."""
         tall, wide = scaled_size(height=height, width=width, short_side_pixels=self.short_side_pixels)
         seen = np.zeros((tall, wide), bool)
         for top, left, _ in self.test_crops(height=tall, width=wide):
@@ -150,7 +150,7 @@ class RecognitionView(EvaluationView):
         return float(seen.mean())
 
     def test_crops(self, *, height: int, width: int) -> list[TestCrop]:
-        """Of a frame of this size, in the published order (mmaction2 0.11: CenterCrop, ThreeCrop, TenCrop)."""
+        """The crops of a frame of this size, in the order of mmaction2 0.11 (CenterCrop, ThreeCrop, TenCrop)."""
         side = self.crop_pixels
         if self.crops == "center":
             return [((height - side) // 2, (width - side) // 2, False)]
@@ -158,8 +158,8 @@ class RecognitionView(EvaluationView):
             down, right = (height - side) // 2, (width - side) // 2
             return [(down * step, right, False) if height > width else (down, right * step, False) for step in (0, 2, 1)]
         down, right = (height - side) // 4, (width - side) // 4
-        places = [(0, 0), (0, 4 * right), (4 * down, 0), (4 * down, 4 * right), (2 * down, 2 * right)]
-        return [(top, left, mirrored) for top, left in places for mirrored in (False, True)]
+        corners = [(0, 0), (0, 4 * right), (4 * down, 0), (4 * down, 4 * right), (2 * down, 2 * right)]
+        return [(top, left, mirrored) for top, left in corners for mirrored in (False, True)]
 
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ LEAST_FRACTION = 1 / 3
 
 
 def narrow_view(view: EvaluationView, *, path: str, height: int, width: int) -> tuple[NarrowView, ...]:
-    """The video at `path`, where `view` shows less than a third of its frames; else nothing."""
+    """The video at `path` if the crop of `view` covers less than a third of its frames' area, else empty."""
     seen = view.seen_fraction(height=height, width=width)
     if seen >= LEAST_FRACTION:
         return ()
@@ -176,24 +176,24 @@ def narrow_view(view: EvaluationView, *, path: str, height: int, width: int) -> 
 
 
 class NarrowViewWarning:
-    """Warns at the first such video.
+    """Warns at the first video whose frames the crop covers to less than a third.
 
     Args:
-        view: that the videos are shown in.
-        option: the config node that holds its numbers.
+        view: the evaluation view of the videos.
+        option: the config node of the view.
     """
 
     def __init__(self, *, view: EvaluationView, option: str) -> None:
         self.view, self.option, self.given = view, option, False
 
     def observe(self, narrow: Sequence[NarrowView]) -> None:
-        """The narrow views of one batch, in the process that logs."""
+        """Report the narrow views of one batch, in the process that logs."""
         if self.given or not narrow:
             return
         self.given = True
         first, usual = narrow[0], usual_short_side(narrow[0].crop_pixels)
         side = self.view.short_side_pixels
-        hint = f"; {self.option}.short_side_pixels={usual} shows more" if side is None or side > usual else ""
+        hint = f"; {self.option}.short_side_pixels={usual} covers more" if side is None or side > usual else ""
         logger.warning(
             "the crop of %d pixels covers %.0f%% of the frames of %s (%dx%d)%s",
             first.crop_pixels,

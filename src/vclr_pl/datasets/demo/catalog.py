@@ -1,6 +1,6 @@
-"""What the demo's videos show: objects, classes, and the plan of a set.
+"""Content of the demo's videos: objects, classes, and the plan of a set.
 
-Legend: `u_*` and `v_*` are coordinates in the object's own turned frame, in pixels; any shape, element by element.
+Legend: `u_*` and `v_*` are coordinates in the object's rotated frame, in pixels; any shape, elementwise.
 
 UCF-101/BarsDiscRing/v_BarsDiscRing_g08_c01.mp4        groups 1.. for the test list, 8.. for the training list
 ucfTrainTestlist/{classInd,trainlist01,testlist01}.txt
@@ -38,7 +38,7 @@ def ring(u: Field, v: Field, radius_pixels: float) -> Field:
 
 
 def triangle(u: Field, v: Field, radius_pixels: float) -> Field:
-    """A filled equilateral triangle whose corners stand 1.2 radii from its center."""
+    """A filled equilateral triangle with corners 1.2 radii from its center."""
     half, side = np.float32(0.6 * radius_pixels), np.float32(np.sqrt(3.0) / 2.0)
     return np.maximum(-v, np.abs(u) * side + v * np.float32(0.5)) - half
 
@@ -71,8 +71,8 @@ LIST_FOLDER = "ucfTrainTestlist"
 CLIPS_PER_GROUP = 5
 FIRST_TRAINING_GROUP = 8  # as in UCF101's first split
 
-# The 2-(6, 3, 2) block design: every kind stands in five classes and every pair of kinds in two,
-# so that one frame leaves five classes open, and two thirds of a video still leave two.
+# The 2-(6, 3, 2) block design: every kind is in five classes and every pair of kinds in two,
+# so that one frame is compatible with five classes, and two thirds of a video with two.
 CLASS_KINDS: tuple[tuple[int, int, int], ...] = (
     (0, 1, 2),
     (0, 1, 3),
@@ -89,33 +89,33 @@ CLASS_KINDS: tuple[tuple[int, int, int], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedVideo:
-    """One video to render: its place, its list, and the numbers that seed it."""
+    """One video to render: its class, its list, and the numbers that seed it."""
 
     class_name: str
     kinds: tuple[int, int, int]
     group: int
     clip: int
     training: bool
-    index: int  # within its class and list: more videos do not change the existing ones
+    index: int  # index within its class and list: more videos do not change the existing ones
 
     @property
     def listed_path(self) -> PurePosixPath:
-        """As the lists name it, relative to the video folder."""
+        """Path in the lists, relative to the video folder."""
         return PurePosixPath(self.class_name) / f"v_{self.class_name}_g{self.group:02d}_c{self.clip:02d}.mp4"
 
     @property
     def entropy(self) -> tuple[int, ...]:
-        """What seeds the video, after the seed of the set."""
+        """The seed of the video, after the seed of the set."""
         return (*self.kinds, int(self.training), self.index)
 
 
 def class_names() -> list[str]:
-    """In the order of the labels, which is alphabetic as in UCF101."""
+    """Class names by label, alphabetical as in UCF101."""
     return sorted(_class_name(kinds) for kinds in CLASS_KINDS)
 
 
 def plan_videos(*, train_videos_per_class: int, test_videos_per_class: int) -> list[PlannedVideo]:
-    """All videos, class by class; test videos first, as their groups stand first."""
+    """All videos, by class; test videos first, because their groups have the lowest numbers."""
     first_training_group = max(FIRST_TRAINING_GROUP, -(-test_videos_per_class // CLIPS_PER_GROUP) + 1)
     parts = ((False, 1, test_videos_per_class), (True, first_training_group, train_videos_per_class))
     return [

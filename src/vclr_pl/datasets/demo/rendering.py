@@ -1,12 +1,12 @@
-"""How the demo's videos are drawn and encoded.
+"""Draw and encode the demo's videos.
 
 Legend: T frames of a shot, N copies of the object, H W pixels.
 
 a video  = 3 thirds, each shows one kind of object; the class is the set of the three kinds, in any order
-    a third  = 2 shots, each with its own background, object positions, speeds, turn, hue, and brightness
-    constant = exposure, contrast, saturation, object size: what the pretraining augmentation attacks
+    a third  = 2 shots, each with its own background, object positions, speeds, rotation, hue, and brightness
+    constant = exposure, contrast, saturation, object size: the properties that pretraining augments
 
-The folder's name carries a digest of everything that shapes a pixel, so that changed settings never meet old files.
+The folder's name contains a digest of all settings that affect a pixel, so changed settings never reuse old files.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ SHOTS_PER_THIRD = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Appearance:
-    """How varied the videos look. Every range is uniform; hues are fractions of the color circle.
+    """Variation of the videos' appearance. Ranges are sampled uniformly; hues are fractions of the color circle.
 
     Args:
-        copies: objects in a frame, all of one kind.
-        hue_spread: a kind's hue lies within ± this of its own sixth of the circle.
+        copies: objects in a frame, all of the same kind.
+        hue_spread: largest deviation of a kind's hue from its sixth of the circle.
         radius_fraction: least and largest object radius, as a fraction of the frame's side; constant in a video.
-        background_saturation: of the two background colors, 0 (gray) to 1.
+        background_saturation: saturation of the two background colors, 0 (gray) to 1.
         stripe_contrast: largest amplitude of the background's stripes, 0 to 1.
         speed_fraction: largest step of an object from frame to frame, as a fraction of the frame's side.
         exposure_range: least and largest brightness factor; constant in a video.
@@ -61,7 +61,7 @@ class Appearance:
 def render_scene(
     *, kinds: tuple[int, int, int], frames: int, size_pixels: int, appearance: Appearance, generator: Generator
 ) -> NDArray[np.uint8]:
-    """RGB frames `[frames, size, size, 3]` of a video that shows the kinds in an order drawn by the generator."""
+    """RGB frames `[frames, size, size, 3]` of a video of these kinds, in random order."""
     order = generator.permutation(THIRDS)
     radius_pixels = size_pixels * generator.uniform(*appearance.radius_fraction)
     shots = [
@@ -111,13 +111,13 @@ def _background(rows_THW: Field, columns_THW: Field, size_pixels: int, appearanc
 def _objects(
     kind: int, frames: int, rows_HW: Field, columns_HW: Field, radius_pixels: float, appearance: Appearance, generator: Generator
 ) -> Field:
-    """`[T, H, W]` share of each pixel that an object covers, 0 to 1."""
+    """`[T, H, W]` fraction of each pixel that is covered by an object, 0 to 1."""
     size_pixels = rows_HW.shape[0]
     side = int(np.ceil(np.sqrt(appearance.copies)))
     cells = generator.permutation(side * side)[: appearance.copies]
     distance_THW = np.full((frames, size_pixels, size_pixels), np.inf, dtype=np.float32)
     for cell in cells:
-        # one copy a cell: a crop of a fifth of the frame then seldom misses all of them
+        # one copy per cell, so that a crop of a fifth of the frame rarely misses all of them
         start_2 = (np.array(divmod(int(cell), side)) + generator.uniform(0.15, 0.85, size=2)) * (size_pixels / side)
         speed_2 = size_pixels * generator.uniform(-appearance.speed_fraction, appearance.speed_fraction, size=2)
         center_T2 = start_2 + np.arange(frames)[:, None] * speed_2
@@ -145,15 +145,15 @@ def _rgb(hue: float, saturation: float, brightness: float) -> Field:
     return np.array(colorsys.hsv_to_rgb(hue % 1.0, saturation, brightness), dtype=np.float32)
 
 
-VERSION = 1  # of the drawing: raise it whenever a pixel changes
+VERSION = 1  # version of the drawing: increment it whenever a pixel changes
 FRAMES_PER_SECOND = 15
-# Training opens each file dozens of times and reads 6 frames here and there: keyframes only, nothing reordered.
+# Training opens each file dozens of times and reads 6 scattered frames: keyframes only, no reordering.
 ENCODER_OPTIONS = {"preset": "ultrafast", "tune": "zerolatency", "crf": "18", "g": "1", "x264-params": "log=-1"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """All that decides the content of the set."""
+    """All settings that determine the content of the set."""
 
     seed: int
     train_videos_per_class: int
@@ -163,7 +163,7 @@ class DemoSettings:
     appearance: Appearance
 
     def describe(self) -> dict[str, object]:
-        """As written to `demo.json`."""
+        """The content of `demo.json`."""
         return {"version": VERSION, "encoder": ENCODER_OPTIONS, "frames_per_second": FRAMES_PER_SECOND, **asdict(self)}
 
     @property
@@ -174,9 +174,9 @@ class DemoSettings:
 
 
 def render_set(*, root: Path, settings: DemoSettings) -> Path:
-    """Renders what is missing of the set below `root` and returns its folder, in UCF101's layout.
+    """Render the missing videos of the set below `root`. Return its folder, in UCF101's layout.
 
-    Files that are there are kept: an interrupted rendering goes on where it stopped. Ranks may do it at the same time.
+    Existing files are kept, so an interrupted rendering continues. Ranks may render at the same time.
     """
     folder = root / settings.folder_name
     videos = plan_videos(train_videos_per_class=settings.train_videos_per_class, test_videos_per_class=settings.test_videos_per_class)
@@ -194,7 +194,7 @@ def _render_missing(missing: list[PlannedVideo], video_folder: Path, settings: D
     for name in {video.class_name for video in missing}:
         (video_folder / name).mkdir(parents=True, exist_ok=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    # One thread: two were no faster here (small arrays, one interpreter), and processes would each import torch first.
+    # One thread: two were not faster (small arrays, one interpreter), and processes would each have to import torch.
     with Progress(*columns) as progress:
         for video in progress.track(missing, description=f"Rendering demo videos into {video_folder.parent.name}"):
             write_whole(video_folder / video.listed_path, render_file(video, settings))
@@ -210,7 +210,7 @@ def render_file(video: PlannedVideo, settings: DemoSettings) -> bytes:
 
 
 def encode_h264(frames_THW3: NDArray[np.uint8]) -> bytes:
-    """RGB frames `[T, H, W, 3]` (even H and W) to an MP4 file of keyframes, 4:2:0 as real videos are."""
+    """Encode RGB frames `[T, H, W, 3]` (even H and W) as an MP4 file of keyframes, with 4:2:0 subsampling as in real videos."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(FRAMES_PER_SECOND), options=dict(ENCODER_OPTIONS))

@@ -1,4 +1,4 @@
-"""`data=demo`: the demo's videos, rendered into a folder of their own at first use."""
+"""`data=demo`: the demo's videos, rendered into a separate folder at first use."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from vclr_pl.datasets.manifest import VideoSplits
 from vclr_pl.datasets.ucf101 import ucf101
 from vclr_pl.types import InputError
 
-RENDERED = re.compile(r"seed\d+-[0-9a-f]{8}")  # the folders of rendered sets
+RENDERED = re.compile(r"seed\d+-[0-9a-f]{8}")  # folder names of rendered sets
 
 
 def require_own_cache(root: Path, *, key: str, own_videos: str) -> None:
-    """
+    """Check that `root` contains only rendered sets.
+
     Args:
-        root: where sets are rendered.
-        key: the option that names it.
-        own_videos: the options with which a user's videos are read.
+        root: folder of the rendered sets.
+        key: the option that names the folder.
+        own_videos: options to read the user's own videos.
 
     Raises:
-        InputError: `root` is a file, or holds something else than rendered sets.
+        InputError: `root` is a file, or contains other files.
     """
     if root.is_dir():
         names = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))  # .DS_Store of macOS
@@ -30,14 +31,14 @@ def require_own_cache(root: Path, *, key: str, own_videos: str) -> None:
         strange = root.name if root.exists() else None
     if strange is not None:
         raise InputError(
-            expected=f"an empty folder to render the demo's videos into, at {key}",
-            got=f"{root}, which holds {strange}" if root.is_dir() else f"the file {root}",
-            hint=f"For videos of your own: {own_videos}.",
+            expected=f"{key} to be an empty or new folder, for the demo's rendered videos",
+            got=f"{root}, which contains {strange}" if root.is_dir() else f"the file {root}",
+            hint=f"To read your own videos, use {own_videos}.",
         )
 
 
 LEAST_FRAMES = THIRDS * SHOTS_PER_THIRD
-LEAST_SIZE_PIXELS = 16  # the smallest frame that the H.264 encoder takes
+LEAST_SIZE_PIXELS = 16  # the smallest frame for the H.264 encoder
 
 
 def demo(
@@ -53,13 +54,13 @@ def demo(
     """Ten classes of procedural videos below `root`, one folder for each seed and setting.
 
     Args:
-        root: folder of the rendered sets alone; made where missing, and safe to delete.
-        seed: of everything that is drawn.
-        frames: in a video; at least one for each of two shots a third.
+        root: folder that contains only rendered sets; created if missing, and safe to delete.
+        seed: seed of all random choices.
+        frames: frames of a video; at least one per shot, with two shots in each third.
         size_pixels: height and width, even.
 
     Raises:
-        InputError: a figure out of range, or a `root` with other files in it.
+        InputError: a value out of range, or a `root` with other files in it.
     """
     _check("data.seed", seed, seed >= 0, "0 or more")
     _check("data.train_videos_per_class", train_videos_per_class, train_videos_per_class >= 1, "1 or more")

@@ -1,7 +1,7 @@
-"""Procedural untrimmed videos: the demo's scenes are events at known times, background and distractors fill the rest.
+"""Procedural untrimmed videos: the demo's scenes are events at known times, with background and distractors in between.
 
-A video is a row of stretches. An event shows one of the demo's classes, three kinds of objects one after the other; background shows
-none; a distractor shows a single kind, as every frame of an event does too. Each stretch has its own light, so that a cut tells nothing.
+A video is a sequence of stretches. An event has one of the demo's classes, three kinds of objects one after the other; background has
+none; a distractor has a single kind, like each frame of an event. Each stretch has its own brightness, so cuts reveal no event.
 As in most of ActivityNet's videos, all events of a video are of one class.
 
 Legend: T frames, H W pixels.
@@ -27,18 +27,18 @@ from vclr_pl.datasets.untrimmed import LocalizationSet, localization_set
 from vclr_pl.files import write_whole
 from vclr_pl.types import InputError
 
-VERSION = 1  # of the drawing: raise it whenever a pixel or a time changes
+VERSION = 1  # version of the drawing: increment it whenever a pixel or a time changes
 ANNOTATIONS = "annotations.json"
 VIDEOS = "videos"
 EVENT_SECONDS = (4.0, 16.0)
 PAUSE_SECONDS = (3.0, 12.0)
-DISTRACTORS = 0.3  # of the stretches between events
+DISTRACTORS = 0.3  # lengths of the stretches between events
 LEAST_SECONDS = 12.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class UntrimmedSettings:
-    """All that decides the content of the set."""
+    """All settings that determine the content of the set."""
 
     seed: int
     training_videos: int
@@ -48,7 +48,7 @@ class UntrimmedSettings:
     appearance: Appearance
 
     def describe(self) -> dict[str, Any]:
-        """As written to `settings.json`."""
+        """The content of `settings.json`."""
         return {"version": VERSION, "frames_per_second": FRAMES_PER_SECOND, **asdict(self)}
 
     @property
@@ -59,7 +59,7 @@ class UntrimmedSettings:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Frames `first` to `end` (exclusive); the kinds shown, none for background."""
+    """Frames `first` to `end` (exclusive); its kinds of objects, none for background."""
 
     first: int
     end: int
@@ -85,21 +85,21 @@ def demo_untrimmed(
     size_pixels: int,
     appearance: Appearance,
 ) -> LocalizationSet:
-    """Videos and annotations below `root`, one folder for each seed and setting; what is there is kept.
+    """Videos and annotations below `root`, one folder for each seed and setting; existing files are kept.
 
     Args:
         seconds_range: least and largest length of a video.
         size_pixels: height and width, even.
 
     Raises:
-        InputError: a figure out of range, or a `root` with other files in it.
+        InputError: a value out of range, or a `root` with other files in it.
     """
     for key, value, least in (("training_videos", training_videos, 1), ("validation_videos", validation_videos, 1), ("seed", seed, 0)):
         if value < least:
             raise InputError(expected=f"untrimmed.{key} of at least {least}", got=str(value), hint=f"Set untrimmed.{key}=NUMBER.")
     if not LEAST_SECONDS <= seconds_range[0] <= seconds_range[1]:
         raise InputError(
-            expected=f"untrimmed.seconds_range from {LEAST_SECONDS:g} on, ascending",
+            expected=f"an ascending untrimmed.seconds_range, of {LEAST_SECONDS:g} or more",
             got=str(list(seconds_range)),
             hint="Set untrimmed.seconds_range=[30,60].",
         )
@@ -120,7 +120,7 @@ def demo_untrimmed(
 
 
 def render_untrimmed(*, root: Path, settings: UntrimmedSettings) -> Path:
-    """Renders what is missing of the set and returns its folder: `annotations.json`, `videos/<identity>.mp4`."""
+    """Render the missing videos of the set. Return its folder: `annotations.json`, `videos/<identity>.mp4`."""
     folder = root / settings.folder_name
     planned = {identity: plan_video(identity, settings) for identity in identities(settings)}
     missing = [identity for identity in planned if not (folder / VIDEOS / f"{identity}.mp4").is_file()]
@@ -135,7 +135,7 @@ def render_untrimmed(*, root: Path, settings: UntrimmedSettings) -> Path:
 
 
 def identities(settings: UntrimmedSettings) -> list[str]:
-    """Training videos first; a video stays the same when more are asked for."""
+    """All videos, training videos first. More videos do not change the existing ones."""
     return [
         *(f"training_{number:03}" for number in range(settings.training_videos)),
         *(f"validation_{number:03}" for number in range(settings.validation_videos)),
@@ -143,7 +143,7 @@ def identities(settings: UntrimmedSettings) -> list[str]:
 
 
 def plan_video(identity: str, settings: UntrimmedSettings) -> list[Stretch]:
-    """Background and events in turn, to the video's end."""
+    """Alternate background and events, to the end of the video."""
     generator = _generator(identity, settings, purpose=0)
     frames = round(generator.uniform(*settings.seconds_range) * FRAMES_PER_SECOND)
     stretches: list[Stretch] = []
@@ -179,7 +179,7 @@ def render_video(identity: str, stretches: list[Stretch], settings: UntrimmedSet
 
 
 def database(planned: dict[str, list[Stretch]]) -> dict[str, Any]:
-    """ActivityNet's form, with the videos' lengths in frames."""
+    """Annotations in ActivityNet's format, with the videos' lengths in frames."""
     return {
         "version": "procedural",
         "database": {

@@ -17,7 +17,7 @@
     const element = key && byId(key);
     return element ? `data:image/webp;base64,${element.textContent}` : null;
   };
-  // the part of a frame that the encoder saw, drawn over the frame; its sides are in percent
+  // outline of the part of a frame that the encoder receives; its sides are in percent
   const outline = (crop) => {
     if (!crop || (crop.width >= 100 && crop.height >= 100)) return [];
     const element = make("span", { class: "crop" });
@@ -114,7 +114,7 @@
     const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "One video" : "Query" }));
     query.append(film(row.query, { whole: true, label: `Play ${queryOf(row).name}` }), caption(row.query));
     const found = make("ol", { class: "found" }, ...row.neighbors.map((_, place) => card(row, place)));
-    const title = pairs ? "Nearly the same" : "Nearest videos, most similar first (1 is the same)";
+    const title = pairs ? "Near duplicates" : "Nearest videos, most similar first (1 is the same)";
     element.append(query, make("div", {}, make("p", { class: "kind", text: title }), found));
     return element;
   }
@@ -140,7 +140,7 @@
     current = -1;
     more();
     fill();
-    if (!shown.length) byId("rows").append(make("p", { class: "none", text: rows.length ? "No row fits these choices." : "Nothing was found." }));
+    if (!shown.length) byId("rows").append(make("p", { class: "none", text: rows.length ? "No row matches the filters." : "No results." }));
     const one = rows.length === 1, what = pairs ? (one ? "pair" : "pairs") : one ? "query" : "queries";
     byId("count").textContent = shown.length === rows.length ? `${rows.length} ${what}` : `${shown.length} of ${rows.length} ${what}`;
     const link = [["class", chosen.class], ["mistake", chosen.mistake], ["sort", chosen.sort]];

@@ -34,5 +34,5 @@ def test_sigma_zero_is_the_identity():
 
 
 def test_a_picture_smaller_than_the_reach_is_refused():
-    with pytest.raises(ValueError, match="reaches 6 pixels needs a picture of more than that, got 6"):
+    with pytest.raises(ValueError, match="radius of 6 pixels needs a picture of more than 6 pixels, got 6"):
         blur_one(torch.rand(3, 6, 6), 2.0, reach=6)

@@ -105,5 +105,5 @@ def test_the_crop_box_is_where_the_pixels_of_the_crop_are(short_side_pixels, siz
 
 
 def test_in_words():
-    assert view().in_words == "5 frames a video, center crop of 8 pixels from the stored size"
-    assert view(short_side_pixels=9).in_words == "5 frames a video, center crop of 8 pixels from a short side of 9 pixels"
+    assert view().in_words == "5 frames per video, center crop of 8 pixels from the stored size"
+    assert view(short_side_pixels=9).in_words == "5 frames per video, center crop of 8 pixels from a short side of 9 pixels"

@@ -1,4 +1,4 @@
-"""A crop that sees little of the frames is told once, with what shows more."""
+"""A crop that covers a small part of the frames is reported once, with an option that covers more."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_it_is_told_once_with_what_shows_more(caplog: pytest.LogCaptureFixture) 
     found = [NarrowView(path=path, seen_fraction=0.0242, **size) for path in ("a.mp4", "b.mp4")]
     for batch in ([], found, found):
         warning.observe(batch)
-    told = "the crop of 224 pixels covers 2% of the frames of a.mp4 (1920x1080); protocol.short_side_pixels=256 shows more"
+    told = "the crop of 224 pixels covers 2% of the frames of a.mp4 (1920x1080); protocol.short_side_pixels=256 covers more"
     assert [record.getMessage() for record in caplog.records] == [told]
 
 

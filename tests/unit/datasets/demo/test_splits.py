@@ -34,7 +34,7 @@ def test_a_folder_with_anything_else_is_refused(tmp_path: Path, name: str) -> No
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.touch()
-    with pytest.raises(InputError, match=r"holds .*For videos of your own: experiment=folder data\.root=DIR"):
+    with pytest.raises(InputError, match=r"contains .*To read your own videos, use experiment=folder data\.root=DIR"):
         require(tmp_path)
     with pytest.raises(InputError, match="the file"):
         require(path)
