@@ -7,6 +7,7 @@ import runpy
 import sys
 
 from vclr_pl.runner.explanation import command_text
+from vclr_pl.runner.help import VERSION, version_line
 
 PREFIX = "python -m vclr_pl."
 COMMANDS = ("check", "prepare", "train", "evaluate", "embed", "retrieve", "finetune", "localize", "visualize", "convert", "report")
@@ -17,6 +18,9 @@ HELP = ("-h", "--help", "help")
 def main() -> None:
     """Run the command that the first argument names, or list the commands. An unknown name exits with code 2."""
     name, *arguments = sys.argv[1:] or HELP
+    if name in VERSION:
+        print(version_line())
+        return
     if name in HELP:
         for command in COMMANDS:
             purpose = REPORT if command == "report" else command_text(command).summary

@@ -96,6 +96,8 @@ def test_a_misspelt_key_in_an_experiment(overlay, told, capfd, tmp_path):
         ([*TINY, "loader.batch_size=1000"], ["1000", "10"]),
         ([*TINY, "queue.inter.length=6"], ["queue.inter.length=6", "longer than the 6 keys"]),
         ([*TINY, "data.frames=5"], ["data.frames", "5"]),
+        ([*TINY, "trainer.max_epochs=-5"], ["expected trainer.max_epochs of at least 1", "-5"]),
+        ([*TINY, "optimizer.lr=0,01"], ["expected one value for optimizer.lr", "got 0,01", "optimizer.lr=0.01", "add -m"]),
         ([*TINY, "resume={empty}"], ["resume={empty}", "last.ckpt"]),
         ([*TINY, "resume=last"], ["checkpoints/last.ckpt", "none"]),
         ([*TINY, "resume={text}"], ["{text}", "torch reads"]),
@@ -116,6 +118,7 @@ def test_bad_input(arguments, told, capfd, tmp_path, data):
     torch.save({"state_dict": {"a": torch.zeros(2)}, "optimizer_states": [], "loops": {}, "epoch": 3}, names["foreign"])
     line = line_of(capfd, [f"paths.data={data}", *(part.format(**names) for part in arguments)], tmp_path)
     assert all(part.format(**names) in line for part in told), line
+    assert not [*tmp_path.rglob("*.log")]  # a refused command leaves no run folder
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that is asked for")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.user_environment import user_environment
+
+import vclr_pl
 
 SLOW = (
     "torch",
@@ -60,6 +63,14 @@ def test_help_and_the_config(command, tmp_path):
     code, imported, shown, _ = ended(command, "--cfg", "job", folder=tmp_path)
     assert (code, imported) == (0, [])
     assert "_target_: vclr_pl." in shown
+
+
+@pytest.mark.parametrize("command", ["train", "__main__"])
+def test_the_version(command, tmp_path):
+    code, imported, shown, _ = ended(command, "--version", folder=tmp_path)
+    assert (code, imported) == (0, [])
+    assert shown.startswith(f"vclr_pl {vclr_pl.__version__}, Python 3.")
+    assert f"torch {importlib.metadata.version('torch')}" in shown
 
 
 def test_completion(tmp_path):

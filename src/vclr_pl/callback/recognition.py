@@ -60,7 +60,7 @@ def trained(module: Any) -> str:
     count = sum(parameter.numel() for group in groups for parameter in group.parameters)
     what = "the whole network" if module.recognizer.trains_backbone else "the linear layer alone, on a frozen backbone"
     odd = [f"{group.name} x{group.lr_factor:g}{'' if group.decays else ' without decay'}" for group in groups]
-    return f"training {what}: {count / 1e6:.2f} of {total / 1e6:.2f} M parameters" + (f" ({', '.join(odd)})" if len(groups) > 1 else "")
+    return f"training {what}: {count:,} of {total:,} parameters" + (f" ({', '.join(odd)})" if len(groups) > 1 else "")
 
 
 class RecognitionEvaluation(lightning.Callback):

@@ -25,6 +25,7 @@ COULD_NOT_OVERRIDE = re.compile(r"Could not (?:override|append to config\.? .*?|
 FROM_WORKER = re.compile(r"^vclr_pl\.types\.InputError: (.*)", re.MULTILINE)  # torch reraises a worker's error as text
 WORKERS_SYSTEM_ERROR = re.compile(r"^\w*Error: \[Errno (?P<number>\d+)\] (?P<words>[^:\n]*)(?:: '(?P<file>.*)')?$", re.MULTILINE)
 THREE_PARTS = re.compile(r"expected (?P<expected>.*?); got (?P<got>.*?)\. (?P<hint>.*)")
+SEVERAL_VALUES = re.compile(r"Ambiguous value for argument '(?P<key>[^'=]+)=(?P<values>[^']*)'")
 FULL_KEY = re.compile(r"full_key: (\S+)")
 
 
@@ -117,6 +118,10 @@ def _missing_option_line(error: MissingConfigException) -> str:
 
 
 def _composition_line(error: HydraException, *, command: Command) -> str:
+    if several := SEVERAL_VALUES.search(str(error)):
+        sweep = f"add -m for a run with each, or write {several['key']}='[{several['values']}]' for a list"
+        hint = f"Write a decimal point ({several['key']}={several['values'].replace(',', '.')}), {sweep}."
+        return f"expected one value for {several['key']}; got {several['values']}. {hint}"
     found = COULD_NOT_OVERRIDE.search(str(error))
     if found is None:
         cause = f" {error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""

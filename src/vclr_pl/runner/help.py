@@ -5,6 +5,8 @@ It imports nothing but Hydra and composes the config without running the command
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 import re
 import shutil
 import textwrap
@@ -19,6 +21,7 @@ from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.types import InputError
 
 OVERVIEW = ""
+VERSION = ("--version", "-V")
 NARROWEST, WIDEST, WITHOUT_TERMINAL = 60, 120, 100  # columns
 LEFT_PERCENT, MOST_LEFT = 40, 36  # of the width, and columns, for names; the explanation of a longer one begins on the next line
 Row = tuple[str, str]
@@ -33,6 +36,12 @@ def help_topic(arguments: Sequence[str]) -> str | None:
             following = arguments[position + 1] if position + 1 < len(arguments) else ""
             return following if re.fullmatch(r"\w[\w./]*", following) else OVERVIEW
     return None
+
+
+def version_line() -> str:
+    """The versions of this package, Python and torch, as `--version` prints them."""
+    torch = importlib.metadata.version("torch")
+    return f"vclr_pl {importlib.metadata.version('vclr-pl')}, Python {platform.python_version()}, torch {torch}"
 
 
 def print_help(topic: str, *, config_name: str, arguments: Sequence[str]) -> int:

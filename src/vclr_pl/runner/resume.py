@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from vclr_pl.report.record import RESULTS
+from vclr_pl.store import LOCK, FolderLock
 from vclr_pl.types import InputError
 
 LAST = "last"
@@ -52,6 +53,27 @@ def checkpoint_path(resume: str | None, *, experiment_folder: Path) -> Path | No
             expected="a checkpoint or a run folder with checkpoints/last.ckpt", got=f"resume={resume}", hint="Correct the path."
         )
     return path.absolute()
+
+
+def run_folder_of(checkpoint: Path) -> Path:
+    """The run folder of a checkpoint."""
+    return checkpoint.parents[1] if checkpoint.parent.name == LAST_CHECKPOINT.parent.name else checkpoint.parent
+
+
+def refuse_running(checkpoint: Path, *, folder: Path) -> None:
+    """Refuse the checkpoint of a run that is still training, unless it is in `folder`, this run's own.
+
+    Raises:
+        InputError: another process trains in the checkpoint's run folder.
+    """
+    run = run_folder_of(checkpoint)
+    if run.resolve() == folder.resolve() or not (run / LOCK).is_file():
+        return
+    lock = FolderLock(run)
+    is_free = lock.acquired()
+    lock.release()
+    if not is_free:
+        raise InputError(expected="a run that has ended", got=f"{run}, which is still training", hint="Wait for its end, or stop it.")
 
 
 def refuse_foreign_checkpoint(

@@ -9,8 +9,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
@@ -18,9 +20,11 @@ from vclr_pl.files import drop_output
 from vclr_pl.runner.command_line import understood
 from vclr_pl.runner.composition import Task, described, do_checked, register_resolvers
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
-from vclr_pl.runner.help import help_topic, print_help
+from vclr_pl.runner.help import VERSION, help_topic, print_help, version_line
 from vclr_pl.runner.log import warning_filters
 from vclr_pl.runner.process_launch import is_sweep, process_rank
+from vclr_pl.runner.provenance import CONFIG_FILE
+from vclr_pl.store import LOCK
 from vclr_pl.text import print_readable, readable
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"
@@ -51,12 +55,16 @@ def run(task: Task[object], *, config_name: str, arguments: Sequence[str] | None
             # Hydra continues a sweep after an error and reports it at the end; after a single job it would print lines of its own.
             if is_sweep() or not _print_line(error, config_name=config_name, words=words, wants_traceback=wants_traceback):
                 raise
+            remove_folder_of_refused()
             raise SystemExit(BAD_INPUT_EXIT_CODE) from None
         if isinstance(code, int) and code:
             raise SystemExit(code)
 
     entry = hydra.main(config_path=str(config_folder()), config_name=config_name, version_base="1.3")(job)
     try:
+        if any(word in VERSION for word in words):
+            print(version_line(), flush=True)
+            return 0
         if (topic := help_topic(words)) is not None:
             return print_help(topic, config_name=config_name, arguments=words)
         words = understood(words, config_name=config_name)
@@ -71,6 +79,21 @@ def run(task: Task[object], *, config_name: str, arguments: Sequence[str] | None
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     return 0
+
+
+def remove_folder_of_refused() -> None:
+    """Remove a run folder that contains nothing but the log and the config, and the folders above it that are empty then."""
+    hydra_config = HydraConfig.get()
+    folder, own = Path(hydra_config.runtime.output_dir), {f"{hydra_config.job.name}.log", CONFIG_FILE, LOCK}
+    if process_rank() or not folder.is_dir() or {path.name for path in folder.iterdir()} - own:
+        return
+    for name in own:
+        (folder / name).unlink(missing_ok=True)
+    for emptied in (folder, *folder.parents[:2]):
+        try:
+            emptied.rmdir()
+        except OSError:  # it contains other runs, or it is the working directory
+            return
 
 
 def _print_line(error: Exception, *, config_name: str, words: Sequence[str], wants_traceback: str | None) -> bool:

@@ -49,11 +49,19 @@ def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], log
         InputError: when this machine or this job cannot run it: see the functions below.
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
+    _refuse_negative_length(max_epochs=config.trainer.get("max_epochs"), max_steps=config.trainer.get("max_steps"))
     _refuse_tasks_without_srun()
     trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
     _refuse_processes_of_a_call(trainer)
     _refuse_busy_port(trainer)
     return trainer
+
+
+def _refuse_negative_length(**lengths: int | None) -> None:
+    """Raises InputError for a number of epochs or steps below -1, which stands for no limit."""
+    for name, length in lengths.items():
+        if length is not None and length < -1:
+            raise InputError(expected=f"trainer.{name} of at least 1", got=str(length), hint=f"Set trainer.{name}=100.")
 
 
 def _refuse_processes_of_a_call(trainer: lightning.Trainer) -> None:

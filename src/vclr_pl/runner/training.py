@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -15,7 +16,9 @@ from omegaconf import DictConfig
 
 from vclr_pl.files import whole_file
 from vclr_pl.runner.provenance import log_config, write_config
-from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, checkpoint_path, refuse_foreign_checkpoint
+from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, checkpoint_path, refuse_foreign_checkpoint, refuse_running
+from vclr_pl.store import FolderLock
+from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +75,8 @@ def run_training(
     """
     started = time.perf_counter()
     checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
+    if checkpoint is not None:
+        refuse_running(checkpoint, folder=Path(config.paths.run))
     training = build(config)
     if checkpoint is not None:
         state, epochs = training.module.state_dict(), config.trainer.max_epochs
@@ -81,8 +86,25 @@ def run_training(
     if training.trainer.is_global_zero:
         write_config(config, training.folder)
         log_config(config, training.trainer)
-    fit(training, checkpoint=checkpoint)
+    with running(training):
+        fit(training, checkpoint=checkpoint)
     return report(training, time.perf_counter() - started) if training.trainer.is_global_zero else None
+
+
+@contextlib.contextmanager
+def running(training: Training[Module, Data, Evaluated]) -> Iterator[None]:
+    """Lock the run folder on rank 0 during the block, so that no other command resumes a run that is still training.
+
+    Raises:
+        InputError: another process trains in the folder.
+    """
+    lock = FolderLock(training.folder)
+    if training.trainer.is_global_zero and not lock.acquired():
+        raise InputError(expected="a run folder of its own", got=f"{training.folder}, in which another run trains", hint="Choose another.")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None) -> None:

@@ -31,7 +31,7 @@ def test_the_data_the_rate_and_what_learns(caplog):
     held, found = lines(caplog, module(), log_every_n_steps=20)
     assert found[0] == "recognition: 2 classes, 6 training videos (6 to test), 3 segments each, 5 steps an epoch, 10 steps in all"
     assert found[1] == "learning rate: 0.01 at 256 videos a step (optimizer.reference_batch_size); here 16, so 0.000625"
-    assert found[2] == "training the whole network: 0.00 of 0.00 M parameters; writing into runs/demo/now"
+    assert found[2] == "training the whole network: 10 of 10 parameters; writing into runs/demo/now"
     assert held.log_every_n_steps == 1
 
 
@@ -59,7 +59,7 @@ def test_groups_are_told():
     )
     recognizer.parameter_groups = ShiftedNetworkGroups(head_weight_factor=5, head_bias_factor=10, bias_factor=2)
     assert trained(recognizer) == (
-        "training the whole network: 0.31 of 0.31 M parameters "
+        "training the whole network: 307,274 of 307,274 parameters "
         "(convolution weights x1, batch norms x1 without decay, head weight x5, head bias x10 without decay)"
     )
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from vclr_pl.runner.resume import FINE_TUNING, checkpoint_path, refuse_foreign_checkpoint
+from vclr_pl.runner.resume import FINE_TUNING, checkpoint_path, refuse_foreign_checkpoint, refuse_running
 from vclr_pl.types import InputError
 
 STATE = {"a": torch.zeros(1), "b": torch.zeros(1)}
@@ -40,6 +42,27 @@ def test_last_is_the_newest_run_sweeps_included(tmp_path):
     for age, file in enumerate(files):
         os.utime(file, (1000 - age, 1000 - age))
     assert checkpoint_path("last", experiment_folder=tmp_path) == files[0]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from vclr_pl.store import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+print(lock.acquired(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_run_that_is_still_training_is_refused(tmp_path):
+    file = written(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True) as training:
+        assert training.stdout.readline() == "True\n"
+        with pytest.raises(InputError, match=r"a run that has ended; got .*run, which is still training"):
+            refuse_running(file, folder=tmp_path / "new")
+        refuse_running(file, folder=tmp_path / "run")  # its own folder: the lock itself refuses
+        training.kill()
+    refuse_running(file, folder=tmp_path / "new")
 
 
 def test_absent_ones_are_refused(tmp_path):
