@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import rich
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -28,10 +29,12 @@ from vclr_pl.report.record import RESULTS, ResultRecord, write_record
 from vclr_pl.report.run_summary import LEARNING, summary_lines, verdict
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.report.wandb_logger import log_evaluation
-from vclr_pl.runner.next_commands import next_commands
+from vclr_pl.runner.composition import instantiate_with
+from vclr_pl.runner.next_commands import given_keys, next_commands
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
-from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING
+from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING, checkpoint_path, run_folder_of
+from vclr_pl.runner.sizes import fit_to_data, keep_sizes_of, sizes_for
 from vclr_pl.runner.trainer import callbacks_of, refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import Training, run_training
 
@@ -63,9 +66,12 @@ def build_pretraining(config: DictConfig) -> Pretraining:
         InputError: a GPU is required and there is none, or a constructor rejects an option.
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
+    splits = instantiate(config.data)
+    if config.fit_to_data:
+        choose_sizes(config, videos=len(splits.train))
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     module: VCLRModule = instantiate(config.module)
-    datamodule: VideoDataModule = instantiate(config.datamodule)
+    datamodule: VideoDataModule = instantiate_with(config.datamodule, splits=splits)
     evaluation: EncoderEvaluation = instantiate(config.evaluation)
     callbacks = [instantiate(node) for node in config.callback.values() if node is not None]
     trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
@@ -85,6 +91,20 @@ def build_pretraining(config: DictConfig) -> Pretraining:
         hints=PRETRAINING,
         load_weights=None if weight is None else load_weights,
     )
+
+
+def choose_sizes(config: DictConfig, *, videos: int) -> None:
+    """Set the sizes that the user does not give: those of the resumed run, else those for this number of videos and this machine."""
+    given = given_keys()
+    if config.resume is not None:
+        checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
+        if checkpoint is not None:
+            keep_sizes_of(config, run=run_folder_of(checkpoint), given=given)
+        return
+    has_gpu = config.trainer.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
+    devices = config.trainer.devices if isinstance(config.trainer.devices, int) else max(1, torch.cuda.device_count())
+    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes)
+    fit_to_data(config, sizes=sizes, given=given, videos=videos)
 
 
 def build_finetuning(config: DictConfig) -> FineTuning:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from hydra.utils import get_method
-from omegaconf import DictConfig, OmegaConf
+from hydra.utils import get_method, instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.report.record import BROKEN_VIDEOS, listed_error
@@ -53,6 +54,16 @@ def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> R
             return task(config)
         except BrokenVideosError as error:
             raise listed_error(error, file=Path(config.paths.run) / BROKEN_VIDEOS) from error
+
+
+def instantiate_with(node: DictConfig, **given: object) -> Any:
+    """What a node of a config constructs, with some of its arguments as objects in place of the node's."""
+    partial = copy.deepcopy(node)
+    with open_dict(partial):
+        for name in given:
+            partial.pop(name)
+        partial["_partial_"] = True
+    return instantiate(partial)(**given)
 
 
 def described(words: Sequence[str], *, config_name: str) -> Command:

@@ -30,7 +30,7 @@ def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bo
     if labeled and not longer:
         found.append(" ".join(["python -m vclr_pl.finetune", f"encoder={run}", *data]))
     elif epochs > 0:
-        kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "hydra."))]
+        kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "trainer.max_steps=", "hydra."))]
         found.append(" ".join(["python -m vclr_pl.train", *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"]))
     return found
 
@@ -40,6 +40,12 @@ def data_words() -> list[str]:
     chosen = HydraConfig.get().runtime.choices.get("data") if HydraConfig.initialized() else None
     named = [] if chosen in (None, OWN_VIDEOS) else [f"data={chosen}"]
     return [*named, *(word for word in given_words() if word.startswith("data."))]
+
+
+def given_keys() -> list[str]:
+    """The keys of the command line; a group's is its name."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [word.partition("=")[0].lstrip("+~").partition("@")[0] for word in words]
 
 
 def given_words() -> list[str]:

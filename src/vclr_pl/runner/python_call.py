@@ -15,12 +15,12 @@ from typing import Any
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import get_method, instantiate
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.command_line import place_given_nodes, quoted, understood
-from vclr_pl.runner.composition import Task, described, do_checked, register_resolvers
+from vclr_pl.runner.composition import Task, described, do_checked, instantiate_with, register_resolvers
 from vclr_pl.runner.failure import input_error
 from vclr_pl.runner.log import filters_of_a_call, log_of_a_call
 from vclr_pl.runner.moved_path import use_present_paths
@@ -75,13 +75,7 @@ def composed_node(
         use_present_paths(config)
         refuse_unknown_keys(config, config_name=config_name)
         made = config[node]
-        if not given:
-            return instantiate(made)
-        with open_dict(made):
-            for name in given:
-                made.pop(name)
-            made["_partial_"] = True
-        return instantiate(made)(**given)
+        return instantiate_with(made, **(given or {}))
 
 
 def words_of(options: Mapping[str, Any], prefix: str = "") -> list[str]:
