@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 from tests.integration.test_train import SMALL, command
 
 from vclr_pl.retrieve import retrieve
@@ -23,7 +24,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def log(places: Path) -> list[str]:
-    words = [word for word in command(places, "run") if not word.startswith("trainer.log_every_n_steps")]
+    words = [word for word in command(places, "run") if not word.startswith(("trainer.log_every_n_steps", "callback.checkpoint"))]
+    words.append("callback.checkpoint.every_n_epochs=1")
     assert run(train, config_name="train", arguments=words) == 0
     return [line.partition("] ")[2] for line in (places / "runs" / "run" / "train.log").read_text().splitlines()]
 
@@ -59,7 +61,14 @@ def test_the_next_commands_run(log: list[str], places: Path) -> None:
         f"resume={places / 'runs' / 'run'}",
         "trainer.max_epochs=8",
     ]
-    assert set(SMALL) - {"trainer.max_epochs=4", "trainer.log_every_n_steps=1"} <= set(found[2])
+    changed = {"trainer.max_epochs=4", "trainer.log_every_n_steps=1", "callback.checkpoint.every_n_epochs=2"}
+    assert set(SMALL) - changed <= set(found[2])
+
+
+def test_the_last_two_checkpoints_and_the_best_are_kept(log: list[str], places: Path) -> None:
+    del log
+    kept = {path.name: torch.load(path, weights_only=True)["epoch"] for path in (places / "runs" / "run" / "checkpoints").iterdir()}
+    assert kept == {"epoch_0002.ckpt": 2, "epoch_0003.ckpt": 3, "last.ckpt": 3, "best.ckpt": 1}  # kNN is measured after the second epoch
 
 
 def test_a_resumed_run_does_not_evaluate_the_random_initialization_again(log: list[str], places: Path) -> None:

@@ -71,6 +71,7 @@ def test_a_run_leaves_its_files(whole_run: Path) -> None:
         "backbone.json",
         "backbone.safetensors",
         "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
         "checkpoints/epoch_0001.ckpt",
         "checkpoints/epoch_0003.ckpt",
     }
@@ -189,7 +190,7 @@ def test_a_root_that_is_given_is_the_users_videos(tmp_path: Path, capsys: pytest
     for given in ([], ["data=folder"]):
         assert run(train, config_name="train", arguments=[f"data.root={tmp_path / 'own'}", *given, *small]) == 0
         config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-        assert (config["name"], config["queue"]["inter"]["length"], config["momentum_encoder"]["momentum"]) == ("folder", 64, 0.999)
+        assert (config["name"], config["queue"]["inter"]["length"], config["momentum_encoder"]["momentum"]) == ("folder", 64, 0.99)
         assert sorted((tmp_path / "own").rglob("*")) == sorted(videos)
     capsys.readouterr()
     assert run(train, config_name="train", arguments=["experiment=demo", f"data.root={tmp_path / 'own'}", *small]) == 2

@@ -18,7 +18,11 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from vclr_pl.files import whole_file
 
-RENAMED_CALLBACKS = {"PeriodicCheckpoint": "ModelCheckpoint"}  # class of 0.1.0 and now, as checkpoints name them
+# Names of callbacks in checkpoints of 0.1.0, and now: the class, and that the newest two are kept.
+RENAMED_CALLBACKS = {
+    "PeriodicCheckpoint{": "ModelCheckpoint{",
+    "ModelCheckpoint{'monitor': None, 'mode': 'min'": "ModelCheckpoint{'monitor': 'epoch', 'mode': 'max'",
+}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -40,12 +44,36 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Read a checkpoint. Callbacks of 0.1.0 get the names that they have now, so that their state is restored."""
         checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
         for old, new in RENAMED_CALLBACKS.items():
-            for key in [key for key in checkpoint.get("callbacks", {}) if key.startswith(f"{old}{{")]:
+            for key in [key for key in checkpoint.get("callbacks", {}) if key.startswith(old)]:
                 checkpoint["callbacks"][key.replace(old, new, 1)] = checkpoint["callbacks"].pop(key)
         return checkpoint
 
 
 logger = logging.getLogger(__name__)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps `best.ckpt`, the checkpoint with the highest value of a metric. Without the metric it writes nothing.
+
+    Args:
+        folder: folder of the checkpoints.
+        monitor: name of the metric, measured at the end of some epochs.
+    """
+
+    def __init__(self, *, folder: str, monitor: str) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="best",
+            monitor=monitor,
+            mode="max",
+            save_top_k=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.monitor in trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
 
 
 class LastCheckpoint(ModelCheckpoint):
