@@ -12,11 +12,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vclr_pl.config_path import config_folder
-from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
 
-LEAST_VIDEOS = 3
 LARGEST_BATCH, PUBLISHED_QUEUE, PUBLISHED_EPOCHS, PUBLISHED_WARMUP = 32, 131_072, 400, 5
 STEPS_PER_EPOCH = 4  # at least: the order of the videos is drawn anew in each epoch
 STEPS_ON_GPU, STEPS_ON_CPU = 20_000, 2_000
@@ -39,14 +37,7 @@ def sizes_for(*, videos: int, has_gpu: bool, processes: int) -> dict[str, Size]:
         videos: in the training list.
         has_gpu: the run uses GPUs.
         processes: devices of the run.
-
-    Raises:
-        InputError: fewer than three videos.
     """
-    if videos < LEAST_VIDEOS:
-        raise InputError(
-            expected=f"at least {LEAST_VIDEOS} training videos", got=str(videos), hint="Add videos: other videos are the negatives of one."
-        )
     batch = max(2, power_of_two(min(LARGEST_BATCH, videos // (STEPS_PER_EPOCH * processes))))
     step = batch * processes
     inter, segment = (max(min(PUBLISHED_QUEUE, power_of_two(keys * videos)), keys * step + 1) for keys in (3, 1))
@@ -93,7 +84,7 @@ def keep_sizes_of(config: DictConfig, *, run: Path, given: Sequence[str]) -> Non
     file = run / "config.yaml"
     earlier = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
     assert isinstance(earlier, DictConfig)
-    for key in sizes_for(videos=LEAST_VIDEOS, has_gpu=False, processes=1):
+    for key in sizes_for(videos=1, has_gpu=False, processes=1):
         if not is_given(key, given) and _has(config, key) and _has(earlier, key):
             _set(config, key, OmegaConf.select(earlier, key))
 
