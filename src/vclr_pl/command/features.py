@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from vclr_pl.command.result import EmbedResult, EvaluateResult, RetrieveResult
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
 from vclr_pl.evaluation.neighbors import near_duplicates
 from vclr_pl.evaluation.scoring import Scores, score
+from vclr_pl.files import write_whole
 from vclr_pl.report.page_content import write_left_out, write_neighbors, write_pairs
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
@@ -23,15 +26,31 @@ from vclr_pl.report.tables import evaluation_record, metric_figures
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import Manifest, Reading, build_reading, only_list, page_maker, splits_of
+from vclr_pl.text import readable
 from vclr_pl.types import FeatureTable, InputError
 
 logger = logging.getLogger(__name__)
 
 Tables = dict[str, FeatureTable]
+README = """The features are in these folders; features_train and features_test link to them:
+
+{folders}
+
+features.npy   float32 [N, F], one row for each readable video
+videos.csv     every video: path, label, class, frames, status, row (its row in features.npy)
+features.json  what the features depend on: encoder, list of videos, protocol
+
+In Python:
+
+    import csv, numpy
+    features = numpy.load("{first}/features.npy", mmap_mode="r")
+    videos = [line for line in csv.DictReader(open("{first}/videos.csv")) if line["row"]]
+    features[int(videos[0]["row"])]  # the feature of videos[0]["path"]
+"""
 
 
 def embed(config: DictConfig) -> EmbedResult:
-    """Write features of the training list, and of the test list if there is one."""
+    """Write features of the training list, and of the test list where the data has one; the run folder links to them."""
     reading = build_reading(config)
     manifests, folders = lists_of(reading), {}
     for name, manifest in manifests.items():
@@ -41,7 +60,21 @@ def embed(config: DictConfig) -> EmbedResult:
         if reading.is_main_process:
             table = reading.table(folder, role="training" if name == "train" else name)
             logger.info("%s: %d features of %d numbers, %d broken videos", folder.path, len(table), folder.feature_dim, len(table.broken))
+    if reading.is_main_process:
+        link_features(reading.folder, folders)
     return EmbedResult(folder=reading.folder, features=folders)
+
+
+def link_features(run: Path, features: Mapping[str, Path]) -> None:
+    """Write README.txt into the run folder: where the features are and how to read them; and a link to each folder, where links work."""
+    for name, folder in features.items():
+        link = run / f"features_{name}"
+        with contextlib.suppress(OSError):  # a file system without links
+            link.unlink(missing_ok=True)
+            link.symlink_to(folder.absolute(), target_is_directory=True)
+    lines = "\n".join(f"{name}: {folder.absolute()}" for name, folder in features.items())
+    first = next(iter(features.values())).absolute()
+    write_whole(run / "README.txt", readable(README.format(folders=lines, first=first)))
 
 
 def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateResult | None:
