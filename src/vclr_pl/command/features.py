@@ -44,7 +44,8 @@ In Python:
 
     import csv, numpy
     features = numpy.load("{first}/features.npy", mmap_mode="r")
-    videos = [line for line in csv.DictReader(open("{first}/videos.csv")) if line["row"]]
+    with open("{first}/videos.csv", newline="") as file:
+        videos = [line for line in csv.DictReader(file) if line["row"]]
     features[int(videos[0]["row"])]  # the feature of videos[0]["path"]
 """
 
