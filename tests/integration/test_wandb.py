@@ -50,6 +50,8 @@ def assert_kept(folder: Path, ended: subprocess.CompletedProcess[str]) -> Path:
 def test_without_a_home_the_run_is_kept_and_found_by_wandb_sync(data, tmp_path):
     kept = assert_kept(tmp_path, trained(data, tmp_path, home=None))
     assert list(kept.rglob("media/images/*.png"))
+    stored = b"".join(path.read_bytes() for path in kept.glob("*.wandb"))  # names in it are plain UTF-8
+    assert b"demo data.train_videos_per_class=2 " in stored  # the title: the experiment and its options
     assert (tmp_path / "run" / "metrics.csv").exists()
     # wandb's own program lists what it would send; older ones do so without an option, and ask for some key first.
     environment = user_environment(home=tmp_path, WANDB_API_KEY="0" * 40)

@@ -102,7 +102,7 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
         page = reading.folder / PAGE
         maker.write_search(page, gallery=gallery, query=query, figures=metric_figures(scores.metrics, scores.intervals))
     record = report(config, reading, scores, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
-    log_evaluation(reading.trainer.loggers, metrics=scores.metrics, page=page)
+    log_evaluation(reading.trainer.loggers, metrics=scores.metrics, intervals=scores.intervals, page=page)
     features = {name: folder.path for name, folder in folders.items()}
     if stored is not None:
         stored.write(record, tables=tables, features=features, page=page)

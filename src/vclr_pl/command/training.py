@@ -169,7 +169,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
             gallery, query = evaluation.measured.gallery, evaluation.measured.query
             figures = metric_figures(evaluation.metrics, {})
             page = maker.write_search(training.folder / PAGE, gallery=gallery, query=query, figures=figures)
-        log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, page=page)
+        log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
     summarize(config, training, queries=0 if evaluation.measured is None else evaluation.measured.queries)
     logger.info("run folder: %s", training.folder)
     return TrainResult(
@@ -215,7 +215,7 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
     write_record(replace(record, training={**counts(training.trainer), **tested}), folder / RESULTS)
     if record.metrics:
         rich.get_console().print(evaluation_table(record))
-    log_evaluation(training.trainer.loggers, metrics=result.metrics, page=None)
+    log_evaluation(training.trainer.loggers, metrics=result.metrics, intervals=result.intervals, page=None)
     logger.info("run folder: %s", folder)
     intervals = result.intervals
     kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}

@@ -9,6 +9,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pytorch_lightning.loggers import WandbLogger
@@ -18,12 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 ONLINE, OFFLINE = "online", "offline"
+Intervals = Mapping[str, tuple[float, float]]
 
 
-def wandb_logger(*, project: str, name: str, save_dir: str) -> ForgivingWandbLogger:
+def wandb_logger(*, project: str, name: str, group: str, save_dir: str) -> ForgivingWandbLogger:
     """A logger that writes below `save_dir`; WANDB_MODE and the other variables and files of W&B have their usual effect."""
     Path(save_dir).mkdir(parents=True, exist_ok=True)
-    return ForgivingWandbLogger(project=project, name=name, save_dir=save_dir, log_model=False)
+    return ForgivingWandbLogger(project=project, name=name, group=group, save_dir=save_dir, log_model=False)
 
 
 class ForgivingWandbLogger(WandbLogger):
@@ -52,13 +54,18 @@ class ForgivingWandbLogger(WandbLogger):
     def log_image(self, key: str, images: list[Any], step: int | None = None, **options: Any) -> None:
         self._attempt(super().log_image, key, images, step, **options)
 
-    def log_evaluation(self, *, metrics: Mapping[str, float], page: Path | None) -> None:
-        """Log the metrics, and the page as an HTML panel."""
-        self._attempt(self._log_evaluation, metrics, page)
+    def log_evaluation(
+        self, *, metrics: Mapping[str, float], baseline: Mapping[str, float], intervals: Intervals, page: Path | None
+    ) -> None:
+        """Log the metrics, and the page as an HTML panel; the summary has baseline, gain and interval too."""
+        self._attempt(self._log_evaluation, metrics, baseline, intervals, page)
 
     @rank_zero_only
-    def _log_evaluation(self, metrics: Mapping[str, float], page: Path | None) -> None:
+    def _log_evaluation(self, metrics: Mapping[str, float], baseline: Mapping[str, float], intervals: Intervals, page: Path | None) -> None:
         self.experiment.log({f"evaluation/{name}": value for name, value in metrics.items()})
+        self.experiment.summary.update({f"baseline/{name}": value for name, value in baseline.items()})
+        self.experiment.summary.update({f"gain/{name}": metrics[name] - value for name, value in baseline.items() if name in metrics})
+        self.experiment.summary.update({f"interval/{name}": list(ends) for name, ends in intervals.items()})
         if page is not None:
             from wandb import Html  # loaded by `experiment`
 
@@ -122,11 +129,18 @@ def has_key(wandb: Any) -> bool:
     return bool(os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
 
 
-def log_evaluation(loggers: Sequence[Any], *, metrics: Mapping[str, float], page: Path | None) -> None:
-    """Log the metrics, and the page as an HTML panel, to each W&B run among the loggers."""
+def log_evaluation(
+    loggers: Sequence[Any],
+    *,
+    metrics: Mapping[str, float],
+    page: Path | None,
+    baseline: Mapping[str, float] = MappingProxyType({}),
+    intervals: Intervals = MappingProxyType({}),
+) -> None:
+    """Log the metrics with their baseline and intervals, and the page as an HTML panel, to each W&B run among the loggers."""
     for one in loggers:
         if isinstance(one, ForgivingWandbLogger):
-            one.log_evaluation(metrics=metrics, page=page)
+            one.log_evaluation(metrics=metrics, baseline=baseline, intervals=intervals, page=page)
 
 
 def _first_line(error: Exception) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -26,14 +28,27 @@ from vclr_pl.types import BrokenVideosError, usual_short_side
 
 FASTER_PRECISION = "vclr_pl.runner.precision.faster_precision"
 
+# Options that do not tell the runs of a sweep apart: folders, hardware, logging.
+UNTITLED = re.compile(
+    r"[+~]*(?:(?:experiment|name|logger|resume|debug|paths|hydra|encoder|data\.root|weight\.path|loader\.workers)[=.]"
+    r"|trainer(?:\.(?:accelerator|devices|num_nodes|strategy))?=)"
+)
+
 Result = TypeVar("Result")
 Task = Callable[[DictConfig], Result]
 
 
 def register_resolvers() -> None:
-    """Define `${faster_precision:ACCELERATOR}`, which imports torch when a config is resolved, and `${usual_short_side:224}`."""
+    """Define `${faster_precision:ACCELERATOR}`, which imports torch, `${usual_short_side:224}` and `${run_title:NAME}`."""
     OmegaConf.register_new_resolver("faster_precision", lambda accelerator: get_method(FASTER_PRECISION)(accelerator)[0], replace=True)
     OmegaConf.register_new_resolver("usual_short_side", usual_short_side, replace=True)
+    OmegaConf.register_new_resolver("run_title", run_title, replace=True)
+
+
+def run_title(name: str) -> str:
+    """The name with the options of the command line, by which the runs of a sweep differ, without folders, hardware and logging."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return " ".join([name, *(word for word in words if not UNTITLED.match(word))])
 
 
 def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> Result:

@@ -19,7 +19,7 @@ LOGGED = """
 import logging
 logging.basicConfig(level=logging.WARNING)
 from vclr_pl.report.wandb_logger import log_evaluation, wandb_logger
-logger = wandb_logger(project="vclr_pl", name="evaluate", save_dir="run")
+logger = wandb_logger(project="vclr_pl", name="evaluate", group="evaluate", save_dir="run")
 logger.log_hyperparams({"seed": 0})
 logger.log_metrics({"train/loss": 1.0}, step=1)
 log_evaluation([object(), logger], metrics={"knn_top1": 50.0}, page=None)
