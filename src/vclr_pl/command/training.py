@@ -21,6 +21,7 @@ from vclr_pl.callback.run_summary import RunSummary
 from vclr_pl.command.result import FinetuneResult, TrainResult
 from vclr_pl.data.datamodule import VideoDataModule
 from vclr_pl.data.recognition import RecognitionDataModule
+from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.evaluation.scoring import Scores
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
@@ -68,7 +69,7 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     splits = instantiate(config.data)
     if config.fit_to_data:
-        choose_sizes(config, videos=len(splits.train))
+        choose_sizes(config, videos=len(splits.train if isinstance(splits, VideoSplits) else Manifest.from_source(splits)))
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     module: VCLRModule = instantiate(config.module)
     datamodule: VideoDataModule = instantiate_with(config.datamodule, splits=splits)
@@ -102,7 +103,9 @@ def choose_sizes(config: DictConfig, *, videos: int) -> None:
             keep_sizes_of(config, run=run_folder_of(checkpoint), given=given)
         return
     has_gpu = config.trainer.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
-    devices = config.trainer.devices if isinstance(config.trainer.devices, int) else max(1, torch.cuda.device_count())
+    devices = (
+        config.trainer.devices if isinstance(config.trainer.devices, int) and config.trainer.devices > 0 else torch.cuda.device_count()
+    )
     sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes)
     fit_to_data(config, sizes=sizes, given=given, videos=videos)
 
