@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vclr_pl.files import drop_output, in_words, write_whole
-from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs, with_metrics
+from vclr_pl.report.comparison import comparison_html, comparison_markdown, over_seeds, read_runs, with_metrics
 from vclr_pl.text import print_readable, readable
 from vclr_pl.types import InputError
 
@@ -18,6 +18,8 @@ EXAMPLES = """examples:
   python -m vclr_pl.report runs
   # two metrics of two runs
   python -m vclr_pl.report runs/demo/A runs/demo/B --metrics retrieval_r1,knn_top1
+  # seeds together: mean and 95% interval over the seeds
+  python -m vclr_pl.report runs --group-by seed
   # as an HTML page
   python -m vclr_pl.report runs --output table.html"""
 
@@ -28,12 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vclr_pl.report", description=__doc__, epilog=EXAMPLES, formatter_class=plain)
     parser.add_argument("runs", nargs="+", help="run folders, results.json files, or folders of runs at any depth")
     parser.add_argument("--metrics", help="metrics in results.json, separated by commas; default: all")
+    parser.add_argument("--group-by", choices=["seed"], help="runs that differ in the seed alone become one row: mean and interval")
     parser.add_argument("--output", help="file to write: HTML if it ends in .html, else Markdown; default: print Markdown")
     chosen = parser.parse_args(arguments)
     print_readable()
     try:
         runs = read_runs(chosen.runs)
         runs = runs if chosen.metrics is None else with_metrics(runs, chosen.metrics.split(","))
+        runs = over_seeds(runs) if chosen.group_by == "seed" else runs
         if chosen.output is None:
             print(comparison_markdown(runs), end="", flush=True)
             return 0

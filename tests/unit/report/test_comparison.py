@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vclr_pl.report.comparison import comparison_html, comparison_markdown, read_runs, with_metrics
+from vclr_pl.report.comparison import comparison_html, comparison_markdown, over_seeds, read_runs, with_metrics
 from vclr_pl.report.record import ResultRecord, write_record
 from vclr_pl.types import InputError
 
@@ -64,3 +64,35 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"other": 1}')
     with pytest.raises(InputError, match="written by this program"):
         read_runs([str(tmp_path)])
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    for number, (rate, seed, recall) in enumerate([("0.1", 0, 40.0), ("0.1", 1, 44.0), ("0.1", 2, 48.0), ("0.2", 0, 50.0)]):
+        folder = write(tmp_path / str(number), metrics={"retrieval_r1": recall}, provenance={"seed": seed})
+        (folder / "config.yaml").write_text(
+            f"# experiment=demo optimizer.lr={rate} 'data.root=a b' seed={seed} paths.data=x{seed}\nname: x\n"
+        )
+    return tmp_path
+
+
+def test_the_options_in_which_runs_differ_are_columns(sweep: Path) -> None:
+    assert comparison_markdown(read_runs([str(sweep)])).splitlines() == [
+        "| run | optimizer.lr | seed | encoder | retrieval R@1 |",
+        "|---|---|---|---|---:|",
+        "| 0 | 0.1 | 0 |  | 40.0 |",
+        "| 1 | 0.1 | 1 |  | 44.0 |",
+        "| 2 | 0.1 | 2 |  | 48.0 |",
+        "| 3 | 0.2 | 0 |  | **50.0** |",
+    ]
+    html = comparison_html(read_runs([str(sweep)]))
+    assert '<th scope="col" class="option">optimizer.lr</th>' in html
+    assert html.count('<td class="option">0.1</td>') == 3
+
+
+def test_seeds_together_have_a_mean_and_an_interval(sweep: Path) -> None:
+    """40, 44 and 48: mean 44, standard error 4 / sqrt(3), Student's t of 2 degrees of freedom 4.303: 44 +- 9.94."""
+    assert comparison_markdown(over_seeds(read_runs([str(sweep)]))).splitlines()[2:] == [
+        "| 0 and 2 more | 0.1 | 0,1,2 |  | 44.0 (34.1 to 53.9) |",
+        "| 3 | 0.2 | 0 |  | **50.0** |",
+    ]
