@@ -79,3 +79,4 @@ def test_a_resumed_run_does_not_evaluate_the_random_initialization_again(log: li
     assert "evaluating the random initialization" not in (places / "runs" / "longer" / "train.log").read_text()
     results = [json.loads((places / "runs" / name / "results.json").read_text()) for name in ("run", "longer")]
     assert results[0]["baseline"] == results[1]["baseline"] != {}
+    assert results[0]["training"]["verdict"] == "too short to say"

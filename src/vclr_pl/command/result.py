@@ -20,7 +20,7 @@ class TrainResult:
     """A pretrained encoder.
 
     `metrics` are in percent by name, `baseline` those of the same network at random initialization; both are empty if the data has
-    no labels. `page` is None without page=default.
+    no labels. `page` is None without page=default. `verdict` is one of `learning`, `too short to say`, `not learning` and `collapsing`.
     """
 
     folder: Path
@@ -29,6 +29,7 @@ class TrainResult:
     checkpoint: Path
     metrics: Mapping[str, float] = field(default_factory=dict)
     baseline: Mapping[str, float] = field(default_factory=dict)
+    verdict: str | None = None
     page: Path | None = None
 
     @cached_property

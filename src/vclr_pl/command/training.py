@@ -27,7 +27,7 @@ from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
-from vclr_pl.report.run_summary import LEARNING, summary_lines, verdict
+from vclr_pl.report.run_summary import LEARNING, Evidence, summary_lines, verdict
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.composition import instantiate_with
@@ -153,13 +153,15 @@ def _with_architecture(callback: Any, architecture: Any) -> lightning.Callback:
 def report_pretraining(config: DictConfig, training: Pretraining, seconds: float) -> TrainResult:
     """Write results.json; if the encoder was evaluated, print the table and write the page."""
     evaluation, data, page = training.evaluation, training.datamodule, None
+    evidence = evidence_of(training)
+    word = None if evidence is None else verdict(evidence).word
     record = ResultRecord(
         name=config.name,
         metrics=evaluation.metrics,
         baseline=evaluation.baseline,
         provenance=provenance(config),
         timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
-        training=counts(training.trainer),
+        training={**counts(training.trainer), **({} if word is None else {"verdict": word})},
     )
     write_record(record, training.folder / RESULTS)
     if record.metrics:
@@ -173,7 +175,8 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
             figures = metric_figures(evaluation.metrics, {})
             page = maker.write_search(training.folder / PAGE, gallery=gallery, query=query, figures=figures)
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
-    summarize(config, training, queries=0 if evaluation.measured is None else evaluation.measured.queries)
+    if evidence is not None:
+        summarize(config, training, evidence)
     logger.info("run folder: %s", training.folder)
     return TrainResult(
         folder=training.folder,
@@ -182,19 +185,32 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         checkpoint=training.folder / LAST_CHECKPOINT,
         metrics=evaluation.metrics,
         baseline=evaluation.baseline,
+        verdict=word,
         page=page,
     )
 
 
-def summarize(config: DictConfig, training: Pretraining, *, queries: int) -> None:
-    """Log the summary of the run, unless its callback was removed."""
-    summary = next((callback for callback in callbacks_of(training.trainer) if isinstance(callback, RunSummary)), None)
+def summary_of(training: Pretraining) -> RunSummary | None:
+    """The callback that observes the training; None if it was removed."""
+    return next((callback for callback in callbacks_of(training.trainer) if isinstance(callback, RunSummary)), None)
+
+
+def evidence_of(training: Pretraining) -> Evidence | None:
+    """What the verdict depends on; None without the callback."""
+    summary, evaluation = summary_of(training), training.evaluation
     if summary is None:
-        return
-    metrics, baseline = training.evaluation.metrics, training.evaluation.baseline
-    evidence = summary.evidence(training.trainer, training.module, metrics=metrics, baseline=baseline, queries=queries)
-    is_long_enough = verdict(evidence).word == LEARNING
-    commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=not is_long_enough)
+        return None
+    queries = 0 if evaluation.measured is None else evaluation.measured.queries
+    metrics, baseline = evaluation.metrics, evaluation.baseline
+    return summary.evidence(training.trainer, training.module, metrics=metrics, baseline=baseline, queries=queries)
+
+
+def summarize(config: DictConfig, training: Pretraining, evidence: Evidence) -> None:
+    """Log the summary of the run."""
+    summary = summary_of(training)
+    assert summary is not None
+    longer = verdict(evidence).word != LEARNING
+    commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=longer)
     for line in summary_lines(evidence, cost=summary.cost(training.folder), commands=commands):
         logger.info("%s", line)
 
