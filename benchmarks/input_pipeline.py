@@ -178,10 +178,17 @@ def calls_per_second(run: input_path.Run, *, first: int) -> float:
     return calls / (core_seconds() - started)
 
 
+def descendants(process: str) -> Iterator[str]:
+    """The process ids of children, their children, and so on: a decoder is a child of the server that forks it."""
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield child
+            yield from descendants(child)
+
+
 def core_seconds() -> float:
-    """Of this process and of the children that live."""
-    children = [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
-    threads = [thread for child in children for thread in Path(f"/proc/{child}/task").iterdir()]
+    """Of this process and of its descendants that live."""
+    threads = [thread for child in descendants("self") for thread in Path(f"/proc/{child}/task").iterdir()]
     return time.process_time() + sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
