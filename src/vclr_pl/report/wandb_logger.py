@@ -22,7 +22,7 @@ ONLINE, OFFLINE = "online", "offline"
 Intervals = Mapping[str, tuple[float, float]]
 
 
-def wandb_logger(*, project: str, name: str, group: str, save_dir: str) -> ForgivingWandbLogger:
+def wandb_logger(*, project: str, name: str, save_dir: str, group: str | None = None) -> ForgivingWandbLogger:
     """A logger that writes below `save_dir`; WANDB_MODE and the other variables and files of W&B have their usual effect."""
     Path(save_dir).mkdir(parents=True, exist_ok=True)
     return ForgivingWandbLogger(project=project, name=name, group=group, save_dir=save_dir, log_model=False)
