@@ -8,6 +8,8 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from vclr_pl.runner.command_line import GIVEN_NODES
+
 OWN_VIDEOS = "folder"
 
 
@@ -43,11 +45,13 @@ def data_words() -> list[str]:
 
 
 def given_keys() -> list[str]:
-    """The keys of the command line; a group's is its name."""
+    """The keys of the command line; that of a group, and of `GROUP={_target_: ...}`, is the group's place in the config."""
     words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return [word.partition("=")[0].lstrip("+~").partition("@")[0] for word in words]
+    keys = [word.partition("=")[0].lstrip("+~").partition("@")[0] for word in words]
+    return [key.removeprefix(f"{GIVEN_NODES}.") for key in keys]
 
 
 def given_words() -> list[str]:
     """The command line, each word quoted for a shell."""
-    return [shlex.quote(word) for word in HydraConfig.get().overrides.task] if HydraConfig.initialized() else []
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [shlex.quote(word.removeprefix(f"+{GIVEN_NODES}.")) for word in words]
