@@ -77,7 +77,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
     A broken or too short video is replaced by the first readable video of a sequence drawn from (seed, epoch, video), without
     repetition, at most 64 long. The sample lists the replaced videos. A worker remembers broken videos and does not open them
     again. This changes no sample if the file stays unreadable. If the reason may be temporary (a time limit), the worker
-    opens the file a second time, in a later epoch.
+    opens the file a second time, the next time that it is drawn.
     """
 
     def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, seed: int) -> None:
