@@ -85,11 +85,14 @@ def test_a_resumed_run_does_not_evaluate_the_random_initialization_again(log: li
 
 
 def test_a_backbone_of_the_users_own_is_kept_with_any_number_of_videos(places: Path) -> None:
-    copies(places / "own" / f"{number}.mp4" for number in range(9))
+    copies(places / "my own" / f"{number}.mp4" for number in range(9))
     own = "backbone={_target_: vclr_pl.backbone.resnet.SmallResNet, widths: [8, 16], stem_stride: 1}"
-    words = [own, f"data.root={places / 'own'}", "debug=one_batch", "transform.size_pixels=32", "head.dim=8", "loader.workers=0"]
+    words = [own, f"data.root='{places / 'my own'}'", "debug=one_batch", "transform.size_pixels=32", "head.dim=8", "loader.workers=0"]
     arguments = [*words, "trainer=cpu", "trainer.precision=32-true", f"hydra.run.dir={places / 'runs' / 'own'}"]
     assert run(train, config_name="train", arguments=arguments) == 0
     config = yaml.safe_load((places / "runs" / "own" / "config.yaml").read_text())
     assert config["backbone"]["widths"] == [8, 16]
+    log = (places / "runs" / "own" / "train.log").read_text()
+    retrieved = next(line.partition("  ")[2] for line in log.splitlines() if "vclr_pl.retrieve" in line)
+    assert f"gallery.root='{places / 'my own'}'" in shlex.split(retrieved)  # quoted for the shell, and for Hydra inside
     assert (config["loader"]["batch_size"], config["queue"]["inter"]["length"], config["queue"]["segment"]["length"]) == (2, 16, 8)

@@ -21,20 +21,17 @@ def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bo
         labeled: the videos have labels, so that the encoder can be fine-tuned on them.
         longer: the last command trains for twice as many epochs, instead of fine-tuning.
     """
-    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    run, data = shlex.quote(str(shown)), data_words()
+    run = str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+    data = data_words()
     gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
-    found = [
-        " ".join(["python -m vclr_pl.retrieve", f"encoder={run}", *gallery]),
-        " ".join(["python -m vclr_pl.visualize", f"encoder={run}", *data]),
-    ]
+    commands = [["retrieve", f"encoder={run}", *gallery], ["visualize", f"encoder={run}", *data]]
     epochs = config.trainer.max_epochs or 0
     if labeled and not longer:
-        found.append(" ".join(["python -m vclr_pl.finetune", f"encoder={run}", *data]))
+        commands.append(["finetune", f"encoder={run}", *data])
     elif epochs > 0:
         kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "trainer.max_steps=", "hydra."))]
-        found.append(" ".join(["python -m vclr_pl.train", *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"]))
-    return found
+        commands.append(["train", *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"])
+    return [f"python -m vclr_pl.{shlex.join(words)}" for words in commands]
 
 
 def data_words() -> list[str]:
@@ -52,6 +49,6 @@ def given_keys() -> list[str]:
 
 
 def given_words() -> list[str]:
-    """The command line, each word quoted for a shell."""
+    """The words of the command line."""
     words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return [shlex.quote(word.removeprefix(f"+{GIVEN_NODES}.")) for word in words]
+    return [word.removeprefix(f"+{GIVEN_NODES}.") for word in words]
