@@ -6,6 +6,7 @@ Nothing is imported before the command line is understood that imports torch or 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -87,6 +88,12 @@ def remove_folder_of_refused() -> None:
     folder, own = Path(hydra_config.runtime.output_dir), {f"{hydra_config.job.name}.log", CONFIG_FILE, LOCK}
     if process_rank() or not folder.is_dir() or {path.name for path in folder.iterdir()} - own:
         return
+    root_logger = logging.getLogger()
+    for handler in [
+        one for one in root_logger.handlers if isinstance(one, logging.FileHandler) and Path(one.baseFilename).parent == folder
+    ]:
+        root_logger.removeHandler(handler)  # it would open the file anew for what this process logs later
+        handler.close()
     for name in own:
         (folder / name).unlink(missing_ok=True)
     for emptied in (folder, *folder.parents[:2]):
