@@ -161,11 +161,12 @@ class EncoderEvaluation(lightning.Callback):
         self._fit_started = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"baseline": self.baseline}
+        return {"baseline": self.baseline, "measures": sorted(self.measures)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """A resumed run keeps the baseline of its first start, unless its measures are others."""
-        self.baseline = dict(state_dict["baseline"])
+        """A resumed run keeps the baseline of its first start, if it wants one and names the same measures."""
+        if self.wants_baseline and state_dict["measures"] == sorted(self.measures):
+            self.baseline = dict(state_dict["baseline"])
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)

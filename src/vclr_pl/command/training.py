@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.run_summary import RunSummary
+from vclr_pl.command.evaluation import PAGE
 from vclr_pl.command.result import FinetuneResult, TrainResult
 from vclr_pl.data.datamodule import VideoDataModule
 from vclr_pl.data.recognition import RecognitionDataModule
@@ -43,7 +44,6 @@ logger = logging.getLogger(__name__)
 
 Pretraining = Training[VCLRModule, VideoDataModule, EncoderEvaluation]
 FineTuning = Training[RecognizerModule, RecognitionDataModule, RecognitionEvaluation]
-PAGE = "retrieval.html"
 BACKBONE = "backbone.safetensors"
 
 

@@ -13,11 +13,10 @@ from typing import Any
 
 import jinja2
 
-from vclr_pl.report.record import RESULTS, ResultRecord, read_record
+from vclr_pl.report.record import CONFIG_FILE, RESULTS, ResultRecord, read_record
 from vclr_pl.report.tables import metric_title
 from vclr_pl.types import InputError
 
-CONFIG_FILE = "config.yaml"
 ELSEWHERE = ("hydra.", "paths.", "name", "logger", "resume", "loader.workers", "encoder")  # options that are shown elsewhere, or not at all
 
 

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from vclr_pl.report.record import CONFIG_FILE
 from vclr_pl.runner.process_launch import PRECISION_VARIABLE
-from vclr_pl.runner.provenance import CONFIG_FILE
 from vclr_pl.runner.resume import checkpoint_path
 
 logger = logging.getLogger(__name__)

@@ -16,12 +16,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.files import write_whole
+from vclr_pl.report.record import CONFIG_FILE
 from vclr_pl.text import readable, readable_content
 
 if TYPE_CHECKING:  # a known evaluation imports neither
     import pytorch_lightning as lightning
 
-CONFIG_FILE = "config.yaml"
 PACKAGE = __name__.partition(".")[0]
 
 PACKAGES = ("vclr-pl", "torch", "torchvision", "pytorch-lightning", "pytorchvideo", "torchcodec", "av", "hydra-core", "scikit-learn")

@@ -18,13 +18,13 @@ from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.files import drop_output
+from vclr_pl.report.record import CONFIG_FILE
 from vclr_pl.runner.command_line import understood
 from vclr_pl.runner.composition import Task, described, do_checked, register_resolvers
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.help import VERSION, help_topic, print_help, version_line
 from vclr_pl.runner.log import warning_filters
 from vclr_pl.runner.process_launch import is_sweep, process_rank
-from vclr_pl.runner.provenance import CONFIG_FILE
 from vclr_pl.store import LOCK
 from vclr_pl.text import print_readable, readable
 

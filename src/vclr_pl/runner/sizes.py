@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.report.record import CONFIG_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def fit_to_data(config: DictConfig, *, sizes: Mapping[str, Size], given: Sequenc
 
 def keep_sizes_of(config: DictConfig, *, run: Path, given: Sequence[str]) -> None:
     """Set the same options as an earlier run did, whose `config.yaml` is in the folder `run`."""
-    file = run / "config.yaml"
+    file = run / CONFIG_FILE
     earlier = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
     assert isinstance(earlier, DictConfig)
     for key in sizes_for(videos=1, has_gpu=False, processes=1):

@@ -87,3 +87,13 @@ def test_an_unknown_precision_is_told_before_training(precision):
     with pytest.raises(InputError, match=f"32-true, bf16-mixed, 16-mixed; got {precision}"):
         EncoderEvaluation(precision=precision, frames_per_pass=8, measures={}, enabled=True, baseline=True)
     EncoderEvaluation(precision=precision, frames_per_pass=8, measures={}, enabled=False, baseline=True)
+
+
+@pytest.mark.parametrize(("stored", "wanted", "kept"), [("recall", True, True), ("another", True, False), ("recall", False, False)])
+def test_a_resumed_run_keeps_a_baseline_of_the_same_measures(stored, wanted, kept):
+    measures = {"recall": Retrieval(ranks=[1])}
+    earlier = EncoderEvaluation(enabled=True, baseline=True, precision="32-true", frames_per_pass=4, measures={stored: measures["recall"]})
+    earlier.baseline = {"retrieval_r1": 12.5}
+    resumed = EncoderEvaluation(enabled=True, baseline=wanted, precision="32-true", frames_per_pass=4, measures=measures)
+    resumed.load_state_dict(earlier.state_dict())
+    assert resumed.baseline == ({"retrieval_r1": 12.5} if kept else {})
