@@ -5,12 +5,17 @@
 | `feature_dim` | F, features of a frame or a clip | none: it is required |
 | `takes_clips` | True for clips `[N, 3, T, H, W]`, False for frames `[N, 3, H, W]` | not checked |
 | `input_normalization` | a `Normalization`, mean and std of the frames that it expects | the data's options, ImageNet's |
+| `input_pixels` | height and width of the frames that it was made for; the view of an encoder without a file has this size | 224 |
+| `takes_any_size` | False where it takes frames of `input_pixels` only | True |
 | `exported_as` | for networks of this package: how an exported file describes it, by a stable name | the config node |
+| `fetch_weights` | for networks of a library: gives the library's image weights, by name, for `weight=pretrained` | none |
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from torch import nn
 
 from vclr_pl.types import InputError, Normalization
 
@@ -61,6 +66,36 @@ def normalization_of(backbone: Any) -> Normalization | None:
             hint="Set self.input_normalization in its __init__ to one of these.",
         )
     return found
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """True if a layer's output for one frame depends, in training, on the other frames of the batch."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+
+
+def input_pixels_of(backbone: Any) -> int | None:
+    """Height and width of the frames that the network was made for, None where it does not declare them."""
+    found = getattr(backbone, "input_pixels", None)
+    return None if found is None else int(found)
+
+
+def refuse_other_size(backbone: Any, *, pixels: int, option: str) -> None:
+    """Refuse frames that the network cannot take.
+
+    Args:
+        pixels: height and width of the frames.
+        option: that sets them.
+
+    Raises:
+        InputError: the backbone declares another size as its only one.
+    """
+    declared = input_pixels_of(backbone)
+    if declared is not None and declared != pixels and not getattr(backbone, "takes_any_size", True):
+        raise InputError(
+            expected=f"frames of {declared} pixels, the only size that the backbone takes",
+            got=f"{option}={pixels}",
+            hint=f"Set {option}={declared}.",
+        )
 
 
 def refuse_other_views(backbone: Any, *, frames_per_clip: int, for_clips: str, for_frames: str) -> None:

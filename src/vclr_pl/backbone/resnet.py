@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+from vclr_pl.backbone.torchvision_network import pretrained_tensors
 from vclr_pl.types import InputError
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -45,6 +47,7 @@ def _without_classifier(name: str, *, known: Sequence[str]) -> Any:
     network = torchvision.models.get_model(name, weights=None)
     network.feature_dim = network.fc.in_features
     network.fc = nn.Identity()
+    network.fetch_weights = functools.partial(pretrained_tensors, name)
     return network
 
 

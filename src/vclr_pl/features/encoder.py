@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.declaration import feature_dim_of, normalization_of
+from vclr_pl.backbone.declaration import feature_dim_of, input_pixels_of, normalization_of, refuse_other_size
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.features.encoder_file import EncoderFile, build_backbone, read_encoder_file, recognize_architecture
+from vclr_pl.features.named_encoder import named_network
 from vclr_pl.types import InputError, usual_short_side
 
 RANDOM = "random"
@@ -33,13 +34,15 @@ class LoadedBackbone:
     clip: Mapping[str, Any]  # frames_per_clip, frame_stride, as far as the file gives them
 
 
-def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None) -> LoadedBackbone:
-    """The backbone of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, or torchvision's weights.
+def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None, crop_pixels: int | None = None) -> LoadedBackbone:
+    """The backbone of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, torchvision's weights, or a name.
 
     Args:
-        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
+        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is. `timm:NAME` and the like: see
+            `named_network`.
         momentum: the momentum encoder in place of the query encoder.
         backbone: the network, if the file does not describe it or names a network outside this package.
+        crop_pixels: height and width of the frames, for a named network; None for those that it was made for.
 
     Raises:
         InputError: an unknown format, or a file with an incomplete or a deeper backbone.
@@ -48,6 +51,10 @@ def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None) -> L
         if backbone is None:
             raise InputError(expected="a network for encoder=random", got="none", hint="Set for instance backbone=resnet50.")
         return LoadedBackbone(network=backbone, architecture=None, origin="random initialization", view={}, clip={})
+    named = named_network(path, crop_pixels=crop_pixels)
+    if named is not None:
+        described = named.network.exported_as
+        return LoadedBackbone(network=named.network, architecture=described, origin=named.origin, view={}, clip=named.clip)
     found = read_encoder_file(path, momentum=momentum)
     architecture = None if backbone is not None else found.architecture or recognize_architecture(found.backbone, path=path)
     network = backbone if architecture is None else build_backbone(architecture)
@@ -164,7 +171,9 @@ def load_encoder(
         InputError: an unknown format, a file with an incomplete backbone, clips of unknown length for a 3D network, or clips for
             a 2D network.
     """
-    return frozen(load_backbone(path, momentum=momentum, backbone=backbone), view=view or {}, published=False)
+    chosen = view or {}
+    loaded = load_backbone(path, momentum=momentum, backbone=backbone, crop_pixels=chosen.get("crop_pixels"))
+    return frozen(loaded, view=chosen, published=False)
 
 
 def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) -> FrozenEncoder:
@@ -181,9 +190,11 @@ def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) 
     chosen_clip = {**SINGLE_FRAMES, **loaded.clip, **chosen}
     clip = {name: int(chosen_clip[name]) for name in SINGLE_FRAMES}
     _require_fitting_clips(loaded.network, frames_per_clip=clip["frames_per_clip"])
-    declared = normalization_of(loaded.network)
-    merged = {**PUBLISHED_VIEW, **loaded.view, **({} if declared is None else vars(declared)), **chosen}
+    declared, pixels = normalization_of(loaded.network), input_pixels_of(loaded.network)
+    made_for = {} if pixels is None else {"crop_pixels": pixels}
+    merged = {**PUBLISHED_VIEW, **made_for, **loaded.view, **({} if declared is None else vars(declared)), **chosen}
     merged["short_side_pixels"] = _short_side(crop_pixels=merged["crop_pixels"], of_file=loaded.view, chosen=chosen, published=published)
+    refuse_other_size(loaded.network, pixels=merged["crop_pixels"], option="protocol.crop_pixels")
     view_of_frames = EvaluationView(**{name: value for name, value in merged.items() if name not in clip})
     return FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)
 
@@ -257,7 +268,7 @@ class EvaluationProtocol:
 
     def read(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> LoadedBackbone:
         """See `load_backbone`."""
-        return load_backbone(path, momentum=momentum, backbone=backbone)
+        return load_backbone(path, momentum=momentum, backbone=backbone, crop_pixels=self.view["crop_pixels"])
 
     def show(self, loaded: LoadedBackbone, *, published: bool) -> FrozenEncoder:
         """See `frozen`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -14,13 +15,21 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vclr_pl.backbone.resnet import SmallResNet, clip_network, resnet
+from vclr_pl.backbone.timm_network import timm_network
+from vclr_pl.backbone.torchvision_network import torchvision_network
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import CLASS_HEAD, read_safely
 from vclr_pl.weights.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
 from vclr_pl.weights.pretraining import PREFIXES as RELEASE_HEADS
 
 # Networks by their names in files. Names stay when code moves, so that files of older versions load.
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"resnet": resnet, "clip_network": clip_network, "small_resnet": SmallResNet}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "resnet": resnet,
+    "clip_network": clip_network,
+    "small_resnet": SmallResNet,
+    "timm": functools.partial(timm_network, drop_path_rate=0.0, gradient_checkpointing=False),
+    "torchvision": torchvision_network,
+}
 # Python paths in files of version 0.1.0 and in the config.yaml of every run, of earlier versions too
 NAME_OF_PATH = {
     "vclr_pl.backbone.resnet.resnet": "resnet",
@@ -31,6 +40,8 @@ NAME_OF_PATH = {
     "vclr_pl.backbone.clip_network.clip_network": "clip_network",
     "vclr_pl.backbone.torchvision.clip_network": "clip_network",
     "vclr_pl.backbone.small_resnet.SmallResNet": "small_resnet",
+    "vclr_pl.backbone.timm_network.timm_network": "timm",
+    "vclr_pl.backbone.torchvision_network.torchvision_network": "torchvision",
 }
 # by the blocks in layer1 to layer4, and true if a block has three convolutions
 RESNETS: dict[tuple[tuple[int, ...], bool], str] = {

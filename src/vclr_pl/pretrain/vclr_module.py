@@ -12,7 +12,7 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_views
+from vclr_pl.backbone.declaration import feature_dim_of, has_batch_norm, normalization_of, refuse_other_size, refuse_other_views
 from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
 from vclr_pl.objective.terms import WeightedSum
@@ -64,6 +64,7 @@ class VCLRModule(lightning.LightningModule):
             {name: _maker(queue, name)(dim=self.encoder.heads[needs.head].dim) for name, needs in objective.queues.items()}
         )
         self.queue_options = {name: f"queue.{name if name in queue else DEFAULT_QUEUE}" for name in objective.queues}
+        self.shuffles_keys = has_batch_norm(self.momentum_encoder)
         self.shuffle_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks once they are seeded alike
         self.awaiting_enqueue: dict[str, Tensor] = {}
         self.awaiting_video_index: Tensor | None = None
@@ -149,8 +150,13 @@ class VCLRModule(lightning.LightningModule):
         """How many keys a video adds to each queue at each step."""
         return {name: needs.keys_per_video(segments) for name, needs in self.objective.queues.items()}
 
-    def draw_permutation(self) -> Callable[[int], Tensor]:
-        """The shuffles of this batch: from the number of the batch alone, hence equal on all ranks and after a resume."""
+    def draw_permutation(self) -> Callable[[int], Tensor] | None:
+        """The shuffles of this batch: from the number of the batch alone, hence equal on all ranks and after a resume.
+
+        None without batch norms: then a key does not depend on the other videos of its batch, and nothing is moved.
+        """
+        if not self.shuffles_keys:
+            return None
         first = self.batches_seen() * SHUFFLES_PER_BATCH
         draws = iter(range(first, first + SHUFFLES_PER_BATCH))
         return lambda rows: permutation_of(size=rows * world_size(), draw=next(draws), seed=self.shuffle_seed)
@@ -176,6 +182,7 @@ class VCLRModule(lightning.LightningModule):
             self.check_queues(self.length)
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             self.check_views(frames_per_clip=data.sampling.frames_per_clip)
+            refuse_other_size(self.encoder.backbone, pixels=data.evaluation_view.crop_pixels, option="transform.size_pixels")
             data.normalize_as(normalization_of(self.encoder.backbone))
 
     def on_fit_start(self) -> None:

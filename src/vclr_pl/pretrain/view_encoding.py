@@ -21,7 +21,7 @@ from vclr_pl.op.collective import shuffled_share, unshuffled_share
 from vclr_pl.types import SegmentViews
 
 Encode = Callable[[Tensor], Tensor]
-DrawPermutation = Callable[[int], Tensor]
+DrawPermutation = Callable[[int], Tensor] | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,10 @@ class PooledKeys:
 
 
 class ViewEncoding(Protocol):
-    """A way to encode one batch. `draw_permutation(n)` gives the shuffle of the rows of all ranks, n of each; it is equal on all ranks."""
+    """A way to encode one batch.
+
+    `draw_permutation(n)` gives the shuffle of the rows of all ranks, n of each; it is equal on all ranks. None shuffles nothing.
+    """
 
     def queries(self, encode: Encode, batch: SegmentViews) -> PooledQueries: ...
 
@@ -87,7 +90,9 @@ def other_segments(batch: SegmentViews) -> Tensor:
 
 
 def _encode_shuffled(encode: Encode, views: Tensor, draw_permutation: DrawPermutation) -> Tensor:
-    """`[B, n, *view]` to `[B, n, F]`, each video's views on a random rank (shuffle-BN)."""
+    """`[B, n, *view]` to `[B, n, F]`, each video's views on a random rank (shuffle-BN), or on their own."""
+    if draw_permutation is None:
+        return encode(views.flatten(0, 1)).unflatten(0, views.shape[:2])
     from_rank = shuffled_share(views, permutation=(permutation := draw_permutation(len(views))))
     pooled_BnF = encode(from_rank.flatten(0, 1)).unflatten(0, views.shape[:2])
     return unshuffled_share(pooled_BnF, permutation=permutation)

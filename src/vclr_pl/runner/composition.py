@@ -27,6 +27,8 @@ from vclr_pl.runner.schema import refuse_unknown_keys
 from vclr_pl.types import BrokenVideosError, usual_short_side
 
 FASTER_PRECISION = "vclr_pl.runner.precision.faster_precision"
+TIMM = "vclr_pl.backbone.timm_network."
+PUBLISHED_PIXELS = 224
 
 # Options that do not tell the runs of a sweep apart: folders, hardware, logging.
 UNTITLED = re.compile(
@@ -39,10 +41,17 @@ Task = Callable[[DictConfig], Result]
 
 
 def register_resolvers() -> None:
-    """Define `${faster_precision:ACCELERATOR}`, which imports torch, `${usual_short_side:224}` and `${run_title:NAME}`."""
+    """Define `${faster_precision:ACCELERATOR}` and `${view_pixels:TARGET,NAME}`, which may import torch, `${usual_short_side:224}` and
+    `${run_title:NAME}`."""
     OmegaConf.register_new_resolver("faster_precision", lambda accelerator: get_method(FASTER_PRECISION)(accelerator)[0], replace=True)
     OmegaConf.register_new_resolver("usual_short_side", usual_short_side, replace=True)
+    OmegaConf.register_new_resolver("view_pixels", view_pixels, replace=True)
     OmegaConf.register_new_resolver("run_title", run_title, replace=True)
+
+
+def view_pixels(target: str, name: str) -> int:
+    """Height and width of the views that a backbone was made for: of timm's as timm says, of others 224, as published."""
+    return int(get_method(f"{TIMM}timm_pixels")(name)) if target.startswith(TIMM) else PUBLISHED_PIXELS
 
 
 def run_title(name: str) -> str:

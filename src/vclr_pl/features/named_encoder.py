@@ -1,0 +1,64 @@
+"""Encoders by name, with the weights of their library: `timm:NAME`, `torchvision:NAME`, `imagenet:efficientnet_lite0`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vclr_pl.backbone.timm_network import timm_network
+from vclr_pl.backbone.torchvision_network import torchvision_network
+from vclr_pl.types import InputError
+from vclr_pl.weights.image_weights import LITE0, fetched_weights, installed_lite0
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network with its weights, `clip` frames_per_clip and frame_stride of a network for clips."""
+
+    network: Any
+    origin: str
+    clip: Mapping[str, Any]
+
+
+def named_network(name: str, *, crop_pixels: int | None) -> NamedNetwork | None:
+    """The network that an encoder's name stands for; None where the name has no such beginning, as a path.
+
+    Args:
+        crop_pixels: height and width of the frames; None for those that the network was made for.
+
+    Raises:
+        InputError: an unknown network, or weights that are neither in the cache nor can be fetched.
+    """
+    library, colon, rest = name.partition(":")
+    make = LIBRARIES.get(library) if colon else None
+    return None if make is None else make(rest, crop_pixels)
+
+
+def _of_timm(name: str, crop_pixels: int | None) -> NamedNetwork:
+    network = timm_network(name=name, input_pixels=crop_pixels, drop_path_rate=0.0, gradient_checkpointing=False)
+    network.load_state_dict(fetched_weights(network))
+    return NamedNetwork(network=network, origin=f"timm's {name}, pretrained", clip={})
+
+
+def _of_torchvision(name: str, crop_pixels: int | None) -> NamedNetwork:  # noqa: ARG001
+    network = torchvision_network(name=name)
+    network.load_state_dict(fetched_weights(network))
+    return NamedNetwork(network=network, origin=f"torchvision's {name}, pretrained", clip=network.usual_clip)
+
+
+def _of_package(name: str, crop_pixels: int | None) -> NamedNetwork:
+    if name != "efficientnet_lite0":
+        raise InputError(
+            expected="encoder=imagenet:efficientnet_lite0", got=f"encoder=imagenet:{name}", hint="For other networks: encoder=timm:NAME."
+        )
+    network = timm_network(name=LITE0, input_pixels=crop_pixels, drop_path_rate=0.0, gradient_checkpointing=False)
+    network.load_state_dict(installed_lite0(network))
+    return NamedNetwork(network=network, origin="EfficientNet-Lite0, trained on ImageNet", clip={})
+
+
+LIBRARIES: dict[str, Callable[[str, int | None], NamedNetwork]] = {
+    "timm": _of_timm,
+    "torchvision": _of_torchvision,
+    "imagenet": _of_package,
+}
