@@ -1,4 +1,7 @@
-"""Networks of timm for frames: convolutional networks, ConvNeXts, vision transformers. The library gives input size, normalization, pooling."""
+"""Networks of timm for frames: convolutional networks, ConvNeXts, vision transformers.
+
+The library gives each its input size, its normalization and its pooling.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from typing import Any
 import timm
 import torch
 from huggingface_hub import constants
-from timm.data import resolve_model_data_config
+from timm.data.config import resolve_model_data_config
 from timm.models import get_pretrained_cfg
 from torch import Tensor
 
@@ -129,7 +132,9 @@ def _create(name: str, *, pixels: int, fixed: bool, drop_path_rate: float) -> An
 def _other_size(name: str, pixels: int, *, cause: str) -> InputError:
     first = cause.splitlines()[0] if cause else "refused"
     return InputError(
-        expected=f"a size of frames that {name} takes", got=f"{pixels} pixels ({first})", hint=f"Set transform.size_pixels={timm_pixels(name)}."
+        expected=f"a size of frames that {name} takes",
+        got=f"{pixels} pixels ({first})",
+        hint=f"Set transform.size_pixels={timm_pixels(name)}.",
     )
 
 

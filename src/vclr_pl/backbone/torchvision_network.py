@@ -14,6 +14,8 @@ from vclr_pl.types import InputError, Normalization
 
 LARGE_CLIPS, CLIPS = {"swin3d_t": 32, "swin3d_s": 32, "swin3d_b": 32}, 16  # frames of a clip in torchvision's evaluation
 FRAME_STRIDE = 2
+FIXED_SIZE = ("vit", "mvit", "maxvit", "s3d")  # beginnings of names
+AUXILIARY = ("googlenet", "inception_v3")  # with a second classifier
 LAYERS = (nn.Linear, nn.Conv2d, nn.Conv3d)
 
 
@@ -27,6 +29,8 @@ def torchvision_network(*, name: str) -> Any:
         InputError: torchvision has no such network, or one whose classifier is not a layer at its end.
     """
     takes_clips = name in clip_names()
+    if name in AUXILIARY:
+        raise _without_last_layer(name)
     if not takes_clips and name not in frame_names():
         near = difflib.get_close_matches(name, [*frame_names(), *clip_names()], n=3, cutoff=0.5)
         hint = f"The nearest: {', '.join(near)}." if near else "torchvision.models.list_models() lists them."
@@ -36,7 +40,7 @@ def torchvision_network(*, name: str) -> Any:
     preset = models.get_model_weights(name).DEFAULT.transforms()
     network.takes_clips = takes_clips
     network.input_normalization = Normalization(mean=tuple(preset.mean), std=tuple(preset.std))
-    network.input_pixels, network.takes_any_size = int(preset.crop_size[0]), not name.startswith(("vit", "mvit", "maxvit"))
+    network.input_pixels, network.takes_any_size = int(preset.crop_size[0]), not name.startswith(FIXED_SIZE)
     network.usual_clip = {"frames_per_clip": LARGE_CLIPS.get(name, CLIPS), "frame_stride": FRAME_STRIDE} if takes_clips else {}
     network.exported_as = {"network": "torchvision", "name": name}
     network.fetch_weights = functools.partial(pretrained_tensors, name)
@@ -45,12 +49,12 @@ def torchvision_network(*, name: str) -> Any:
 
 def frame_names() -> list[str]:
     """Image networks of torchvision."""
-    return models.list_models(module=models)
+    return list(models.list_models(module=models))
 
 
 def clip_names() -> list[str]:
     """Video networks of torchvision."""
-    return models.list_models(module=models.video)
+    return list(models.list_models(module=models.video))
 
 
 def without_classifier(network: nn.Module, *, name: str) -> int:
@@ -62,16 +66,22 @@ def without_classifier(network: nn.Module, *, name: str) -> int:
     last, child = list(network.named_children())[-1]
     chain = child if isinstance(child, nn.Sequential) else nn.Sequential(child)
     layer = chain[-1] if len(chain) else None
-    if not isinstance(layer, LAYERS) or hasattr(network, "AuxLogits") or hasattr(network, "aux1"):
-        raise InputError(
-            expected="a network that ends in a linear layer", got=f"backbone.name={name}", hint=f"Try timm's: backbone=timm backbone.name={name}."
-        )
+    if not isinstance(layer, LAYERS):
+        raise _without_last_layer(name)
     width = layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
     if child is layer:
         setattr(network, last, nn.Identity())
     else:
         chain[-1] = nn.Identity()
     return int(width)
+
+
+def _without_last_layer(name: str) -> InputError:
+    return InputError(
+        expected="a network that ends in one linear layer",
+        got=f"backbone.name={name}",
+        hint=f"Try timm's: backbone=timm backbone.name={name}.",
+    )
 
 
 def pretrained_tensors(name: str) -> dict[str, Tensor]:

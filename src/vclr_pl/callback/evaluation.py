@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vclr_pl.evaluation.feature_extraction import extract_features, refuse_unknown_precision
 from vclr_pl.op.collective import broadcast_from_first
+from vclr_pl.report.record import RANDOM_INITIALIZATION
 from vclr_pl.types import BrokenVideo, FeatureTable
 
 Measure = Callable[..., dict[str, float]]
@@ -126,7 +127,7 @@ class EncoderEvaluation(lightning.Callback):
 
     Args:
         enabled: false evaluates nothing.
-        baseline: also evaluate the random initialization, as `keep_initialization` found it.
+        baseline: also evaluate the start, as `keep_start` found it: the random initialization, or the loaded weights.
         precision: of the network, as the trainer spells it.
         frames_per_pass: frames in one forward pass.
         measures: by any name; each takes `gallery` and `query` tables and gives percentages by name.
@@ -140,33 +141,36 @@ class EncoderEvaluation(lightning.Callback):
             refuse_unknown_precision(precision)
         self.enabled, self.wants_baseline = enabled, baseline
         self.precision, self.frames_per_pass, self.measures = precision, frames_per_pass, dict(measures)
-        self.initialization: nn.Module | None = None
+        self.start: nn.Module | None = None
+        self.baseline_name = RANDOM_INITIALIZATION
         self.baseline: dict[str, float] = {}
         self.metrics: dict[str, float] = {}
         self.measured: Measured | None = None  # of the trained encoder
         self.timings_seconds: dict[str, float] = {}
         self._fit_started = 0.0
 
-    def keep_initialization(self, module: Any) -> None:
-        """Copy the encoder before weights are loaded, a checkpoint is restored, or a step is made."""
+    def keep_start(self, module: Any, *, name: str) -> None:
+        """Copy the encoder from which the run starts, before a checkpoint is restored or a step is made; `name` is the baseline's."""
+        self.baseline_name = name
         if self.enabled and self.wants_baseline:
-            self.initialization = copy.deepcopy(module.encoder).requires_grad_(False)
+            self.start = copy.deepcopy(module.encoder).requires_grad_(False)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        if self._applies(trainer) and self.initialization is not None and not self.baseline:
-            logger.info("evaluating the random initialization")
-            network = self.initialization.to(trainer.strategy.root_device)
+        if self._applies(trainer) and self.start is not None and not self.baseline:
+            logger.info("evaluating the start: %s", self.baseline_name)
+            network = self.start.to(trainer.strategy.root_device)
             self.baseline = self._measure(trainer, network, name="baseline_evaluation").percent
-        self.initialization = None
+        self.start = None
         self._fit_started = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"baseline": self.baseline, "measures": sorted(self.measures)}
+        return {"baseline": self.baseline, "baseline_name": self.baseline_name, "measures": sorted(self.measures)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """A resumed run keeps the baseline of its first start, if it wants one and names the same measures."""
         if self.wants_baseline and state_dict["measures"] == sorted(self.measures):
             self.baseline = dict(state_dict["baseline"])
+            self.baseline_name = state_dict.get("baseline_name", RANDOM_INITIALIZATION)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)

@@ -27,7 +27,7 @@ from vclr_pl.evaluation.scoring import Scores
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
-from vclr_pl.report.record import RESULTS, ResultRecord, write_record
+from vclr_pl.report.record import RANDOM_INITIALIZATION, RESULTS, ResultRecord, write_record
 from vclr_pl.report.run_summary import LEARNING, Evidence, summary_lines, verdict
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.report.wandb_logger import log_evaluation
@@ -48,7 +48,7 @@ BACKBONE = "backbone.safetensors"
 
 
 def train(config: DictConfig) -> TrainResult | None:
-    """Pretrain; evaluate the encoder and the same network at random initialization. Returns None on ranks other than 0."""
+    """Pretrain; evaluate the encoder and the start of the run. Returns None on ranks other than 0."""
     return run_training(config, build=build_pretraining, report=functools.partial(report_pretraining, config))
 
 
@@ -60,8 +60,8 @@ def finetune(config: DictConfig) -> FinetuneResult | None:
 def build_pretraining(config: DictConfig) -> Pretraining:
     """Instantiate every node of a pretraining config.
 
-    The network is created right after seeding, before any other random draw, so that its random initialization, the baseline of
-    every result, depends only on the seed and the network.
+    The network is created right after seeding, before any other random draw, so that its random initialization depends only on the
+    seed and the network. The start of the run, random or loaded, is the baseline of its results.
 
     Raises:
         InputError: a GPU is required and there is none, or a constructor rejects an option.
@@ -77,11 +77,12 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     callbacks = [instantiate(node) for node in config.callback.values() if node is not None]
     trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
     weight = instantiate(config.get("weight"))
-    evaluation.keep_initialization(module)
+    evaluation.keep_start(module, name=RANDOM_INITIALIZATION)
 
     def load_weights() -> None:
         logger.info("%s", weight.load_into(module))
         module.momentum_encoder.restart(module.encoder)
+        evaluation.keep_start(module, name=f"start: {Path(weight.path).name}")
 
     return Training(
         module=module,
@@ -162,6 +163,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         provenance=provenance(config),
         timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
         training={**counts(training.trainer), **({} if word is None else {"verdict": word})},
+        baseline_name=evaluation.baseline_name,
     )
     write_record(record, training.folder / RESULTS)
     if record.metrics:
@@ -202,7 +204,8 @@ def evidence_of(training: Pretraining) -> Evidence | None:
         return None
     queries = 0 if evaluation.measured is None else evaluation.measured.queries
     metrics, baseline = evaluation.metrics, evaluation.baseline
-    return summary.evidence(training.trainer, training.module, metrics=metrics, baseline=baseline, queries=queries)
+    evidence = summary.evidence(training.trainer, training.module, metrics=metrics, baseline=baseline, queries=queries)
+    return replace(evidence, baseline_name=evaluation.baseline_name)
 
 
 def summarize(config: DictConfig, training: Pretraining, evidence: Evidence) -> None:

