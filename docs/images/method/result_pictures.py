@@ -45,8 +45,8 @@ def collapse(*, healthy: tuple[Curve, Curve], collapsed: tuple[Curve, Curve]) ->
 
 
 def _collapse(healthy: tuple[Curve, Curve], collapsed: tuple[Curve, Curve]) -> Iterator[str]:
-    yield from _panel(healthy, top=14, name="A healthy run: the two keep apart")
-    yield from _panel(collapsed, top=256, name="A collapsed run: all videos look alike")
+    yield from _panel(healthy, top=14, name="Healthy: a gap opens")
+    yield from _panel(collapsed, top=256, name="Collapsed: no gap")
 
 
 def _panel(curves: tuple[Curve, Curve], *, top: float, name: str) -> Iterator[str]:
