@@ -1,7 +1,8 @@
-"""Draw the ten pictures of docs/method.md from a run of the demo and a collapsed one.
+"""Draw the ten pictures of docs/method.md from a run of the demo, a collapsed one, and the folder of the demo's videos.
 
-python -m vclr_pl.train experiment=demo page=null hydra.run.dir=runs/demo
 python docs/images/method/draw.py runs/demo runs/collapse data/demo
+
+The end of docs/method.md has the commands of the two runs.
 """
 
 from __future__ import annotations
