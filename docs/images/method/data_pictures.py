@@ -81,7 +81,7 @@ def _sample(sample: Sample) -> Iterator[str]:
     yield picture(sample.views[anchor], x=196, y=310, side=84, edge="query-edge")
     yield arrow("M290 352 H312", "pull", both=True)
     yield picture(sample.views[6], x=322, y=310, side=84, edge="key-edge")
-    yield text(416, 346, "the same frame,", "small soft") + text(416, 368, "another crop", "small soft")
+    yield text(416, 346, "same frame,", "small soft") + text(416, 368, "another crop", "small soft")
 
 
 def encoders(sample: Sample) -> str:
