@@ -27,7 +27,7 @@ def fit_to_encoder(config: DictConfig, *, view: Mapping[str, Any], clip: Mapping
     size = view.get("crop_pixels")
     if size is None:
         logger.info(
-            "views of %s pixels, as published: the encoder's file names no view; transform.size_pixels=... changes them",
+            "views of %s pixels, as published: the encoder names no size (transform.size_pixels=... changes it)",
             OmegaConf.select(config, "transform.size_pixels"),
         )
         return
@@ -54,7 +54,8 @@ def _sizes(config: DictConfig, view: Mapping[str, Any], given: Sequence[str]) ->
     """Crops, and short sides in the proportion of the encoder's."""
     of_encoder = view["crop_pixels"]
     side = view.get("short_side_pixels") or usual_short_side(of_encoder)
-    sizes, training = {}, of_encoder
+    sizes: dict[str, int] = {}
+    training = of_encoder
     for group, crop in (("transform", "size_pixels"), ("evaluation_view", "crop_pixels")):
         key = f"{group}.{crop}"
         pixels = OmegaConf.select(config, key) if is_given(key, given) else training
