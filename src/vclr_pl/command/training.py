@@ -29,8 +29,8 @@ from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
 from vclr_pl.report.run_summary import LEARNING, Evidence, summary_lines, verdict
+from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
-from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.composition import instantiate_with
 from vclr_pl.runner.encoder_view import fit_to_encoder
 from vclr_pl.runner.next_commands import given_keys, next_commands

@@ -7,9 +7,8 @@ import logging
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pytorch_lightning.loggers import WandbLogger
@@ -127,20 +126,6 @@ def has_key(wandb: Any) -> bool:
     if "prompt" in inspect.signature(wandb.login).parameters:  # in versions with this function, `wandb.api` is deprecated
         return bool(wandb.login(prompt=False, verify=False))
     return bool(os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
-
-
-def log_evaluation(
-    loggers: Sequence[Any],
-    *,
-    metrics: Mapping[str, float],
-    page: Path | None,
-    baseline: Mapping[str, float] = MappingProxyType({}),
-    intervals: Intervals = MappingProxyType({}),
-) -> None:
-    """Log the metrics with their baseline and intervals, and the page as an HTML panel, to each W&B run among the loggers."""
-    for one in loggers:
-        if isinstance(one, ForgivingWandbLogger):
-            one.log_evaluation(metrics=metrics, baseline=baseline, intervals=intervals, page=page)
 
 
 def _first_line(error: Exception) -> str:

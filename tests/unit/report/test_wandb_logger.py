@@ -18,7 +18,8 @@ KEY = "0123456789" * 4
 LOGGED = """
 import logging
 logging.basicConfig(level=logging.WARNING)
-from vclr_pl.report.wandb_logger import log_evaluation, wandb_logger
+from vclr_pl.report.scalar_loggers import log_evaluation
+from vclr_pl.report.wandb_logger import wandb_logger
 logger = wandb_logger(project="vclr_pl", name="evaluate", group="evaluate", save_dir="run")
 logger.log_hyperparams({"seed": 0})
 logger.log_metrics({"train/loss": 1.0}, step=1)
