@@ -189,7 +189,7 @@ def test_linear_trains_the_last_layer_alone(whole: Path, place: Path) -> None:
     assert all(torch.equal(found[name], value) for name, value in exported.items() if name.startswith("backbone."))
     assert not torch.equal(found["head.weight"], exported["head.weight"])
     log = (place / "runs/linear/finetune.log").read_text()
-    assert "the linear layer trains: 51 parameters; the backbone's 3,936 stay fixed" in log
+    assert "the linear layer trains: 51 parameters; the backbone's 5,096 stay fixed" in log
     assert "the features of 3 augmented views of each training video are computed once" in log  # of ten: the run has three epochs
 
 
