@@ -107,6 +107,14 @@ def test_a_key_that_is_none_leaves_the_run_offline(tmp_path):
     assert len(kept(tmp_path)) == 1
 
 
+def test_without_a_key_no_dashboard_is_attempted(tmp_path):
+    asked = LOGGED.replace('save_dir="run"', 'save_dir="run", dashboard=True')
+    shown = ended(asked + "\nimport sys\nassert 'wandb_workspaces' not in sys.modules\n", tmp_path)
+    assert "W&B has no API key: the run stays offline" in shown
+    assert "dashboard" not in shown
+    assert len(kept(tmp_path)) == 1
+
+
 def test_a_home_that_is_no_folder_is_no_hindrance(tmp_path):
     (tmp_path / "file").write_text("")
     shown = ended(LOGGED, tmp_path, home=tmp_path / "file" / "home")
