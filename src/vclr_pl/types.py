@@ -68,8 +68,8 @@ def broken_hint(broken: Sequence[BrokenVideo], *, lasting: str = "Replace or rep
     if not temporary:
         return lasting
     if temporary == len(broken):
-        return f"The files may be sound: mend the cause, and repeat the command. {SLOW}."
-    return f"{lasting} {temporary} of the {len(broken)} may be sound. {SLOW}."
+        return f"The files may be intact: fix the cause, then repeat the command. {SLOW}."
+    return f"{lasting} {temporary} of the {len(broken)} may be intact. {SLOW}."
 
 
 def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, afterwards: str = "") -> BrokenVideosError:

@@ -186,7 +186,7 @@ class RecognitionEvaluation(lightning.Callback):
     def _tell_broken(self, table: FeatureTable) -> None:
         if table.broken:
             logger.warning(
-                "%d of %d test videos could not be read and count neither as right nor as wrong (predictions.csv lists them), first: %s",
+                "%d of %d test videos could not be read and are left out of the accuracies (predictions.csv lists them), first: %s",
                 len(table.broken),
                 len(table.broken) + len(table),
                 table.broken[0].path,
