@@ -76,7 +76,7 @@ class ResumableFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         differing = self._differing(made_from)
         if differing and self._description.is_file():
-            logger.info("%s is made of another %s: starting anew", self.path, ", ".join(differing))
+            logger.info("%s was made with another %s: starting again", self.path, ", ".join(differing))
             for path in (*self._journals(), *map(self.path.joinpath, results)):
                 path.unlink(missing_ok=True)
         if differing:

@@ -68,8 +68,8 @@ def broken_hint(broken: Sequence[BrokenVideo], *, lasting: str = "Replace or rep
     if not temporary:
         return lasting
     if temporary == len(broken):
-        return f"The files may be sound: mend the cause, and repeat the command. {SLOW}."
-    return f"{lasting} {temporary} of the {len(broken)} may be sound. {SLOW}."
+        return f"The files may be intact: fix the cause, then repeat the command. {SLOW}."
+    return f"{lasting} {temporary} of the {len(broken)} may be intact. {SLOW}."
 
 
 def nothing_readable(what: str, broken: Sequence[BrokenVideo], *, afterwards: str = "") -> BrokenVideosError:
@@ -101,6 +101,11 @@ class NarrowView:
 
 class MovableBatch:
     """Moves and pins the tensors of a batch, a frozen dataclass, the way Lightning and the DataLoader ask for it."""
+
+    video_index: Tensor  # [B] long, position in the manifest
+
+    def __len__(self) -> int:
+        return len(self.video_index)
 
     def to(self, device: torch.device | str) -> Self:
         import torch  # see the top of the file
@@ -157,9 +162,6 @@ class SegmentViews(MovableBatch):
         """`[B, *view]`."""
         return self.views[:, 2 * self.segments]
 
-    def __len__(self) -> int:
-        return self.views.shape[0]
-
 
 @dataclass(frozen=True)
 class LabeledViews(MovableBatch):
@@ -171,8 +173,15 @@ class LabeledViews(MovableBatch):
     video_index: Tensor  # [B] long, position in the manifest
     broken: tuple[BrokenVideo, ...] = field(default=())  # videos that these samples replace
 
-    def __len__(self) -> int:
-        return self.views.shape[0]
+
+@dataclass(frozen=True)
+class LabeledFeatures(MovableBatch):
+    """One batch of recognition on a frozen backbone: the features that replace LabeledViews.views, and the video's class."""
+
+    features: Tensor  # [B, S, F], or [B, 1, F] where the mean over segments is all that is needed
+    label: Tensor  # [B] long
+    video_index: Tensor  # [B] long, position in the manifest
+    broken: tuple[BrokenVideo, ...] = field(default=())  # always empty: they were counted when the features were computed
 
 
 @dataclass(frozen=True)
@@ -186,9 +195,6 @@ class VideoFrames(MovableBatch):
     broken: tuple[BrokenVideo, ...] = field(default=())
     narrow: tuple[NarrowView, ...] = field(default=())
 
-    def __len__(self) -> int:
-        return self.frames.shape[0]
-
 
 @dataclass(frozen=True)
 class SnippetBatch(MovableBatch):
@@ -197,9 +203,6 @@ class SnippetBatch(MovableBatch):
     features: Tensor  # [B, D, T] float32
     segments: tuple[Tensor, ...]  # float64 [A, 2] of each video, as fractions of what its snippets cover
     video_index: Tensor  # [B] long
-
-    def __len__(self) -> int:
-        return self.features.shape[0]
 
 
 HeadInput = Literal["frames", "tuple", "tuple_mean"]

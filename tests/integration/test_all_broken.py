@@ -99,5 +99,5 @@ def test_where_all_are_late_another_try_is_advised(tmp_path: Path, capsys: pytes
     assert run(task, config_name=config_name, arguments=[*(part.format(set=tmp_path / "set") for part in arguments), *late, *here]) == 2
     (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error: "))
     assert "no answer within 0.3 s" in line
-    assert "The files may be sound: mend the cause, and repeat the command." in line
+    assert "The files may be intact: fix the cause, then repeat the command." in line
     assert "Replace" not in line

@@ -188,7 +188,24 @@ def test_linear_trains_the_last_layer_alone(whole: Path, place: Path) -> None:
     found = load_file(place / "runs/linear/recognizer.safetensors")
     assert all(torch.equal(found[name], value) for name, value in exported.items() if name.startswith("backbone."))
     assert not torch.equal(found["head.weight"], exported["head.weight"])
-    assert "training the linear layer alone, on a frozen backbone" in (place / "runs/linear/finetune.log").read_text()
+    log = (place / "runs/linear/finetune.log").read_text()
+    assert "the linear layer trains: 51 parameters; the backbone's 5,096 stay fixed" in log
+    assert "the features of 3 augmented views of each training video are computed once" in log  # of ten: the run has three epochs
+
+
+def test_linear_on_kept_features_is_linear_on_the_views_of_its_epochs(place: Path) -> None:
+    """A run of as many epochs as views ends with the weights of a run that reads and augments anew; one of fewer views does not."""
+    linear = [*FAST, f"data.root={place / 'set'}", "mode=linear", "callback.finite_loss.every_n_steps=1"]
+    heads = {}
+    for views in ("null", "3", "1"):
+        assert go(place, *linear, f"views_per_video={views}", name=f"views_{views}") == 0
+        heads[views] = load_file(place / f"runs/views_{views}/recognizer.safetensors")["head.weight"]
+    torch.testing.assert_close(heads["3"], heads["null"], rtol=1e-4, atol=1e-6)
+    assert (heads["1"] - heads["null"]).abs().max() > 1e-4
+    stop = "+callback.interruption={_target_: tests.integration.interruption.Interruption, epoch: 1}"
+    assert go(place, *linear, "views_per_video=3", stop, name="views_stopped") == 1
+    assert go(place, *linear, "views_per_video=3", f"resume={place / 'runs/views_stopped'}", name="views_resumed") == 0
+    torch.testing.assert_close(load_file(place / "runs/views_resumed/recognizer.safetensors")["head.weight"], heads["3"])
 
 
 def test_two_processes_test_each_video_once(place: Path, whole: Path) -> None:

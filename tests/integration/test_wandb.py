@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 from tests.integration.test_train import SMALL
+from tests.integration.wandb_file import records_of
 from tests.user_environment import user_environment
+
+from vclr_pl.report.wandb_dashboard import SECTIONS, STEP
 
 SHORT = [*SMALL, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "evaluation.enabled=false"]
 ONCE = ["callback.knn_monitor.every_n_epochs=0", "callback.backbone_export=null"]
@@ -22,9 +26,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("wandb") / "data"
 
 
-def trained(data: Path, folder: Path, *, home: Path | None, before: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+def trained(
+    data: Path, folder: Path, *, home: Path | None, before: list[str] | None = None, more: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [*(before or []), sys.executable, "-m", "vclr_pl.train", "logger=wandb", *SHORT, *ONCE]
-    command += [f"paths.data={data}", f"hydra.run.dir={folder / 'run'}"]
+    command += [f"paths.data={data}", f"hydra.run.dir={folder / 'run'}", *(more or [])]
     (folder / "work").mkdir()
     return subprocess.run(
         command, cwd=folder / "work", env=user_environment(home=home), stdin=subprocess.DEVNULL, capture_output=True, text=True
@@ -76,3 +82,21 @@ def test_a_read_only_home_is_no_hindrance(data, tmp_path):
         home.chmod(0o500)
     assert_kept(tmp_path, trained(data, tmp_path, home=home, before=before))
     assert list(home.iterdir()) == []
+
+
+def test_the_runs_file_has_a_point_for_every_logged_step(data, tmp_path):
+    """Read offline: the losses of every step, the relation of all metrics to the step, and metrics for every panel of pretraining."""
+    kept = assert_kept(tmp_path, trained(data, tmp_path, home=None, more=["trainer.limit_train_batches=5"]))
+    (path,) = kept.glob("*.wandb")
+    records = records_of(path)
+    history = [{".".join([item.key, *item.nested_key]).strip("."): item.value_json for item in r.history.item} for r in records]
+    steps = [int(row[STEP]) for row in history if "train/loss" in row]
+    assert steps == [0, 1, 2, 3, 4]
+    related = [
+        (record.metric.glob_name or record.metric.name, record.metric.step_metric) for record in records if record.HasField("metric")
+    ]
+    assert ("*", STEP) in related
+    logged = {name for row in history for name in row}
+    of_pretraining = [panel for section, panels in SECTIONS.items() for panel in panels if section != "Results"]
+    for panel in of_pretraining:
+        assert any(name in panel.metrics or (panel.pattern and re.fullmatch(panel.pattern, name)) for name in logged), panel

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("index", "gallery", "paper_tables", "own_videos", "data", "api/index", "api/objective", "source/conf")
+PAGES = ("index", "method", "planning", "gallery", "paper_tables", "own_videos", "data", "api/index", "api/objective", "source/conf")
 
 
 @pytest.fixture(scope="module")

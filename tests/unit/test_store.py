@@ -43,7 +43,7 @@ def test_other_results_are_removed(tmp_path: Path, caplog: pytest.LogCaptureFixt
         assert (one.path / "all.json").exists() == bool(kept)
         one.append([{"video": "a"}])
         (one.path / "all.json").touch()
-    assert [record.getMessage() for record in caplog.records] == [f"{one.path} is made of another network: starting anew"]
+    assert [record.getMessage() for record in caplog.records] == [f"{one.path} was made with another network: starting again"]
 
 
 def lines_of(one: ResumableFolder) -> dict[object, object]:

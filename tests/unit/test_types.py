@@ -109,6 +109,6 @@ def test_the_hint_is_for_what_lasts_or_for_what_may_pass():
     assert broken_hint([lasting]) == str(nothing_readable("videos", [lasting])).split(". ")[-1] == "Replace or repair the files."
     told = str(nothing_readable("videos", [passing, passing], afterwards="resume=DIR then goes on."))
     assert "Replace" not in told
-    assert "may be sound: mend the cause, and repeat the command. " in told
+    assert "may be intact: fix the cause, then repeat the command. " in told
     assert told.endswith("set decoding.decode_timeout_seconds higher. resume=DIR then goes on.")
-    assert broken_hint([lasting, passing], lasting="Mend.").startswith("Mend. 1 of the 2 may be sound. ")
+    assert broken_hint([lasting, passing], lasting="Mend.").startswith("Mend. 1 of the 2 may be intact. ")

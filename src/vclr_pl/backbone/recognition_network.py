@@ -70,12 +70,17 @@ class RecognitionNetwork(nn.Module):
 
     def video_logits(self, views: Tensor) -> Tensor:
         """`[B, S, *view]` to logits `[B, K]`: the segments' mean, dropout as published."""
-        features_BSF = self._pooled(views.flatten(0, 1)).unflatten(0, views.shape[:2])
-        if self.dropout_over == "video":
-            logits_BK: Tensor = self.head(self.dropout(features_BSF.mean(1)))
-            return logits_BK
-        logits_BSK: Tensor = self.head(self.dropout(features_BSF))
-        return logits_BSK.mean(1)
+        return self.logits_of(self.video_features(views))
+
+    def video_features(self, views: Tensor) -> Tensor:
+        """`[B, S, *view]` to `[B, S, F]` (TSM), or to the segments' mean `[B, 1, F]` (TSN): all that the linear layer needs."""
+        features_BSF: Tensor = self._pooled(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        return features_BSF.mean(1, keepdim=True) if self.dropout_over == "video" else features_BSF
+
+    def logits_of(self, features: Tensor) -> Tensor:
+        """The result of `video_features` to logits `[B, K]`."""
+        logits_BK: Tensor = self.head(self.dropout(features)).mean(1)
+        return logits_BK
 
     def _pooled(self, frames: Tensor) -> Tensor:
         with torch.set_grad_enabled(self.trains_backbone and torch.is_grad_enabled()):

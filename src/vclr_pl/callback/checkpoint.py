@@ -7,7 +7,9 @@ copy, and a run that is killed during it leaves a truncated `last.ckpt`.
 from __future__ import annotations
 
 import logging
+import math
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +79,31 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Writes `last.ckpt` after every epoch, and logs how to resume if the run is interrupted.
+    """Writes `last.ckpt` after the first epoch, the last, and those between, and logs how to resume if the run is interrupted.
 
     Args:
         folder: folder of the checkpoints.
+        pause_seconds: after an epoch that ends sooner than this after the last checkpoint, none is written.
     """
 
-    def __init__(self, *, folder: str) -> None:
+    def __init__(self, *, folder: str, pause_seconds: float = 0.0) -> None:
         super().__init__(
             dirpath=folder, filename="last", every_n_epochs=1, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
         )
+
+        self.pause_seconds = pause_seconds
+        self._written: float | None = None
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        is_last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs or trainer.global_step == trainer.max_steps
+        elapsed = math.inf if self._written is None else time.perf_counter() - self._written
+        due = torch.tensor(is_last or elapsed >= self.pause_seconds)
+        if trainer.strategy.broadcast(due):  # ranks save together
+            super().on_train_epoch_end(trainer, pl_module)
+            self._written = time.perf_counter()
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:
         super().on_exception(trainer, pl_module, exception)
         path = Path(str(self.dirpath)) / "last.ckpt"
         if trainer.is_global_zero and path.is_file():
-            logger.info("interrupted; resume=%s continues after the last completed epoch", path)
+            logger.info("interrupted; resume=%s continues after the last epoch that it has", path)

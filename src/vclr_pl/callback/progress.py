@@ -147,13 +147,14 @@ FILE_LINES_WITHOUT_TERMINAL = 20
 Row = TypeVar("Row")
 
 
-def watched(rows: Iterable[Row], *, total: int, doing: str, is_bad: Callable[[Row], bool], bad: str) -> Iterator[Row]:
+def watched(rows: Iterable[Row], *, total: int, doing: str, is_bad: Callable[[Row], bool], bad: str, unit: str = "files") -> Iterator[Row]:
     """The same rows, while they are counted on the terminal.
 
     Args:
         total: how many will come.
         doing: what is done with them, as `reading`.
         is_bad: which of them are counted apart, under the word `bad`.
+        unit: what a row is.
     """
     console, started, failed = rich.get_console(), time.perf_counter(), 0
     columns = (
@@ -171,7 +172,7 @@ def watched(rows: Iterable[Row], *, total: int, doing: str, is_bad: Callable[[Ro
             if not console.is_terminal and is_due(step=done, total=total, lines=FILE_LINES_WITHOUT_TERMINAL, first=1):
                 seconds = time.perf_counter() - started
                 left = clock(seconds / done * (total - done))
-                line = f"{doing} {done}/{total} files  files/s {done / seconds:.1f}  {bad} {failed}  left {left}"
+                line = f"{doing} {done}/{total} {unit}  {unit}/s {done / seconds:.1f}  {bad} {failed}  left {left}"
                 console.print(line, soft_wrap=True, highlight=False)
             yield row
 

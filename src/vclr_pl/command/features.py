@@ -22,8 +22,8 @@ from vclr_pl.files import write_whole
 from vclr_pl.report.page_content import write_left_out, write_neighbors, write_pairs
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
+from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, metric_figures
-from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import Manifest, Reading, build_reading, only_list, page_maker, splits_of
 from vclr_pl.text import readable

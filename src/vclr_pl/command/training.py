@@ -29,9 +29,10 @@ from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
 from vclr_pl.report.record import RANDOM_INITIALIZATION, RESULTS, ResultRecord, write_record
 from vclr_pl.report.run_summary import LEARNING, Evidence, summary_lines, verdict
+from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
-from vclr_pl.report.wandb_logger import log_evaluation
 from vclr_pl.runner.composition import instantiate_with
+from vclr_pl.runner.encoder_view import fit_to_encoder
 from vclr_pl.runner.next_commands import given_keys, next_commands
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
@@ -114,16 +115,19 @@ def choose_sizes(config: DictConfig, *, videos: int) -> None:
 def build_finetuning(config: DictConfig) -> FineTuning:
     """Instantiate every node of a fine-tuning config, and log where the backbone comes from.
 
-    The data is created first: the head needs the number of classes. Then follow the seed, the backbone and the head, so that random
-    weights depend only on the seed and the network.
+    The seed, the backbone and the head follow one another, so that random weights depend only on the seed and the network. The data is
+    created before the head, which needs the number of classes, and after the backbone, whose file can give the view.
 
     Raises:
         InputError: a GPU is required and there is none, or a constructor rejects an option.
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
-    datamodule: RecognitionDataModule = instantiate(config.datamodule)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     start = instantiate(config.start)(str(config.encoder), backbone=instantiate(config.get("backbone")))
+    if config.fit_to_encoder:
+        fit_to_encoder(config, view=start.view, clip=start.clip, given=given_keys())
+    with torch.random.fork_rng(devices=[]):  # data of the user's own may draw
+        datamodule: RecognitionDataModule = instantiate(config.datamodule)
     described = OmegaConf.to_container(config.backbone, resolve=True) if config.get("backbone") is not None else None
     recognizer = instantiate(config.recognizer)(backbone=start.network, classes=len(datamodule.class_names))
     module: RecognizerModule = instantiate(config.module)(recognizer=recognizer)

@@ -5,6 +5,7 @@ Legend: S segments, C channels, T frames of a clip, H W pixels, P color paramete
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +14,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from vclr_pl.data.broken_videos import WatchedLoader
 from vclr_pl.data.datamodule import ColorOperation, LoaderOptions, TrainingBatch, VideoDataModule
+from vclr_pl.data.loader import ResumableLoader
 from vclr_pl.data.samples import Crop, FrameSource, NoReadableVideo
 from vclr_pl.data.sampling import RecognitionSampling
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.video_dataset import ColorDraw, SampleDraws, TrainingVideoDataset
+from vclr_pl.data.video_dataset import DECODE_ERRORS, ColorDraw, SampleDraws, TrainingVideoDataset, subclip
+from vclr_pl.data.view_features import View, ViewFeatureDataset, collate_view_features, views_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
-from vclr_pl.types import BrokenVideo, InputError, LabeledViews
+from vclr_pl.types import BrokenVideo, InputError, LabeledFeatures, LabeledViews
 from vclr_pl.video.protocol import VideoDecoder
+
+FRAMES_AT_A_TIME = 32  # of one video, in memory at the size of the file
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,48 @@ class RecognitionDataset(TrainingVideoDataset[LabeledSample]):
         )
 
 
+class _HeldFrames:
+    """Some frames of an open video, read once."""
+
+    def __init__(self, reader: FrameSource, indices: Sequence[int]) -> None:
+        self.frame_count = reader.frame_count
+        self._place = {index: place for place, index in enumerate(indices)}
+        self._frames = reader.frames(indices)
+
+    def frames(self, indices: Sequence[int]) -> Tensor:
+        return self._frames[[self._place[index] for index in indices]]
+
+
+class ViewDataset(Dataset[list[LabeledSample | NoReadableVideo]]):
+    """By video, the samples of the epochs 0 to `views` - 1. A readable video is opened once, for all of them."""
+
+    def __init__(self, samples: RecognitionDataset, *, views: int) -> None:
+        self.samples, self.views = samples, views
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, video: int) -> list[LabeledSample | NoReadableVideo]:
+        samples = self.samples
+        try:
+            with samples.decoder.open(samples.manifest.path(video)) as file:
+                reader = subclip(file, span=samples.manifest.span(video))
+                return [sample for views in self._groups() for sample in self._read(reader, video=video, views=views)]
+        except DECODE_ERRORS:
+            return [samples[view, video] for view in range(self.views)]  # replaced as in training
+
+    def _groups(self) -> Iterator[range]:
+        size = max(1, FRAMES_AT_A_TIME // (self.samples.sampling.segments * self.samples.sampling.frames_per_clip))
+        yield from (range(first, min(first + size, self.views)) for first in range(0, self.views, size))
+
+    def _read(self, reader: FrameSource, *, video: int, views: range) -> list[LabeledSample]:
+        draws = [self.samples.draws(epoch=view, video=video, attempt=0) for view in views]
+        drawn = [self.samples.sampling.draw(frame_count=reader.frame_count, generator=draw.moments) for draw in draws]
+        held = _HeldFrames(reader, np.unique(np.concatenate(drawn)).tolist())
+        again = [self.samples.draws(epoch=view, video=video, attempt=0) for view in views]
+        return [self.samples.sample(held, draws=draw, video=video) for draw in again]
+
+
 def collate_labeled_views(samples: list[LabeledSample | NoReadableVideo]) -> LabeledViews | NoReadableVideo:
     """Collate samples in order. Returns NoReadableVideo if any sample is a NoReadableVideo."""
     broken = tuple(video for sample in samples for video in sample.broken)
@@ -77,6 +125,11 @@ def collate_labeled_views(samples: list[LabeledSample | NoReadableVideo]) -> Lab
         video_index=torch.tensor([sample.video_index for sample in readable]),
         broken=broken,
     )
+
+
+def collate_views(videos: list[list[LabeledSample | NoReadableVideo]]) -> LabeledViews | NoReadableVideo:
+    """Collate the samples of several videos in order."""
+    return collate_labeled_views([sample for samples in videos for sample in samples])
 
 
 class RecognitionDataModule(VideoDataModule):
@@ -114,6 +167,7 @@ class RecognitionDataModule(VideoDataModule):
             loader=loader,
             seed=seed,
         )
+        self._features: ViewFeatureDataset | None = None
         train, test = self._splits.train, self._splits.test
         for role, manifest in (("training", train), ("test", test)):
             if manifest is not None:
@@ -127,7 +181,7 @@ class RecognitionDataModule(VideoDataModule):
         """Class names by label; numbers if the data has no names."""
         return self._class_names
 
-    def training_dataset(self) -> Dataset[Any]:
+    def training_dataset(self) -> RecognitionDataset:
         return RecognitionDataset(
             manifest=self._splits.train,
             decoder=self.decoding,
@@ -136,6 +190,45 @@ class RecognitionDataModule(VideoDataModule):
             color_augmentation=self.color_augmentation,
             seed=self.seed,
         )
+
+    def view_loader(self, *, views: int) -> WatchedLoader:
+        """`views` augmented views of each training video, batches of this rank: those of the epochs 0 to `views` - 1."""
+        return WatchedLoader(
+            ViewDataset(self.training_dataset(), views=views),
+            sampler=range(self._rank(), len(self._splits.train), self._ranks()),
+            batch_size=max(1, self.loader.batch_size // views),
+            num_workers=self._worker_count(),
+            pin_memory=self._on_cuda(),
+            collate_fn=collate_views,
+            generator=torch.Generator(),  # as in `evaluation_dataloader`
+        )
+
+    def account_for(self, broken: Sequence[BrokenVideo]) -> None:
+        """Count videos of `view_loader` that were replaced."""
+        self._account.observe(broken)
+
+    def train_on(self, read: Sequence[LabeledFeatures], *, views: int) -> int:
+        """Train on these features, those of `view_loader`, in place of videos (collective call). Returns their size in bytes."""
+        self._account.agree()
+        videos = len(self._splits.train)
+        self._features = ViewFeatureDataset(read=read, keys=self._views(views), videos=videos, views=views)
+        return self._features.size_bytes
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Training batches of this rank: uint8 views, or features."""
+        if self._features is None:
+            return super().train_dataloader()
+        return ResumableLoader(
+            dataset=self._features,
+            sampler=self._sampler(),
+            workers=0,
+            prefetch_batches=self.loader.prefetch_batches,
+            pin_memory=self._on_cuda(),
+            collate=collate_view_features,
+        )
+
+    def _views(self, views: int) -> list[View]:
+        return views_of(videos=len(self._splits.train), views=views, rank=self._rank(), ranks=self._ranks())
 
     def collate(self, samples: list[Any]) -> TrainingBatch | NoReadableVideo:
         return collate_labeled_views(samples)

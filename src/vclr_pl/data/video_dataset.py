@@ -102,6 +102,12 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
             broken.append(sample)
         return NoReadableVideo(tuple(broken))
 
+    def draws(self, *, epoch: int, video: int, attempt: int) -> SampleDraws:
+        """The random generators of `self[epoch, video]`; those of its n-th replacement with `attempt` n."""
+        return SampleDraws(
+            *(random_generator(seed=self.seed, epoch=epoch, video=video, attempt=attempt, purpose=purpose) for purpose in range(3))
+        )
+
     def _candidates(self, *, epoch: int, index: int) -> Iterator[int]:
         yield index
         generator = random_generator(seed=self.seed, epoch=epoch, video=index, attempt=0, purpose=3)
@@ -111,10 +117,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
     def _read(self, *, epoch: int, drawn_for: int, candidate: int, attempt: int) -> MadeSample | BrokenVideo:
         if candidate in self._broken:
             return self._broken[candidate]
-        path = self.manifest.path(candidate)
-        draws = SampleDraws(
-            *(random_generator(seed=self.seed, epoch=epoch, video=drawn_for, attempt=attempt, purpose=purpose) for purpose in range(3))
-        )
+        path, draws = self.manifest.path(candidate), self.draws(epoch=epoch, video=drawn_for, attempt=attempt)
         try:
             with self.decoder.open(path) as file:
                 return self.sample(subclip(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)

@@ -19,7 +19,7 @@ from vclr_pl.evaluation.accuracy import within_top
 from vclr_pl.op.contrast import at_least_float32
 from vclr_pl.optim.optimizer import LinearScaledSGD, ParameterGroup, ParameterGroups, UniformGroups
 from vclr_pl.optim.schedule import StepDecay, StepFunctionLR, TrainingLength, keep_place, training_length
-from vclr_pl.types import InputError, LabeledViews
+from vclr_pl.types import InputError, LabeledFeatures, LabeledViews
 
 
 class RecognizerModule(lightning.LightningModule):
@@ -61,16 +61,24 @@ class RecognizerModule(lightning.LightningModule):
         batches_seen = self.trainer.fit_loop.epoch_loop.total_batch_idx
         torch.manual_seed(self.dropout_seed * 2**32 + batches_seen * self.trainer.world_size + self.trainer.global_rank)
 
-    def training_step(self, batch: LabeledViews) -> Tensor:
-        logits_BK = at_least_float32(self.video_logits(batch.views))
+    def training_step(self, batch: LabeledViews | LabeledFeatures) -> Tensor:
+        logits = self.recognizer.logits_of(batch.features) if isinstance(batch, LabeledFeatures) else self.video_logits(batch.views)
+        logits_BK = at_least_float32(logits)
         loss = functional.cross_entropy(logits_BK, batch.label)
         self.log_step(loss.detach(), logits_BK.detach(), batch.label)
         return loss
 
     def video_logits(self, views: Tensor) -> Tensor:
         """`[B, S, *view]` to `[B, K]`, in the memory layout of the weights."""
-        in_layout = self.runtime.prepare(views.flatten(0, 1)).unflatten(0, views.shape[:2])
-        return self.recognizer.video_logits(in_layout)
+        return self.recognizer.video_logits(self._in_layout(views))
+
+    def video_features(self, views: Tensor) -> Tensor:
+        """`[B, S, *view]` to the features that `training_step` takes in place of the views."""
+        return self.recognizer.video_features(self._in_layout(views))
+
+    def _in_layout(self, views: Tensor) -> Tensor:
+        views_BS: Tensor = self.runtime.prepare(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        return views_BS
 
     def log_step(self, loss: Tensor, logits_BK: Tensor, label_B: Tensor) -> None:
         if self._trainer is None:

@@ -7,13 +7,14 @@ import logging
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
+
+from vclr_pl.report.wandb_dashboard import is_installed, save_dashboard
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +23,22 @@ ONLINE, OFFLINE = "online", "offline"
 Intervals = Mapping[str, tuple[float, float]]
 
 
-def wandb_logger(*, project: str, name: str, save_dir: str, group: str | None = None) -> ForgivingWandbLogger:
-    """A logger that writes below `save_dir`; WANDB_MODE and the other variables and files of W&B have their usual effect."""
+def wandb_logger(*, project: str, name: str, save_dir: str, group: str | None = None, dashboard: bool = False) -> ForgivingWandbLogger:
+    """A logger that writes below `save_dir`; WANDB_MODE and the other variables and files of W&B have their usual effect.
+
+    Args:
+        dashboard: save a view of the project with our panels at the start of a run that is online.
+    """
     Path(save_dir).mkdir(parents=True, exist_ok=True)
-    return ForgivingWandbLogger(project=project, name=name, group=group, save_dir=save_dir, log_model=False)
+    return ForgivingWandbLogger(project=project, name=name, group=group, save_dir=save_dir, log_model=False, dashboard=dashboard)
 
 
 class ForgivingWandbLogger(WandbLogger):
     """Starts the W&B run at the first call. After the first error it warns and stops calling W&B."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, dashboard: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.is_lost = False
+        self.is_lost, self.dashboard = False, dashboard
         del self._wandb_init["anonymous"]  # left out if None: newer wandb warns about None
 
     @property
@@ -89,7 +94,9 @@ class ForgivingWandbLogger(WandbLogger):
         mode, reason = wandb.setup().settings.mode, "has no API key"
         try:
             if mode != ONLINE or has_key(wandb):
-                _ = super().experiment
+                run = super().experiment
+                if self.dashboard and mode == ONLINE:
+                    _save_dashboard(run)
                 return
         except Exception as error:  # various errors: a refused key, no network
             if mode != ONLINE:
@@ -100,6 +107,17 @@ class ForgivingWandbLogger(WandbLogger):
         folder = shlex.quote(str(self._save_dir))
         logger.warning("W&B %s: the run stays offline; later: `wandb login`, then `wandb sync %s/wandb/offline-run-*`", reason, folder)
         _ = super().experiment
+
+
+def _save_dashboard(run: Any) -> None:
+    """Save the view of the project of a run that is online. A failure is a warning."""
+    if not is_installed():
+        logger.warning("logger.wandb.dashboard=true needs the package wandb-workspaces: pip install wandb-workspaces")
+        return
+    try:
+        logger.info("W&B dashboard: %s", save_dashboard(entity=run.entity, project=run.project))
+    except Exception as error:  # whatever the server or the package raises
+        logger.warning("W&B did not save the dashboard (%s)", _first_line(error))
 
 
 def _keep_cache_in(folder: Path) -> None:
@@ -127,20 +145,6 @@ def has_key(wandb: Any) -> bool:
     if "prompt" in inspect.signature(wandb.login).parameters:  # in versions with this function, `wandb.api` is deprecated
         return bool(wandb.login(prompt=False, verify=False))
     return bool(os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
-
-
-def log_evaluation(
-    loggers: Sequence[Any],
-    *,
-    metrics: Mapping[str, float],
-    page: Path | None,
-    baseline: Mapping[str, float] = MappingProxyType({}),
-    intervals: Intervals = MappingProxyType({}),
-) -> None:
-    """Log the metrics with their baseline and intervals, and the page as an HTML panel, to each W&B run among the loggers."""
-    for one in loggers:
-        if isinstance(one, ForgivingWandbLogger):
-            one.log_evaluation(metrics=metrics, baseline=baseline, intervals=intervals, page=page)
 
 
 def _first_line(error: Exception) -> str:

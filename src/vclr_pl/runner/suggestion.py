@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.runner.group import group_names
@@ -16,6 +16,16 @@ from vclr_pl.runner.group import group_names
 # not an argument of Python's, as in `f(..., a=1)`, and not one of another program's, as in `--a=1`
 OPTION = re.compile(r"(?<![\w.@/-])(?<!\.\.\., )(?P<key>[a-z_][\w./]*)=(?P<value>\.\.\.|[^\s,;.)]\S*)")
 SENTENCE = re.compile(r"[^.]+(?:\.(?!\s|$)[^.]*)*\.?\s*")
+MOST_NAMES = 3
+MOST_DOTS = 1  # deeper options, such as callback.broken_videos.path, are seldom meant
+MEANINGS = {  # words that people use for options of other names
+    "size": ("size_pixels", "crop_pixels"),
+    "resolution": ("size_pixels", "crop_pixels"),
+    "learning_rate": ("lr",),
+    "epochs": ("max_epochs",),
+    "gpus": ("devices",),
+    "path": ("root",),
+}
 NOTHING = "This command has no option for it."
 
 
@@ -68,8 +78,33 @@ def _is_choice(key: str, value: str, places: Mapping[str, str]) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence with the nearest names, or with all of them where none is near and there are few."""
+    """A sentence with the nearest names, or with all of them where none is near and there are few.
+
+    An option of the same last part in another group is nearest: `transform.size_pixels` for `data.size`. Then come similar spellings.
+    """
     names = sorted(set(known))
-    if near := difflib.get_close_matches(name, names):
+    if near := _same_end(name, names) or _near(name, names):
         return f"Did you mean {' or '.join(near)}?"
     return f"There are: {', '.join(names)}." if 0 < len(names) <= 40 else "See --cfg job for all keys."
+
+
+def _same_end(name: str, names: Iterable[str]) -> list[str]:
+    """Options of other groups whose last part is that of `name`; those nearest to the root of the config first."""
+    group, _, last = name.rpartition(".")
+    found = [one for one in names if one.rpartition(".")[2] == last and one.rpartition(".")[0] != group]
+    return sorted((one for one in found if one.count(".") <= MOST_DOTS), key=lambda one: (one.count("."), one))[:MOST_NAMES]
+
+
+def _near(name: str, names: Sequence[str]) -> list[str]:
+    """Options that MEANINGS gives for the last part of `name`; else names that are spelled alike, without the group that `name` begins
+    with, and options whose last part has the word of `name`.
+    """
+    alike = [one for one in difflib.get_close_matches(name, names) if not name.startswith(f"{one}.")]
+    word = name.rpartition(".")[2]
+    meanings = MEANINGS.get(word, ())
+    meant = [one for last in meanings for one in names if one.rpartition(".")[2] == last and one.count(".") <= MOST_DOTS]
+    if meant:
+        return meant[:MOST_NAMES]
+    with_word = [one for one in names if word in one.rpartition(".")[2].split("_") and one.count(".") <= MOST_DOTS]
+    by_place = sorted(with_word, key=lambda one: (one.rpartition(".")[2].split("_").index(word), one.count("."), one))
+    return list(dict.fromkeys([*alike, *by_place]))[:MOST_NAMES]

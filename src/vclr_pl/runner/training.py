@@ -119,7 +119,7 @@ def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None)
     trainer.fit(module, datamodule=training.datamodule, ckpt_path=checkpoint)
     if checkpoint is None or "fit" in training.evaluation.timings_seconds:  # on_train_end was called
         return
-    logger.info("all of its training is done: what is left is the evaluation")
+    logger.info("training is complete already; evaluating")
     progress = trainer.fit_loop.epoch_progress.current
     progress.completed = progress.processed  # type: ignore[attr-defined]  # it was saved before the last epoch counted as completed
     module.to(trainer.strategy.root_device)  # Lightning has moved it away

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as lightning
 import torch
 
 from vclr_pl.callback.checkpoint import AtomicCheckpointIO, LastCheckpoint
@@ -38,6 +39,43 @@ def test_the_draft_stands_beside_the_target(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", lambda self, target: seen.append((self, target)) or replace(self, target))
     AtomicCheckpointIO().save_checkpoint({}, str(tmp_path / "last.ckpt"))
     assert [(source.parent, target) for source, target in seen] == [(tmp_path, tmp_path / "last.ckpt")]
+
+
+@pytest.mark.parametrize(("pause_seconds", "expected"), [(0.0, [1, 2, 3, 4]), (1000.0, [1, 4])])
+def test_short_epochs_share_a_checkpoint(tmp_path, pause_seconds, expected):
+    """The first epoch and the last always have one."""
+    written = []
+
+    class Noting(AtomicCheckpointIO):
+        def save_checkpoint(self, checkpoint, path, storage_options=None):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            written.append(checkpoint["epoch"] + 1)
+
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=4,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[LastCheckpoint(folder=str(tmp_path), pause_seconds=pause_seconds)],
+        plugins=[Noting()],
+    )
+    trainer.fit(Line(), torch.utils.data.DataLoader(torch.ones(2, 1)))
+    assert written == expected
+    assert [path.name for path in tmp_path.glob("*.ckpt")] == ["last.ckpt"]
+
+
+class Line(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch):
+        return self.layer(batch).mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
 def test_storage_options_are_refused(tmp_path):

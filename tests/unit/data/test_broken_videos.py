@@ -81,7 +81,7 @@ def test_one_slow_video_among_broken_ones_does_not_change_what_is_advised():
     slow = BrokenVideo(path="slow.mp4", backend="pyav", reason="no answer within 60 s", is_temporary=True)
     account = BrokenVideoTracker(videos=20, max_broken_fraction=0.1)
     account.observe([lost(1), lost(2), slow])
-    with pytest.raises(InputError, match=r"Replace them, or set loader\.max_broken_fraction higher\. 1 of the 3 may be sound\."):
+    with pytest.raises(InputError, match=r"Replace them, or set loader\.max_broken_fraction higher\. 1 of the 3 may be intact\."):
         account.agree()
 
 

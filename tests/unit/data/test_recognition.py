@@ -11,12 +11,13 @@ import torch
 from tests.video_fixture import copies, frame_numbers, make_ucf101, write_broken, write_video
 
 from vclr_pl.data.datamodule import LoaderOptions
-from vclr_pl.data.recognition import RecognitionDataModule, RecognitionDataset, collate_labeled_views
+from vclr_pl.data.recognition import RecognitionDataModule, RecognitionDataset, ViewDataset, collate_labeled_views
 from vclr_pl.data.samples import NoReadableVideo
 from vclr_pl.data.sampling import RecognitionSampling
 from vclr_pl.data.transform.color_augmentation import FlipAndNormalize
 from vclr_pl.data.transform.crop import RandomResizedVideoCrop
 from vclr_pl.data.transform.evaluation_view import RecognitionView
+from vclr_pl.data.view_features import views_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.datasets.ucf101 import ucf101
 from vclr_pl.types import InputError
@@ -103,6 +104,26 @@ def test_a_batch(tmp_path):
     nothing = dataset(paths[3:])[0, 0]
     assert isinstance(collate_labeled_views([samples[0, 0], nothing]), NoReadableVideo)
     assert np.unique(batch.label).tolist() in ([0], [1], [0, 1])
+
+
+@pytest.mark.parametrize(("segments", "frames_per_clip"), [(3, 1), (2, 3), (40, 1)])
+def test_views_are_the_samples_of_the_epochs_and_open_a_video_once(tmp_path, segments, frames_per_clip):
+    paths = [*copies((tmp_path / f"{number}.mp4" for number in range(3)), frames=30), write_broken(tmp_path / "broken.mp4")]
+    samples = dataset(paths, segments=segments, frames_per_clip=frames_per_clip)
+    opened = []
+    open_file = samples.decoder.open
+    samples.decoder.open = lambda path: opened.append(path) or open_file(path)
+    views = ViewDataset(samples, views=20)
+    found = [views[video] for video in range(4)]
+    assert opened[:3] == [str(path) for path in paths[:3]]
+    other = dataset(paths, segments=segments, frames_per_clip=frames_per_clip)
+    for video, of_video in enumerate(found):
+        for epoch, view in enumerate(of_video):
+            expected = other[epoch, video]
+            assert torch.equal(view.views, expected.views)
+            assert torch.equal(view.color_parameters, expected.color_parameters)
+            assert (view.label, view.video_index, view.broken) == (expected.label, expected.video_index, expected.broken)
+    assert found[3][0].broken[0].path == str(paths[3])
 
 
 def datamodule(splits, *, crops="center", frames_per_clip=1, max_broken_fraction=0.5):
@@ -210,6 +231,15 @@ def test_broken_videos_are_replaced_and_listed(tmp_path):
     assert [video.path for video in data.broken_videos] == [pairs[-1][0]]
     with pytest.raises(InputError, match="at most 0% of 6 videos broken"):
         fit(tmp_path, datamodule([*pairs[:4], pairs[-1], (str(write_broken(tmp_path / "two.mp4")), 1)], max_broken_fraction=0.0))
+
+
+def test_the_view_loader_reads_in_the_order_of_its_keys(splits):
+    data = datamodule(splits)
+    read = list(data.view_loader(views=3))
+    keys = views_of(videos=9, views=3, rank=0, ranks=1)
+    expected = [data.training_dataset()[key] for key in keys]
+    assert torch.equal(torch.cat([batch.views for batch in read]), torch.stack([sample.views for sample in expected]))
+    assert torch.cat([batch.video_index for batch in read]).tolist() == [video for _, video in keys]
 
 
 def test_classes_have_names(splits):

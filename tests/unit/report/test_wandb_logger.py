@@ -18,7 +18,8 @@ KEY = "0123456789" * 4
 LOGGED = """
 import logging
 logging.basicConfig(level=logging.WARNING)
-from vclr_pl.report.wandb_logger import log_evaluation, wandb_logger
+from vclr_pl.report.scalar_loggers import log_evaluation
+from vclr_pl.report.wandb_logger import wandb_logger
 logger = wandb_logger(project="vclr_pl", name="evaluate", group="evaluate", save_dir="run")
 logger.log_hyperparams({"seed": 0})
 logger.log_metrics({"train/loss": 1.0}, step=1)
@@ -103,6 +104,14 @@ def test_a_key_is_shown_to_the_server_and_its_refusal_costs_nothing(place, refus
 
 def test_a_key_that_is_none_leaves_the_run_offline(tmp_path):
     assert "wandb sync" in ended(LOGGED, tmp_path, WANDB_API_KEY="abc")
+    assert len(kept(tmp_path)) == 1
+
+
+def test_without_a_key_no_dashboard_is_attempted(tmp_path):
+    asked = LOGGED.replace('save_dir="run"', 'save_dir="run", dashboard=True')
+    shown = ended(asked + "\nimport sys\nassert 'wandb_workspaces' not in sys.modules\n", tmp_path)
+    assert "W&B has no API key: the run stays offline" in shown
+    assert "dashboard" not in shown
     assert len(kept(tmp_path)) == 1
 
 

@@ -20,6 +20,28 @@ def test_the_nearest_name_comes_first(name, first):
     assert did_you_mean(name, KEYS).removeprefix("Did you mean ").split()[0].rstrip("?") == first
 
 
+OPTIONS = ["data", "data.root", "transform.size_pixels", "evaluation_view.crop_pixels", "loader.batch_size", "loader.workers"]
+OPTIONS += ["callback.broken_videos.path", "optimizer.lr", "sampling.frames_per_clip", "preview.workers", "trainer.scale"]
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("data.size", "transform.size_pixels or evaluation_view.crop_pixels"),
+        ("size", "transform.size_pixels or evaluation_view.crop_pixels"),
+        ("data.resolution", "transform.size_pixels or evaluation_view.crop_pixels"),
+        ("data.frames_per_clip", "sampling.frames_per_clip"),
+        ("model.lr", "optimizer.lr"),
+        ("learning_rate", "optimizer.lr"),
+        ("data.workers", "loader.workers or preview.workers"),
+        ("data.path", "data.root"),
+        ("transform.batch", "loader.batch_size"),
+    ],
+)
+def test_the_last_part_counts_over_all_groups(name, names):
+    assert did_you_mean(name, OPTIONS) == f"Did you mean {names}?"
+
+
 def test_few_names_are_all_told_where_none_is_near():
     assert did_you_mean("xyzzy", ["b", "a", "a"]) == "There are: a, b."
     assert did_you_mean("xyzzy", [f"name_{number}" for number in range(41)]) == "See --cfg job for all keys."
