@@ -53,8 +53,8 @@ def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None, crop
         return LoadedBackbone(network=backbone, architecture=None, origin="random initialization", view={}, clip={})
     named = named_network(path, crop_pixels=crop_pixels)
     if named is not None:
-        described = named.network.exported_as
-        return LoadedBackbone(network=named.network, architecture=described, origin=named.origin, view={}, clip=named.clip)
+        described, view = named.network.exported_as, {"crop_pixels": named.network.input_pixels}
+        return LoadedBackbone(network=named.network, architecture=described, origin=named.origin, view=view, clip=named.clip)
     found = read_encoder_file(path, momentum=momentum)
     architecture = None if backbone is not None else found.architecture or recognize_architecture(found.backbone, path=path)
     network = backbone if architecture is None else build_backbone(architecture)

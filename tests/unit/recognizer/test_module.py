@@ -108,8 +108,15 @@ def test_shifted_videos_do_not_see_one_another():
 
 def fitted(made, *, segments=3, test=3, frames_per_clip=1):
     sampling = SimpleNamespace(segments=segments, frames_per_clip=frames_per_clip)
-    view = SimpleNamespace(frames=test)
-    data = SimpleNamespace(sampling=sampling, evaluation_view=view, batches_per_epoch=3, batch_size=2, normalizations=[])
+    view = SimpleNamespace(frames=test, crop_pixels=32)
+    data = SimpleNamespace(
+        sampling=sampling,
+        transform=SimpleNamespace(size_pixels=32),
+        evaluation_view=view,
+        batches_per_epoch=3,
+        batch_size=2,
+        normalizations=[],
+    )
     data.normalize_as = data.normalizations.append
     made._trainer = SimpleNamespace(
         datamodule=data, limit_train_batches=1.0, accumulate_grad_batches=1, max_epochs=2, max_steps=-1, world_size=1
