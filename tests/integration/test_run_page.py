@@ -17,7 +17,7 @@ from vclr_pl.train import train
 def plain(folder: Path) -> str:
     """The text of the page without markup."""
     html = re.sub(r"<(style|script)>.*?</\1>", "", (folder / "run.html").read_text(), flags=re.DOTALL)
-    return re.sub(r"<[^>]+>|\s+", " ", html).replace("&#39;", "'")
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("&#39;", "'")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_a_resumed_run_has_the_whole_curves(places: Path) -> None:
 
 
 def test_an_ended_run_has_its_results_options_views_and_commands(places: Path) -> None:
-    text = re.sub(" +", " ", plain(places / "resumed"))
+    text = plain(places / "resumed")
     assert "✓ ended" in text
     assert "too short to say 20 steps; 500 or more show it training took" in text
     assert re.search(r"retrieval R@1 [\d.]+ [\d.]+ to [\d.]+ [\d.]+ [\d.]+ to [\d.]+ [+-][\d.]+", text)
@@ -59,15 +59,16 @@ def test_an_ended_run_has_its_results_options_views_and_commands(places: Path) -
 
 
 def test_one_step_without_labels_and_sizes_that_follow_the_data(tmp_path: Path) -> None:
-    copies(tmp_path / "my <b>own</b>" / f"{number}.mp4" for number in range(3))
+    copies(tmp_path / "my <b>own" / f"{number}.mp4" for number in range(3))
     paths = [f"paths.data={tmp_path / 'data'}", f"paths.runs={tmp_path / 'runs'}", f"hydra.run.dir={tmp_path / 'runs' / 'one'}"]
     sizes = ["backbone=small_resnet", "head.dim=8", "transform.size_pixels=32", "loader.workers=0", "trainer=cpu", "trainer.max_steps=1"]
-    arguments = [f"data.root='{tmp_path / 'my <b>own</b>'}'", *paths, *sizes, "trainer.precision=32-true"]
+    arguments = [f"data.root='{tmp_path / 'my <b>own'}'", *paths, *sizes, "trainer.precision=32-true"]
     assert run(train, config_name="train", arguments=arguments) == 0
-    text = re.sub(" +", " ", plain(tmp_path / "runs" / "one"))
-    assert "my &lt;b&gt;own&lt;/b&gt;/" in text
+    text = plain(tmp_path / "runs" / "one")
+    assert "my &lt;b&gt;own/" in text
     assert "loader.batch_size 2 32 4 or more steps in an epoch, at most 32" in text
-    assert "Results" not in text
+    assert "Ended after 1 step," in text
+    assert "retrieval R@1" not in text
 
 
 def test_it_can_be_switched_off(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class RunPageWriter(lightning.Callback):
         if self._applies(trainer):
             self._measure_rank(trainer, pl_module, is_last=True)
             self._share = 1.0
-            self._write(trainer, pl_module, "evaluating", f"All {trainer.global_step:,} steps are done; the result is evaluated.")
+            self._write(trainer, pl_module, "evaluating", f"Trained for {counted(trainer.global_step)}; the evaluation comes next.")
 
     def on_exception(self, trainer: Any, pl_module: lightning.LightningModule, exception: BaseException) -> None:
         if not self._applies(trainer):
@@ -142,7 +142,7 @@ class RunPageWriter(lightning.Callback):
         if self._applies(trainer):
             took = clock(time.perf_counter() - self._started)
             self._share = 1.0
-            self._write(trainer, module, "ended", f"Ended after {trainer.global_step:,} steps, {took} with the evaluation.")
+            self._write(trainer, module, "ended", f"Ended after {counted(trainer.global_step)}, {took} with the evaluation.")
 
     def state_dict(self) -> dict[str, Any]:
         return {"curves": {name: list(points) for name, points in self.curves.items()}, "alarms": dict(self.alarms)}
@@ -235,6 +235,11 @@ class RunPageWriter(lightning.Callback):
     @staticmethod
     def _applies(trainer: Any) -> bool:
         return bool(trainer.is_global_zero and not trainer.fast_dev_run)
+
+
+def counted(steps: int) -> str:
+    """`1 step`, `1,200 steps`."""
+    return f"{steps:,} step" + ("s" if steps != 1 else "")
 
 
 def short_name(path: str) -> str:

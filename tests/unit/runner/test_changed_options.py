@@ -24,7 +24,7 @@ def test_the_command_line_beside_the_experiment(tmp_path):
     found = options_of(tmp_path, "experiment=ucf101", "data.root=/videos", "optimizer.lr=0.5", "backbone=resnet18", "~callback.view_grid")
     assert {key: (option.value, option.usual, option.reason) for key, option in found.items()} == {
         "data.root": ("/videos", "", "command line"),
-        "optimizer.lr": ("0.5", "0.2", "command line"),
+        "optimizer.lr": ("0.5", "0.1", "command line"),
         "backbone": ("resnet18", "resnet50", "command line"),
         "callback.view_grid": ("removed", "a node", "command line"),
     }
@@ -34,7 +34,7 @@ def test_sizes_that_the_data_chose_have_their_reasons(tmp_path):
     chosen = {
         "loader.batch_size": Size(4, "few videos"),
         "backbone": Size("resnet18", "no GPU"),
-        "queue.inter.length": Size(131072, "many"),
+        "queue.inter.length": Size(131072, ""),
     }
     found = options_of(tmp_path, "experiment=folder", "data.root=/videos", "loader.batch_size=4", chosen=chosen)
     assert (found["backbone"].value, found["backbone"].usual, found["backbone"].reason) == ("resnet18", "resnet50", "no GPU")
