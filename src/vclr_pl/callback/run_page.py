@@ -50,10 +50,15 @@ class PacedWork:
     def is_due(self) -> bool:
         return time.perf_counter() >= self._next
 
-    def done_since(self, started: float) -> None:
-        """Count the work that began at `started`, in seconds of `time.perf_counter`."""
-        now = time.perf_counter()
-        self._next = now + max(self.every_seconds, (now - started) / self.share_of_time)
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the time of the block, also of one that fails."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            now = time.perf_counter()
+            self._next = now + max(self.every_seconds, (now - started) / self.share_of_time)
 
 
 class RunPageWriter(lightning.Callback):
@@ -65,7 +70,7 @@ class RunPageWriter(lightning.Callback):
         path: path of the page; `curves.png` is beside it.
         every_n_steps: steps between two readings of the metrics.
         every_seconds: shortest time between two writes.
-        share_of_time: largest share of the training time that writing takes, and that RankMe takes.
+        share_of_time: largest share of the training time that writing the page takes, writing the picture, and computing RankMe.
     """
 
     def __init__(self, *, path: str, every_n_steps: int, every_seconds: float, share_of_time: float) -> None:
@@ -76,7 +81,8 @@ class RunPageWriter(lightning.Callback):
         self.outcome = Outcome()
         self._views: list[VideoViews] = []
         self._views_note = ""
-        self._page, self._rank = (PacedWork(every_seconds=every_seconds, share_of_time=share_of_time) for _ in range(2))
+        paces = [PacedWork(every_seconds=every_seconds, share_of_time=share_of_time) for _ in range(3)]
+        self._page, self._picture, self._rank = paces
         self._started, self._first_step, self._last_read = time.perf_counter(), 0, -1
         self._measured: dict[str, Any] = {}
         self._share = 0.0
@@ -180,10 +186,9 @@ class RunPageWriter(lightning.Callback):
 
     def _measure_rank(self, trainer: Any, module: Any, *, is_last: bool = False) -> None:
         if hasattr(module, "queues") and (is_last or self._rank.is_due()):
-            started = time.perf_counter()
-            for name, rank in ranks_of_keys(trainer, module).items():
-                self._keep(f"{RANK}{name}", trainer.global_step, rank)
-            self._rank.done_since(started)
+            with self._forgiven(), self._rank.counted():
+                for name, rank in ranks_of_keys(trainer, module).items():
+                    self._keep(f"{RANK}{name}", trainer.global_step, rank)
 
     def _progress(self, trainer: Any, *, batch_idx: int) -> str:
         step, left = trainer.global_step, steps_left(trainer, batch_idx=batch_idx)
@@ -196,13 +201,14 @@ class RunPageWriter(lightning.Callback):
     def _write(self, trainer: Any, module: Any, word: StateWord, detail: str) -> None:
         if not self._applies(trainer):
             return
-        started = time.perf_counter()
         with self._forgiven():
             state = RunState(word=word, detail=detail, written=time.time(), share=self._share)
-            page = self._content(trainer, module, state)
-            write_run_page(page, self.path)
-            write_chart_picture(self.path.with_name(CURVES), page.groups)
-        self._page.done_since(started)
+            with self._page.counted():
+                page = self._content(trainer, module, state)
+                write_run_page(page, self.path)
+            if self._picture.is_due() or word != "running":
+                with self._picture.counted():
+                    write_chart_picture(self.path.with_name(CURVES), page.groups)
 
     @contextlib.contextmanager
     def _forgiven(self) -> Iterator[None]:

@@ -182,18 +182,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
             figures = metric_figures(evaluation.metrics, {})
             page = maker.write_search(training.folder / PAGE, gallery=gallery, query=query, figures=figures)
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
-    if evidence is not None:
-        summarize(config, training, evidence)
-    summary = summary_of(training)
-    finish_page(
-        training,
-        metrics=evaluation.metrics,
-        baseline=evaluation.baseline,
-        queries=0 if evaluation.measured is None else evaluation.measured.queries,
-        intervals={},
-        found=None if evidence is None else verdict(evidence),
-        cost="" if summary is None else summary.cost(training.folder),
-    )
+    conclude(config, training, evidence)
     logger.info("run folder: %s", training.folder)
     return TrainResult(
         folder=training.folder,
@@ -222,14 +211,18 @@ def evidence_of(training: Pretraining) -> Evidence | None:
     return summary.evidence(training.trainer, training.module, metrics=metrics, baseline=baseline, queries=queries)
 
 
-def summarize(config: DictConfig, training: Pretraining, evidence: Evidence) -> None:
-    """Log the summary of the run."""
-    summary = summary_of(training)
-    assert summary is not None
-    longer = verdict(evidence).word != LEARNING
-    commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=longer)
-    for line in summary_lines(evidence, cost=summary.cost(training.folder), commands=commands):
-        logger.info("%s", line)
+def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None) -> None:
+    """Log the summary of the run, unless its callback was removed, and write the run page."""
+    summary, evaluation, found, cost = summary_of(training), training.evaluation, None, ""
+    if summary is not None and evidence is not None:
+        found, cost = verdict(evidence), summary.cost(training.folder)
+        longer = found.word != LEARNING
+        commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=longer)
+        for line in summary_lines(evidence, cost=cost, commands=commands):
+            logger.info("%s", line)
+    queries = 0 if evaluation.measured is None else evaluation.measured.queries
+    results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline}
+    finish_page(training, **results, queries=queries, intervals={}, found=found, cost=cost)
 
 
 def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:

@@ -32,7 +32,7 @@ def write_chart_picture(path: Path, groups: Sequence[ChartGroup]) -> None:
         _draw(ImageDraw.Draw(sheet), chart, plot, left=left, top=top)
         _legend(ImageDraw.Draw(sheet), title, chart, x=(left + LEFT) * SCALE, y=(top + 16) * SCALE)
     with whole_file(path) as draft:
-        sheet.reduce(SCALE).save(draft, "PNG", optimize=True)
+        sheet.reduce(SCALE).save(draft, "PNG")
 
 
 def _draw(draw: ImageDraw.ImageDraw, chart: Chart, plot: Plot, *, left: int, top: int) -> None:

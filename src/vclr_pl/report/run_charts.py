@@ -118,7 +118,7 @@ def _accuracies(curves: Curves, expected: Expected) -> list[Chart]:
             continue  # top-1 against the queue says less than that within the batch
         chance = expected.accuracies.get(term)
         levels = [] if chance is None else [Level(name=f"random guess: {chance:.0f}%", value=chance)]
-        title = f"{words(term)}: own video found in the batch" if within else f"{words(term)}: right answers"
+        title = f"{words(term)}: own video found" if within else f"{words(term)}: right answers"
         charts.append(_percent(title, curves[name], levels))
     return charts
 
@@ -142,8 +142,7 @@ def _ranks(curves: Curves, expected: Expected) -> list[Chart]:
     level = Level(name=f"collapsed: below {expected.collapsed_rank:g}", value=expected.collapsed_rank)
     return [
         Chart(
-            title=f"RankMe of the keys, {words(queue)} queue"
-            + (f" ({expected.dimensions[queue]} dimensions)" if queue in expected.dimensions else ""),
+            title=f"RankMe, {words(queue)} queue" + (f" (of {expected.dimensions[queue]})" if queue in expected.dimensions else ""),
             curves=[_curve("RankMe", curves[name])],
             levels=[level],
             from_zero=True,

@@ -69,8 +69,10 @@ def test_writing_waits_for_its_time(tmp_path):
     first = text(tmp_path)
     steps(page, 2, 3)
     assert text(tmp_path) == first
+    (tmp_path / "curves.png").unlink()
     page.on_train_end(stage(3), SimpleNamespace())
     assert "evaluating" in text(tmp_path)
+    assert (tmp_path / "curves.png").is_file()
     page.finish(stage(3), SimpleNamespace(), Outcome(verdict=("learning", "R@1 62")))
     assert "R@1 62" in text(tmp_path)
     assert 'data-alive="false"' in text(tmp_path)
@@ -80,13 +82,14 @@ def test_work_takes_at_most_its_share_of_the_time(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("vclr_pl.callback.run_page.time.perf_counter", lambda: now[0])
     work = PacedWork(every_seconds=10.0, share_of_time=0.005)
-    now[0] = 101.0
-    work.done_since(100.0)  # one second: 200 seconds until the next
+    with work.counted():
+        now[0] = 101.0  # one second: 200 seconds until the next
     now[0] = 300.9
     assert not work.is_due()
     now[0] = 301.1
     assert work.is_due()
-    work.done_since(301.1)
+    with pytest.raises(OSError, match="full"), work.counted():
+        raise OSError("full")
     now[0] = 311.0
     assert not work.is_due()
     now[0] = 311.2

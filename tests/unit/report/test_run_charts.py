@@ -38,8 +38,8 @@ def test_every_metric_of_pretraining_has_its_chart():
     assert {title: list(charts) for title, charts in groups.items()} == {
         "Losses": ["total loss", "inter frame"],
         "Similarities": ["inter frame"],
-        "Accuracy in training": ["inter frame: own video found in the batch", "temporal order: right answers"],
-        "Evaluation during training": ["kNN accuracy", "RankMe of the keys, inter queue (128 dimensions)"],
+        "Accuracy in training": ["inter frame: own video found", "temporal order: right answers"],
+        "Evaluation during training": ["kNN accuracy", "RankMe, inter queue (of 128)"],
         "Rate and speed": ["learning rate", "videos per second", "waiting for videos"],
     }
     similarity = groups["Similarities"]["inter frame"]
@@ -51,9 +51,9 @@ def test_every_metric_of_pretraining_has_its_chart():
     ("group", "title", "name", "value"),
     [
         ("Losses", "inter frame", "random guess: log(1 + 48)", 3.9),
-        ("Accuracy in training", "inter frame: own video found in the batch", "random guess: 25%", 25.0),
+        ("Accuracy in training", "inter frame: own video found", "random guess: 25%", 25.0),
         ("Evaluation during training", "kNN accuracy", "random initialization: 41.0%", 41.0),
-        ("Evaluation during training", "RankMe of the keys, inter queue (128 dimensions)", "collapsed: below 2", 2.0),
+        ("Evaluation during training", "RankMe, inter queue (of 128)", "collapsed: below 2", 2.0),
     ],
 )
 def test_the_expected_levels_are_beside_the_curves(group, title, name, value):
