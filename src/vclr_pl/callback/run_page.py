@@ -29,6 +29,8 @@ from vclr_pl.report.run_summary import COLLAPSED_RANK
 logger = logging.getLogger(__name__)
 
 VIDEOS_SHOWN = 3
+PAGES_PER_PICTURE = 6  # it takes ten times as long as the page
+FINAL: tuple[StateWord, ...] = ("ended", "stopped", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +83,14 @@ class RunPageWriter(lightning.Callback):
         self.outcome = Outcome()
         self._views: list[VideoViews] = []
         self._views_note = ""
-        paces = [PacedWork(every_seconds=every_seconds, share_of_time=share_of_time) for _ in range(3)]
+        seconds = (every_seconds, PAGES_PER_PICTURE * every_seconds, every_seconds)
+        paces = [PacedWork(every_seconds=one, share_of_time=share_of_time) for one in seconds]
         self._page, self._picture, self._rank = paces
         self._started, self._first_step, self._last_read = time.perf_counter(), 0, -1
         self._measured: dict[str, Any] = {}
         self._share = 0.0
+        with self._picture.counted():
+            pass  # the first one waits too
         self._is_warned = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -206,7 +211,7 @@ class RunPageWriter(lightning.Callback):
             with self._page.counted():
                 page = self._content(trainer, module, state)
                 write_run_page(page, self.path)
-            if self._picture.is_due() or word != "running":
+            if word in FINAL or (word == "running" and self._picture.is_due()):
                 with self._picture.counted():
                     write_chart_picture(self.path.with_name(CURVES), page.groups)
 
