@@ -21,6 +21,7 @@ from vclr_pl.data.loader import EpochSampler, ResumableLoader
 from vclr_pl.data.samples import Crop, NoReadableVideo, collate_segment_views, collate_video_frames
 from vclr_pl.data.transform.evaluation_view import EvaluationView, NarrowViewWarning
 from vclr_pl.data.video_dataset import ColorDraw, EvaluationVideoDataset, SegmentVideoDataset
+from vclr_pl.datasets.footage import Footage, footage_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.files import available_cores
 from vclr_pl.op.collective import rank, world_size
@@ -137,6 +138,25 @@ class VideoDataModule(lightning.LightningDataModule):
         return int(self.sampling.segments)
 
     @property
+    def views_per_video(self) -> int:
+        """Views of a video in a batch."""
+        return 2 * self.segments + 1
+
+    @property
+    def workers(self) -> int:
+        """Reading processes of this rank."""
+        return self._worker_count()
+
+    @property
+    def batches_bytes(self) -> int | None:
+        """Main memory of the batches that the workers prepare in advance, and of the present one; None for a crop of unknown size."""
+        size_pixels: int | None = getattr(self.transform, "size_pixels", None)
+        if size_pixels is None:
+            return None
+        view_bytes = 3 * size_pixels**2 * int(self.sampling.frames_per_clip)
+        return self.batch_size * self.views_per_video * view_bytes * (1 + self.workers * self.loader.prefetch_batches)
+
+    @property
     def batches_per_epoch(self) -> int:
         """Steps of an epoch, equal on all ranks. Raises InputError if a batch is larger than the data."""
         return self._sampler().batches
@@ -155,6 +175,10 @@ class VideoDataModule(lightning.LightningDataModule):
                 hint="Evaluate on the training videos, or choose data with a test list.",
             )
         return manifest
+
+    def footage(self) -> Footage:
+        """Length of the training videos, by their headers."""
+        return footage_of(self._splits.train)
 
     def training_dataset(self) -> Dataset[Any]:
         """Samples of the task from the training videos, by (epoch, index)."""
