@@ -21,6 +21,7 @@ from vclr_pl.callback.run_summary import RunSummary
 from vclr_pl.command.evaluation import PAGE
 from vclr_pl.command.plan import show_plan
 from vclr_pl.command.result import FinetuneResult, TrainResult
+from vclr_pl.command.run_page import describe_run, finish_page
 from vclr_pl.data.datamodule import VideoDataModule
 from vclr_pl.data.recognition import RecognitionDataModule
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
@@ -37,7 +38,7 @@ from vclr_pl.runner.next_commands import given_keys, next_commands
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
 from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING, checkpoint_path, run_folder_of
-from vclr_pl.runner.sizes import fit_to_data, keep_sizes_of, sizes_for
+from vclr_pl.runner.sizes import Size, fit_to_data, keep_sizes_of, sizes_for
 from vclr_pl.runner.trainer import callbacks_of, refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import Training, run_training
 
@@ -77,8 +78,9 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     splits = instantiate(config.data)
+    chosen: Mapping[str, Size] = {}
     if config.fit_to_data:
-        choose_sizes(config, videos=len(splits.train if isinstance(splits, VideoSplits) else Manifest.from_source(splits)))
+        chosen = choose_sizes(config, videos=len(splits.train if isinstance(splits, VideoSplits) else Manifest.from_source(splits)))
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     module: VCLRModule = instantiate(config.module)
     datamodule: VideoDataModule = instantiate_with(config.datamodule, splits=splits)
@@ -87,6 +89,7 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
     weight = instantiate(config.get("weight"))
     evaluation.keep_initialization(module)
+    describe_run(config, trainer, command="train", chosen=chosen)
 
     def load_weights() -> None:
         logger.info("%s", weight.load_into(module))
@@ -103,20 +106,23 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     )
 
 
-def choose_sizes(config: DictConfig, *, videos: int) -> None:
-    """Set the sizes that the user does not give: those of the resumed run, else those for this number of videos and this machine."""
+def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
+    """Set the sizes that the user does not give: those of the resumed run, else those for this number of videos and this machine.
+
+    Returns those that were chosen for the videos and the machine.
+    """
     given = given_keys()
     if config.resume is not None:
         checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
         if checkpoint is not None:
             keep_sizes_of(config, run=run_folder_of(checkpoint), given=given)
-        return
+        return {}
     has_gpu = config.trainer.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
     devices = (
         config.trainer.devices if isinstance(config.trainer.devices, int) and config.trainer.devices > 0 else torch.cuda.device_count()
     )
     sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes)
-    fit_to_data(config, sizes=sizes, given=given, videos=videos)
+    return fit_to_data(config, sizes=sizes, given=given, videos=videos)
 
 
 def build_finetuning(config: DictConfig) -> FineTuning:
@@ -140,6 +146,7 @@ def build_finetuning(config: DictConfig) -> FineTuning:
         _with_architecture(instantiate(node), start.architecture or described) for node in config.callback.values() if node is not None
     ]
     trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
+    describe_run(config, trainer, command="finetune", chosen={})
     if trainer.is_global_zero:
         logger.info("backbone: %s", start.origin)
     return Training(
@@ -186,6 +193,16 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
     if evidence is not None:
         summarize(config, training, evidence)
+    summary = summary_of(training)
+    finish_page(
+        training,
+        metrics=evaluation.metrics,
+        baseline=evaluation.baseline,
+        queries=0 if evaluation.measured is None else evaluation.measured.queries,
+        intervals={},
+        found=None if evidence is None else verdict(evidence),
+        cost="" if summary is None else summary.cost(training.folder),
+    )
     logger.info("run folder: %s", training.folder)
     return TrainResult(
         folder=training.folder,
@@ -244,6 +261,8 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
     if record.metrics:
         rich.get_console().print(evaluation_table(record))
     log_evaluation(training.trainer.loggers, metrics=result.metrics, intervals=result.intervals, page=None)
+    queries = 0 if evaluation.logits is None else len(evaluation.logits)
+    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, found=None, cost="")
     logger.info("run folder: %s", folder)
     intervals = result.intervals
     kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}

@@ -14,6 +14,7 @@ from vclr_pl.text import readable_content
 from vclr_pl.types import BrokenVideo, BrokenVideosError, InputError
 
 RESULTS = "results.json"
+RUN_PAGE = "run.html"
 CONFIG_FILE = "config.yaml"  # every option of a run; its first line is the command line
 
 

@@ -21,8 +21,7 @@ def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bo
         labeled: the videos have labels, so that the encoder can be fine-tuned on them.
         longer: the last command trains for twice as many epochs, instead of fine-tuning.
     """
-    run = str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
-    data = data_words()
+    run, data = _shown(folder), data_words()
     gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
     commands = [["retrieve", f"encoder={run}", *gallery], ["visualize", f"encoder={run}", *data]]
     epochs = config.trainer.max_epochs or 0
@@ -32,6 +31,31 @@ def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bo
         kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "trainer.max_steps=", "hydra."))]
         commands.append(["train", *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"])
     return [f"python -m vclr_pl.{shlex.join(words)}" for words in commands]
+
+
+def page_commands(config: DictConfig, *, folder: Path, command: str) -> dict[str, str]:
+    """By purpose, the commands on the page of a run of `command`: to resume it, to train for longer, to evaluate and to export it."""
+    run, data = _shown(folder), data_words()
+    kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "trainer.max_steps=", "hydra."))]
+    same = [word for word in given_words() if not word.startswith(("resume=", "hydra."))]
+    epochs = config.trainer.max_epochs or 0
+    commands = {"Resume after a stop": [command, *same, f"resume={run}"]}
+    if epochs > 0:
+        commands["Train for twice as many epochs"] = [command, *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"]
+    if command == "train":
+        gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
+        commands |= {
+            "Evaluate: retrieval, kNN and linear probe, for videos with labels": ["evaluate", f"encoder={run}", *data],
+            "Look at the nearest videos": ["retrieve", f"encoder={run}", *gallery],
+            "Look at activation maps": ["visualize", f"encoder={run}", *data],
+            "Fine-tune, for videos with labels": ["finetune", f"encoder={run}", *data],
+        }
+    commands["Export to ONNX"] = ["convert", f"input={run}", "to=onnx", "output=encoder.onnx"]
+    return {purpose: f"python -m vclr_pl.{shlex.join(words)}" for purpose, words in commands.items()}
+
+
+def _shown(folder: Path) -> str:
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 
 def data_words() -> list[str]:

@@ -66,18 +66,21 @@ def power_of_two(limit: int) -> int:
     return 1 << max(0, int(limit).bit_length() - 1)
 
 
-def fit_to_data(config: DictConfig, *, sizes: Mapping[str, Size], given: Sequence[str], videos: int) -> None:
-    """Set the options that the user does not give, in place, and log each with its reason.
+def fit_to_data(config: DictConfig, *, sizes: Mapping[str, Size], given: Sequence[str], videos: int) -> dict[str, Size]:
+    """Set the options that the user does not give, in place, and log each with its reason. Returns those that it set.
 
     Args:
         given: keys on the command line.
     """
     weights = {"backbone"} if config.get("weight") is not None else set[str]()  # the network is the one of the file
+    chosen = {}
     for key, size in sizes.items():
         if is_given(key, given) or key in weights or not _has(config, key):
             continue
         logger.info("%s=%s for %d videos: %s", key, _shown(size.value), videos, size.reason)
         _set(config, key, OmegaConf.load(config_folder() / "backbone" / f"{size.value}.yaml") if key == "backbone" else size.value)
+        chosen[key] = size
+    return chosen
 
 
 def keep_sizes_of(config: DictConfig, *, run: Path, given: Sequence[str]) -> None:
