@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from vclr_pl.callback.monitor import CollapseMonitor
 from vclr_pl.callback.progress import steps_left
 from vclr_pl.callback.run_summary import guess_loss, ranks_of_keys
 from vclr_pl.callback.run_views import note_on, views_of
+from vclr_pl.files import in_words
 from vclr_pl.report.chart import POINTS, Point, thinned
 from vclr_pl.report.chart_picture import write_chart_picture
 from vclr_pl.report.plan import clock
@@ -27,7 +29,6 @@ from vclr_pl.report.run_summary import COLLAPSED_RANK
 
 logger = logging.getLogger(__name__)
 
-SHARE_OF_TIME = 1 / 200  # that writing, and computing RankMe, may each take
 VIDEOS_SHOWN = 3
 
 
@@ -42,10 +43,10 @@ class Outcome:
 
 
 class PacedWork:
-    """Allows work at most once in `every_seconds`, and no more than `SHARE_OF_TIME` of the time."""
+    """Allows work at most once in `every_seconds`, and no more than `share_of_time` of the time."""
 
-    def __init__(self, *, every_seconds: float) -> None:
-        self.every_seconds, self._next = every_seconds, 0.0
+    def __init__(self, *, every_seconds: float, share_of_time: float) -> None:
+        self.every_seconds, self.share_of_time, self._next = every_seconds, share_of_time, 0.0
 
     def is_due(self) -> bool:
         return time.perf_counter() >= self._next
@@ -53,7 +54,7 @@ class PacedWork:
     def done_since(self, started: float) -> None:
         """Count the work that began at `started`, in seconds of `time.perf_counter`."""
         now = time.perf_counter()
-        self._next = now + max(self.every_seconds, (now - started) / SHARE_OF_TIME)
+        self._next = now + max(self.every_seconds, (now - started) / self.share_of_time)
 
 
 class RunPageWriter(lightning.Callback):
@@ -65,9 +66,10 @@ class RunPageWriter(lightning.Callback):
         path: path of the page; `curves.png` is beside it.
         every_n_steps: steps between two readings of the metrics.
         every_seconds: shortest time between two writes.
+        share_of_time: largest share of the training time that writing takes, and that RankMe takes.
     """
 
-    def __init__(self, *, path: str, every_n_steps: int, every_seconds: float) -> None:
+    def __init__(self, *, path: str, every_n_steps: int, every_seconds: float, share_of_time: float) -> None:
         self.path, self.every_n_steps = Path(path), every_n_steps
         self.curves: dict[str, list[Point]] = {}
         self.alarms: dict[str, list[tuple[int, int]]] = {}
@@ -75,27 +77,27 @@ class RunPageWriter(lightning.Callback):
         self.outcome = Outcome()
         self._views: list[VideoViews] = []
         self._views_note = ""
-        self._page, self._rank = PacedWork(every_seconds=every_seconds), PacedWork(every_seconds=every_seconds)
+        self._page, self._rank = (PacedWork(every_seconds=every_seconds, share_of_time=share_of_time) for _ in range(2))
         self._started, self._first_step, self._last_read = time.perf_counter(), 0, -1
         self._measured: dict[str, Any] = {}
+        self._share = 0.0
         self._is_warned = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._write(trainer, pl_module, "starting", "Preparing the training; the random initialization is evaluated first.")
+        self._write(trainer, pl_module, "starting", "Preparing the training.")
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self._started, self._first_step = time.perf_counter(), trainer.global_step
 
     def on_train_batch_start(self, trainer: Any, pl_module: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
         del pl_module, batch_idx
-        if not self._views and self._applies(trainer):
+        if self._views or not self._applies(trainer):
+            return
+        with self._forgiven():
             data = trainer.datamodule
             manifest, normalized = data.manifest("train"), data.color_augmentation
-
-            def name_of(video: int) -> str:
-                return "/".join(Path(manifest.path(video)).parts[-2:])
-
-            self._views = views_of(batch, videos=VIDEOS_SHOWN, name_of=name_of, class_names=data.class_names, normalized=normalized)
+            names = [short_name(manifest.path(int(index))) for index in batch.video_index[:VIDEOS_SHOWN]]
+            self._views = views_of(batch, names=names, class_names=data.class_names, normalized=normalized)
             self._views_note = note_on(batch)
 
     def on_train_batch_end(self, trainer: Any, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -118,30 +120,30 @@ class RunPageWriter(lightning.Callback):
             if name.startswith(TESTED) and value is not self._measured.get(name):
                 self._measured[name] = value
                 self._keep(name, trainer.global_step, float(value))
-        if not any(name.startswith(RANK) for name in self.curves):
-            self._measure_rank(trainer, pl_module)
+        self._measure_rank(trainer, pl_module)
 
     def on_train_end(self, trainer: Any, pl_module: lightning.LightningModule) -> None:
         if self._applies(trainer):
             self._measure_rank(trainer, pl_module, is_last=True)
-            self._write(
-                trainer, pl_module, "evaluating", f"All {trainer.global_step:,} steps are done; the result is evaluated.", share=1.0
-            )
+            self._share = 1.0
+            self._write(trainer, pl_module, "evaluating", f"Trained for {counted(trainer.global_step)}; the evaluation comes next.")
 
     def on_exception(self, trainer: Any, pl_module: lightning.LightningModule, exception: BaseException) -> None:
         if not self._applies(trainer):
             return
-        self._read(trainer)
+        with self._forgiven():
+            self._read(trainer)
         word: StateWord = "stopped" if isinstance(exception, KeyboardInterrupt | SystemExit) else "failed"
         reason = "Stopped by the user or the system" if word == "stopped" else f"{type(exception).__name__}: {exception}"
-        self._write(trainer, pl_module, word, f"{reason}. The last step was {trainer.global_step:,}.")
+        self._write(trainer, pl_module, word, f"{reason.rstrip('.')}. The last step was {trainer.global_step:,}.")
 
     def finish(self, trainer: Any, module: Any, outcome: Outcome) -> None:
         """Write the page of a run that has ended."""
         self.outcome = outcome
         if self._applies(trainer):
             took = clock(time.perf_counter() - self._started)
-            self._write(trainer, module, "ended", f"Ended after {trainer.global_step:,} steps, {took} with the evaluation.", share=1.0)
+            self._share = 1.0
+            self._write(trainer, module, "ended", f"Ended after {counted(trainer.global_step)}, {took} with the evaluation.")
 
     def state_dict(self) -> dict[str, Any]:
         return {"curves": {name: list(points) for name, points in self.curves.items()}, "alarms": dict(self.alarms)}
@@ -192,22 +194,27 @@ class RunPageWriter(lightning.Callback):
         epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}" if trainer.max_epochs else f"epoch {trainer.current_epoch + 1}"
         return f"Step {step:,} of {step + left:,}, {epoch}. {clock(took)} so far, about {rest} left."
 
-    def _write(self, trainer: Any, module: Any, word: StateWord, detail: str, *, share: float | None = None) -> None:
-        """Write both files. No error of it ends the run."""
+    def _write(self, trainer: Any, module: Any, word: StateWord, detail: str) -> None:
         if not self._applies(trainer):
             return
         started = time.perf_counter()
-        self._share = getattr(self, "_share", 0.0) if share is None else share
-        try:
+        with self._forgiven():
             state = RunState(word=word, detail=detail, written=time.time(), share=self._share)
             page = self._content(trainer, module, state)
             write_run_page(page, self.path)
             write_chart_picture(self.path.with_name(CURVES), page.groups)
+        self._page.done_since(started)
+
+    @contextlib.contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        """No error of the block ends the run: the first one is a warning."""
+        try:
+            yield
         except Exception as error:
             if not self._is_warned:
-                logger.warning("%s could not be written (%s); the training continues without it", self.path, error)
+                cause = (in_words(error) if isinstance(error, OSError) else None) or error
+                logger.warning("the training continues, but %s cannot be written: %s", self.path, cause)
             self._is_warned = True
-        self._page.done_since(started)
 
     def _content(self, trainer: Any, module: Any, state: RunState) -> RunPage:
         expected = _expected(trainer, module, curves=self.curves)
@@ -231,6 +238,16 @@ class RunPageWriter(lightning.Callback):
         return bool(trainer.is_global_zero and not trainer.fast_dev_run)
 
 
+def counted(steps: int) -> str:
+    """`1 step`, `1,200 steps`."""
+    return f"{steps:,} step" + ("s" if steps != 1 else "")
+
+
+def short_name(path: str) -> str:
+    """The file with its folder."""
+    return "/".join(Path(path).parts[-2:])
+
+
 def _monitor(trainer: Any) -> CollapseMonitor | None:
     return next((callback for callback in trainer.callbacks if isinstance(callback, CollapseMonitor)), None)
 
@@ -249,6 +266,9 @@ def _expected(trainer: Any, module: Any, *, curves: Mapping[str, Sequence[Point]
         accuracies[name] = 100.0 * math.exp(-guess)
         if f"{TRAIN}{name}_batch_accuracy" in curves:
             accuracies[name] = 100.0 / module.length.batch_size
+    if len(losses) == len(module.objective.terms):
+        total = sum(float(term.weight) * losses[name][0] for name, term in module.objective.terms.items())
+        losses[""] = (total, f"{total:.2f}, the weighted sum")
     evaluation = next((callback for callback in trainer.callbacks if isinstance(callback, EncoderEvaluation)), None)
     return Expected(
         losses=losses,

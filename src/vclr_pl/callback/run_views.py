@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,23 +25,17 @@ PRETRAINING_NOTE = (
 RECOGNITION_NOTE = "What the network receives of each video: one frame or clip of each segment, cropped and flipped at random."
 
 
-def views_of(batch: Any, *, videos: int, name_of: Callable[[int], str], class_names: Sequence[str], normalized: Any) -> list[VideoViews]:
+def views_of(batch: Any, *, names: Sequence[str], class_names: Sequence[str], normalized: Any) -> list[VideoViews]:
     """The views of the first videos of a normalized batch.
 
     Args:
-        name_of: of a video, by its position in the manifest.
+        names: of these videos.
         class_names: of the labels, for recognition.
         normalized: has `mean` and `std`.
     """
-    count = min(videos, len(batch))
     if isinstance(batch, SegmentViews):
-        return [_contrasted(batch, video, name=name_of(int(batch.video_index[video])), normalized=normalized) for video in range(count)]
-    if isinstance(batch, LabeledViews):
-        return [
-            _labeled(batch, video, name=name_of(int(batch.video_index[video])), class_names=class_names, normalized=normalized)
-            for video in range(count)
-        ]
-    return []
+        return [_contrasted(batch, video, name=name, normalized=normalized) for video, name in enumerate(names)]
+    return [_labeled(batch, video, name=name, class_names=class_names, normalized=normalized) for video, name in enumerate(names)]
 
 
 def note_on(batch: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 POINTS = 500  # of a curve at most: as many as a wide chart has room for
 TICKS = 4
+FEW = 12  # points of a curve, which are drawn as dots too
 HEADROOM = 0.06  # of the range of values, above and below
 Point = tuple[int, float]  # step and value; the value may be NaN or infinite
 
@@ -60,8 +61,8 @@ class Tick:
 class Plot:
     """A chart in coordinates from 0 to 1, from the left and from the top.
 
-    `lines` has the stretches of each curve between values that are not finite, `dots` the values that stand alone, `broken` the places
-    of values that are not finite.
+    `lines` has the stretches of each curve between values that are not finite, `dots` the values that stand alone or of which there
+    are few, `broken` the places of values that are not finite.
     """
 
     first_step: int
@@ -120,7 +121,8 @@ def plot_of(chart: Chart) -> Plot | None:
 
     stretches = [_stretches(points) for points in curves]
     lines = [[[(across(step), down(value)) for step, value in stretch] for stretch in parts if len(stretch) > 1] for parts in stretches]
-    dots = [[(across(step), down(value)) for stretch in parts if len(stretch) == 1 for step, value in stretch] for parts in stretches]
+    dotted = [[stretch for stretch in parts if len(stretch) == 1 or sum(map(len, parts)) <= FEW] for parts in stretches]
+    dots = [[(across(step), down(value)) for stretch in parts for step, value in stretch] for parts in dotted]
     return Plot(
         first_step=first,
         last_step=last,

@@ -48,9 +48,10 @@ def _draw(draw: ImageDraw.ImageDraw, chart: Chart, plot: Plot, *, left: int, top
         draw.text((at((0, tick.place))[0] - 8 * SCALE, at((0, tick.place))[1]), tick.text, fill=SOFT, font=_font(13), anchor="rm")
     for tick in plot.steps:
         anchor = "lt" if tick.place < 0.1 else "rt" if tick.place > 0.9 else "mt"
+        text = f"step {tick.text}" if tick is plot.steps[0] else tick.text
         draw.text(
             (at((tick.place, 1))[0], at((0, 1))[1] + 8 * SCALE),
-            f"step {tick.text}" if tick.place < 0.1 else tick.text,
+            text,
             fill=SOFT,
             font=_font(13),
             anchor=anchor,

@@ -17,12 +17,6 @@
   const focusable = () => [...document.querySelectorAll("a, button, summary, [tabindex]")];
   const places = () => [...document.querySelectorAll(".scroll, nav ul")];
   const before = recall();
-  if (before.reloaded) {
-    folded().forEach((element, index) => { element.open = Boolean(before.open?.[index]); });
-    places().forEach((element, index) => { element.scrollLeft = before.across?.[index] ?? 0; });
-    focusable()[before.focus]?.focus({ preventScroll: true, focusVisible: true });
-    window.scrollTo(0, before.y);
-  }
   remember({ paused: before.paused });
   let paused = Boolean(before.paused);
   const reload = () => {
@@ -98,5 +92,13 @@
       }
       setTimeout(() => { button.textContent = "Copy"; }, 2000);
     });
+  }
+
+  // ---- back to where the reader was, once everything is shown
+  if (before.reloaded) {
+    folded().forEach((element, index) => { element.open = Boolean(before.open?.[index]); });
+    places().forEach((element, index) => { element.scrollLeft = before.across?.[index] ?? 0; });
+    focusable()[before.focus]?.focus({ preventScroll: true, focusVisible: true });
+    window.scrollTo(0, before.y);
   }
 })();
