@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
+from vclr_pl.callback.activations import activation_bytes
 from vclr_pl.callback.checkpoint import BestCheckpoint, LastCheckpoint
 from vclr_pl.callback.evaluation import KnnMonitor
 from vclr_pl.callback.export import BackboneExport, RecognizerExport
@@ -63,10 +64,24 @@ def memory_of(trainer: Any, module: Any) -> Memory:
         queues=queues,
         batches=data.batches_bytes,
         workers=data.workers,
+        activations=_activations(trainer, module),
         on_gpu=on_gpu,
         machine=machine_memory(),
         gpu=torch.cuda.get_device_properties(trainer.strategy.root_device).total_memory if on_gpu else None,
     )
+
+
+def _activations(trainer: Any, module: Any) -> int | None:
+    """Of the images whose gradient is computed: S frames of each video of a batch."""
+    data, recognizer = trainer.datamodule, getattr(module, "recognizer", None)
+    if data.view_shape is None:
+        return None
+    if recognizer is not None and not recognizer.trains_backbone:
+        return 0
+    backbone = module.encoder.backbone if recognizer is None else recognizer.backbone
+    per_view = activation_bytes(backbone, view=data.view_shape)
+    bytes_per_value = 4 if trainer.precision == "32-true" else 2
+    return None if per_view is None else per_view * data.segments * data.batch_size * bytes_per_value // 4
 
 
 def disk_of(trainer: Any, module: Any, *, folder: Path, callbacks: Sequence[Any]) -> Disk:

@@ -6,6 +6,7 @@ Legend: B videos, V views, C channels, T frames, H W pixels.
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -148,13 +149,18 @@ class VideoDataModule(lightning.LightningDataModule):
         return self._worker_count()
 
     @property
+    def view_shape(self) -> tuple[int, ...] | None:
+        """`C, H, W` of a view, or `C, T, H, W`; None for a crop that does not declare `size_pixels`."""
+        side: int | None = getattr(self.transform, "size_pixels", None)
+        frames = int(self.sampling.frames_per_clip)
+        return None if side is None else (3, *([frames] if frames > 1 else []), side, side)
+
+    @property
     def batches_bytes(self) -> int | None:
-        """Main memory of the batches that the workers prepare in advance, and of the present one; None for a crop of unknown size."""
-        size_pixels: int | None = getattr(self.transform, "size_pixels", None)
-        if size_pixels is None:
-            return None
-        view_bytes = 3 * size_pixels**2 * int(self.sampling.frames_per_clip)
-        return self.batch_size * self.views_per_video * view_bytes * (1 + self.workers * self.loader.prefetch_batches)
+        """Main memory of the batches that the workers prepare in advance, and of the present one; None for views of unknown size."""
+        shape = self.view_shape
+        batches = 1 + self.workers * self.loader.prefetch_batches
+        return None if shape is None else self.batch_size * self.views_per_video * math.prod(shape) * batches
 
     @property
     def batches_per_epoch(self) -> int:

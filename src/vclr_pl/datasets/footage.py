@@ -17,7 +17,7 @@ from vclr_pl.video.container import video_seconds
 from vclr_pl.video.readability import map_in_processes
 
 BUDGET_SECONDS = 1.5  # of the start of a run; a header takes one to three milliseconds on a local disk
-FILES_PER_PIECE = 20
+FILES_PER_PIECE = 100
 
 Part = tuple[str, float]  # a path, and the share of its file that the video is
 

@@ -57,7 +57,7 @@ def stage(*, has_test: bool = True, broken: tuple[BrokenVideo, ...] = (), **chan
     source = data(has_test=has_test, broken=broken)
     source.manifest = lambda split: Listed(6 + len(broken))
     source.segments, source.evaluation_view = 3, VIEW
-    source.footage, source.workers, source.batches_bytes = lambda: Footage(videos=6), 0, None
+    source.footage, source.workers, source.batches_bytes, source.view_shape = lambda: Footage(videos=6), 0, None, None
     source.sampling = SimpleNamespace(frames_per_clip=1, frame_stride=1, segments=3)
     return trainer(datamodule=source, **changes)
 

@@ -39,7 +39,13 @@ def stage(*, videos, first=True, steps=100):
     module = Pretraining(steps=steps)
     footage = Footage(videos=videos, read=videos, total_seconds=1600.0, median_seconds=4.0)
     data = SimpleNamespace(
-        manifest=lambda split: range(videos), segments=3, has_test=True, footage=lambda: footage, workers=2, batches_bytes=10**6
+        manifest=lambda split: range(videos),
+        segments=3,
+        has_test=True,
+        footage=lambda: footage,
+        workers=2,
+        batches_bytes=10**6,
+        view_shape=None,
     )
     return trainer(datamodule=data, is_global_zero=first), module
 
