@@ -11,6 +11,7 @@ import torch
 
 from vclr_pl.callback.evaluation import read_features
 from vclr_pl.callback.progress import clock, watched
+from vclr_pl.callback.start_message import log_plan
 from vclr_pl.evaluation.accuracy import QueryScores
 from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 from vclr_pl.evaluation.scoring import recognition_scores
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class RecognitionStart(lightning.Callback):
-    """Three lines: the data and length of the run, the learning rate as configured and as scaled to the batch, what is trained.
+    """A line each on videos, steps, memory, disk, classes, the learning rate as configured and as scaled to the batch, and what is trained.
 
     A run shorter than the logging interval is logged at every step, so that its metrics.csv is not empty.
     """
@@ -34,16 +35,8 @@ class RecognitionStart(lightning.Callback):
             trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
         if not trainer.is_global_zero:
             return
-        tested = f"{len(data.manifest('test'))} to test" if data.has_test else "none to test"
-        logger.info(
-            "recognition: %d classes, %d training videos (%s), %d segments each, %d steps an epoch, %d steps in all",
-            len(data.class_names),
-            len(data.manifest("train")),
-            tested,
-            data.segments,
-            length.steps_per_epoch,
-            length.total_steps,
-        )
+        log_plan(trainer, module, callbacks=trainer.callbacks)  # type: ignore[attr-defined]
+        logger.info("recognition: %d classes, %d segments of each video", len(data.class_names), data.segments)
         logger.info(
             "learning rate: %g at %d videos a step (optimizer.reference_batch_size); here %d, so %g%s",
             module.optimizer.lr,
@@ -52,7 +45,7 @@ class RecognitionStart(lightning.Callback):
             module.scaled_lr,
             "" if module.lr_factor == 1 else f" with module.linear_lr_factor={module.lr_factor:g}",
         )
-        logger.info("%s; writing into %s", trained(module), trainer.default_root_dir)
+        logger.info("%s", trained(module))
 
 
 def trained(module: Any) -> str:
@@ -151,14 +144,14 @@ class RecognitionEvaluation(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs and self._applies(trainer):
+        if self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs and self.applies(trainer):
             metrics = recognition_scores(self._read(trainer, pl_module)).metrics()
             shown = {name.replace("recognition_", "val/"): value for name, value in metrics.items()}
             pl_module.log_dict(shown, rank_zero_only=True)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)
-        if self._applies(trainer):
+        if self.applies(trainer):
             started = time.perf_counter()
             logger.info("testing the recognizer on %d videos", len(trainer.datamodule.manifest("test")))  # type: ignore[attr-defined]
             self.logits = self._read(trainer, pl_module)
@@ -192,5 +185,6 @@ class RecognitionEvaluation(lightning.Callback):
                 table.broken[0].path,
             )
 
-    def _applies(self, trainer: Any) -> bool:
+    def applies(self, trainer: Any) -> bool:
+        """True if the run is evaluated after its last step."""
         return self.enabled and trainer.datamodule.has_test and not trainer.fast_dev_run

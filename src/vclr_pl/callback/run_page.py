@@ -15,12 +15,13 @@ import pytorch_lightning as lightning
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.monitor import CollapseMonitor
-from vclr_pl.callback.progress import clock, steps_left
+from vclr_pl.callback.progress import steps_left
 from vclr_pl.callback.run_summary import guess_loss, ranks_of_keys
 from vclr_pl.callback.run_views import note_on, views_of
 from vclr_pl.files import in_words
 from vclr_pl.report.chart import POINTS, Point, thinned
 from vclr_pl.report.chart_picture import write_chart_picture
+from vclr_pl.report.plan import clock
 from vclr_pl.report.run_charts import RANK, TESTED, TRAIN, Expected, chart_groups
 from vclr_pl.report.run_figures import alarm_sentences, run_figures
 from vclr_pl.report.run_page import CURVES, BrokenRow, ResultRow, RunDescription, RunPage, RunState, StateWord, VideoViews, write_run_page

@@ -14,8 +14,9 @@ import pytorch_lightning as lightning
 import torch
 
 from vclr_pl.callback.monitor import ACCURACY, CollapseMonitor
-from vclr_pl.callback.progress import BATCH, POSITIVE, clock
+from vclr_pl.callback.progress import BATCH, POSITIVE
 from vclr_pl.op.contrast import rank_me
+from vclr_pl.report.plan import clock
 from vclr_pl.report.run_summary import Evidence, Term
 
 READINGS = 5  # averaged at the start and at the end: single batches scatter

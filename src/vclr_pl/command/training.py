@@ -19,6 +19,7 @@ from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.run_summary import RunSummary
 from vclr_pl.command.evaluation import PAGE
+from vclr_pl.command.plan import show_plan
 from vclr_pl.command.result import FinetuneResult, TrainResult
 from vclr_pl.command.run_page import describe_run, finish_page
 from vclr_pl.data.datamodule import VideoDataModule
@@ -50,12 +51,20 @@ BACKBONE = "backbone.safetensors"
 
 
 def train(config: DictConfig) -> TrainResult | None:
-    """Pretrain; evaluate the encoder and the same network at random initialization. Returns None on ranks other than 0."""
+    """Pretrain; evaluate the encoder and the same network at random initialization. Returns None on ranks other than 0, and with
+    `plan`, which shows what the run needs instead.
+    """
+    if config.plan:
+        show_plan(config, build=build_pretraining)
+        return None
     return run_training(config, build=build_pretraining, report=functools.partial(report_pretraining, config))
 
 
 def finetune(config: DictConfig) -> FinetuneResult | None:
-    """Fine-tune, and test if the data has a test list. Returns None on ranks other than 0."""
+    """Fine-tune, and test if the data has a test list. Returns None on ranks other than 0, and with `plan`."""
+    if config.plan:
+        show_plan(config, build=build_finetuning)
+        return None
     return run_training(config, build=build_finetuning, report=functools.partial(report_finetuning, config))
 
 

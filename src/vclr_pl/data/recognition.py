@@ -181,6 +181,10 @@ class RecognitionDataModule(VideoDataModule):
         """Class names by label; numbers if the data has no names."""
         return self._class_names
 
+    @property
+    def views_per_video(self) -> int:
+        return self.segments
+
     def training_dataset(self) -> RecognitionDataset:
         return RecognitionDataset(
             manifest=self._splits.train,
