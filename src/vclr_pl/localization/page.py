@@ -21,7 +21,7 @@ from vclr_pl.files import evenly_spaced, write_whole
 from vclr_pl.report.record import ResultRecord
 from vclr_pl.report.retrieval_page import Figure, VideoPictures
 from vclr_pl.report.tables import localization_title
-from vclr_pl.text import readable
+from vclr_pl.text import clock, readable
 from vclr_pl.types import InputError
 
 
@@ -136,15 +136,6 @@ def tiou(first: tuple[float, float], second: tuple[float, float]) -> float:
 def label_hues(labels: Sequence[str]) -> dict[str, int]:
     """A hue in degrees for each label; labels next to each other in the alphabet differ most."""
     return {label: HUES[index % len(HUES)] for index, label in enumerate(sorted(set(labels)))}
-
-
-def clock(seconds: float) -> str:
-    """`9.6 s`, `2:19` or `1:02:03`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def curve_points(values: Sequence[float], *, share: float) -> str:
