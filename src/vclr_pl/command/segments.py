@@ -17,7 +17,7 @@ GALLERY = "gallery"
 
 
 def split_gallery(config: DictConfig, manifests: Mapping[str, Manifest]) -> tuple[dict[str, Manifest], dict[str, list[VideoSegment]]]:
-    """With granularity=segment, the segments of the gallery's videos in place of the videos. Queries stay whole.
+    """With granularity=segment, the segments of the gallery's videos in place of the videos. Other queries stay whole.
 
     Raises:
         InputError: an unknown granularity, or segments for near duplicates.
@@ -31,7 +31,7 @@ def split_gallery(config: DictConfig, manifests: Mapping[str, Manifest]) -> tupl
             expected="duplicates=true or granularity=segment", got="both", hint="Remove one of them: near duplicates are whole videos."
         )
     split, segments = instantiate(config.segment).split(manifests[GALLERY])
-    return {**manifests, GALLERY: split}, {GALLERY: segments}
+    return {**manifests, GALLERY: split}, {GALLERY: segments} if "query" in manifests else {GALLERY: segments, "query": segments}
 
 
 def neighbors_of(config: DictConfig, tables: Mapping[str, FeatureTable], segments: Mapping[str, Sequence[VideoSegment]]) -> Neighbors:

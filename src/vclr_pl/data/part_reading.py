@@ -82,7 +82,7 @@ class PartReader:
         return index + 1 < len(self.manifest) and self.manifest.path(index + 1) == self.manifest.path(index)
 
     def _read(self, file: VideoReader, index: int, indices: Sequence[int]) -> Tensor:
-        ahead = self._needed_ahead(index, before=max(indices), frame_count=file.frame_count)
+        ahead = self._needed_ahead(index, before=max([*indices, *self._kept]), frame_count=file.frame_count)
         missing = sorted({*indices, *ahead} - self._kept.keys())
         read = dict(zip(missing, file.frames(missing), strict=True)) if missing else {}
         frames = self._kept | read

@@ -81,7 +81,7 @@ class Segments:
             VideoSegment(
                 video=index,
                 frames=(first + start, first + stop),
-                seconds=(float(times[first + start]), float(times[first + stop])),
+                seconds=(round(float(times[first + start]), 6), round(float(times[first + stop]), 6)),
                 is_timed=not path.is_dir(),
             )
             for start, stop in windows
