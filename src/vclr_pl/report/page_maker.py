@@ -81,11 +81,10 @@ class PageMaker:
             lead = f"Each of {queries} {what} with the most similar other {what}."
         else:
             who = "One query" if queries == 1 else f"{queries} queries, each"
-            lead = f"{who} with the most similar of {len(gallery)} gallery {what}."
+            most = f"the most similar of {len(gallery)} gallery {what}."
+            lead = f"{who} with {most if len(gallery) > 1 else 'the only video of the gallery. Add videos to the gallery to compare them.'}"
         if what == "segments":
             lead += " A picture plays its segment; the link below it opens the file at that time."
-        elif len(gallery) == 1:
-            lead += " The gallery has one video: add videos to it, so that there is something to choose from."
         if recall:
             lead += " A neighbor with the query's class is right, any other wrong."
         else:

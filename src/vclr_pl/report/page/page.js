@@ -112,11 +112,11 @@
   }
 
   // A row fills its width: few neighbors show all their frames; many stand around the query, in as many columns as leave the fewest gaps.
-  const FEW = 3, BESIDE = 6, QUERY_CELLS = 4;
+  const FEW = 3, BESIDE = 6, QUERY_CELLS = 6; // three columns, two rows
   function columnsOf(neighbors) {
     if (neighbors <= BESIDE) return neighbors;
     const gaps = (columns) => (columns - ((neighbors + QUERY_CELLS) % columns)) % columns;
-    return [8, 7, 9, 6, 10].reduce((best, columns) => (gaps(columns) < gaps(best) ? columns : best));
+    return [8, 9, 7, 10].reduce((best, columns) => (gaps(columns) < gaps(best) ? columns : best));
   }
 
   function drawRow(number) {
@@ -128,6 +128,7 @@
     const found = make("ol", { class: "found" }, ...row.neighbors.map((_, place) => card(row, place)));
     const title = pairs ? "Near duplicates" : `Nearest ${parts ? "segments" : "videos"}, most similar first (1 is the same)`;
     element.style.setProperty("--columns", Math.max(1, columnsOf(neighbors)));
+    element.style.setProperty("--found", `${Math.max(1, neighbors)}fr`);
     element.append(query, make("div", { class: "rest" }, make("p", { class: "kind", text: title }), found));
     return element;
   }
