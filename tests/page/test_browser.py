@@ -222,13 +222,13 @@ def test_without_previews_strips_remain(opened: Opened) -> None:
 @pytest.mark.parametrize("width", [1200, 390])
 @pytest.mark.parametrize("neighbors", [1, 3, 6, 20])
 def test_rows_fill_their_width(opened: Opened, width: int, neighbors: int) -> None:
-    """Pictures and texts take two thirds of a row, and the longest line of cards ends at its right end."""
+    """Pictures and texts take three fifths of a row, and the longest line of cards ends at its right end."""
     page = opened(sample_page(neighbors=neighbors), width=width)
     row = page.locator(".row").nth(1)
     outer = row.bounding_box()
     boxes = [box.bounding_box() for box in [row.locator(".query"), *row.locator(".card").all()]]
     assert len(boxes) == 1 + neighbors
-    assert sum(box["width"] * box["height"] for box in boxes) / (outer["width"] * outer["height"]) > 2 / 3
+    assert sum(box["width"] * box["height"] for box in boxes) / (outer["width"] * outer["height"]) > 0.6
     assert max(box["x"] + box["width"] for box in boxes) == pytest.approx(outer["x"] + outer["width"], abs=16)
     assert min(box["x"] for box in boxes) == pytest.approx(outer["x"], abs=16)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
