@@ -1,8 +1,7 @@
 """Dataclasses and protocols that cross layers, and the errors that users read.
 
-Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, N rows, F backbone features,
-D projection, K queue rows; of snippets: D features, T positions, A segments. A view is `[C, H, W]` (a frame) or
-`[C, T, H, W]` (a clip); `*view` stands for either.
+Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, N rows, F backbone features, D projection,
+K queue rows; of snippets: D features, T positions, A segments. `*view` is a frame `[C, H, W]` or a clip `[C, T, H, W]`.
 """
 
 from __future__ import annotations
@@ -276,6 +275,16 @@ class FeatureTable:
 
     def __len__(self) -> int:
         return self.features.shape[0]
+
+
+@dataclass(frozen=True)
+class VideoSegment:
+    """A part of a video: frames from 0, end exclusive, and seconds. A folder of pictures is not timed: a given rate makes its seconds."""
+
+    video: int  # position in its list
+    frames: tuple[int, int]
+    seconds: tuple[float, float]
+    is_timed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

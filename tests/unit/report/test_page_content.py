@@ -49,15 +49,17 @@ def test_a_page_of_two_tables() -> None:
     shown = shown_neighbors(found=found([[2, 0]]), leave_one_out=False, options=OPTIONS)
     pictures = {("gallery", 2): drawn_pictures(0)}
     page = page_of(page=EMPTY, shown=shown, gallery=gallery, query=query, pictures=pictures, crop_of=crop_of, options=OPTIONS)
-    assert [video.crop for video in page.videos] == [None, (640.0, 480.0, 0.5, 0.5), None]
+    assert [video.crop for video in page.videos] == [None, (640.0, 480.0, 0.5, 0.5), None, None, None]
     assert [(video.name, video.class_number, video.pictures is None) for video in page.videos] == [
         ("0.mp4", 1, True),
         ("2.mp4", 1, False),
         ("0.mp4", 0, True),
+        ("1.mp4", 1, True),  # on the map only
+        ("3.mp4", 0, True),
     ]
     assert page.rows == [PageRow(0, (PageNeighbor(1, 0.5), PageNeighbor(2, 0.5)))]
     assert page.class_names == ["jump", "run"]
-    assert [(point.video, point.is_query) for point in page.points] == [(0, True), (1, False), (2, False)]
+    assert [(point.video, point.is_query) for point in page.points] == [(2, False), (3, False), (1, False), (4, False), (0, True)]
 
 
 def test_pairs_are_rows() -> None:
