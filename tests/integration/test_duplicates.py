@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_broken, write_lines, write_pictures
 
 from vclr_pl.retrieve import retrieve
@@ -32,9 +31,8 @@ def write(path: Path, pictures: np.ndarray) -> None:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`run/`, an encoder; `set/`, 12 scenes and a copy of three of them, made in other ways than those of the calibration."""
+    """`set/`: 12 scenes and a copy of three of them, made in other ways than those of the calibration."""
     folder = tmp_path_factory.mktemp("duplicates")
-    write_run(folder / "run")
     for number in range(12):
         write(folder / "set" / f"{number}.mp4", scene(number))
     write(folder / "set" / "0_mirrored.mp4", scene(0)[:, :, ::-1])
@@ -44,7 +42,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(places: Path, name: str, root: Path, *more: str) -> list[str]:
-    here = [f"encoder={places / 'run'}", f"paths.data={places / 'kept'}", f"hydra.run.dir={places / 'runs' / name}"]
+    here = ["encoder=random", "backbone=small_resnet", f"paths.data={places / 'kept'}", f"hydra.run.dir={places / 'runs' / name}"]
     quick = ["trainer=cpu", "loader.workers=0", "protocol.frames=6", "protocol.crop_pixels=64", "decoding=pyav", "duplicates=true"]
     return [*here, *quick, f"gallery.root={root}", *more]
 

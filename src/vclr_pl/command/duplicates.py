@@ -61,6 +61,7 @@ class DuplicateSearch:
     maximum_pairs: int
     copies: FeatureTable | None
     videos: Sequence[int]
+    recall: float
 
     def __call__(self, table: FeatureTable) -> Found:
         similarity = CopySimilarity(table.features.unflatten(1, (VIEWS, -1)))
@@ -80,7 +81,7 @@ class DuplicateSearch:
         if not used:
             return 1.0, "Near duplicates have a similarity of 1, since no copy could be made."
         found_P = similarity.of_copies(copies.features[used], rows)
-        chosen = copy_threshold(copies_P=found_P, nearest_G=similarity.nearest())
+        chosen = copy_threshold(copies_P=found_P, nearest_G=similarity.nearest(), recall=self.recall)
         kind_P = copies.video_index[used] % len(CHANGES)
         kinds = [
             f"{name} {100 * float((found_P[kind_P == number] >= chosen.similarity).double().mean()):.0f}%"
@@ -109,7 +110,13 @@ def duplicates(config: DictConfig, reading: Reading) -> RetrieveResult | None:
         copies = features_of_copies(reading, manifest, videos, seconds=seconds)
     if not reading.is_main_process:
         return None
-    find = DuplicateSearch(minimum_similarity=given, maximum_pairs=config.maximum_pairs, copies=copies, videos=videos)
+    find = DuplicateSearch(
+        minimum_similarity=given,
+        maximum_pairs=config.maximum_pairs,
+        copies=copies,
+        videos=videos,
+        recall=config.calibration.recall,
+    )
     distinct, found, left_out = instantiate(config.distinct).search(table, manifest=manifest, encoder=encoder, find=find)
     return write_result(config, reading, distinct, found, left_out)
 

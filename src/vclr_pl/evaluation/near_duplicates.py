@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vclr_pl.evaluation.neighbor_search import COSINE_STEP
 from vclr_pl.types import InputError
 
 ROWS_PER_BLOCK = 1024
-VIDEOS_AT_ZERO = 10  # the mean of a small collection is uncertain: it counts as if this many features of zero were in it
+STEP = 1e-6  # similarities are rounded to multiples of it, far coarser than the noise of float32: equal features are equally similar
+NOISE_SHARE = 0.1  # of the mean variance of a direction, added to each variance before whitening
+SMALLEST = 1e-30  # for features that are all equal
 
 
 @dataclass(frozen=True)
@@ -31,28 +32,37 @@ class Pairs:
 class CopySimilarity:
     """The similarity of two videos of a collection, -1 to 1: the highest cosine of the whole frames of one and any view of the other.
 
-    Features are centered on the mean of the collection, because what all its videos share says nothing about copies.
+    Features are whitened (PCA) over all views of all videos: what the videos have in common says nothing about copies, and directions
+    in which they differ little say as much as others. Directions of small variance, which hold noise, count less.
 
     Args:
         features_GVF: of all views of all videos.
     """
 
     def __init__(self, features_GVF: Tensor) -> None:
-        self.features_GVF = features_GVF
-        whole_GF = features_GVF[:, 0].double()
-        self.center_F = whole_GF.sum(dim=0) / (len(whole_GF) + VIDEOS_AT_ZERO)
+        every_NF = features_GVF.flatten(0, 1).double()
+        self.center_F = every_NF.mean(dim=0)
+        every_NF -= self.center_F
+        variance_F, direction_FF = torch.linalg.eigh(every_NF.T @ every_NF / len(every_NF))
+        variance_F = variance_F.clamp(min=0)
+        floor = NOISE_SHARE * float(variance_F.sum()) / min(every_NF.shape) + SMALLEST
+        self.whitening_FF = direction_FF / (variance_F + floor).sqrt()
+        self.unit_GVF = self._unit(features_GVF).float()
 
     def __len__(self) -> int:
-        return len(self.features_GVF)
+        return len(self.unit_GVF)
 
     def of_copies(self, features_NF: Tensor, rows: Tensor) -> Tensor:
         """`[N]` similarity of the whole frames of other videos to the videos in `rows`."""
-        return torch.einsum("nf,nvf->nv", self._unit(features_NF), self._unit(self.features_GVF[rows])).amax(dim=1)
+        return self._highest(self._unit(features_NF).float(), rows)
 
     def of_rows(self, first_P: Tensor, second_P: Tensor) -> Tensor:
         """`[P]` similarity of the videos in two lists of rows."""
-        forth_P = self.of_copies(self.features_GVF[first_P, 0], second_P)
-        return torch.maximum(forth_P, self.of_copies(self.features_GVF[second_P, 0], first_P))
+        ways = ((first_P, second_P), (second_P, first_P))
+        return torch.stack([self._highest(self.unit_GVF[whole_P, 0], other_P) for whole_P, other_P in ways]).amax(dim=0)
+
+    def _highest(self, unit_NF: Tensor, rows: Tensor) -> Tensor:
+        return _rounded(torch.einsum("nf,nvf->nv", unit_NF.double(), self.unit_GVF[rows].double()).amax(dim=1))
 
     def nearest(self) -> Tensor:
         """`[G]` similarity of each video to its most similar other one; -1 for a single video."""
@@ -68,17 +78,21 @@ class CopySimilarity:
     def blocks(self) -> Iterator[tuple[int, int, Tensor]]:
         """First row, first column and similarities `[g, g]` of each block on and above the diagonal."""
         for start in range(0, len(self), ROWS_PER_BLOCK):
-            first_gVF = self._unit(self.features_GVF[start : start + ROWS_PER_BLOCK])
+            first_gVF = self.unit_GVF[start : start + ROWS_PER_BLOCK].double()
             for other in range(start, len(self), ROWS_PER_BLOCK):
-                second_gVF = first_gVF if start == other else self._unit(self.features_GVF[other : other + ROWS_PER_BLOCK])
+                second_gVF = first_gVF if start == other else self.unit_GVF[other : other + ROWS_PER_BLOCK].double()
                 found_gg = torch.full((len(first_gVF), len(second_gVF)), -1.0, dtype=torch.float64)
                 for view in range(first_gVF.shape[1]):
                     torch.maximum(found_gg, first_gVF[:, 0] @ second_gVF[:, view].T, out=found_gg)
                     torch.maximum(found_gg, first_gVF[:, view] @ second_gVF[:, 0].T, out=found_gg)
-                yield start, other, torch.round(found_gg / COSINE_STEP) * COSINE_STEP
+                yield start, other, _rounded(found_gg)
 
     def _unit(self, features: Tensor) -> Tensor:
-        return torch.nn.functional.normalize(features.double() - self.center_F, dim=-1)
+        return torch.nn.functional.normalize((features.double() - self.center_F) @ self.whitening_FF, dim=-1)
+
+
+def _rounded(similarity: Tensor) -> Tensor:
+    return torch.round(similarity / STEP) * STEP
 
 
 def near_duplicates(similarity: CopySimilarity, *, minimum_similarity: float, maximum_pairs: int) -> Pairs:
@@ -98,7 +112,7 @@ def near_duplicates(similarity: CopySimilarity, *, minimum_similarity: float, ma
     pairs_P2, similarity_P, count = torch.empty(0, 2, dtype=torch.long), torch.empty(0, dtype=torch.float64), 0
     near_G = torch.zeros(len(similarity), dtype=torch.bool)
     for start, other, found_gg in similarity.blocks():
-        near_gg = found_gg >= minimum_similarity - COSINE_STEP / 2
+        near_gg = found_gg >= minimum_similarity - STEP / 2
         if start == other:
             near_gg = near_gg.triu(diagonal=1)
         rows = near_gg.nonzero() + torch.tensor([start, other])

@@ -102,17 +102,19 @@ class CopyDecoder:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Which videos are copied.
+    """Which videos are copied, and how many of the copies are to be found.
 
     Args:
         videos: sampled from the gallery; six copies are made of each.
+        recall: fraction of the copies that the threshold has to find.
         seed: of the sample.
 
     Raises:
-        InputError: less than one video.
+        InputError: less than one video, or a recall that is no fraction.
     """
 
     videos: int
+    recall: float
     seed: int
 
     def __post_init__(self) -> None:
@@ -121,6 +123,11 @@ class Calibration:
                 expected="calibration.videos of at least 1",
                 got=str(self.videos),
                 hint="Set calibration.videos=20, or minimum_similarity to a number.",
+            )
+
+        if not 0 < self.recall <= 1:
+            raise InputError(
+                expected="calibration.recall above 0 and at most 1", got=str(self.recall), hint="Set for instance calibration.recall=0.92."
             )
 
     def sample(self, count: int) -> list[int]:

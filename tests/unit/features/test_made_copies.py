@@ -64,9 +64,12 @@ def test_an_unreadable_video_has_no_copies(tmp_path: Path) -> None:
 
 
 def test_the_sample_depends_on_the_seed() -> None:
-    chosen = Calibration(videos=20, seed=0).sample(1000)
-    assert chosen == sorted(set(chosen)) == Calibration(videos=20, seed=0).sample(1000) != Calibration(videos=20, seed=1).sample(1000)
+    chosen = Calibration(videos=20, recall=0.9, seed=0).sample(1000)
+    assert chosen == sorted(set(chosen)) == Calibration(videos=20, recall=0.9, seed=0).sample(1000)
+    assert chosen != Calibration(videos=20, recall=0.9, seed=1).sample(1000)
     assert len(chosen) == 20
-    assert Calibration(videos=20, seed=0).sample(3) == [0, 1, 2]
+    assert Calibration(videos=20, recall=0.9, seed=0).sample(3) == [0, 1, 2]
     with pytest.raises(InputError, match=r"calibration\.videos of at least 1; got 0"):
-        Calibration(videos=0, seed=0)
+        Calibration(videos=0, recall=0.9, seed=0)
+    with pytest.raises(InputError, match=r"calibration\.recall above 0 and at most 1; got 92"):
+        Calibration(videos=1, recall=92, seed=0)
