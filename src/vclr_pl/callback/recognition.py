@@ -10,12 +10,13 @@ import pytorch_lightning as lightning
 import torch
 
 from vclr_pl.callback.evaluation import read_features
-from vclr_pl.callback.progress import clock, watched
+from vclr_pl.callback.progress import watched
 from vclr_pl.callback.start_message import log_plan
 from vclr_pl.evaluation.accuracy import QueryScores
 from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 from vclr_pl.evaluation.scoring import recognition_scores
 from vclr_pl.op.collective import broadcast_from_first
+from vclr_pl.text import clock
 from vclr_pl.types import FeatureTable, InputError, LabeledFeatures, LabeledViews, nothing_readable
 
 logger = logging.getLogger(__name__)

@@ -16,20 +16,23 @@ VIDEO, SEGMENT = "video", "segment"
 GALLERY = "gallery"
 
 
-def split_gallery(config: DictConfig, manifests: Mapping[str, Manifest]) -> tuple[dict[str, Manifest], dict[str, list[VideoSegment]]]:
-    """With granularity=segment, the segments of the gallery's videos in place of the videos. Other queries stay whole.
-
+def refuse_other_granularity(config: DictConfig) -> None:
+    """
     Raises:
         InputError: an unknown granularity, or segments for near duplicates.
     """
     if config.granularity not in (VIDEO, SEGMENT):
         raise InputError(expected=f"granularity={VIDEO} or {SEGMENT}", got=str(config.granularity), hint=f"Set granularity={VIDEO}.")
-    if config.granularity == VIDEO:
-        return dict(manifests), {}
-    if config.duplicates:
+    if config.granularity == SEGMENT and config.duplicates:
         raise InputError(
             expected="duplicates=true or granularity=segment", got="both", hint="Remove one of them: near duplicates are whole videos."
         )
+
+
+def split_gallery(config: DictConfig, manifests: Mapping[str, Manifest]) -> tuple[dict[str, Manifest], dict[str, list[VideoSegment]]]:
+    """With granularity=segment, the segments of the gallery's videos in place of the videos. Other queries stay whole."""
+    if config.granularity == VIDEO:
+        return dict(manifests), {}
     split, segments = instantiate(config.segment).split(manifests[GALLERY])
     return {**manifests, GALLERY: split}, {GALLERY: segments} if "query" in manifests else {GALLERY: segments, "query": segments}
 

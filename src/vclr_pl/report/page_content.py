@@ -13,7 +13,6 @@ from pathlib import Path
 from torch import Tensor
 
 from vclr_pl.evaluation.neighbor_search import Neighbors
-from vclr_pl.evaluation.neighbors import Pairs
 from vclr_pl.files import evenly_spaced, write_csv
 from vclr_pl.report.feature_map import Place, feature_map, mapped_places
 from vclr_pl.report.retrieval_page import (
@@ -61,18 +60,6 @@ def write_neighbors(
 def _segment_columns(table: FeatureTable, row: int, segments: Sequence[VideoSegment]) -> tuple[object, ...]:
     segment = segments[int(table.video_index[row])]
     return *(f"{seconds:.3f}" for seconds in segment.seconds), *segment.frames
-
-
-def write_pairs(path: Path, *, table: FeatureTable, pairs: Pairs) -> None:
-    """Write `first,second,similarity`, the most similar pair first."""
-    ends = zip(pairs.rows.tolist(), pairs.similarity.tolist(), strict=True)
-    lines = ((table.path[first], table.path[second], f"{similarity:.6f}") for (first, second), similarity in ends)
-    write_csv(path, ("first", "second", "similarity"), lines)
-
-
-def write_left_out(path: Path, left_out: Sequence[tuple[str, str]]) -> None:
-    """Write `path,reason` of the videos that were not searched for pairs."""
-    write_csv(path, ("path", "reason"), left_out)
 
 
 def class_name(table: FeatureTable, row: int) -> str:
@@ -124,13 +111,6 @@ def shown_neighbors(*, found: Neighbors, leave_one_out: bool, options: PageOptio
         ((role, query), tuple((((GALLERY, int(row)), float(similarity))) for row, similarity in _nearest(found, query, options.neighbors)))
         for query in queries
     )
-    return ShownRows(rows=rows, places=_places(rows))
-
-
-def shown_pairs(*, pairs: Pairs, options: PageOptions) -> ShownRows:
-    """The rows of a search for near duplicates: one per pair, the most similar pairs."""
-    ends = zip(pairs.rows[: options.rows].tolist(), pairs.similarity[: options.rows].tolist(), strict=True)
-    rows = tuple(((GALLERY, first), (((GALLERY, second), similarity),)) for (first, second), similarity in ends)
     return ShownRows(rows=rows, places=_places(rows))
 
 

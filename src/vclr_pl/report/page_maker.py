@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from vclr_pl.evaluation.duplicate_groups import DuplicateGroup
 from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors, require_neighbors
-from vclr_pl.evaluation.neighbors import Pairs
+from vclr_pl.report.duplicates_page import SIMILARITY_NOTE, Facts, captions, in_words, shown_groups
 from vclr_pl.report.feature_map import Place
-from vclr_pl.report.page_content import PageOptions, ShownRows, judgments, page_of, shown_neighbors, shown_pairs
+from vclr_pl.report.page_content import PageOptions, ShownRows, judgments, page_of, shown_neighbors
 from vclr_pl.report.retrieval_page import Figure, RetrievalPage, VideoPictures, write_page
 from vclr_pl.report.segment_text import segment_address, segment_in_words
 from vclr_pl.types import FeatureTable, VideoSegment
@@ -96,24 +97,34 @@ class PageMaker:
         )
         self._write(path, page, shown, gallery, query)
 
-    def write_pairs(self, path: Path, *, gallery: FeatureTable, pairs: Pairs, minimum_similarity: float) -> None:
-        """Write the page of near duplicates."""
-        shown = shown_pairs(pairs=pairs, options=self.options)
-        lead = f"{pairs.found} pairs among {len(gallery)} videos have a similarity of {minimum_similarity:g} or more."
-        if len(shown.rows) < pairs.found:
-            lead += f" The {len(shown.rows)} most similar pairs are shown."
+    def write_groups(self, path: Path, *, gallery: FeatureTable, groups: Sequence[DuplicateGroup], facts: Facts, threshold: str) -> None:
+        """Write the page of near duplicates.
+
+        Args:
+            facts: of the videos of the groups, by row.
+            threshold: the minimum similarity, in a sentence.
+        """
+        shown = shown_groups(groups, options=self.options)
         page = RetrievalPage(
             title="Near duplicates",
-            lead=lead,
+            lead=in_words(groups, videos=len(gallery), threshold=threshold, shown=len(shown.rows)),
             videos=(),
             rows=(),
-            notes=self._notes(),
+            notes=(SIMILARITY_NOTE, *self._notes()),
             pairs=True,
-            roles=("second of a pair", "first of a pair"),
+            roles=("to remove", "to keep"),
         )
-        self._write(path, page, shown, gallery, None)
+        self._write(path, page, shown, gallery, None, captions=captions(groups, facts))
 
-    def _write(self, path: Path, page: RetrievalPage, shown: ShownRows, gallery: FeatureTable, query: FeatureTable | None) -> None:
+    def _write(
+        self,
+        path: Path,
+        page: RetrievalPage,
+        shown: ShownRows,
+        gallery: FeatureTable,
+        query: FeatureTable | None,
+        captions: Mapping[Place, str] | None = None,
+    ) -> None:
         tables = {"gallery": gallery, **({} if query is None else {"query": query})}
         pictures: dict[Place, VideoPictures] = {}
         for role, table in tables.items():
@@ -130,6 +141,9 @@ class PageMaker:
             options=self.options,
             part_of=partial(self._part, path.parent, tables),
         )
+        if captions is not None:
+            videos = [replace(video, name=video.name + captions[place]) for video, place in zip(content.videos, shown.places, strict=True)]
+            content = replace(content, videos=videos)
         note = f"The encoder receives only the outlined part of a frame: {self.view.in_words}."
         write_page(replace(content, view_note=note), path, maximum_megabytes=self.options.maximum_megabytes)
 

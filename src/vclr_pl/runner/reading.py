@@ -107,6 +107,23 @@ class Reading:
         return table
 
 
+def readable_table(reading: Reading, folder: FeatureFolder, *, role: str) -> FeatureTable:
+    """`reading.table`, with one warning for each broken video.
+
+    Raises:
+        InputError: a feature is not finite.
+    """
+    table = reading.table(folder, role=role)
+    if not bool(table.features.isfinite().all()):
+        raise InputError(
+            expected=f"finite features of the {role} videos", got="NaN or infinity", hint="Use an encoder that has not diverged."
+        )
+    if reading.is_main_process:
+        for video in {video.path: video for video in table.broken}.values():  # a video may have many segments
+            logger.warning("broken: %s (%s)", video.path, video.reason)
+    return table
+
+
 def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
     """Instantiate encoder, lists of videos, embedder and trainer; log them, and write the config.
 
