@@ -91,7 +91,7 @@ class RunPageWriter(lightning.Callback):
         self._measured: dict[str, Any] = {}
         self._share = 0.0
         with self._picture.counted():
-            pass  # the first one waits too
+            pass  # the first one waits
         self._is_warned = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -99,6 +99,8 @@ class RunPageWriter(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self._started, self._first_step = time.perf_counter(), trainer.global_step
+        with self._picture.counted():
+            pass  # the first one waits
 
     def on_train_batch_start(self, trainer: Any, pl_module: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
         del pl_module, batch_idx
