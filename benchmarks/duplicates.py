@@ -57,6 +57,8 @@ def main() -> None:
         overrides = [*gallery, f"hydra.run.dir={temporary}/run", "duplicates=true", "page=null", *arguments.overrides]
         result = vclr_pl.retrieve(encoder=arguments.encoder, overrides=overrides)
         record = {"seconds": round(time.perf_counter() - started, 1), "videos": len(originals) + len(copies)}
+        log = (result.folder / "retrieve.log").read_text().splitlines()
+        record["log"] = [line for line in log if "calibration took" in line or "Near duplicates have" in line]
         record |= judge(result.folder / "duplicate_pairs.csv", copies, originals)
     print(json.dumps(record, indent=1))
     if arguments.output:
