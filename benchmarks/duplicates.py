@@ -42,12 +42,16 @@ def main() -> None:
     parser.add_argument("--encoder", required=True, help="as in `retrieve encoder=`")
     parser.add_argument("--videos", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--not-of-seed", type=int, help="leave out the videos that this seed chooses, for a test on other ones")
     parser.add_argument("--copies", type=Path, help="keeps the copies in this folder for another run")
     parser.add_argument("--output", type=Path)
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_intermixed_args()
     originals = sorted(path for path in arguments.folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-    chosen = sorted(random.Random(arguments.seed).sample(originals, min(arguments.videos, len(originals))))
+    chosen = drawn(originals, arguments.videos, arguments.seed)
+    if arguments.not_of_seed is not None:
+        known = drawn(originals, arguments.videos, arguments.not_of_seed)
+        chosen = drawn([path for path in originals if path not in known], arguments.videos, arguments.seed)
     with tempfile.TemporaryDirectory() as temporary:
         copies = make_copies(chosen, arguments.copies or Path(temporary) / "copies")
         listed = Path(temporary) / "list.txt"
@@ -57,10 +61,16 @@ def main() -> None:
         overrides = [*gallery, f"hydra.run.dir={temporary}/run", "duplicates=true", "page=null", *arguments.overrides]
         result = vclr_pl.retrieve(encoder=arguments.encoder, overrides=overrides)
         record = {"seconds": round(time.perf_counter() - started, 1), "videos": len(originals) + len(copies)}
+        log = (result.folder / "retrieve.log").read_text().splitlines()
+        record["log"] = [line for line in log if "calibration took" in line or "Near duplicates have" in line]
         record |= judge(result.folder / "duplicate_pairs.csv", copies, originals)
     print(json.dumps(record, indent=1))
     if arguments.output:
         arguments.output.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def drawn(videos: list[Path], count: int, seed: int) -> list[Path]:
+    return sorted(random.Random(seed).sample(videos, min(count, len(videos))))
 
 
 def make_copies(videos: list[Path], folder: Path) -> dict[Path, tuple[Path, str]]:

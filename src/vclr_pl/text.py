@@ -1,4 +1,4 @@
-"""File names and other foreign text, made printable; times as on a clock.
+"""File names and other foreign text, made printable; times as on a duration.
 
 CSV files of paths hold the bytes themselves, so that the files are found again (`files.write_csv`). Everything else that people or
 other programs read shows such a byte as `\xe9`: the console, logs, JSON, pages, pictures, W&B.
@@ -37,7 +37,7 @@ def print_readable() -> None:
             stream.reconfigure(errors=READABLE)
 
 
-def clock(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`9.6 s`, `2:19` or `1:02:03`."""
     if seconds < 60:
         return f"{seconds:.1f} s"

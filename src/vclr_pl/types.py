@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:  # commands use InputError before they need torch, whose import takes seconds
     import torch
@@ -101,10 +101,8 @@ class NarrowView:
 class MovableBatch:
     """Moves and pins the tensors of a batch, a frozen dataclass, the way Lightning and the DataLoader ask for it."""
 
-    video_index: Tensor  # [B] long, position in the manifest
-
     def __len__(self) -> int:
-        return len(self.video_index)
+        return len(next(iter(self._tensors().values())))  # B rows in each
 
     def to(self, device: torch.device | str) -> Self:
         import torch  # see the top of the file
@@ -122,8 +120,7 @@ class MovableBatch:
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def _with(self, tensors: Mapping[str, Tensor]) -> Self:
-        changed: Any = replace(self, **tensors)  # type: ignore[type-var]
-        return changed  # type: ignore[no-any-return]
+        return replace(self, **tensors)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)

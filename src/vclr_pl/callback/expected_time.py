@@ -16,7 +16,8 @@ PAUSES_KEPT = 100
 class StepClock:
     """Measures the steps of a run. The pauses between epochs, in which checkpoints are written and monitors read, are measured apart.
 
-    The first steps are left out: they include the start of the workers, and the batches that these prepare meanwhile.
+    The first steps are left out once later ones are measured: they include the start of the workers, and the batches that these
+    prepare meanwhile.
 
     Args:
         skipped_steps: number of steps left out.
@@ -33,10 +34,11 @@ class StepClock:
         """Count a step. `waited`: seconds that the loader has waited for videos since the start."""
         now = time.perf_counter()
         self._seen += 1
-        if self._seen > self.skipped_steps:
-            self.steps += 1
-            self.seconds += now - self._last
-            self.waited += waited - self._waited_before
+        if self._seen == self.skipped_steps + 1:  # what is measured so far stands only until the first step that counts
+            self.steps, self.seconds, self.waited = 0, 0.0, 0.0
+        self.steps += 1
+        self.seconds += now - self._last
+        self.waited += waited - self._waited_before
         self._last, self._waited_before = now, waited
 
     def pause(self) -> None:
@@ -55,7 +57,7 @@ class StepClock:
     @property
     def is_measured(self) -> bool:
         """True if the measurement includes enough steps and seconds."""
-        return self.steps >= LEAST_STEPS and self.seconds >= ENOUGH_SECONDS
+        return self._seen >= self.skipped_steps + LEAST_STEPS and self.seconds >= ENOUGH_SECONDS
 
     @property
     def seconds_per_step(self) -> float:

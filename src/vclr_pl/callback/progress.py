@@ -76,14 +76,12 @@ class RunProgress(lightning.Callback):
         if is_due(step=step, total=total, lines=self.lines_without_terminal, first=self.first_step + 1):
             for_file = {FILE_ONLY: self.live is not None}
             logger.info("step %d/%d  %s%s", step, total, figures_line(trainer), self._left(trainer, steps=total - step), extra=for_file)
-        if not self.is_time_told and (self.clock.is_measured or (self.clock.steps and step >= total // 2)) and step < total:
+        if not self.is_time_told and (self.clock.is_measured or (self.clock.steps > 1 and step >= total // 2)) and step < total:
             self.is_time_told = True
             seconds = seconds_left(self.clock, trainer, steps=total - step)
             logger.info("time: %s", time_words(seconds=seconds, waiting=self.clock.waiting_share))
 
     def _left(self, trainer: lightning.Trainer, *, steps: int) -> str:
-        if not self.clock.steps:
-            return ""
         seconds = seconds_left(self.clock, trainer, steps=steps)
         return f"  left {clock(seconds)}, until {end_of_day(seconds)}"
 

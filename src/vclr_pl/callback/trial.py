@@ -25,7 +25,7 @@ from vclr_pl.types import VideoFrames
 
 logger = logging.getLogger(__name__)
 
-STEP_SECONDS, MOST_STEP_SECONDS, LEAST_STEPS = 10.0, 20.0, 5
+STEP_SECONDS, MOST_STEP_SECONDS = 10.0, 20.0
 EVALUATION_SECONDS = 8.0
 
 
@@ -60,7 +60,7 @@ class Trial(lightning.Callback):
             if trainer.strategy.root_device.type == "cuda":
                 torch.cuda.synchronize()
             self.clock.step(waited=float(getattr(trainer.train_dataloader, "waiting_seconds", 0.0)))
-        enough = self.clock.steps >= LEAST_STEPS and self.clock.seconds >= STEP_SECONDS
+        enough = self.clock.is_measured and self.clock.seconds >= STEP_SECONDS
         over = enough or time.perf_counter() - self._started > MOST_STEP_SECONDS
         trainer.should_stop = trainer.should_stop or trainer.strategy.reduce_boolean_decision(over, all=False)
 

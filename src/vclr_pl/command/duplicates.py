@@ -172,7 +172,7 @@ def write_result(
     if found.pairs.found > len(found.pairs.rows):
         logger.warning("the groups come from the %d most similar of %d pairs (maximum_pairs)", len(found.pairs.rows), found.pairs.found)
     removed = sum(len(group.removed) for group in groups)
-    logger.info("%d groups of near duplicates, %d videos to remove: %s", len(groups), removed, files[0])
+    logger.info("groups of near duplicates: %d; videos to remove: %d; %s", len(groups), removed, files[0])
     maker = page_maker(config, manifests={"gallery": manifest}, origin=reading.encoder.origin, view=reading.encoder.view)
     if maker is not None:
         maker.write_groups(files[2], gallery=table, groups=groups, facts=facts, threshold=found.threshold)

@@ -172,7 +172,7 @@ def _with_architecture(callback: Any, architecture: Any) -> lightning.Callback:
 
 def report_pretraining(config: DictConfig, training: Pretraining, seconds: float) -> TrainResult:
     """Write results.json; if the encoder was evaluated, print the table and write the page."""
-    evaluation, data, page = training.evaluation, training.datamodule, None
+    evaluation, page = training.evaluation, None
     evidence = evidence_of(training)
     word = None if evidence is None else verdict(evidence).word
     record = ResultRecord(
@@ -187,13 +187,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     if record.metrics:
         rich.get_console().print(result_table(record))
     if evaluation.measured is not None:
-        manifests = {"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None}
-        origin = f"{config.name}, trained for {training.trainer.global_step} steps"
-        maker = page_maker(config, manifests=manifests, origin=origin, view=data.evaluation_view)
-        if maker is not None:
-            gallery, query = evaluation.measured.gallery, evaluation.measured.query
-            figures = metric_figures(evaluation.metrics, {})
-            page = maker.write_search(training.folder / PAGE, gallery=gallery, query=query, figures=figures)
+        page = search_page(config, training)
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
     conclude(config, training, evidence)
     logger.info("run folder: %s", training.folder)
@@ -207,6 +201,19 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         verdict=word,
         page=page,
     )
+
+
+def search_page(config: DictConfig, training: Pretraining) -> Path | None:
+    """Write the page of the evaluated videos' neighbors, if the config has one."""
+    data, measured = training.datamodule, training.evaluation.measured
+    assert measured is not None
+    manifests = {"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None}
+    origin = f"{config.name}, trained for {training.trainer.global_step} steps"
+    maker = page_maker(config, manifests=manifests, origin=origin, view=data.evaluation_view)
+    if maker is None:
+        return None
+    figures = metric_figures(training.evaluation.metrics, {})
+    return maker.write_search(training.folder / PAGE, gallery=measured.gallery, query=measured.query, figures=figures)
 
 
 def summary_of(training: Pretraining) -> RunSummary | None:

@@ -127,7 +127,7 @@ class Calibration:
 
         if not 0 < self.recall <= 1:
             raise InputError(
-                expected="calibration.recall above 0 and at most 1", got=str(self.recall), hint="Set for instance calibration.recall=0.92."
+                expected="calibration.recall above 0 and at most 1", got=str(self.recall), hint="Set for instance calibration.recall=0.9."
             )
 
     def sample(self, count: int) -> list[int]:

@@ -21,7 +21,7 @@ from vclr_pl.files import evenly_spaced, write_whole
 from vclr_pl.report.record import ResultRecord
 from vclr_pl.report.retrieval_page import Figure, VideoPictures
 from vclr_pl.report.tables import localization_title
-from vclr_pl.text import clock, readable
+from vclr_pl.text import duration, readable
 from vclr_pl.types import InputError
 
 
@@ -115,7 +115,7 @@ class LocalizationPages:
         return {
             "file": name,
             "title": video.identity,
-            "duration": clock(video.duration_seconds),
+            "duration": duration(video.duration_seconds),
             "segments": segments,
             "segment_lanes": _in_lanes(segments),
             "proposals": [_described_proposal(rank, row, video) for rank, row in enumerate(shown, 1)],
@@ -164,8 +164,8 @@ def _described_segment(segment: LabeledSegment, video: LocalizedVideo, colors: M
         "seconds": own,
         "label": segment.label,
         "hue": colors[segment.label],
-        "from": clock(segment.start_seconds),
-        "to": clock(segment.end_seconds),
+        "from": duration(segment.start_seconds),
+        "to": duration(segment.end_seconds),
         "best_tiou": best,
         "best_rank": overlaps.index(best) + 1 if best > 0 else 0,
     }
@@ -195,8 +195,8 @@ def _described_proposal(rank: int, row: tuple[float, float, float], video: Local
         **_place((start, end), video.duration_seconds),
         "rank": rank,
         "score": score,
-        "from": clock(start),
-        "to": clock(end),
+        "from": duration(start),
+        "to": duration(end),
         "tiou": max(overlaps, default=0.0),
     }
 
@@ -224,7 +224,7 @@ def _ticks(duration_seconds: float) -> list[dict[str, Any]]:
     count = int(duration_seconds / step + 1e-9)
     moments = [step * index for index in range(count + 1) if step * index <= 0.96 * duration_seconds]
     return [
-        {"left": 100 * moment / duration_seconds, "text": clock(moment) if duration_seconds >= 60 else f"{moment:g} s"}
+        {"left": 100 * moment / duration_seconds, "text": duration(moment) if duration_seconds >= 60 else f"{moment:g} s"}
         for moment in moments
     ]
 

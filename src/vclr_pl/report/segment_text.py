@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from vclr_pl.text import clock
+from vclr_pl.text import duration
 from vclr_pl.types import VideoSegment
 
 
 def segment_in_words(segment: VideoSegment) -> str:
     """`2:19 to 2:23`; for a folder of pictures its frames, counted from 1, and the seconds at the given frame rate."""
     start, end = segment.seconds
-    times = f"{clock(start)} to {clock(end)}"
+    times = f"{duration(start)} to {duration(end)}"
     first, last = segment.frames
     return times if segment.is_timed else f"frames {first + 1} to {last} ({times} at the given frame rate)"
 

@@ -34,7 +34,7 @@ def test_first_steps_and_pauses_are_not_steps(hand: Hand) -> None:
     clock, waited = StepClock(skipped_steps=1), 6.0
     hand.seconds += 9
     clock.step(waited=waited)
-    assert (clock.steps, clock.is_measured) == (0, False)
+    assert (clock.seconds_per_step, clock.is_measured) == (9.0, False)  # all that is known so far
     for step in range(1, 6):
         if step == 3:
             clock.pause()

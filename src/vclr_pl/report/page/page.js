@@ -123,10 +123,10 @@
     const row = rows[number];
     const neighbors = row.neighbors.length, size = neighbors <= FEW ? ` few few${neighbors}` : neighbors > BESIDE ? " many" : "";
     const element = make("article", { class: `row${size}`, tabindex: "-1", "data-row": number, "aria-label": queryOf(row).name });
-    const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "One video" : "Query" }));
+    const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "Keep" : "Query" }));
     query.append(film(row.query, { whole: true, label: `Play ${queryOf(row).name}` }), caption(row.query));
     const found = make("ol", { class: "found" }, ...row.neighbors.map((_, place) => card(row, place)));
-    const title = pairs ? "Near duplicates" : `Nearest ${parts ? "segments" : "videos"}, most similar first (1 is the same)`;
+    const title = pairs ? "Remove: near duplicates" : `Nearest ${parts ? "segments" : "videos"}, most similar first (1 is the same)`;
     element.style.setProperty("--columns", Math.max(1, columnsOf(neighbors)));
     element.style.setProperty("--found", `${Math.max(1, neighbors)}fr`);
     element.append(query, make("div", { class: "rest" }, make("p", { class: "kind", text: title }), found));
@@ -155,7 +155,7 @@
     more();
     fill();
     if (!shown.length) byId("rows").append(make("p", { class: "none", text: rows.length ? "No row matches the filters." : "No results." }));
-    const one = rows.length === 1, what = pairs ? (one ? "pair" : "pairs") : one ? "query" : "queries";
+    const one = rows.length === 1, what = pairs ? (one ? "group" : "groups") : one ? "query" : "queries";
     byId("count").textContent = shown.length === rows.length ? `${rows.length} ${what}` : `${shown.length} of ${rows.length} ${what}`;
     const link = [["class", chosen.class], ["mistake", chosen.mistake], ["sort", chosen.sort]];
     for (const [id, value] of link) if (byId(id) && byId(id).value !== value) byId(id).value = value;
