@@ -41,11 +41,12 @@ class CopySimilarity:
 
     def __init__(self, features_GVF: Tensor) -> None:
         every_NF = features_GVF.flatten(0, 1).double()
-        self.center_F = every_NF.mean(dim=0)
+        count = max(1, len(every_NF))  # no video is left if all are blank
+        self.center_F = every_NF.sum(dim=0) / count
         every_NF -= self.center_F
-        variance_F, direction_FF = torch.linalg.eigh(every_NF.T @ every_NF / len(every_NF))
+        variance_F, direction_FF = torch.linalg.eigh(every_NF.T @ every_NF / count)
         variance_F = variance_F.clamp(min=0)
-        floor = NOISE_SHARE * float(variance_F.sum()) / min(every_NF.shape) + SMALLEST
+        floor = NOISE_SHARE * float(variance_F.sum()) / min(count, len(variance_F)) + SMALLEST
         self.whitening_FF = direction_FF / (variance_F + floor).sqrt()
         self.unit_GVF = self._unit(features_GVF).float()
 

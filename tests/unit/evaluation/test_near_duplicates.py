@@ -74,6 +74,12 @@ def test_few_videos(count: int) -> None:
     assert near_duplicates(similarity, minimum_similarity=0.5, maximum_pairs=3).found == count - 1
 
 
+def test_no_video_is_left() -> None:
+    similarity = CopySimilarity(torch.empty(0, 2, 3))
+    assert similarity.nearest().tolist() == []
+    assert near_duplicates(similarity, minimum_similarity=0.5, maximum_pairs=3).found == 0
+
+
 def test_nothing_near_and_a_wrong_limit() -> None:
     similarity = CopySimilarity(torch.eye(3)[:, None] + 5)
     found = near_duplicates(similarity, minimum_similarity=0.5, maximum_pairs=3)

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from vclr_pl.evaluation.duplicate_groups import DuplicateGroup, GroupMember, VideoFacts
-from vclr_pl.report.duplicates_page import COLUMNS, in_words, shown_groups, write_groups
+from vclr_pl.evaluation.near_duplicates import Pairs
+from vclr_pl.report.duplicates_page import COLUMNS, in_words, shown_groups, write_groups, write_left_out, write_pairs
 from vclr_pl.report.page_content import PageOptions
 from vclr_pl.types import FeatureTable
 
@@ -42,3 +43,20 @@ def test_the_page_shows_the_first_groups() -> None:
     lead = in_words(GROUPS, videos=9, threshold="Above 0.2.", shown=1)
     assert lead == "2 groups of near duplicates among 9 videos: keep 2 videos, remove 2. Above 0.2. The first 1 groups are shown."
     assert in_words([], videos=1, threshold="Above 0.2.", shown=0) == "0 groups of near duplicates among 1 videos. Above 0.2."
+
+
+def lines(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_pairs(tmp_path: Path) -> None:
+    pairs = Pairs(rows=torch.tensor([[0, 2]]), similarity=torch.tensor([0.75]).double(), found=1, near=torch.tensor([True, False, True]))
+    table = FeatureTable(features=torch.eye(3), label=torch.full((3,), -1), video_index=torch.arange(3), path=("/a", "/b", "/c"))
+    write_pairs(tmp_path / "x.csv", table=table, pairs=pairs)
+    assert lines(tmp_path / "x.csv") == [["first", "second", "similarity"], ["/a", "/c", "0.750000"]]
+
+
+def test_what_was_left_out(tmp_path: Path) -> None:
+    write_left_out(tmp_path / "x.csv", [("/a, b", "the same file as /c")])
+    assert lines(tmp_path / "x.csv") == [["path", "reason"], ["/a, b", "the same file as /c"]]
