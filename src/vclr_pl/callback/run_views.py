@@ -35,6 +35,8 @@ def views_of(batch: Any, *, names: Sequence[str], class_names: Sequence[str], no
     """
     if isinstance(batch, SegmentViews):
         return [_contrasted(batch, video, name=name, normalized=normalized) for video, name in enumerate(names)]
+    if not isinstance(batch, LabeledViews):  # features in place of views
+        return []
     return [_labeled(batch, video, name=name, class_names=class_names, normalized=normalized) for video, name in enumerate(names)]
 
 

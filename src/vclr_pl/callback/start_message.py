@@ -32,6 +32,9 @@ class StartMessage(lightning.Callback):
         videos = len(data.manifest("train"))
         log_plan(trainer, module, callbacks=trainer.callbacks)  # type: ignore[attr-defined]
         logger.info("%s", parameters(module))
+        length, warmup = module.length, module.schedule.warmup_epochs
+        if warmup * length.steps_per_epoch >= length.total_steps:
+            logger.warning("%s", long_warmup(warmup, epochs=length.total_steps / length.steps_per_epoch))
         keys_per_video = module.keys_per_video(segments=data.segments)
         lengths = {name: module.queue_of(name).length for name in module.queues}
         if lengths:
@@ -56,6 +59,14 @@ def parameters(module: Any) -> str:
     trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     followed = sum(parameter.numel() for parameter in module.momentum_encoder.parameters())
     return f"network: {trained / 1e6:.2f} M parameters, and {followed / 1e6:.2f} M of the momentum encoder"
+
+
+def long_warmup(warmup_epochs: float, *, epochs: float) -> str:
+    """The warning on a warm-up that does not end."""
+    return (
+        f"the learning rate rises for {warmup_epochs:g} epochs, but the run has {epochs:g}: it never reaches optimizer.lr; "
+        f"set schedule.warmup_epochs={epochs / 10:g}"
+    )
 
 
 def expectation(lengths: dict[str, int], keys_per_video: dict[str, int], *, batch: int) -> str:

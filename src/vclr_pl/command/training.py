@@ -39,7 +39,7 @@ from vclr_pl.runner.next_commands import given_keys, next_commands
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
 from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING, checkpoint_path, run_folder_of
-from vclr_pl.runner.sizes import Size, fit_to_data, keep_sizes_of, sizes_for
+from vclr_pl.runner.sizes import Size, fit_to_data, is_given, keep_sizes_of, sizes_for
 from vclr_pl.runner.trainer import callbacks_of, refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import Training, run_training
 
@@ -122,7 +122,12 @@ def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
     devices = (
         config.trainer.devices if isinstance(config.trainer.devices, int) and config.trainer.devices > 0 else torch.cuda.device_count()
     )
-    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes)
+    of_user = {
+        name: OmegaConf.select(config, key) if is_given(key, given) and isinstance(OmegaConf.select(config, key), int) else None
+        for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"))
+    }
+    chosen = {name: value for name, value in of_user.items() if value is not None and value > 0}
+    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes, **chosen)
     return fit_to_data(config, sizes=sizes, given=given, videos=videos)
 
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.runner.command_line import GIVEN_NODES
 
-OWN_VIDEOS = "folder"
+OWN_VIDEOS, RENDERED = "folder", "demo"
 
 
 def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bool) -> list[str]:
@@ -59,10 +59,11 @@ def _shown(folder: Path) -> str:
 
 
 def data_words() -> list[str]:
-    """What the command line says of the data, as words of other commands. `data=folder` is their default."""
+    """What the command line says of the data and its place, as words of other commands. `data=folder` is their default."""
     chosen = HydraConfig.get().runtime.choices.get("data") if HydraConfig.initialized() else None
     named = [] if chosen in (None, OWN_VIDEOS) else [f"data={chosen}"]
-    return [*named, *(word for word in given_words() if word.startswith("data."))]
+    places = ("paths.", "seed=") if chosen == RENDERED else ("paths.",)  # the seed decides which videos are rendered
+    return [*named, *(word for word in given_words() if word.startswith(("data.", *places)))]
 
 
 def given_keys() -> list[str]:

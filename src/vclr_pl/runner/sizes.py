@@ -31,19 +31,20 @@ class Size:
     reason: str
 
 
-def sizes_for(*, videos: int, has_gpu: bool, processes: int) -> dict[str, Size]:
+def sizes_for(*, videos: int, has_gpu: bool, processes: int, batch: int | None = None, epochs: int | None = None) -> dict[str, Size]:
     """The value of each option by its key.
 
     Args:
         videos: in the training list.
         has_gpu: the run uses GPUs.
         processes: devices of the run.
+        batch, epochs: those that the user gives, which the other sizes follow.
     """
-    batch = max(2, power_of_two(min(LARGEST_BATCH, videos // (STEPS_PER_EPOCH * processes))))
+    batch = batch or max(2, power_of_two(min(LARGEST_BATCH, videos // (STEPS_PER_EPOCH * processes))))
     step = batch * processes
     inter, segment = (max(min(PUBLISHED_QUEUE, power_of_two(keys * videos)), keys * step + 1) for keys in (3, 1))
     budget = STEPS_ON_GPU if has_gpu else STEPS_ON_CPU
-    epochs = max(1, min(PUBLISHED_EPOCHS, math.ceil(budget * step / videos)))
+    epochs = epochs or max(1, min(PUBLISHED_EPOCHS, math.ceil(budget * step / videos)))
     steps = epochs * videos // step
     large = has_gpu and videos >= VIDEOS_FOR_RESNET50
     return {

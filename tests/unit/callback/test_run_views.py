@@ -9,7 +9,7 @@ from PIL import Image
 from tests.unit.callback.test_view_grid import MEAN, STD, batch
 
 from vclr_pl.callback.run_views import note_on, views_of
-from vclr_pl.types import LabeledViews
+from vclr_pl.types import LabeledFeatures, LabeledViews
 
 NORMALIZED = SimpleNamespace(mean=MEAN, std=STD)
 
@@ -48,3 +48,8 @@ def test_large_views_become_small_pictures():
     labeled = LabeledViews(views=large, color_parameters=torch.zeros(1, 1, 1), label=torch.tensor([0]), video_index=torch.tensor([0]))
     (video,) = views_of(labeled, names=["a.mp4"], class_names=("jump",), normalized=NORMALIZED)
     assert Image.open(io.BytesIO(video.groups[0].pictures[0])).size == (128, 96)
+
+
+def test_features_in_place_of_views_are_not_drawn():
+    features = LabeledFeatures(features=torch.zeros(2, 1, 4), label=torch.tensor([1, 0]), video_index=torch.arange(2))
+    assert views_of(features, names=["a.mp4"], class_names=("jump", "run"), normalized=NORMALIZED) == []

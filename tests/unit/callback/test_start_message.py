@@ -15,7 +15,7 @@ from vclr_pl.optim.schedule import TrainingLength
 class Pretraining(torch.nn.Module):
     """1.5 M parameters that learn, as many that follow, and queues of 768 and 256 rows of 1024 floats: 4 MiB."""
 
-    def __init__(self, *, steps):
+    def __init__(self, *, steps, warmup_epochs=1):
         super().__init__()
         self.encoder = torch.nn.Linear(1500, 1000, bias=False)
         self.momentum_encoder = torch.nn.Linear(1500, 1000, bias=False).requires_grad_(False)
@@ -25,6 +25,7 @@ class Pretraining(torch.nn.Module):
             queue.length = length
             self.add_module(name, queue)
         self.queues = ("inter", "segment")
+        self.schedule = SimpleNamespace(warmup_epochs=warmup_epochs)
         self.queue_options = {"inter": "queue.inter", "segment": "queue.default"}
         self.length = TrainingLength(batch_size=32, world_size=1, accumulated_batches=1, steps_per_epoch=5, total_steps=steps)
 
@@ -35,8 +36,8 @@ class Pretraining(torch.nn.Module):
         return {"inter": segments, "segment": 1}
 
 
-def stage(*, videos, first=True, steps=100):
-    module = Pretraining(steps=steps)
+def stage(*, videos, first=True, steps=100, **changes):
+    module = Pretraining(steps=steps, **changes)
     footage = Footage(videos=videos, read=videos, total_seconds=1600.0, median_seconds=4.0)
     data = SimpleNamespace(
         manifest=lambda split: range(videos),
@@ -94,3 +95,11 @@ def test_published_figures_in_closed_form():
     assert "about 13.7 older keys" in told
     assert "set queue.segment.length lower" in told
     assert "11.78 for queue.segment (K=131072, full after 512 steps)" in expectation({"segment": 131072}, {"segment": 1}, batch=256)
+
+
+@pytest.mark.parametrize(("warmup_epochs", "warned"), [(20, True), (19.5, False)])
+def test_a_warm_up_as_long_as_the_run_is_warned_of(caplog, warmup_epochs, warned):
+    with caplog.at_level(logging.WARNING):
+        StartMessage().on_fit_start(*stage(videos=400, warmup_epochs=warmup_epochs))
+    message = "the learning rate rises for 20 epochs, but the run has 20: it never reaches optimizer.lr; set schedule.warmup_epochs=2"
+    assert (message in caplog.messages) == warned
