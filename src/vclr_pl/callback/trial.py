@@ -20,7 +20,8 @@ from vclr_pl.callback.plan import epochs_of
 from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.start_message import log_plan
 from vclr_pl.evaluation.feature_extraction import extract_features
-from vclr_pl.report.plan import rough, size, time_words
+from vclr_pl.files import available_cores
+from vclr_pl.report.plan import busy_words, rough, size, time_words
 from vclr_pl.types import VideoFrames
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,8 @@ class Trial(lightning.Callback):
             seconds += evaluations * self.evaluation_seconds
             parts.append(f"{evaluations} evaluation{'' if evaluations == 1 else 's'} of about {rough(self.evaluation_seconds)}")
         return [
-            f"measured in {self.clock.steps} steps: {self.memory}",
+            f"measured in {self.clock.steps} step{'' if self.clock.steps == 1 else 's'}: {self.memory}",
+            *busy_words(load=os.getloadavg()[0], cores=available_cores()),
             f"time: {time_words(seconds=seconds, waiting=self.clock.waiting_share)}",
             f"in it: {', '.join(parts)}",
         ]

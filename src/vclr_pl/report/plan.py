@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-MUCH_WAITING = 0.1  # share of the time; above it, reading videos limits the run
+MUCH_LOAD = 1.5  # waiting programs a core
+MUCH_WAITING = 0.25  # share of the time; above it, reading videos limits the run
 
 
 class VideoLengths(Protocol):
@@ -149,6 +150,13 @@ def time_words(*, seconds: float, waiting: float, now: float | None = None) -> s
     share = f"{100 * waiting:.0f}% of the time is waiting for videos"
     limit = f"reading videos limits the speed ({share})" if waiting > MUCH_WAITING else f"the network limits the speed ({share})"
     return f"about {rough(seconds)}, until {end_of_day(seconds, now=now)}; {limit}"
+
+
+def busy_words(*, load: float, cores: int) -> list[str]:
+    """A line if other programs keep the cores busy, so that the measured time is longer than that of an idle machine."""
+    if load <= MUCH_LOAD * cores:
+        return []
+    return [f"the machine is busy (load {load:.0f} on {cores} core{'' if cores == 1 else 's'}): alone, the run is faster than measured"]
 
 
 def end_of_day(seconds: float, *, now: float | None = None) -> str:

@@ -9,6 +9,7 @@ from vclr_pl.report.plan import (
     Disk,
     Memory,
     Steps,
+    busy_words,
     clock,
     disk_words,
     end_of_day,
@@ -86,3 +87,8 @@ def test_figures() -> None:
         "1.3 GB",
         "2.0 TB",
     ]
+
+
+def test_a_busy_machine_is_told() -> None:
+    assert busy_words(load=12.4, cores=2) == ["the machine is busy (load 12 on 2 cores): alone, the run is faster than measured"]
+    assert busy_words(load=3.0, cores=2) == []
