@@ -75,7 +75,8 @@ def expectation(lengths: dict[str, int], keys_per_video: dict[str, int], *, batc
         f"{math.log(1 + length):.2f} for queue.{name} (K={length}, full after {math.ceil(length / (keys_per_video[name] * batch))} steps)"
         for name, length in lengths.items()
     ]
-    return f"expect: while a queue fills, its loss rises toward log(1 + K): {', '.join(parts)}; that is normal, and it may stay there: judge by the similarity gap and kNN"
+    told = f"expect: while a queue fills, its loss rises toward log(1 + K): {', '.join(parts)}; that is normal, and it may stay there"
+    return f"{told}: judge by the similarity gap and kNN"
 
 
 def excess(name: str, *, option: str, length: int, keys_per_epoch: int) -> str:
