@@ -89,6 +89,9 @@ def constraints(versions: str, *, keeps_torch: bool) -> list[str]:
     return [line for line in lines if not (keeps_torch and line.startswith(COMES_WITH_TORCH))]
 
 
+SECONDS_BETWEEN_LINES = 30
+
+
 def announce(*, keeps_torch: bool, extra: str, pip_arguments: list[str]) -> None:
     """Say what is downloaded and how much disk it takes; leave where the disk cannot hold it."""
     download, installed = (
@@ -104,7 +107,7 @@ def announce(*, keeps_torch: bool, extra: str, pip_arguments: list[str]) -> None
     free = shutil.disk_usage(sys.prefix).free / 1e9
     print(f"Download: {download:.1f} GB, less what pip's cache holds. Disk: {installed:.1f} GB of {free:.0f} GB free.", flush=True)
     if not keeps_torch and sys.platform == "linux":
-        print("This is torch for NVIDIA GPUs; a CPU build is smaller: README, 'A smaller install'.", flush=True)
+        print("This is torch for NVIDIA GPUs; a CPU build is smaller: docs/install.md, 'CPU builds'.", flush=True)
     if free < installed:
         expected = f"Expected {installed:.1f} GB of free disk for {sys.prefix}; got {free:.1f} GB."
         sys.exit(f"{expected} Free disk space, or install on another disk: make demo VENV=DIR")
@@ -126,7 +129,19 @@ def main() -> int:
         file = Path(folder) / "constraints.txt"
         file.write_text("\n".join(constraints(asked.versions, keeps_torch=keeps_torch)) + "\n", encoding="utf-8")
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        return subprocess.run([*pip, "--constraint", str(file), *asked.pip_arguments, "--editable", package], check=False).returncode
+        return run_told([*pip, "--constraint", str(file), *asked.pip_arguments, "--editable", package])
+
+
+def run_told(command: list[str]) -> int:
+    """Run a command that prints nothing; a line every half minute says that it goes on. Returns its exit code."""
+    free = shutil.disk_usage(sys.prefix).free
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait(timeout=SECONDS_BETWEEN_LINES)
+        except subprocess.TimeoutExpired:
+            used = max(0, free - shutil.disk_usage(sys.prefix).free) / 1e9
+            print(f"still installing: {used:.1f} GB of disk so far", flush=True)
 
 
 if __name__ == "__main__":

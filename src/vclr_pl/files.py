@@ -1,4 +1,4 @@
-"""Files and the machine: atomic writes, CSV, the system's errors as one line, the number of cores; evenly spaced positions."""
+"""Files and the machine: atomic writes, CSV, the system's errors as one line, cores and memory; evenly spaced positions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,27 +136,37 @@ def available_cores(*, own_groups: Path = OWN_GROUPS, groups: Path = GROUPS) -> 
         groups: where the control groups are mounted.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
-    return max(1, min([cores, *(math.ceil(limit) for limit in _limits(own_groups, groups))]))
+    limits = _limits(own_groups, groups, controllers=("cpu", "cpu,cpuacct"), limit_of=_processor_limit)
+    return max(1, min([cores, *(math.ceil(limit) for limit in limits)]))
 
 
-def _limits(own_groups: Path, groups: Path) -> list[float]:
-    """In processors, of each own group and those around it that have one."""
+def machine_memory(*, own_groups: Path = OWN_GROUPS, groups: Path = GROUPS) -> int | None:
+    """Bytes of main memory that this process may use, by the machine and its control groups; None where the system does not say it."""
+    try:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return None
+    return int(min([machine, *_limits(own_groups, groups, controllers=("memory",), limit_of=_memory_limit)]))
+
+
+def _limits(own_groups: Path, groups: Path, *, controllers: Sequence[str], limit_of: Callable[[Path], float | None]) -> list[float]:
+    """Of each own group and those around it that have one."""
     try:
         lines = own_groups.read_text().splitlines()
     except OSError:
         return []
     found = []
     for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "cpu", "cpu,cpuacct"):  # empty: version 2, which has one tree for all
-            top = groups / controllers
+        _, controller, path = line.split(":", 2)
+        if controller in ("", *controllers):  # empty: version 2, which has one tree for all
+            top = groups / controller
             folder = top / path.strip("/")
-            found += [_limit(around) for around in (folder, *folder.parents) if around.is_relative_to(top)]
+            found += [limit_of(around) for around in (folder, *folder.parents) if around.is_relative_to(top)]
     return [limit for limit in found if limit is not None]
 
 
-def _limit(folder: Path) -> float | None:
-    """Of one group; None where it has none. A container may not see its own group, only its parent under the same name."""
+def _processor_limit(folder: Path) -> float | None:
+    """In processors, of one group; None where it has none. A container may not see its own group, only its parent under the same name."""
     try:
         if (folder / "cpu.max").is_file():
             quota, period = (folder / "cpu.max").read_text().split()
@@ -166,6 +176,16 @@ def _limit(folder: Path) -> float | None:
     except (OSError, ValueError):  # `max`
         return None
     return microseconds / of if microseconds > 0 and of > 0 else None
+
+
+def _memory_limit(folder: Path) -> float | None:
+    """In bytes, of one group; None where it has none."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        try:
+            return float((folder / name).read_text())
+        except (OSError, ValueError):  # absent, or `max`
+            continue
+    return None
 
 
 def evenly_spaced(count: int, wanted: int, *, at: Literal["start", "middle", "ends"] = "start") -> list[int]:

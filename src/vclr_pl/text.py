@@ -1,4 +1,4 @@
-"""File names and other foreign text, made printable.
+"""File names and other foreign text, made printable; times as on a duration.
 
 CSV files of paths hold the bytes themselves, so that the files are found again (`files.write_csv`). Everything else that people or
 other programs read shows such a byte as `\xe9`: the console, logs, JSON, pages, pictures, W&B.
@@ -35,6 +35,15 @@ def print_readable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=READABLE)
+
+
+def duration(seconds: float) -> str:
+    """`9.6 s`, `2:19` or `1:02:03`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:

@@ -1,15 +1,14 @@
 """Dataclasses and protocols that cross layers, and the errors that users read.
 
-Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, N rows, F backbone features,
-D projection, K queue rows; of snippets: D features, T positions, A segments. A view is `[C, H, W]` (a frame) or
-`[C, T, H, W]` (a clip); `*view` stands for either.
+Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, N rows, F backbone features, D projection,
+K queue rows; of snippets: D features, T positions, A segments. `*view` is a frame `[C, H, W]` or a clip `[C, T, H, W]`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:  # commands use InputError before they need torch, whose import takes seconds
     import torch
@@ -102,10 +101,8 @@ class NarrowView:
 class MovableBatch:
     """Moves and pins the tensors of a batch, a frozen dataclass, the way Lightning and the DataLoader ask for it."""
 
-    video_index: Tensor  # [B] long, position in the manifest
-
     def __len__(self) -> int:
-        return len(self.video_index)
+        return len(next(iter(self._tensors().values())))  # B rows in each
 
     def to(self, device: torch.device | str) -> Self:
         import torch  # see the top of the file
@@ -123,8 +120,7 @@ class MovableBatch:
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def _with(self, tensors: Mapping[str, Tensor]) -> Self:
-        changed: Any = replace(self, **tensors)  # type: ignore[type-var]
-        return changed  # type: ignore[no-any-return]
+        return replace(self, **tensors)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
@@ -276,6 +272,16 @@ class FeatureTable:
 
     def __len__(self) -> int:
         return self.features.shape[0]
+
+
+@dataclass(frozen=True)
+class VideoSegment:
+    """A part of a video: frames from 0, end exclusive, and seconds. A folder of pictures is not timed: a given rate makes its seconds."""
+
+    video: int  # position in its list
+    frames: tuple[int, int]
+    seconds: tuple[float, float]
+    is_timed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

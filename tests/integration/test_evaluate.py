@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.unit.features.pretrained_file import write_run
-from tests.video_fixture import write_broken, write_lines, write_pictures, write_video
+from tests.video_fixture import write_broken, write_video
 
 from vclr_pl.embed import embed
 from vclr_pl.evaluate import evaluate
@@ -158,43 +158,6 @@ def test_retrieve_finds_the_file_itself(places: Path) -> None:
     assert [(line["rank"], line["neighbor"], line["similarity"]) for line in lines][:1] == [("1", str(query), "1.000000")]
     assert [line["rank"] for line in lines] == ["1", "2", "3"]
     assert "One query with the most similar of 10 gallery videos" in (places / "runs" / "near" / "retrieval.html").read_text()
-
-
-def test_duplicates_are_pairs(places: Path) -> None:
-    gray = "distinct.minimum_contrast=0"  # of one brightness a frame
-    arguments = command(places, "twice", f"gallery.root={places / 'set' / 'train'}", "duplicates=true", "minimum_similarity=0.5", gray)
-    assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
-    with (places / "runs" / "twice" / "duplicates.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    values = [float(line["similarity"]) for line in lines]
-    assert values == sorted(values, reverse=True)
-    assert all(line["first"] < line["second"] for line in lines)
-    assert f"{len(lines)} pairs among 10 videos" in (places / "runs" / "twice" / "duplicates.html").read_text()
-
-
-def test_links_and_blank_videos_are_no_pairs(places: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (8, 48, 64, 3), np.uint8)
-    for name, pictures in {"a": noise, "b": noise, "black": 0 * noise, "dark": 0 * noise + 3}.items():
-        write_pictures(tmp_path / f"{name}.mp4", pictures=pictures, height=48, width=64, rate=25, keyframe_every=4)
-    (tmp_path / "link.mp4").symlink_to("a.mp4")
-    listed = write_lines(tmp_path / "list.txt", [f"{name}.mp4" for name in ("a", "b", "black", "dark", "link")])
-    gallery = ["data@gallery=video_list", f"gallery.root={tmp_path}", f"gallery.train={listed}"]
-    arguments = command(places, "links", *gallery, "duplicates=true", "minimum_similarity=0.99", "page=null")
-    assert run(retrieve, config_name="retrieve", arguments=arguments) == 0
-    found = {}
-    for name in ("duplicates", "left_out"):
-        with (places / "runs" / "links" / f"{name}.csv").open(newline="") as file:
-            found[name] = [[Path(cell).name for cell in line] for line in csv.reader(file)]
-    assert found == {
-        "duplicates": [["first", "second", "similarity"], ["a.mp4", "b.mp4", "1.000000"]],
-        "left_out": [
-            ["path", "reason"],
-            ["link.mp4", "a.mp4"],
-            ["black.mp4", "every frame has a single color"],
-            ["dark.mp4", "every frame has a single color"],
-        ],
-    }
-    assert "2 videos are in no pair, since every frame has a single color" in capsys.readouterr().out
 
 
 def test_what_is_left_out_of_a_gallery_and_its_options_are_told(places: Path, capsys: pytest.CaptureFixture[str]) -> None:

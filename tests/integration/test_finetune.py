@@ -106,10 +106,15 @@ def test_a_run_leaves_its_files(whole: Path) -> None:
         "predictions.csv",
         "confusion.csv",
         "finetune.log",
+        "run.html",
+        "curves.png",
         "recognizer.json",
         "recognizer.safetensors",
         "checkpoints/last.ckpt",
     }
+    page = (whole / "run.html").read_text()
+    assert all(f"<h3>{title}</h3>" in page for title in ("total loss", "top-1 on training videos", "learning rate"))
+    assert "Class: " in page
     results = json.loads((whole / "results.json").read_text())
     assert results["training"] == {"epochs": 3, "steps": 12, "processes": 1, "test_videos": 3, "broken_test_videos": 1}
     assert set(results["metrics"]) == set(results["intervals"]) == {"recognition_top1", "recognition_mean_class"}

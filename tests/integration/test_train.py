@@ -67,6 +67,8 @@ def test_a_run_leaves_its_files(whole_run: Path) -> None:
         "results.json",
         "views.png",
         "retrieval.html",
+        "run.html",
+        "curves.png",
         "train.log",
         "backbone.json",
         "backbone.safetensors",

@@ -29,12 +29,12 @@ def test_a_sweep_ends_with_one_table(data, tmp_path, capsys):
         data, tmp_path, "-m", "objective=vclr,segment_only", f"hydra.sweep.dir={tmp_path}/sweep", "callback.knn_monitor.every_n_epochs=0"
     )
     lines = (tmp_path / "sweep" / "sweep_table.md").read_text().splitlines()
-    assert [line.split("|")[1].strip() for line in lines] == [
-        "run",
-        "---",
-        "random init, seed 0",
-        "objective=vclr",
-        "objective=segment_only",
+    assert [[cell.strip() for cell in line.split("|")[1:5]] for line in lines] == [
+        ["run", "experiment", "objective", "seed"],
+        ["---"] * 4,
+        ["random initialization", "demo", "", "0"],
+        ["0", "demo", "vclr", "0"],
+        ["1", "demo", "segment_only", "0"],
     ]
     shown = capsys.readouterr().out
     assert shown.rindex("sweep") > shown.rindex("run folder")
@@ -65,5 +65,5 @@ def test_videos_without_labels_train(data, tmp_path, capsys):
     assert run(train, config_name="train", arguments=[*arguments, f"paths.runs={tmp_path}", f"hydra.run.dir={tmp_path}/run"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("no labels") == 1
-    assert "random init" not in shown.split("no labels")[0].rsplit("pretraining", 1)[1]
+    assert "random init" not in shown.split("no labels")[0].rsplit("steps: ", 1)[1]
     assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"] == {}

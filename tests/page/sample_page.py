@@ -45,7 +45,7 @@ def drawn_pictures(number: int, *, width: int = 64, height: int = 48) -> DrawnPi
     return DrawnPictures(strip.getvalue(), preview.getvalue(), 4, width, height)
 
 
-def sample_page(*, queries: int = 40, gallery: int = 30, judged: bool = True, pictures: int = 12) -> RetrievalPage:
+def sample_page(*, queries: int = 40, gallery: int = 30, judged: bool = True, pictures: int = 12, neighbors: int = 6) -> RetrievalPage:
     """Query q is of class q % 3; its nearest video is right unless q % 4 is 0. Its similarity falls with q."""
     drawn = [drawn_pictures(number) for number in range(pictures)]
     crop = (0.2, 0.05, 0.6, 0.9)
@@ -57,10 +57,10 @@ def sample_page(*, queries: int = 40, gallery: int = 30, judged: bool = True, pi
     rows, counts = [], {}
     for query in range(queries):
         nearest = next(near for near in range(query % 7, gallery) if (near % 3 == query % 3) == (query % 4 != 0))
-        near = [nearest, *(other for other in range(gallery) if other != nearest)][:6]
+        near = [nearest, *(other for other in range(gallery) if other != nearest)][:neighbors]
         similarities = [0.98 - query / (2 * queries) - 0.01 * rank for rank in range(len(near))]
-        neighbors = tuple(PageNeighbor(queries + other, similarity) for other, similarity in zip(near, similarities, strict=True))
-        rows.append(PageRow(query, neighbors))
+        found = tuple(PageNeighbor(queries + other, similarity) for other, similarity in zip(near, similarities, strict=True))
+        rows.append(PageRow(query, found))
         key = (query % 3, nearest % 3)
         counts[key] = counts.get(key, 0) + 1
     totals = {label: sum(count for (own, _), count in counts.items() if own == label) for label in range(3)}

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.page.sample_page import CLASSES, HOSTILE, sample_page
 
+from vclr_pl.report.retrieval_page import MapPoint, PageVideo
+
 Opened = Callable[..., Any]
 
 
@@ -215,3 +217,65 @@ def test_without_previews_strips_remain(opened: Opened) -> None:
     assert page.locator(".sign").count() == 0
     page.locator("details.about", has_text="How this was made").locator("summary").click()
     assert "0 of 70 have a preview" in page.locator("details.about").last.text_content()
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("neighbors", [1, 3, 6, 20])
+def test_rows_fill_their_width(opened: Opened, width: int, neighbors: int) -> None:
+    """Pictures and texts take three fifths of a row, and the longest line of cards ends at its right end."""
+    page = opened(sample_page(neighbors=neighbors), width=width)
+    row = page.locator(".row").nth(1)
+    outer = row.bounding_box()
+    boxes = [box.bounding_box() for box in [row.locator(".query"), *row.locator(".card").all()]]
+    assert len(boxes) == 1 + neighbors
+    assert sum(box["width"] * box["height"] for box in boxes) / (outer["width"] * outer["height"]) > 0.6
+    assert max(box["x"] + box["width"] for box in boxes) == pytest.approx(outer["x"] + outer["width"], abs=16)
+    assert min(box["x"] for box in boxes) == pytest.approx(outer["x"], abs=16)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_the_map_names_videos_without_a_picture_and_leads_to_rows(opened: Opened) -> None:
+    content = sample_page(queries=3, gallery=30)
+    unseen = PageVideo("elsewhere/unseen.mp4", 1, None)
+    at = [MapPoint(0.0, 0.5, len(content.videos), False), MapPoint(1.0, 0.5, 1, True)]
+    page = opened(replace(content, videos=[*content.videos, unseen], points=at))
+    page.click("#tab-map")
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#tip .name").text_content() == "elsewhere/unseen.mp4"
+    assert page.locator("#tip img").count() == 0
+    page.keyboard.press("Enter")
+    assert page.locator("#view-map").is_visible()  # it has no row
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert page.locator("#view-map").is_hidden()
+    assert names(page) == [HOSTILE[1].replace("\udce9", "\\xe9")]
+
+
+def test_a_map_of_five_thousand_videos_follows_the_pointer(opened: Opened) -> None:
+    content = sample_page(queries=1, gallery=30)
+    unseen = [PageVideo(f"elsewhere/{number:05}.mp4", number % 3, None) for number in range(5000)]
+    points = [MapPoint(number % 71 / 70, number // 71 / 70, len(content.videos) + number, False) for number in range(5000)]
+    page = opened(replace(content, videos=[*content.videos, *unseen], points=points))
+    page.click("#tab-map")
+    box = page.locator("#map").bounding_box()
+    page.mouse.move(box["x"] + 18, box["y"] + 18)
+    assert page.locator("#tip .name").text_content() == f"elsewhere/{71 * 70:05}.mp4"
+    median = page.evaluate(
+        """() => { const map = document.getElementById("map"), box = map.getBoundingClientRect(), times = [];
+        for (let step = 0; step < 21; step++) { const started = performance.now();
+          map.dispatchEvent(new PointerEvent("pointermove", {clientX: box.left + 20 + 30 * step, clientY: box.top + 40}));
+          times.push(performance.now() - started); } return times.sort((a, b) => a - b)[10]; }"""
+    )
+    print(f"5,000 points: {median:.1f} ms from one dot to the next")
+
+
+def test_a_segment_opens_its_file_at_its_time(opened: Opened, tmp_path: Path) -> None:
+    content = sample_page(queries=2, gallery=6)
+    videos = [replace(video, part="4.0 s to 8.0 s", address="../my%20videos/a.mp4#t=4.000,8.000") for video in content.videos[2:]]
+    page = opened(replace(content, videos=[*content.videos[:2], *videos]))
+    link = page.locator(".card .part a").first
+    assert link.text_content() == "4.0 s to 8.0 s"
+    assert link.evaluate("link => link.href") == (tmp_path.parent / "my videos" / "a.mp4").as_uri() + "#t=4.000,8.000"
+    assert page.locator(".query .part").count() == 0
+    assert "Nearest segments" in page.locator(".rest .kind").first.text_content()

@@ -16,7 +16,18 @@ import numpy as np
 import pytest
 import torch
 
-from vclr_pl.files import IN_WORDS, available_cores, errors_name, evenly_spaced, file_stamp, in_words, whole_file, write_csv, write_whole
+from vclr_pl.files import (
+    IN_WORDS,
+    available_cores,
+    errors_name,
+    evenly_spaced,
+    file_stamp,
+    in_words,
+    machine_memory,
+    whole_file,
+    write_csv,
+    write_whole,
+)
 
 SMALL, LARGE = 4096, 1 << 20
 
@@ -191,6 +202,29 @@ def test_limits_of_control_groups(own: str, files: dict[str, str], expected: int
         (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "groups" / name).write_text(f"{content}\n")
     assert available_cores(own_groups=tmp_path / "own", groups=tmp_path / "groups") == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/", {"memory.max": "max"}, 8 * 2**30),
+        ("0::/", {"memory.max": str(2**30)}, 2**30),
+        ("0::/jobs/step_1", {"jobs/step_1/memory.max": "max", "jobs/memory.max": str(3 * 2**30)}, 3 * 2**30),
+        ("7:memory:/a", {"memory/a/memory.limit_in_bytes": str(2**29)}, 2**29),
+        ("7:memory:/a", {"memory/a/memory.limit_in_bytes": "9223372036854771712"}, 8 * 2**30),  # no limit, in version 1
+        ("4:cpu:/a", {"cpu/a/memory.max": "1"}, 8 * 2**30),
+    ],
+)
+def test_memory_of_the_machine_and_its_control_groups(
+    own: str, files: dict[str, str], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both versions, as Linux writes them; the machine has 8 GiB."""
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2 * 2**20}[name])
+    (tmp_path / "own").write_text(f"{own}\n")
+    for name, content in files.items():
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(f"{content}\n")
+    assert machine_memory(own_groups=tmp_path / "own", groups=tmp_path / "groups") == expected
 
 
 def test_one_place_counts() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from vclr_pl.text import READABLE, print_readable, readable, readable_content
+from vclr_pl.text import READABLE, duration, print_readable, readable, readable_content
 
 NAME = os.fsdecode(b"caf\xe9.mp4")
 
@@ -38,3 +38,7 @@ def test_streams_show_any_name(encoding, shown, monkeypatch):
 def test_bytes_are_decoded_as_ever():
     with pytest.raises(UnicodeDecodeError):
         b"\xff".decode("utf-8", READABLE)
+
+
+def test_times_as_on_a_clock() -> None:
+    assert [duration(seconds) for seconds in (9.64, 59.94, 139.4, 3723.0)] == ["9.6 s", "59.9 s", "2:19", "1:02:03"]

@@ -110,11 +110,14 @@ class KnnMonitor(lightning.Callback):
         )
         pl_module.log_dict({f"val/{name}": value for name, value in measured.percent.items()}, rank_zero_only=True)
 
+    def readings(self, trainer: Any, *, epochs: int) -> int:
+        """Number of readings after complete epochs, in a run of so many."""
+        applies = self.every_n_epochs > 0 and trainer.datamodule.labeled and not trainer.fast_dev_run
+        return (epochs - (epochs == trainer.max_epochs)) // self.every_n_epochs if applies else 0
+
     def _is_due(self, trainer: Any) -> bool:
         epoch = trainer.current_epoch + 1
-        is_last = trainer.max_epochs is not None and epoch == trainer.max_epochs
-        due = self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and not is_last
-        return due and trainer.datamodule.labeled and not trainer.fast_dev_run
+        return self.readings(trainer, epochs=epoch) > self.readings(trainer, epochs=epoch - 1)
 
 
 logger = logging.getLogger(__name__)
@@ -156,7 +159,7 @@ class EncoderEvaluation(lightning.Callback):
             self.start = copy.deepcopy(module.encoder).requires_grad_(False)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        if self._applies(trainer) and self.start is not None and not self.baseline:
+        if self.applies(trainer) and self.start is not None and not self.baseline:
             logger.info("evaluating the start: %s", self.baseline_name)
             network = self.start.to(trainer.strategy.root_device)
             self.baseline = self._measure(trainer, network, name="baseline_evaluation").percent
@@ -174,7 +177,7 @@ class EncoderEvaluation(lightning.Callback):
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)
-        if self._applies(trainer):
+        if self.applies(trainer):
             logger.info("evaluating the trained encoder")
             agree_on_statistics(pl_module)
             self.measured = self._measure(trainer, pl_module.features, name="evaluation")
@@ -194,5 +197,6 @@ class EncoderEvaluation(lightning.Callback):
             )
         return measured
 
-    def _applies(self, trainer: Any) -> bool:
+    def applies(self, trainer: Any) -> bool:
+        """True if the run is evaluated after its last step."""
         return self.enabled and trainer.datamodule.labeled and not trainer.fast_dev_run

@@ -15,6 +15,9 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from vclr_pl.callback.expected_time import StepClock, seconds_left, skipped_steps
+from vclr_pl.report.plan import clock, end_of_day, time_words
+
 logger = logging.getLogger(__name__)
 
 LOSS = "train/loss"
@@ -24,7 +27,7 @@ FILE_ONLY = "file_only"  # attribute of a log record that the console leaves out
 
 class RunProgress(lightning.Callback):
     """Shows epoch, steps, the total loss and its terms, learning rate, videos per second, share of time waiting for data, time left
-    and the number of broken videos; after the first epoch, how long one takes. Of several processes only the first prints.
+    and the number of broken videos; after a few steps, the expected time of the run. Of several processes only the first prints.
 
     Args:
         every_n_steps: reading a number from a GPU waits for it, so it is done this seldom.
@@ -38,15 +41,16 @@ class RunProgress(lightning.Callback):
         self.figures = Text()
         self.first_step = 0
         self.last_step = -1
-        self.started_seconds = 0.0
-        self.first_epoch_seconds: float | None = None
+        self.clock = StepClock(skipped_steps=0)
+        self.is_time_told = False
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self.console
         )
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        self.first_step, self.started_seconds = trainer.global_step, time.perf_counter()
-        self.last_step = self.first_step
+        self.first_step = self.last_step = trainer.global_step
+        total = trainer.global_step + steps_left(trainer, batch_idx=-1)
+        self.clock = StepClock(skipped_steps=skipped_steps(trainer.datamodule, total=total))  # type: ignore[attr-defined]
         if not (trainer.is_global_zero and self.console.is_terminal):
             return
         self.bar.add_task("epoch", total=None, completed=trainer.global_step)
@@ -63,25 +67,29 @@ class RunProgress(lightning.Callback):
         if step == self.last_step:  # a batch that is only accumulated
             return
         self.last_step = step
+        self.clock.step(waited=float(getattr(trainer.train_dataloader, "waiting_seconds", 0.0)))
         if self.live is not None:
             epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             self.bar.update(self.bar.task_ids[0], total=total, completed=step, description=epoch)
             if step % self.every_n_steps == 0 or step == self.first_step + 1:
                 self.figures.plain = figures_line(trainer)
         if is_due(step=step, total=total, lines=self.lines_without_terminal, first=self.first_step + 1):
-            left = (time.perf_counter() - self.started_seconds) / max(1, step - self.first_step) * (total - step)
             for_file = {FILE_ONLY: self.live is not None}
-            logger.info("step %d/%d  %s  left %s", step, total, figures_line(trainer), clock(left), extra=for_file)
+            logger.info("step %d/%d  %s%s", step, total, figures_line(trainer), self._left(trainer, steps=total - step), extra=for_file)
+        if not self.is_time_told and (self.clock.is_measured or (self.clock.steps > 1 and step >= total // 2)) and step < total:
+            self.is_time_told = True
+            seconds = seconds_left(self.clock, trainer, steps=total - step)
+            logger.info("time: %s", time_words(seconds=seconds, waiting=self.clock.waiting_share))
+
+    def _left(self, trainer: lightning.Trainer, *, steps: int) -> str:
+        seconds = seconds_left(self.clock, trainer, steps=steps)
+        return f"  left {clock(seconds)}, until {end_of_day(seconds)}"
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self.clock.resume()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        left = (trainer.max_epochs or 0) - trainer.current_epoch - 1
-        if self.first_epoch_seconds is not None or not trainer.is_global_zero:
-            return
-        self.first_epoch_seconds = time.perf_counter() - self.started_seconds
-        if left > 0:
-            logger.info(
-                "an epoch took %s; %d left, about %s", clock(self.first_epoch_seconds), left, clock(left * self.first_epoch_seconds)
-            )
+        self.clock.pause()
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self._stop()
@@ -133,13 +141,6 @@ def figures_line(trainer: Any) -> str:
             parts.append(f"{shown} {pattern.format(float(values[name]))}")
     broken = len(getattr(trainer.datamodule, "broken_videos", ()))
     return "  ".join([*parts, f"broken {broken}"])
-
-
-def clock(seconds: float) -> str:
-    """`1:02:03` or `2:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 FILE_LINES_WITHOUT_TERMINAL = 20

@@ -7,21 +7,20 @@ import time
 from typing import Any
 
 import pytorch_lightning as lightning
-import torch
 
 from vclr_pl.callback.evaluation import read_features
-from vclr_pl.callback.progress import clock, watched
+from vclr_pl.callback.start_message import log_plan
 from vclr_pl.evaluation.accuracy import QueryScores
 from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 from vclr_pl.evaluation.scoring import recognition_scores
 from vclr_pl.op.collective import broadcast_from_first
-from vclr_pl.types import FeatureTable, InputError, LabeledFeatures, LabeledViews, nothing_readable
+from vclr_pl.types import FeatureTable, nothing_readable
 
 logger = logging.getLogger(__name__)
 
 
 class RecognitionStart(lightning.Callback):
-    """Three lines: the data and length of the run, the learning rate as configured and as scaled to the batch, what is trained.
+    """A line each on videos, steps, memory, disk, classes, the learning rate as configured and as scaled to the batch, and what is trained.
 
     A run shorter than the logging interval is logged at every step, so that its metrics.csv is not empty.
     """
@@ -34,16 +33,8 @@ class RecognitionStart(lightning.Callback):
             trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
         if not trainer.is_global_zero:
             return
-        tested = f"{len(data.manifest('test'))} to test" if data.has_test else "none to test"
-        logger.info(
-            "recognition: %d classes, %d training videos (%s), %d segments each, %d steps an epoch, %d steps in all",
-            len(data.class_names),
-            len(data.manifest("train")),
-            tested,
-            data.segments,
-            length.steps_per_epoch,
-            length.total_steps,
-        )
+        log_plan(trainer, module, callbacks=trainer.callbacks)  # type: ignore[attr-defined]
+        logger.info("recognition: %d classes, %d segments of each video", len(data.class_names), data.segments)
         logger.info(
             "learning rate: %g at %d videos a step (optimizer.reference_batch_size); here %d, so %g%s",
             module.optimizer.lr,
@@ -52,7 +43,7 @@ class RecognitionStart(lightning.Callback):
             module.scaled_lr,
             "" if module.lr_factor == 1 else f" with module.linear_lr_factor={module.lr_factor:g}",
         )
-        logger.info("%s; writing into %s", trained(module), trainer.default_root_dir)
+        logger.info("%s", trained(module))
 
 
 def trained(module: Any) -> str:
@@ -64,61 +55,6 @@ def trained(module: Any) -> str:
         return f"the linear layer trains: {count:,} parameters; the backbone's {total - count:,} stay fixed"
     odd = [f"{group.name} x{group.lr_factor:g}{'' if group.decays else ' without decay'}" for group in groups]
     return f"the whole network trains: {count:,} parameters" + (f" ({', '.join(odd)})" if len(groups) > 1 else "")
-
-
-class ViewFeatures(lightning.Callback):
-    """With a frozen backbone, computes the features of a few augmented views of each training video once, and trains on them.
-
-    Args:
-        views_per_video: views of each video, at most one for each epoch; epoch e trains on view e modulo their number. None augments
-            and reads every video anew in each epoch. A run on some of its batches (`limit_train_batches`) reads them anew, too.
-    """
-
-    def __init__(self, *, views_per_video: int | None) -> None:
-        if views_per_video is not None and views_per_video < 1:
-            hint = "Set views_per_video=10, or views_per_video=null for new views in each epoch."
-            raise InputError(expected="views_per_video of at least 1", got=str(views_per_video), hint=hint)
-        self.views_per_video = views_per_video
-
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        module: Any = pl_module
-        is_limited = isinstance(trainer.limit_train_batches, int) or trainer.limit_train_batches < 1.0
-        if self.views_per_video is None or module.recognizer.trains_backbone or is_limited:
-            return
-        started, data = time.perf_counter(), trainer.datamodule  # type: ignore[attr-defined]
-        epochs = trainer.max_epochs or -1
-        views = self.views_per_video if epochs < 1 else min(self.views_per_video, epochs)
-        if trainer.is_global_zero:
-            logger.info(
-                "the backbone is frozen: the features of %d augmented views of each training video are computed once "
-                "(views_per_video; null augments anew in each epoch)",
-                views,
-            )
-        size_bytes = data.train_on(self._read(trainer, module, views=views), views=views)
-        if trainer.is_global_zero:
-            logger.info("features of all views: computed in %s, %.1f MB of memory", clock(time.perf_counter() - started), size_bytes / 1e6)
-
-    @torch.no_grad()
-    def _read(self, trainer: Any, module: Any, *, views: int) -> list[LabeledFeatures]:
-        data, read = trainer.datamodule, []
-        loader = data.view_loader(views=views)
-        shown = watched(
-            loader,
-            total=len(loader),
-            doing="reading videos",
-            is_bad=lambda batch: bool(batch.broken),
-            bad="broken",
-            unit="batches",
-        )
-        for batch in shown if trainer.is_global_zero else loader:
-            data.account_for(batch.broken)
-            if not isinstance(batch, LabeledViews):
-                raise nothing_readable("training videos", batch.broken)
-            on_device = data.on_after_batch_transfer(batch.to(trainer.strategy.root_device), 0)
-            with trainer.precision_plugin.train_step_context():
-                features = module.video_features(on_device.views)
-            read.append(LabeledFeatures(features=features.cpu(), label=batch.label, video_index=batch.video_index))
-        return read
 
 
 class RecognitionEvaluation(lightning.Callback):
@@ -151,14 +87,14 @@ class RecognitionEvaluation(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs and self._applies(trainer):
+        if self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs and self.applies(trainer):
             metrics = recognition_scores(self._read(trainer, pl_module)).metrics()
             shown = {name.replace("recognition_", "val/"): value for name, value in metrics.items()}
             pl_module.log_dict(shown, rank_zero_only=True)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)
-        if self._applies(trainer):
+        if self.applies(trainer):
             started = time.perf_counter()
             logger.info("testing the recognizer on %d videos", len(trainer.datamodule.manifest("test")))  # type: ignore[attr-defined]
             self.logits = self._read(trainer, pl_module)
@@ -192,5 +128,6 @@ class RecognitionEvaluation(lightning.Callback):
                 table.broken[0].path,
             )
 
-    def _applies(self, trainer: Any) -> bool:
+    def applies(self, trainer: Any) -> bool:
+        """True if the run is evaluated after its last step."""
         return self.enabled and trainer.datamodule.has_test and not trainer.fast_dev_run

@@ -14,8 +14,9 @@ import pytorch_lightning as lightning
 import torch
 
 from vclr_pl.callback.monitor import ACCURACY, CollapseMonitor
-from vclr_pl.callback.progress import BATCH, POSITIVE, clock
+from vclr_pl.callback.progress import BATCH, POSITIVE
 from vclr_pl.op.contrast import rank_me
+from vclr_pl.report.plan import clock
 from vclr_pl.report.run_summary import Evidence, Term
 
 READINGS = 5  # averaged at the start and at the end: single batches scatter
@@ -58,13 +59,7 @@ class RunSummary(lightning.Callback):
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.steps, self.seconds = trainer.global_step, time.perf_counter() - self._started
         self.waited_seconds = float(getattr(trainer.train_dataloader, "waiting_seconds", 0.0))
-        module: Any = pl_module
-        keys_per_video = module.keys_per_video(segments=trainer.datamodule.segments)  # type: ignore[attr-defined]
-        for name in module.queues:
-            queue = module.queue_of(name)
-            filled = min(queue.length, self.steps * module.length.global_batch_size * keys_per_video[name])
-            if filled >= 2 * queue.rows.shape[1]:  # of fewer keys the rank is that of their number
-                self.rank[name] = rank_me(queue.rows[:filled])
+        self.rank = ranks_of_keys(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """The first readings are those of the run's first start."""
@@ -91,11 +86,9 @@ class RunSummary(lightning.Callback):
 
     def _term(self, name: str, module: Any) -> Term:
         first, last, term = self._mean(self.first), self._mean(self.last), module.objective.terms[name]
-        queue = term.needs.queue
-        guess = getattr(term, "guess_loss", None) if queue is None else math.log1p(module.queue_of(queue).length)
         return Term(
             loss=last[f"train/loss_{name}"],
-            guess=guess,
+            guess=guess_loss(term, module),
             positive_similarity=last.get(f"train/{name}{POSITIVE}"),
             batch_similarity=last.get(f"train/{name}{BATCH}"),
             first_accuracy=first.get(f"train/{name}{ACCURACY}"),
@@ -112,6 +105,25 @@ class RunSummary(lightning.Callback):
         waited = f", {100.0 * self.waited_seconds / self.seconds:.0f}% of it waiting for videos" if self.seconds else ""
         disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return f"training took {clock(self.seconds)}{waited}; {_memory()}; {disk / 1e6:.0f} MB in {folder}"
+
+
+def ranks_of_keys(trainer: Any, module: Any) -> dict[str, float]:
+    """RankMe of the keys in each queue; without queues that hold too few keys."""
+    keys_per_video = module.keys_per_video(segments=trainer.datamodule.segments)
+    ranks = {}
+    for name in module.queues:
+        queue = module.queue_of(name)
+        filled = min(queue.length, trainer.global_step * module.length.global_batch_size * keys_per_video[name])
+        if filled >= 2 * queue.rows.shape[1]:  # of fewer keys the rank is that of their number
+            ranks[name] = rank_me(queue.rows[:filled])
+    return ranks
+
+
+def guess_loss(term: Any, module: Any) -> float | None:
+    """The loss of a random guess: log(1 + K) for a term with a queue of K keys; None where a term declares none."""
+    queue = term.needs.queue
+    guess: float | None = getattr(term, "guess_loss", None) if queue is None else math.log1p(module.queue_of(queue).length)
+    return guess
 
 
 def _memory() -> str:

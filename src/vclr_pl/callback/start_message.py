@@ -1,12 +1,15 @@
-"""Log before training: length and size of the run, its folder, and why the loss rises at first."""
+"""Log before training: what the run needs, its folder, and why the loss rises at first."""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as lightning
+
+from vclr_pl.callback.plan import first_lines
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +17,7 @@ SHORTEST_LOG = 50  # rows of metrics.csv, for runs of as many steps
 
 
 class StartMessage(lightning.Callback):
-    """A line each on the data and length of the run, its size, and the loss; a warning for each queue of more keys than the data gives.
+    """A line each on videos, steps, memory, disk, network and loss; a warning for each queue of more keys than the data gives.
 
     A short run is logged more often than `trainer.log_every_n_steps`, so that its metrics.csv has enough rows for curves.
     """
@@ -27,14 +30,11 @@ class StartMessage(lightning.Callback):
         if not trainer.is_global_zero:
             return
         videos = len(data.manifest("train"))
-        logger.info(
-            "pretraining on %d videos, %d steps an epoch, %d steps in all, %d videos a step",
-            videos,
-            module.length.steps_per_epoch,
-            module.length.total_steps,
-            module.length.global_batch_size,
-        )
-        logger.info("%s", size(module, folder=trainer.default_root_dir))
+        log_plan(trainer, module, callbacks=trainer.callbacks)  # type: ignore[attr-defined]
+        logger.info("%s", parameters(module))
+        length, warmup = module.length, module.schedule.warmup_epochs
+        if warmup * length.steps_per_epoch >= length.total_steps:
+            logger.warning("%s", long_warmup(warmup, epochs=length.total_steps / length.steps_per_epoch))
         keys_per_video = module.keys_per_video(segments=data.segments)
         lengths = {name: module.queue_of(name).length for name in module.queues}
         if lengths:
@@ -45,14 +45,27 @@ class StartMessage(lightning.Callback):
                 logger.warning("%s", excess(name, option=module.queue_options[name], length=length, keys_per_epoch=keys))
 
 
-def size(module: Any, *, folder: str) -> str:
-    """The line on parameters, on what queues take of the device's memory, and on the run folder."""
+def log_plan(trainer: Any, module: Any, *, callbacks: Sequence[lightning.Callback]) -> None:
+    """Log what a run with these callbacks needs, and warn where the machine has too little."""
+    lines, warnings = first_lines(trainer, module, callbacks=callbacks)
+    for line in lines:
+        logger.info("%s", line)
+    for warning in warnings:
+        logger.warning("%s", warning)
+
+
+def parameters(module: Any) -> str:
+    """The line on the number of parameters."""
     trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
     followed = sum(parameter.numel() for parameter in module.momentum_encoder.parameters())
-    stored = sum(buffer.nbytes for name in module.queues for buffer in module.queue_of(name).buffers())
+    return f"network: {trained / 1e6:.2f} M parameters, and {followed / 1e6:.2f} M of the momentum encoder"
+
+
+def long_warmup(warmup_epochs: float, *, epochs: float) -> str:
+    """The warning on a warm-up that does not end."""
     return (
-        f"{trained / 1e6:.2f} M parameters, and {followed / 1e6:.2f} M of the momentum encoder; "
-        f"queues take {stored / 2**20:.1f} MiB of memory; writing into {folder}"
+        f"the learning rate rises for {warmup_epochs:g} epochs, but the run has {epochs:g}: it never reaches optimizer.lr; "
+        f"set schedule.warmup_epochs={epochs / 10:g}"
     )
 
 
@@ -62,7 +75,8 @@ def expectation(lengths: dict[str, int], keys_per_video: dict[str, int], *, batc
         f"{math.log(1 + length):.2f} for queue.{name} (K={length}, full after {math.ceil(length / (keys_per_video[name] * batch))} steps)"
         for name, length in lengths.items()
     ]
-    return f"expect: while a queue fills, its loss rises toward log(1 + K): {', '.join(parts)}; that is normal, it falls slowly afterwards"
+    told = f"expect: while a queue fills, its loss rises toward log(1 + K): {', '.join(parts)}; that is normal, and it may stay there"
+    return f"{told}: judge by the similarity gap and kNN"
 
 
 def excess(name: str, *, option: str, length: int, keys_per_epoch: int) -> str:

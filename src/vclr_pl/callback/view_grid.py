@@ -64,10 +64,11 @@ def _row(batch: SegmentViews, video: int, *, mean: Sequence[float], std: Sequenc
     query = batch.query_frames[video][batch.query_order[video]]
     key = batch.key_frames[video][batch.key_order[video]]
     views = [*query, *key, batch.anchor_second_view[video]]
-    return int(batch.order_label[video]), [_pixels(view, mean=mean, std=std) for view in views]
+    return int(batch.order_label[video]), [pixels_of(view, mean=mean, std=std) for view in views]
 
 
-def _pixels(view: Tensor, *, mean: Sequence[float], std: Sequence[float]) -> np.ndarray[Any, Any]:
+def pixels_of(view: Tensor, *, mean: Sequence[float], std: Sequence[float]) -> np.ndarray[Any, Any]:
+    """uint8 `[H, W, 3]` of a normalized view; of a clip its middle frame."""
     frame = view[:, view.shape[1] // 2] if view.dim() == 4 else view
     frame_HWC = frame.detach().float().cpu().movedim(0, -1)
     shown = (frame_HWC * torch.tensor(list(std)) + torch.tensor(list(mean))).clamp(0, 1) * 255

@@ -6,28 +6,27 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from vclr_pl.command.duplicates import duplicates
 from vclr_pl.command.evaluation import PAGE, ROLES, StoredFigures, show_figures
 from vclr_pl.command.result import EmbedResult, EvaluateResult, RetrieveResult
-from vclr_pl.evaluation.neighbor_search import nearest_neighbors, require_neighbors
-from vclr_pl.evaluation.neighbors import near_duplicates
+from vclr_pl.command.segments import neighbors_of, refuse_other_granularity, split_gallery
+from vclr_pl.evaluation.neighbor_search import require_neighbors
 from vclr_pl.evaluation.scoring import Scores, score
 from vclr_pl.files import write_whole
-from vclr_pl.report.page_content import write_left_out, write_neighbors, write_pairs
+from vclr_pl.report.page_content import write_neighbors
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
 from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, metric_figures
 from vclr_pl.runner.provenance import provenance
-from vclr_pl.runner.reading import Manifest, Reading, build_reading, only_list, page_maker, splits_of
+from vclr_pl.runner.reading import Manifest, Reading, build_reading, only_list, page_maker, readable_table, splits_of
 from vclr_pl.text import readable
-from vclr_pl.types import FeatureTable, InputError
+from vclr_pl.types import FeatureTable, VideoSegment
 
 logger = logging.getLogger(__name__)
 
@@ -137,64 +136,38 @@ def report(config: DictConfig, reading: Reading, scores: Scores, *, seconds: dic
 
 def retrieve(config: DictConfig) -> RetrieveResult | None:
     """Compute the features of gallery and queries, then find neighbors or duplicates. Returns None on ranks other than 0."""
+    refuse_other_granularity(config)
     reading = build_reading(config, data="gallery")
-    manifests = asked_of(config, reading)
+    if config.duplicates:
+        return duplicates(config, reading)
+    manifests, segments = split_gallery(config, asked_of(config, reading))
+    require_neighbors(gallery=len(manifests["gallery"]), leave_one_out="query" not in manifests, neighbors=config.neighbors)
     folders = {role: reading.embed(manifest) for role, manifest in manifests.items()}
     if not reading.is_main_process:
         return None
-    tables = {role: reading.table(folder, role=role) for role, folder in folders.items()}
-    for role, table in tables.items():
-        if not bool(torch.isfinite(table.features).all()):
-            raise InputError(
-                expected=f"finite features of the {role} videos", got="NaN or infinity", hint="Use an encoder that has not diverged."
-            )
-        for video in table.broken:
-            logger.warning("broken: %s (%s)", video.path, video.reason)
-    maker = page_maker(config, manifests=dict(manifests), origin=reading.encoder.origin, view=reading.encoder.view)
-    if config.duplicates:
-        return duplicates(config, reading, tables["gallery"], maker, manifests["gallery"])
-    return neighbors(config, reading, tables, maker)
+    tables = {role: readable_table(reading, folder, role=role) for role, folder in folders.items()}
+    maker = page_maker(config, manifests=dict(manifests), origin=reading.encoder.origin, view=reading.encoder.view, segments=segments)
+    return neighbors(config, reading, tables, maker, segments)
 
 
 def asked_of(config: DictConfig, reading: Reading) -> dict[str, Manifest]:
-    """The gallery and, if the queries are other videos, the queries.
-
-    Raises:
-        InputError: the gallery has fewer videos than `neighbors`.
-    """
+    """The gallery and, if the queries are other videos, the queries."""
     gallery = only_list(reading.splits, key="gallery")
-    node = None if config.duplicates else config.get("query")
+    node = config.get("query")
     queries = None if node is None or node.root is None else only_list(splits_of(node, key="query"), key="query")
-    if not config.duplicates:
-        require_neighbors(gallery=len(gallery), leave_one_out=queries is None, neighbors=config.neighbors)
     return {"gallery": gallery, **({} if queries is None else {"query": queries})}
 
 
-def neighbors(config: DictConfig, reading: Reading, tables: Tables, maker: PageMaker | None) -> RetrieveResult:
+def neighbors(
+    config: DictConfig, reading: Reading, tables: Tables, maker: PageMaker | None, segments: dict[str, list[VideoSegment]]
+) -> RetrieveResult:
     """Write the nearest videos of each query, as CSV and as a page."""
     gallery, query = tables["gallery"], tables.get("query")
-    require_neighbors(gallery=len(gallery), leave_one_out=query is None, neighbors=config.neighbors)  # again: some may be broken
-    search = instantiate(config.search) or nearest_neighbors
-    nearest = search(gallery_GF=gallery.features, query_QF=None if query is None else query.features, neighbors=config.neighbors)
+    nearest = neighbors_of(config, tables, segments)
     table, page = reading.folder / "neighbors.csv", reading.folder / PAGE
-    write_neighbors(table, gallery=gallery, query=gallery if query is None else query, found=nearest)
+    write_neighbors(table, gallery=gallery, query=gallery if query is None else query, found=nearest, segments=segments)
     logger.info("%s", table)
     if maker is not None:
         maker.write_neighbors(page, gallery=gallery, query=query, found=nearest)
         logger.info("%s", page)
     return RetrieveResult(folder=reading.folder, table=table, page=None if maker is None else page)
-
-
-def duplicates(config: DictConfig, reading: Reading, gallery: FeatureTable, maker: PageMaker | None, manifest: Manifest) -> RetrieveResult:
-    """Write the pairs of near-duplicate videos, as CSV and as a page."""
-    find = partial(near_duplicates, minimum_similarity=config.minimum_similarity, maximum_pairs=config.maximum_pairs)
-    distinct, pairs, left_out = instantiate(config.distinct).search(gallery, manifest=manifest, encoder=reading.encoder, find=find)
-    names = ("duplicates.csv", "left_out.csv", "duplicates.html")
-    files: list[Path] = [reading.folder / name for name in names]
-    write_pairs(files[0], table=distinct, pairs=pairs)
-    write_left_out(files[1], left_out)
-    logger.info("%d pairs of similarity %g or more: %s", pairs.found, config.minimum_similarity, files[0])
-    if maker is not None:
-        maker.write_pairs(files[2], gallery=distinct, pairs=pairs, minimum_similarity=config.minimum_similarity)
-        logger.info("%s", files[2])
-    return RetrieveResult(folder=reading.folder, table=files[0], left_out=files[1], page=None if maker is None else files[2])

@@ -19,7 +19,9 @@ from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.run_summary import RunSummary
 from vclr_pl.command.evaluation import PAGE
+from vclr_pl.command.plan import show_plan
 from vclr_pl.command.result import FinetuneResult, TrainResult
+from vclr_pl.command.run_page import describe_run, finish_page
 from vclr_pl.data.datamodule import VideoDataModule
 from vclr_pl.data.recognition import RecognitionDataModule
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
@@ -37,7 +39,7 @@ from vclr_pl.runner.next_commands import given_keys, next_commands
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
 from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING, checkpoint_path, run_folder_of
-from vclr_pl.runner.sizes import fit_to_data, keep_sizes_of, sizes_for
+from vclr_pl.runner.sizes import Size, fit_to_data, is_given, keep_sizes_of, sizes_for
 from vclr_pl.runner.trainer import callbacks_of, refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import Training, run_training
 
@@ -49,12 +51,20 @@ BACKBONE = "backbone.safetensors"
 
 
 def train(config: DictConfig) -> TrainResult | None:
-    """Pretrain; evaluate the encoder and the start of the run. Returns None on ranks other than 0."""
+    """Pretrain; evaluate the encoder and the start of the run. Returns None on ranks other than 0, and with `plan`, which shows what the
+    run needs instead.
+    """
+    if config.plan:
+        show_plan(config, build=build_pretraining)
+        return None
     return run_training(config, build=build_pretraining, report=functools.partial(report_pretraining, config))
 
 
 def finetune(config: DictConfig) -> FinetuneResult | None:
-    """Fine-tune, and test if the data has a test list. Returns None on ranks other than 0."""
+    """Fine-tune, and test if the data has a test list. Returns None on ranks other than 0, and with `plan`."""
+    if config.plan:
+        show_plan(config, build=build_finetuning)
+        return None
     return run_training(config, build=build_finetuning, report=functools.partial(report_finetuning, config))
 
 
@@ -69,8 +79,9 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     splits = instantiate(config.data)
+    chosen: Mapping[str, Size] = {}
     if config.fit_to_data:
-        choose_sizes(config, videos=len(splits.train if isinstance(splits, VideoSplits) else Manifest.from_source(splits)))
+        chosen = choose_sizes(config, videos=len(splits.train if isinstance(splits, VideoSplits) else Manifest.from_source(splits)))
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     module: VCLRModule = instantiate(config.module)
     datamodule: VideoDataModule = instantiate_with(config.datamodule, splits=splits)
@@ -79,6 +90,7 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
     weight = instantiate(config.get("weight"))
     evaluation.keep_start(module, name=RANDOM_INITIALIZATION)
+    describe_run(config, trainer, command="train", chosen=chosen)
 
     def load_weights() -> None:
         logger.info("%s", weight.load_into(module))
@@ -96,20 +108,28 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     )
 
 
-def choose_sizes(config: DictConfig, *, videos: int) -> None:
-    """Set the sizes that the user does not give: those of the resumed run, else those for this number of videos and this machine."""
+def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
+    """Set the sizes that the user does not give: those of the resumed run, else those for this number of videos and this machine.
+
+    Returns those that were chosen for the videos and the machine.
+    """
     given = given_keys()
     if config.resume is not None:
         checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
         if checkpoint is not None:
             keep_sizes_of(config, run=run_folder_of(checkpoint), given=given)
-        return
+        return {}
     has_gpu = config.trainer.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
     devices = (
         config.trainer.devices if isinstance(config.trainer.devices, int) and config.trainer.devices > 0 else torch.cuda.device_count()
     )
-    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes)
-    fit_to_data(config, sizes=sizes, given=given, videos=videos)
+    of_user = {
+        name: OmegaConf.select(config, key) if is_given(key, given) and isinstance(OmegaConf.select(config, key), int) else None
+        for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"))
+    }
+    chosen = {name: value for name, value in of_user.items() if value is not None and value > 0}
+    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes, **chosen)
+    return fit_to_data(config, sizes=sizes, given=given, videos=videos)
 
 
 def build_finetuning(config: DictConfig) -> FineTuning:
@@ -136,6 +156,7 @@ def build_finetuning(config: DictConfig) -> FineTuning:
         _with_architecture(instantiate(node), start.architecture or described) for node in config.callback.values() if node is not None
     ]
     trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
+    describe_run(config, trainer, command="finetune", chosen={})
     if trainer.is_global_zero:
         logger.info("backbone: %s", start.origin)
     return Training(
@@ -157,7 +178,7 @@ def _with_architecture(callback: Any, architecture: Any) -> lightning.Callback:
 
 def report_pretraining(config: DictConfig, training: Pretraining, seconds: float) -> TrainResult:
     """Write results.json; if the encoder was evaluated, print the table and write the page."""
-    evaluation, data, page = training.evaluation, training.datamodule, None
+    evaluation, page = training.evaluation, None
     evidence = evidence_of(training)
     word = None if evidence is None else verdict(evidence).word
     record = ResultRecord(
@@ -173,16 +194,9 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     if record.metrics:
         rich.get_console().print(result_table(record))
     if evaluation.measured is not None:
-        manifests = {"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None}
-        origin = f"{config.name}, trained for {training.trainer.global_step} steps"
-        maker = page_maker(config, manifests=manifests, origin=origin, view=data.evaluation_view)
-        if maker is not None:
-            gallery, query = evaluation.measured.gallery, evaluation.measured.query
-            figures = metric_figures(evaluation.metrics, {})
-            page = maker.write_search(training.folder / PAGE, gallery=gallery, query=query, figures=figures)
+        page = search_page(config, training)
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
-    if evidence is not None:
-        summarize(config, training, evidence)
+    conclude(config, training, evidence)
     logger.info("run folder: %s", training.folder)
     return TrainResult(
         folder=training.folder,
@@ -194,6 +208,19 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         verdict=word,
         page=page,
     )
+
+
+def search_page(config: DictConfig, training: Pretraining) -> Path | None:
+    """Write the page of the evaluated videos' neighbors, if the config has one."""
+    data, measured = training.datamodule, training.evaluation.measured
+    assert measured is not None
+    manifests = {"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None}
+    origin = f"{config.name}, trained for {training.trainer.global_step} steps"
+    maker = page_maker(config, manifests=manifests, origin=origin, view=data.evaluation_view)
+    if maker is None:
+        return None
+    figures = metric_figures(training.evaluation.metrics, {})
+    return maker.write_search(training.folder / PAGE, gallery=measured.gallery, query=measured.query, figures=figures)
 
 
 def summary_of(training: Pretraining) -> RunSummary | None:
@@ -212,14 +239,18 @@ def evidence_of(training: Pretraining) -> Evidence | None:
     return replace(evidence, baseline_name=evaluation.baseline_name)
 
 
-def summarize(config: DictConfig, training: Pretraining, evidence: Evidence) -> None:
-    """Log the summary of the run."""
-    summary = summary_of(training)
-    assert summary is not None
-    longer = verdict(evidence).word != LEARNING
-    commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=longer)
-    for line in summary_lines(evidence, cost=summary.cost(training.folder), commands=commands):
-        logger.info("%s", line)
+def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None) -> None:
+    """Log the summary of the run, unless its callback was removed, and write the run page."""
+    summary, evaluation, found, cost = summary_of(training), training.evaluation, None, ""
+    if summary is not None and evidence is not None:
+        found, cost = verdict(evidence), summary.cost(training.folder)
+        longer = found.word != LEARNING
+        commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=longer)
+        for line in summary_lines(evidence, cost=cost, commands=commands):
+            logger.info("%s", line)
+    queries = 0 if evaluation.measured is None else evaluation.measured.queries
+    results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline}
+    finish_page(training, **results, queries=queries, intervals={}, found=found, cost=cost)
 
 
 def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:
@@ -242,6 +273,8 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
     if record.metrics:
         rich.get_console().print(evaluation_table(record))
     log_evaluation(training.trainer.loggers, metrics=result.metrics, intervals=result.intervals, page=None)
+    queries = 0 if evaluation.logits is None else len(evaluation.logits)
+    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, found=None, cost="")
     logger.info("run folder: %s", folder)
     intervals = result.intervals
     kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}

@@ -6,6 +6,7 @@ Legend: B videos, V views, C channels, T frames, H W pixels.
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from vclr_pl.data.loader import EpochSampler, ResumableLoader
 from vclr_pl.data.samples import Crop, NoReadableVideo, collate_segment_views, collate_video_frames
 from vclr_pl.data.transform.evaluation_view import EvaluationView, NarrowViewWarning
 from vclr_pl.data.video_dataset import ColorDraw, EvaluationVideoDataset, SegmentVideoDataset
+from vclr_pl.datasets.footage import Footage, footage_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.files import available_cores
 from vclr_pl.op.collective import rank, world_size
@@ -137,6 +139,30 @@ class VideoDataModule(lightning.LightningDataModule):
         return int(self.sampling.segments)
 
     @property
+    def views_per_video(self) -> int:
+        """Views of a video in a batch."""
+        return 2 * self.segments + 1
+
+    @property
+    def workers(self) -> int:
+        """Reading processes of this rank."""
+        return self._worker_count()
+
+    @property
+    def view_shape(self) -> tuple[int, ...] | None:
+        """`C, H, W` of a view, or `C, T, H, W`; None for a crop that does not declare `size_pixels`."""
+        side: int | None = getattr(self.transform, "size_pixels", None)
+        frames = int(self.sampling.frames_per_clip)
+        return None if side is None else (3, *([frames] if frames > 1 else []), side, side)
+
+    @property
+    def batches_bytes(self) -> int | None:
+        """Main memory of the batches that the workers prepare in advance, and of the present one; None for views of unknown size."""
+        shape = self.view_shape
+        batches = 1 + self.workers * self.loader.prefetch_batches
+        return None if shape is None else self.batch_size * self.views_per_video * math.prod(shape) * batches
+
+    @property
     def batches_per_epoch(self) -> int:
         """Steps of an epoch, equal on all ranks. Raises InputError if a batch is larger than the data."""
         return self._sampler().batches
@@ -155,6 +181,10 @@ class VideoDataModule(lightning.LightningDataModule):
                 hint="Evaluate on the training videos, or choose data with a test list.",
             )
         return manifest
+
+    def footage(self) -> Footage:
+        """Length of the training videos, by their headers."""
+        return footage_of(self._splits.train)
 
     def training_dataset(self) -> Dataset[Any]:
         """Samples of the task from the training videos, by (epoch, index)."""

@@ -17,10 +17,11 @@ from torch.utils.data import Dataset, default_collate
 from vclr_pl.data.broken_videos import WatchedLoader
 from vclr_pl.data.datamodule import ColorOperation, LoaderOptions, TrainingBatch, VideoDataModule
 from vclr_pl.data.loader import ResumableLoader
+from vclr_pl.data.part_reading import subclip
 from vclr_pl.data.samples import Crop, FrameSource, NoReadableVideo
 from vclr_pl.data.sampling import RecognitionSampling
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.video_dataset import DECODE_ERRORS, ColorDraw, SampleDraws, TrainingVideoDataset, subclip
+from vclr_pl.data.video_dataset import DECODE_ERRORS, ColorDraw, SampleDraws, TrainingVideoDataset
 from vclr_pl.data.view_features import View, ViewFeatureDataset, collate_view_features, views_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.types import BrokenVideo, InputError, LabeledFeatures, LabeledViews
@@ -95,7 +96,7 @@ class ViewDataset(Dataset[list[LabeledSample | NoReadableVideo]]):
         samples = self.samples
         try:
             with samples.decoder.open(samples.manifest.path(video)) as file:
-                reader = subclip(file, span=samples.manifest.span(video))
+                reader = subclip(file, samples.manifest, video)
                 return [sample for views in self._groups() for sample in self._read(reader, video=video, views=views)]
         except DECODE_ERRORS:
             return [samples[view, video] for view in range(self.views)]  # replaced as in training
@@ -180,6 +181,10 @@ class RecognitionDataModule(VideoDataModule):
     def class_names(self) -> tuple[str, ...]:
         """Class names by label; numbers if the data has no names."""
         return self._class_names
+
+    @property
+    def views_per_video(self) -> int:
+        return self.segments
 
     def training_dataset(self) -> RecognitionDataset:
         return RecognitionDataset(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vclr_pl.data.part_reading import PartReader, subclip
 from vclr_pl.data.samples import (
     Crop,
     EvaluationSample,
@@ -27,7 +28,7 @@ from vclr_pl.data.sampling import SegmentClipSampler, VideoTooShortError, clips_
 from vclr_pl.data.transform.evaluation_view import EvaluationView, narrow_view
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.types import BrokenVideo
-from vclr_pl.video.protocol import VideoDecoder, VideoReader, VideoReadError
+from vclr_pl.video.protocol import VideoDecoder, VideoReadError
 
 MOST_REPLACEMENTS = 64  # if a third of the videos are broken, 64 in a row are less likely than a disk failure
 
@@ -120,7 +121,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
         path, draws = self.manifest.path(candidate), self.draws(epoch=epoch, video=drawn_for, attempt=attempt)
         try:
             with self.decoder.open(path) as file:
-                return self.sample(subclip(file, span=self.manifest.span(candidate)), draws=draws, video=candidate)
+                return self.sample(subclip(file, self.manifest, candidate), draws=draws, video=candidate)
         except DECODE_ERRORS as error:
             video = broken_video(path, error, backend=self.decoder.backend_of(path))
             if not video.is_temporary or candidate in self._tried_once:
@@ -159,13 +160,14 @@ class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
 
 
 class EvaluationVideoDataset(Dataset[EvaluationSample]):
-    """The evaluation frames of each video, or clips around them for 3D networks.
+    """The evaluation frames of each video, or clips around them for 3D networks. Parts of one file that follow each other share its reader.
 
     A broken video is a sample without frames.
     """
 
     def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, view: EvaluationView, sampling: ClipLength) -> None:
         self.manifest, self.decoder, self.view, self.sampling = manifest, decoder, view, sampling
+        self._parts = PartReader(manifest=manifest, decoder=decoder, wanted=self._wanted)
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -173,50 +175,41 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
     def __getitem__(self, index: int) -> EvaluationSample:
         path, label = self.manifest.path(index), self.manifest.label(index)
         try:
-            with self.decoder.open(path) as file:
-                frames, (height, width) = self._frames(subclip(file, span=self.manifest.span(index)))
+            with self._parts.open(index) as source:
+                frames, (height, width) = self._frames(source)
         except DECODE_ERRORS as error:
             broken = broken_video(path, error, backend=self.decoder.backend_of(path))
             return EvaluationSample(frames=None, label=label, video_index=index, broken=(broken,))
         narrow = narrow_view(self.view, path=path, height=height, width=width)
         return EvaluationSample(frames=frames, label=label, video_index=index, narrow=narrow)
 
-    def _frames(self, reader: FrameSource) -> tuple[Tensor, tuple[int, int]]:
-        """Frames `[T, C, H, W]` or clips `[T, C, t, H, W]`; and height and width of the frames before the crop."""
-        centers = self.view.indices(reader.frame_count)
+    def _indices(self, frame_count: int) -> npt.NDArray[np.int64]:
+        """`[T]` frames, or `[T, t]` for clips."""
+        centers = self.view.indices(frame_count)
         if self.sampling.frames_per_clip == 1:
-            whole = reader.frames(centers)
-            return self.view.crop(whole), (whole.shape[-2], whole.shape[-1])
-        clips = clips_around(
+            return np.asarray(centers)
+        return clips_around(
             centers=centers,
-            frame_count=reader.frame_count,
+            frame_count=frame_count,
             frames_per_clip=self.sampling.frames_per_clip,
             frame_stride=self.sampling.frame_stride,
         )
+
+    def _wanted(self, frame_count: int) -> list[int]:
+        indices: list[int] = self._indices(frame_count).ravel().tolist()
+        return indices
+
+    def _frames(self, reader: FrameSource) -> tuple[Tensor, tuple[int, int]]:
+        """Frames `[T, C, H, W]` or clips `[T, C, t, H, W]`; and height and width of the frames before the crop."""
+        clips = self._indices(reader.frame_count)
+        if clips.ndim == 1:
+            whole = reader.frames(clips.tolist())
+            return self.view.crop(whole), (whole.shape[-2], whole.shape[-1])
         wanted, place_of = np.unique(clips, return_inverse=True)
         whole = reader.frames(wanted.tolist())
         frames = self.view.crop(whole).unflatten(0, (-1, len(wanted)))  # crop by crop
         shown: Tensor = frames[:, torch.from_numpy(place_of.reshape(clips.shape))].flatten(0, 1).transpose(1, 2)
         return shown, (whole.shape[-2], whole.shape[-1])
-
-
-class _Span:
-    """Part of an open video; frame indices start at 0 for its first frame."""
-
-    def __init__(self, reader: FrameSource, *, first: int, end: int) -> None:
-        self._reader, self._first, self.frame_count = reader, first, end - first
-
-    def frames(self, indices: Sequence[int]) -> Tensor:
-        return self._reader.frames([self._first + index for index in indices])
-
-
-def subclip(reader: VideoReader, *, span: tuple[float, float]) -> FrameSource:
-    """The frames of `span`, which is given in fractions of the video; includes partly covered frames, at least one."""
-    if span == (0.0, 1.0):
-        return reader
-    first, end = (round(fraction * reader.frame_count, 6) for fraction in span)  # 0.8 of 30 frames ends at 24 despite rounding errors
-    first, end = min(int(first), reader.frame_count - 1), min(math.ceil(end), reader.frame_count)
-    return _Span(reader, first=first, end=max(end, first + 1))
 
 
 def broken_video(path: str, error: Exception, *, backend: str) -> BrokenVideo:

@@ -15,6 +15,7 @@ from vclr_pl.types import InputError
 TRAIN_FOLDERS = ("train", "training")
 TEST_FOLDERS = ("test", "testing")
 VALIDATION_FOLDERS = ("val", "valid", "validation", "validate")
+LAYOUTS = {"ucf101": {"ucf-101", "ucftraintestlist"}}  # folders of benchmarks, in lower case
 
 
 def split_folders_of(top: Path, *, chosen: Sequence[str] | None) -> list[str]:
@@ -107,6 +108,9 @@ def folder(*, root: str | Path, class_folders: bool = True, split_folders: Seque
     top = data_folder(root)
     parts = split_folders_of(top, chosen=split_folders)
     if not parts:
+        names = {name.lower() for name in subfolders(top)}
+        if layout := next((name for name, folders in LAYOUTS.items() if folders <= names), None):
+            log.warning("%s looks like %s: experiment=%s or data=%s reads its labels and its test list", top, layout, layout, layout)
         return VideoSplits(train=folder_manifest(top, root=top, class_folders=class_folders)).told(root=top)
     manifests: list[Manifest] = []
     for part in parts:
@@ -132,7 +136,7 @@ def folder_manifest(videos: Path, *, root: Path, class_folders: bool, class_name
             hint="Move them, or set data.class_folders=false to read all videos without labels.",
         )
     if class_folders and (empty := sorted(set(subfolders(videos)).difference(first_folders))):
-        log.info("%s: %d folders contain no video: %s", videos, len(empty), few(empty))
+        log.info("%s: %s no video: %s", videos, "1 folder contains" if len(empty) == 1 else f"{len(empty)} folders contain", few(empty))
     builder = ManifestBuilder(root=os.fspath(root))
     for path in paths:
         builder.add(os.path.join(videos, path), path.partition(os.sep)[0] if has_classes else None)  # noqa: PTH118

@@ -6,6 +6,7 @@ Legend: N videos.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -96,6 +97,12 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
             return 0.0, 1.0
         begin, end = self._spans[2 * index : 2 * index + 2]
         return float(begin), float(end)
+
+    def frames(self, index: int, *, frame_count: int) -> tuple[int, int]:
+        """First frame and end (exclusive) of the video in its file of `frame_count` frames; partly covered frames count, at least one."""
+        first, end = (round(fraction * frame_count, 6) for fraction in self.span(index))  # 0.8 of 30 ends at 24 despite rounding errors
+        first, end = min(int(first), frame_count - 1), min(math.ceil(end), frame_count)
+        return first, max(end, first + 1)
 
     @property
     def files(self) -> int:

@@ -61,27 +61,27 @@ class DistinctVideos:
             )
 
     def search(
-        self, table: FeatureTable, *, manifest: Manifest, encoder: FrozenEncoder, find: Callable[..., Pairs]
+        self, table: FeatureTable, *, manifest: Manifest, encoder: FrozenEncoder, find: Callable[[FeatureTable], Pairs]
     ) -> tuple[FeatureTable, Pairs, list[tuple[str, str]]]:
         """The table of distinct videos, the pairs in it, and `(path, reason)` of the videos left out.
 
         Args:
             manifest: the list that the table was read from.
-            find: searches pairs by `features_GF`.
+            find: searches pairs in a table; it is called again without the blank videos.
         """
         left_out = same_files(table, manifest=manifest)
         table = without(table, list(left_out))
         duplicates = {table_path: f"the same file as {first}" for table_path, first in left_out.values()}
         if duplicates:
             logger.info("%d videos are other names of the same files and count once: %s", len(duplicates), few(list(duplicates)))
-        pairs = find(features_GF=table.features)
+        pairs = find(table)
         blank = self._blank(table, pairs.near.nonzero().flatten().tolist(), manifest=manifest, encoder=encoder)
         if blank:
             paths = [table.path[row] for row in blank]
             logger.warning("%d videos are in no pair, since %s: %s", len(blank), BLANK, few(paths))
             duplicates |= dict.fromkeys(paths, BLANK)
             table = without(table, blank)
-            pairs = find(features_GF=table.features)
+            pairs = find(table)
         return table, pairs, list(duplicates.items())
 
     def _blank(self, table: FeatureTable, rows: Sequence[int], *, manifest: Manifest, encoder: FrozenEncoder) -> list[int]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
 
-from vclr_pl.data.video_dataset import subclip
+from vclr_pl.data.part_reading import subclip
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.files import available_cores, evenly_spaced, file_stamp, write_whole
 from vclr_pl.types import InputError
@@ -99,7 +99,7 @@ class PreviewMaker:
 
     def _make(self, manifest: Manifest, index: int, folder: Path) -> Pictures:
         with self.decoding.open(manifest.path(index)) as file:
-            reader = subclip(file, span=manifest.span(index))
+            reader = subclip(file, manifest, index)
             strip_T = evenly_spaced(reader.frame_count, self.strip_frames, at="middle")  # avoids titles and credits at the ends
             preview_T = evenly_spaced(reader.frame_count, self.preview_frames)
             wanted, position = np.unique([*strip_T, *preview_T], return_inverse=True)

@@ -21,7 +21,7 @@ from vclr_pl.files import evenly_spaced, write_whole
 from vclr_pl.report.record import ResultRecord
 from vclr_pl.report.retrieval_page import Figure, VideoPictures
 from vclr_pl.report.tables import localization_title
-from vclr_pl.text import readable
+from vclr_pl.text import duration, readable
 from vclr_pl.types import InputError
 
 
@@ -48,6 +48,8 @@ def localization_figures(metrics: Mapping[str, float], baseline: Mapping[str, fl
 
 HUES = (212, 28, 300, 48, 265, 335, 190, 5)  # distinct hues, without the green of correct proposals
 CURVE_HEIGHT = 100
+INDEX_PROPOSALS = 5  # best proposals of a video on the index page
+FITS = 0.5  # least tIoU with a true segment
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ class LocalizationPages:
         for position, (content, name) in enumerate(zip(shown, names, strict=True)):
             near = {"earlier": names[position - 1] if position else "", "later": names[position + 1] if position + 1 < len(names) else ""}
             write_whole(folder / name, _render("localization_video.html.jinja", video=content, notes=notes, **near))
-        index = _render("localization_index.html.jinja", videos=shown, figures=figures, notes=notes, labels=sorted(colors.items()))
+        index = _render(
+            "localization_index.html.jinja", videos=shown, best=INDEX_PROPOSALS, figures=figures, notes=notes, labels=sorted(colors.items())
+        )
         write_whole(folder / "index.html", index)
         return folder / "index.html"
 
@@ -111,7 +115,7 @@ class LocalizationPages:
         return {
             "file": name,
             "title": video.identity,
-            "duration": clock(video.duration_seconds),
+            "duration": duration(video.duration_seconds),
             "segments": segments,
             "segment_lanes": _in_lanes(segments),
             "proposals": [_described_proposal(rank, row, video) for rank, row in enumerate(shown, 1)],
@@ -122,7 +126,7 @@ class LocalizationPages:
             "frames": 0 if video.pictures is None else video.pictures.frames,
             "labels": sorted({(segment.label, colors[segment.label]) for segment in video.segments}),
             "counted": len(video.proposals),
-            "found": sum(segment["best_tiou"] >= 0.5 for segment in segments),
+            **_index_bars(video, segments),
         }
 
 
@@ -136,15 +140,6 @@ def tiou(first: tuple[float, float], second: tuple[float, float]) -> float:
 def label_hues(labels: Sequence[str]) -> dict[str, int]:
     """A hue in degrees for each label; labels next to each other in the alphabet differ most."""
     return {label: HUES[index % len(HUES)] for index, label in enumerate(sorted(set(labels)))}
-
-
-def clock(seconds: float) -> str:
-    """`9.6 s`, `2:19` or `1:02:03`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def curve_points(values: Sequence[float], *, share: float) -> str:
@@ -166,13 +161,31 @@ def _described_segment(segment: LabeledSegment, video: LocalizedVideo, colors: M
     best = max(overlaps, default=0.0)
     return {
         **_place(own, video.duration_seconds),
+        "seconds": own,
         "label": segment.label,
         "hue": colors[segment.label],
-        "from": clock(segment.start_seconds),
-        "to": clock(segment.end_seconds),
+        "from": duration(segment.start_seconds),
+        "to": duration(segment.end_seconds),
         "best_tiou": best,
         "best_rank": overlaps.index(best) + 1 if best > 0 else 0,
     }
+
+
+def _index_bars(video: LocalizedVideo, segments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Proposals on the index page: the best by score, then those that fit the other segments. Both counts of found segments."""
+    best = [_described_proposal(rank, row, video) for rank, row in enumerate(video.proposals[:INDEX_PROPOSALS], 1)]
+    found = [segment for segment in segments if segment["best_tiou"] >= FITS]
+    late = [segment for segment in found if _best_tiou(segment["seconds"], video.proposals[:INDEX_PROPOSALS]) < FITS]
+    ranks = sorted({segment["best_rank"] for segment in late})
+    return {
+        "index_proposals": [*best, *(_described_proposal(rank, video.proposals[rank - 1], video) for rank in ranks)],
+        "found": len(found),
+        "found_by_best": len(found) - len(late),
+    }
+
+
+def _best_tiou(own: tuple[float, float], proposals: Sequence[tuple[float, float, float]]) -> float:
+    return max((tiou(own, (start, end)) for start, end, _ in proposals), default=0.0)
 
 
 def _described_proposal(rank: int, row: tuple[float, float, float], video: LocalizedVideo) -> dict[str, Any]:
@@ -182,8 +195,8 @@ def _described_proposal(rank: int, row: tuple[float, float, float], video: Local
         **_place((start, end), video.duration_seconds),
         "rank": rank,
         "score": score,
-        "from": clock(start),
-        "to": clock(end),
+        "from": duration(start),
+        "to": duration(end),
         "tiou": max(overlaps, default=0.0),
     }
 
@@ -211,7 +224,7 @@ def _ticks(duration_seconds: float) -> list[dict[str, Any]]:
     count = int(duration_seconds / step + 1e-9)
     moments = [step * index for index in range(count + 1) if step * index <= 0.96 * duration_seconds]
     return [
-        {"left": 100 * moment / duration_seconds, "text": clock(moment) if duration_seconds >= 60 else f"{moment:g} s"}
+        {"left": 100 * moment / duration_seconds, "text": duration(moment) if duration_seconds >= 60 else f"{moment:g} s"}
         for moment in moments
     ]
 

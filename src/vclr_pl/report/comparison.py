@@ -7,26 +7,31 @@ import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from vclr_pl.report.record import CONFIG_FILE, RESULTS, ResultRecord, read_record
 from vclr_pl.report.tables import metric_title
 from vclr_pl.types import InputError
 
-ELSEWHERE = ("hydra.", "paths.", "name", "logger", "resume", "loader.workers", "encoder")  # options that are shown elsewhere, or not at all
+# options that are shown elsewhere, or not at all
+ELSEWHERE = ("hydra.", "paths.", "name", "logger", "resume", "loader.workers", "encoder")
+EXPERIMENT, SEED = "experiment", "seed"
+ENDS = ("encoder", "verdict")  # columns after the options
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A row: its name in the table, its record, and the options of its command line by key; `seed` is always among them."""
+    """A row: its name in the table, its record, and the options of its command line by key; experiment and seed are always among them.
+
+    `folders` are the run folders that it stands for, several after `over_seeds`. A run that `failed` has no results.
+    """
 
     name: str
     record: ResultRecord
     options: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[Path, ...] = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,28 @@ class Cell:
     value: str
     interval: str = ""
     best: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"{self.value} ({self.interval})" if self.interval else self.value
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run, or a random initialization: its name, its texts by column, and one cell for each metric."""
+
+    name: str
+    texts: list[str]
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The columns of texts, the titles of the metrics, and the rows."""
+
+    columns: list[str]
+    metrics: list[str]
+    rows: list[Row]
 
 
 def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
@@ -47,7 +74,9 @@ def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
     files: list[Path] = []
     for text in paths:
         path = Path(text).expanduser()
-        results = [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS))
+        results = (
+            [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS), key=_numbered)
+        )
         if not results:
             raise InputError(expected=f"a run folder with {RESULTS}", got=text, hint="Use run folders of evaluate or train.")
         files += results
@@ -55,23 +84,39 @@ def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
     return [_run(name, file) for name, file in zip(names, files, strict=True)]
 
 
+def _numbered(file: Path) -> list[tuple[bool, int, str]]:
+    """The parts of a path, numbers by their value: job 9 of a sweep precedes job 10."""
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in file.parts]
+
+
 def _run(name: str, file: Path) -> ComparedRun:
     record = _read(file)
-    return ComparedRun(name=name, record=record, options={**_options(file.with_name(CONFIG_FILE)), "seed": _seed(record)})
+    return ComparedRun(name=name, record=record, options=_all_options(record, _words(file.with_name(CONFIG_FILE))), folders=(file.parent,))
 
 
-def _seed(record: ResultRecord) -> str:
-    return str(record.provenance.get("seed", ""))
+def run_of_job(*, number: int, overrides: Sequence[str], folder: Path, record: ResultRecord | None) -> ComparedRun:
+    """A job of a sweep, named by its number; without a record it failed."""
+    if record is None:
+        name = next((word.partition("=")[2] for word in overrides if word.startswith(f"{EXPERIMENT}=")), "")
+        seed = next((word.partition("=")[2] for word in overrides if word.startswith(f"{SEED}=")), "")
+        record = ResultRecord(name=name, metrics={}, baseline={}, provenance={SEED: seed}, timings_seconds={})
+        return ComparedRun(name=str(number), record=record, options=_all_options(record, overrides), folders=(folder,), failed=True)
+    return ComparedRun(name=str(number), record=record, options=_all_options(record, overrides), folders=(folder,))
 
 
-def _options(file: Path) -> dict[str, str]:
-    """The options of the command line, which is the first line of config.yaml; empty without the file."""
+def _all_options(record: ResultRecord, words: Sequence[str]) -> dict[str, str]:
+    """The options of a command line, with the experiment and the seed that the record has."""
+    pairs = [word.lstrip("+~").partition("=") for word in words]
+    given = {key: value for key, _, value in pairs if not key.startswith(ELSEWHERE)}
+    return {EXPERIMENT: record.name, **given, SEED: str(record.provenance.get(SEED, ""))}
+
+
+def _words(file: Path) -> list[str]:
+    """The words of the command line, which is the first line of config.yaml; empty without the file."""
     if not file.is_file():
-        return {}
+        return []
     with file.open(encoding="utf-8", errors="replace") as lines:
-        words = shlex.split(lines.readline().removeprefix("#"))
-    pairs = (word.lstrip("+~").partition("=") for word in words)
-    return {key: value for key, _, value in pairs if not key.startswith(ELSEWHERE)}
+        return shlex.split(lines.readline().removeprefix("#"))
 
 
 def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[ComparedRun]:
@@ -91,14 +136,15 @@ def over_seeds(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
     """One run for all runs that differ in their seed alone: the mean of each metric, and its 95% interval over the seeds (Student's t)."""
     groups: dict[tuple[Any, ...], list[ComparedRun]] = {}
     for run in runs:
-        same = sorted((key, value) for key, value in run.options.items() if key != "seed")
+        same = sorted((key, value) for key, value in run.options.items() if key != SEED)
         groups.setdefault((run.record.name, str(run.record.encoder.get("path", "")), *same), []).append(run)
     return [_mean_of(group) for group in groups.values()]
 
 
-def _mean_of(runs: Sequence[ComparedRun]) -> ComparedRun:
-    if len(runs) == 1:
-        return runs[0]
+def _mean_of(group: Sequence[ComparedRun]) -> ComparedRun:
+    runs = [run for run in group if not run.failed]
+    if len(runs) < 2:
+        return (runs or list(group))[0]
     records = [run.record for run in runs]
     metrics = {name: [record.metrics[name] for record in records if name in record.metrics] for name in records[0].metrics}
     baseline = {name: [record.baseline[name] for record in records if name in record.baseline] for name in records[0].baseline}
@@ -108,8 +154,9 @@ def _mean_of(runs: Sequence[ComparedRun]) -> ComparedRun:
         baseline={name: statistics.mean(values) for name, values in baseline.items()},
         intervals={name: _interval_of_mean(values) for name, values in metrics.items() if len(values) > 1},
     )
-    seeds = ",".join(run.options.get("seed", "") for run in runs)
-    return ComparedRun(name=f"{runs[0].name} and {len(runs) - 1} more", record=record, options={**runs[0].options, "seed": seeds})
+    options = {**runs[0].options, SEED: ",".join(run.options.get(SEED, "") for run in runs)}
+    folders = tuple(folder for run in runs for folder in run.folders)
+    return ComparedRun(name=f"{runs[0].name} and {len(runs) - 1} more", record=record, options=options, folders=folders)
 
 
 def _interval_of_mean(values: Sequence[float]) -> list[float]:
@@ -129,54 +176,79 @@ def _with_metrics(record: ResultRecord, metrics: Sequence[str]) -> ResultRecord:
 
 def comparison_markdown(runs: Sequence[ComparedRun]) -> str:
     """A table with one row per run; `40.9 (27.3 to 54.5)` is a metric and its interval, the best of a column is bold."""
-    options, header, rows = comparison(runs)
-    titles = ["run", *options, "encoder"]
-    lines = ["| " + " | ".join([*map(_escaped, titles), *header]) + " |", "|" + "---|" * len(titles) + "---:|" * len(header)]
-    for name, values, encoder, cells in rows:
-        shown = [f"**{cell.value}**" if cell.best else cell.value for cell in cells]
-        texts = [f"{value} ({cell.interval})" if cell.interval else value for value, cell in zip(shown, cells, strict=True)]
-        lines.append("| " + " | ".join([*map(_escaped, (name, *values, encoder)), *texts]) + " |")
+    found = comparison(runs)
+    titles = ["run", *found.columns]
+    lines = ["| " + " | ".join([*map(_escaped, titles), *found.metrics]) + " |", "|" + "---|" * len(titles) + "---:|" * len(found.metrics)]
+    for row in found.rows:
+        cells = [replace(cell, value=f"**{cell.value}**") if cell.best else cell for cell in row.cells]
+        lines.append("| " + " | ".join([*map(_escaped, (row.name, *row.texts)), *(cell.text for cell in cells)]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def comparison_html(runs: Sequence[ComparedRun]) -> str:
-    """The table as a self-contained HTML page; names from the disk are escaped."""
-    options, header, rows = comparison(runs)
-    folder = resources.files("vclr_pl.report").joinpath("page")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(folder.joinpath("comparison.html.jinja").read_text(encoding="utf-8"))
-    return template.render(options=options, header=header, rows=rows)
+def comparison(runs: Sequence[ComparedRun]) -> Comparison:
+    """One row for each run, and one for each random initialization, above the first run that started from it.
 
-
-def comparison(runs: Sequence[ComparedRun]) -> tuple[list[str], list[str], list[tuple[str, list[str], str, list[Cell]]]]:
-    """The options in which runs differ, the titles of the metrics, and for each run its name, its options, its encoder, and one cell per
-    metric. A training run's baseline has its own row.
+    The columns of texts are the experiment, the options in which the runs differ, the seed, and, where a run has it, the source of the
+    encoder and the verdict on the training.
     """
     options = differing_options(runs)
-    entries: list[tuple[str, list[str], str, dict[str, float], dict[str, list[float]]]] = []
-    for run in runs:
-        values = [run.options.get(key, "") for key in options]
-        if run.record.baseline:
-            entries.append((f"{run.name}, {run.record.baseline_name}", values, "", run.record.baseline, {}))
-        encoder = str(run.record.encoder.get("origin", "")).partition(": ")[0]
-        entries.append((run.name, values, encoder, run.record.metrics, run.record.intervals))
-    metrics = list(dict.fromkeys(name for *_, figures, _ in entries for name in figures))
-    best = {name: max(round(figures[name], 1) for *_, figures, _ in entries if name in figures) for name in metrics}
-    rows = []
-    for name, values, encoder, figures, intervals in entries:
-        cells = [Cell("-") if metric not in figures else _cell(figures[metric], intervals.get(metric), best[metric]) for metric in metrics]
-        rows.append((name, values, encoder, cells))
-    return options, [metric_title(name) for name in metrics], rows
+    rows = [(row, run) for run in runs for row in _entries(run, runs, options)]
+    distinct = {(name, *texts, *figures.items()): (name, texts, figures, intervals) for (name, texts, figures, intervals), _ in rows}
+    entries = list(distinct.values())
+    metrics = list(dict.fromkeys(name for _, _, figures, _ in entries for name in figures))
+    best = {name: max(round(figures[name], 1) for _, _, figures, _ in entries if name in figures) for name in metrics}
+    columns = [*options, *ENDS]
+    kept = [place for place, name in enumerate(columns) if name in (EXPERIMENT, SEED) or any(texts[place] for _, texts, _, _ in entries)]
+    return Comparison(
+        columns=[columns[place] for place in kept],
+        metrics=[metric_title(name) for name in metrics],
+        rows=[
+            Row(
+                name,
+                [texts[place] for place in kept],
+                [_cell(figures.get(metric), intervals.get(metric), best[metric]) for metric in metrics],
+            )
+            for name, texts, figures, intervals in entries
+        ],
+    )
+
+
+Entry = tuple[str, list[str], Mapping[str, float], Mapping[str, list[float]]]
+
+
+def _entries(run: ComparedRun, runs: Sequence[ComparedRun], options: Sequence[str]) -> list[Entry]:
+    """The row of a run, after that of its random initialization if it was evaluated. Runs may share one: of one seed and network."""
+    values = [run.options.get(key, "") for key in options]
+    encoder = str(run.record.encoder.get("origin", "")).partition(": ")[0]
+    texts = [*values, encoder, str(run.record.training.get("verdict", ""))]
+    entries: list[Entry] = [(f"{run.name}, failed" if run.failed else run.name, texts, run.record.metrics, run.record.intervals)]
+    if not run.record.baseline:
+        return entries
+    sharing = [one for one in runs if (one.record.baseline, one.record.baseline_name) == (run.record.baseline, run.record.baseline_name)]
+    shared = [
+        value if all(one.options.get(key, "") == value for one in sharing) else "" for key, value in zip(options, values, strict=True)
+    ]
+    name = run.record.baseline_name if len(sharing) > 1 else f"{run.name}, {run.record.baseline_name}"
+    return [(name, [*shared, "", ""], run.record.baseline, {}), *entries]
 
 
 def differing_options(runs: Sequence[ComparedRun]) -> list[str]:
-    """Keys of the options in which the runs differ, in the order of the command lines, the seed last."""
+    """The experiment, the keys of the options in which the runs differ, in the order of the command lines, and the seed."""
     keys = list(dict.fromkeys(key for run in runs for key in run.options))
-    differing = [key for key in keys if len({run.options.get(key, "") for run in runs}) > 1]
-    return sorted(differing, key=lambda key: key == "seed")
+    differing = [key for key in keys if key not in (EXPERIMENT, SEED) and len({run.options.get(key, "") for run in runs}) > 1]
+    return [EXPERIMENT, *differing, SEED]
 
 
-def _cell(value: float, interval: list[float] | None, best: float) -> Cell:
+def differences(runs: Sequence[ComparedRun]) -> list[str]:
+    """What tells each run from the others, as `optimizer.lr=0.1, seed=1`; its name where the options do not."""
+    keys = [key for key in differing_options(runs) if len({run.options.get(key, "") for run in runs}) > 1]
+    names = [", ".join(f"{key}={run.options[key]}" for key in keys if run.options.get(key)) for run in runs]
+    return [name if name and names.count(name) == 1 else f"{run.name} {name}".strip() for name, run in zip(names, runs, strict=True)]
+
+
+def _cell(value: float | None, interval: list[float] | None, best: float) -> Cell:
+    if value is None:
+        return Cell("-")
     text = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
     return Cell(value=f"{value:.1f}", interval=text, best=round(value, 1) == best)
 

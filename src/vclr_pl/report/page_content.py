@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from vclr_pl.evaluation.neighbor_search import Neighbors
-from vclr_pl.evaluation.neighbors import Pairs
 from vclr_pl.files import evenly_spaced, write_csv
+from vclr_pl.report.feature_map import Place, feature_map, mapped_places
 from vclr_pl.report.retrieval_page import (
     ClassRecall,
     Confusion,
@@ -26,49 +25,41 @@ from vclr_pl.report.retrieval_page import (
     RetrievalPage,
     VideoPictures,
 )
-from vclr_pl.types import FeatureTable, InputError
+from vclr_pl.types import FeatureTable, InputError, VideoSegment
+
+NEIGHBOR_COLUMNS = ("query", "rank", "neighbor", "similarity", "query_class", "neighbor_class")
+SEGMENT_COLUMNS = ("start_seconds", "end_seconds", "first_frame", "end_frame")
 
 
-def principal_components(features_NF: Tensor) -> tuple[Tensor, float]:
-    """Project features to `[N, 2]` in 0 to 1; also return the explained variance of the two components, percent.
+def write_neighbors(
+    path: Path,
+    *,
+    gallery: FeatureTable,
+    query: FeatureTable,
+    found: Neighbors,
+    segments: Mapping[str, Sequence[VideoSegment]] | None = None,
+) -> None:
+    """NEIGHBOR_COLUMNS, one line per neighbor, nearest first; unknown classes are empty.
 
-    PCA of features scaled to unit length, as for the cosine. The sign of a component makes its largest loading positive, so
-    equal features give equal maps.
+    Args:
+        segments: of the tables that hold segments, by index of the list. SEGMENT_COLUMNS of the neighbor follow, then those of the query.
     """
-    unit_NF = torch.nn.functional.normalize(features_NF.double(), dim=1)
-    centered_NF = unit_NF - unit_NF.mean(dim=0)
-    _, values, direction_KF = torch.linalg.svd(centered_NF, full_matrices=False)
-    direction_2F = direction_KF[:2]
-    signs = direction_2F.gather(1, direction_2F.abs().argmax(dim=1, keepdim=True)).sign()
-    place_N2 = centered_NF @ (direction_2F * signs).T
-    if place_N2.shape[1] < 2:
-        place_N2 = torch.cat((place_N2, torch.zeros(len(place_N2), 2 - place_N2.shape[1])), dim=1)
-    low, high = place_N2.amin(dim=0), place_N2.amax(dim=0)
-    total = float((values**2).sum())
-    share = 100 * float((values[:2] ** 2).sum()) / total if total > 0 else 0.0
-    return torch.where(high - low > 1e-12, (place_N2 - low) / (high - low).clamp(min=1e-12), torch.full_like(place_N2, 0.5)), share
-
-
-def write_neighbors(path: Path, *, gallery: FeatureTable, query: FeatureTable, found: Neighbors) -> None:
-    """`query,rank,neighbor,similarity,query_class,neighbor_class`, one line per neighbor, nearest first; unknown classes are empty."""
+    parts = [(name, segments[role]) for role, name in ((GALLERY, ""), (QUERY, "query_")) if segments and role in segments]
+    tables = {"": gallery, "query_": query}
     lines = (
-        (query.path[row], rank, gallery.path[near], f"{similarity:.6f}", class_name(query, row), class_name(gallery, near))
+        (
+            *(query.path[row], rank, gallery.path[near], f"{similarity:.6f}", class_name(query, row), class_name(gallery, near)),
+            *(column for name, list_ in parts for column in _segment_columns(tables[name], row if name else near, list_)),
+        )
         for row in range(len(query))
-        for rank, (near, similarity) in enumerate(zip(found.index[row].tolist(), found.similarity[row].tolist(), strict=True), 1)
+        for rank, (near, similarity) in enumerate(_nearest(found, row, found.index.shape[1]), 1)
     )
-    write_csv(path, ("query", "rank", "neighbor", "similarity", "query_class", "neighbor_class"), lines)
+    write_csv(path, (*NEIGHBOR_COLUMNS, *(name + column for name, _ in parts for column in SEGMENT_COLUMNS)), lines)
 
 
-def write_pairs(path: Path, *, table: FeatureTable, pairs: Pairs) -> None:
-    """Write `first,second,similarity`, the most similar pair first."""
-    ends = zip(pairs.rows.tolist(), pairs.similarity.tolist(), strict=True)
-    lines = ((table.path[first], table.path[second], f"{similarity:.6f}") for (first, second), similarity in ends)
-    write_csv(path, ("first", "second", "similarity"), lines)
-
-
-def write_left_out(path: Path, left_out: Sequence[tuple[str, str]]) -> None:
-    """Write `path,reason` of the videos that were not searched for pairs."""
-    write_csv(path, ("path", "reason"), left_out)
+def _segment_columns(table: FeatureTable, row: int, segments: Sequence[VideoSegment]) -> tuple[object, ...]:
+    segment = segments[int(table.video_index[row])]
+    return *(f"{seconds:.3f}" for seconds in segment.seconds), *segment.frames
 
 
 def class_name(table: FeatureTable, row: int) -> str:
@@ -76,8 +67,8 @@ def class_name(table: FeatureTable, row: int) -> str:
     return "" if label < 0 else table.class_names[label] if label < len(table.class_names) else str(label)
 
 
-Place = tuple[str, int]  # GALLERY or QUERY, and the row of its table
-GALLERY, QUERY = "gallery", "query"
+GALLERY, QUERY = "gallery", "query"  # roles of the tables
+PartOf = Callable[[Place], tuple[str, str]]  # which part of its file a video is, in words, and the address of that part
 CropOf = Callable[..., tuple[float, float, float, float]]  # crop of a frame of `height` and `width`, as in `PageVideo.crop`
 
 
@@ -117,16 +108,9 @@ def shown_neighbors(*, found: Neighbors, leave_one_out: bool, options: PageOptio
     role = GALLERY if leave_one_out else QUERY
     queries = evenly_spaced(len(found.index), options.rows)
     rows = tuple(
-        ((role, query), tuple((((GALLERY, int(row)), float(similarity))) for row, similarity in _nearest(found, query, options)))
+        ((role, query), tuple((((GALLERY, int(row)), float(similarity))) for row, similarity in _nearest(found, query, options.neighbors)))
         for query in queries
     )
-    return ShownRows(rows=rows, places=_places(rows))
-
-
-def shown_pairs(*, pairs: Pairs, options: PageOptions) -> ShownRows:
-    """The rows of a search for near duplicates: one per pair, the most similar pairs."""
-    ends = zip(pairs.rows[: options.rows].tolist(), pairs.similarity[: options.rows].tolist(), strict=True)
-    rows = tuple(((GALLERY, first), (((GALLERY, second), similarity),)) for (first, second), similarity in ends)
     return ShownRows(rows=rows, places=_places(rows))
 
 
@@ -139,27 +123,34 @@ def page_of(
     pictures: Mapping[Place, VideoPictures],
     crop_of: CropOf,
     options: PageOptions,
+    part_of: PartOf = lambda _: ("", ""),
 ) -> RetrievalPage:
-    """`page` with its videos, rows and map."""
-    tables = {GALLERY: gallery, QUERY: gallery if query is None else query}
-    names, number_of = joined_classes(gallery, tables[QUERY])
-    place_of = {place: number for number, place in enumerate(shown.places)}
+    """`page` with its videos, rows and map. The map shows all videos of both tables; those without a row have no picture."""
+    tables = {GALLERY: gallery, **({} if query is None else {QUERY: query})}
+    names, number_of = joined_classes(gallery, tables.get(QUERY, gallery))
+    mapped = mapped_places(tables, most=options.map_points)
+    positions, note = feature_map(mapped, tables)
+    place_of = {place: number for number, place in enumerate(dict.fromkeys([*shown.places, *(mapped if positions else ())]))}
     short = {role: _short_names(table.path) for role, table in tables.items()}
     videos = [
         PageVideo(
-            name=short[role][row],
-            class_number=number_of[role][int(tables[role].label[row])],
-            pictures=pictures.get((role, row)),
-            crop=_crop(pictures.get((role, row)), crop_of),
+            short[role][row],
+            number_of[role][int(tables[role].label[row])],
+            pictures.get((role, row)),
+            _crop(pictures.get((role, row)), crop_of),
+            *part_of((role, row)),
         )
-        for role, row in shown.places
+        for role, row in place_of
     ]
     rows = [
         PageRow(place_of[asking], tuple(PageNeighbor(place_of[place], similarity) for place, similarity in found))
         for asking, found in shown.rows
     ]
     asking = {place_of[place] for place, _ in shown.rows}
-    points, note = _map(shown, tables, asking, options)
+    points = [
+        MapPoint(x=x, y=y, video=place_of[place], is_query=place_of[place] in asking)
+        for place, (x, y) in zip(mapped, positions, strict=bool(positions))
+    ]
     return replace(page, videos=videos, rows=rows, class_names=names, points=points, map_note=note)
 
 
@@ -196,22 +187,14 @@ def _crop(pictures: VideoPictures | None, crop_of: CropOf) -> tuple[float, float
     return None if pictures is None else crop_of(height=pictures.video_height_pixels, width=pictures.video_width_pixels)
 
 
-def _nearest(found: Neighbors, query: int, options: PageOptions) -> list[tuple[int, float]]:
-    return list(zip(found.index[query, : options.neighbors].tolist(), found.similarity[query, : options.neighbors].tolist(), strict=True))
+def _nearest(found: Neighbors, query: int, most: int) -> list[tuple[int, float]]:
+    """Rows of the gallery and similarities; a query may have fewer than the others, and -1 in their place."""
+    pairs = zip(found.index[query, :most].tolist(), found.similarity[query, :most].tolist(), strict=True)
+    return [(row, similarity) for row, similarity in pairs if row >= 0]
 
 
 def _places(rows: Sequence[tuple[Place, tuple[tuple[Place, float], ...]]]) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(place for asking, found in rows for place in (asking, *(near for near, _ in found))))
-
-
-def _map(shown: ShownRows, tables: Mapping[str, FeatureTable], asking: set[int], options: PageOptions) -> tuple[list[MapPoint], str]:
-    chosen = evenly_spaced(len(shown.places), options.map_points)
-    if len(chosen) < 3:
-        return [], ""
-    features = torch.stack([tables[role].features[row] for role, row in (shown.places[number] for number in chosen)])
-    places, share = principal_components(features)
-    points = [MapPoint(x=x, y=y, video=number, is_query=number in asking) for number, (x, y) in zip(chosen, places.tolist(), strict=True)]
-    return points, f"First two principal components (PCA) of {len(points)} videos, with {share:.0f}% of the variance."
 
 
 def _short_names(paths: Sequence[str]) -> list[str]:

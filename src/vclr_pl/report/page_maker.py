@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from vclr_pl.evaluation.duplicate_groups import DuplicateGroup
 from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors, require_neighbors
-from vclr_pl.evaluation.neighbors import Pairs
-from vclr_pl.report.page_content import PageOptions, Place, ShownRows, judgments, page_of, shown_neighbors, shown_pairs
+from vclr_pl.report.duplicates_page import SIMILARITY_NOTE, Facts, captions, in_words, shown_groups
+from vclr_pl.report.feature_map import Place
+from vclr_pl.report.page_content import PageOptions, ShownRows, judgments, page_of, shown_neighbors
 from vclr_pl.report.retrieval_page import Figure, RetrievalPage, VideoPictures, write_page
-from vclr_pl.types import FeatureTable
+from vclr_pl.report.segment_text import segment_address, segment_in_words
+from vclr_pl.types import FeatureTable, VideoSegment
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +42,7 @@ class PageMaker:
         manifests: the lists that the tables were read from, by `gallery` and `query`.
         origin: description of the encoder.
         view: view of the encoder, drawn on the frames.
+        segments: of the lists whose rows are segments of videos, by `gallery` and `query`.
     """
 
     options: PageOptions
@@ -45,6 +50,7 @@ class PageMaker:
     manifests: Mapping[str, Any]
     origin: str
     view: ShownView
+    segments: Mapping[str, Sequence[VideoSegment]] = field(default_factory=dict)
 
     def write_search(self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, figures: Sequence[Figure]) -> Path:
         """Search the neighbors exactly, and write their page.
@@ -71,11 +77,15 @@ class PageMaker:
         shown = shown_neighbors(found=found, leave_one_out=query is None, options=self.options)
         recall, confusion = judgments(gallery=gallery, query=query, nearest_Q=found.index[:, 0])
         queries = len(found.index)
+        what = "segments" if "gallery" in self.segments else "videos"
         if query is None:
-            lead = f"Each of {queries} videos with the most similar other videos."
+            lead = f"Each of {queries} {what} with the most similar other {what}."
         else:
             who = "One query" if queries == 1 else f"{queries} queries, each"
-            lead = f"{who} with the most similar of {len(gallery)} gallery videos."
+            most = f"the most similar of {len(gallery)} gallery {what}."
+            lead = f"{who} with {most if len(gallery) > 1 else 'the only video of the gallery. Add videos to the gallery to compare them.'}"
+        if what == "segments":
+            lead += " A picture plays its segment; the link below it opens the file at that time."
         if recall:
             lead += " A neighbor with the query's class is right, any other wrong."
         else:
@@ -83,28 +93,38 @@ class PageMaker:
         if len(shown.rows) < queries:
             lead += f" {len(shown.rows)} evenly spaced queries are shown; the metrics are over all queries."
         page = RetrievalPage(
-            title="Nearest videos", lead=lead, videos=(), rows=(), figures=figures, recall=recall, confusion=confusion, notes=self._notes()
+            title=f"Nearest {what}", lead=lead, videos=(), rows=(), figures=figures, recall=recall, confusion=confusion, notes=self._notes()
         )
         self._write(path, page, shown, gallery, query)
 
-    def write_pairs(self, path: Path, *, gallery: FeatureTable, pairs: Pairs, minimum_similarity: float) -> None:
-        """Write the page of near duplicates."""
-        shown = shown_pairs(pairs=pairs, options=self.options)
-        lead = f"{pairs.found} pairs among {len(gallery)} videos have a similarity of {minimum_similarity:g} or more."
-        if len(shown.rows) < pairs.found:
-            lead += f" The {len(shown.rows)} most similar pairs are shown."
+    def write_groups(self, path: Path, *, gallery: FeatureTable, groups: Sequence[DuplicateGroup], facts: Facts, threshold: str) -> None:
+        """Write the page of near duplicates.
+
+        Args:
+            facts: of the videos of the groups, by row.
+            threshold: the minimum similarity, in a sentence.
+        """
+        shown = shown_groups(groups, options=self.options)
         page = RetrievalPage(
             title="Near duplicates",
-            lead=lead,
+            lead=in_words(groups, videos=len(gallery), threshold=threshold, shown=len(shown.rows)),
             videos=(),
             rows=(),
-            notes=self._notes(),
+            notes=(SIMILARITY_NOTE, *self._notes()),
             pairs=True,
-            roles=("second of a pair", "first of a pair"),
+            roles=("to remove", "to keep"),
         )
-        self._write(path, page, shown, gallery, None)
+        self._write(path, page, shown, gallery, None, captions=captions(groups, facts))
 
-    def _write(self, path: Path, page: RetrievalPage, shown: ShownRows, gallery: FeatureTable, query: FeatureTable | None) -> None:
+    def _write(
+        self,
+        path: Path,
+        page: RetrievalPage,
+        shown: ShownRows,
+        gallery: FeatureTable,
+        query: FeatureTable | None,
+        captions: Mapping[Place, str] | None = None,
+    ) -> None:
         tables = {"gallery": gallery, **({} if query is None else {"query": query})}
         pictures: dict[Place, VideoPictures] = {}
         for role, table in tables.items():
@@ -119,9 +139,21 @@ class PageMaker:
             pictures=pictures,
             crop_of=self.view.crop_box,
             options=self.options,
+            part_of=partial(self._part, path.parent, tables),
         )
+        if captions is not None:
+            videos = [replace(video, name=video.name + captions[place]) for video, place in zip(content.videos, shown.places, strict=True)]
+            content = replace(content, videos=videos)
         note = f"The encoder receives only the outlined part of a frame: {self.view.in_words}."
         write_page(replace(content, view_note=note), path, maximum_megabytes=self.options.maximum_megabytes)
+
+    def _part(self, folder: Path, tables: Mapping[str, FeatureTable], place: Place) -> tuple[str, str]:
+        """Which part of its file a video is, and its address; empty for a whole video."""
+        role, row = place
+        if role not in self.segments:
+            return "", ""
+        segment = self.segments[role][int(tables[role].video_index[row])]
+        return segment_in_words(segment), segment_address(segment, path=tables[role].path[row], folder=folder)
 
     def _notes(self) -> list[str]:
         return [

@@ -15,6 +15,7 @@ from vclr_pl.types import BrokenVideo, BrokenVideosError, InputError
 
 RESULTS = "results.json"
 RANDOM_INITIALIZATION = "random initialization"
+RUN_PAGE = "run.html"
 CONFIG_FILE = "config.yaml"  # every option of a run; its first line is the command line
 
 

@@ -36,12 +36,14 @@ class VideoPictures(Protocol):
 @dataclass(frozen=True)
 class PageVideo:
     """A video that the page shows. `class_number` is -1 without a label. `crop` is the part of its frames used by the encoder:
-    left, top, width and height in fractions of the frame; None draws none."""
+    left, top, width and height in fractions of the frame; None draws none. `part`: which part of its file it is; `address` opens that."""
 
     name: str
     class_number: int
     pictures: VideoPictures | None
     crop: tuple[float, float, float, float] | None = None
+    part: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -208,19 +210,15 @@ def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
 
 def _video(number: int, video: PageVideo, media: Mapping[str, str]) -> dict[str, Any]:
     """A video in the data of the script: `strip` and `preview` are ids of pictures, `crop` is in percent of the frame."""
+    about = {"name": readable(video.name), "class_number": video.class_number}
+    about |= {key: text for key, text in (("part", video.part), ("address", video.address)) if text}
     pictures = video.pictures
+    if pictures is None:
+        return about  # a map has thousands of them
     strip, preview = (key if key in media else None for key in (f"s{number}", f"p{number}"))
     crop = None if video.crop is None else dict(zip(CROP_SIDES, (round(100 * part, 2) for part in video.crop), strict=True))
-    return {
-        "name": readable(video.name),
-        "class_number": video.class_number,
-        "strip": strip,
-        "preview": preview,
-        "frames": 0 if pictures is None else pictures.frames,
-        "width": 4 if pictures is None else pictures.width_pixels,
-        "height": 3 if pictures is None else pictures.height_pixels,
-        "crop": crop,
-    }
+    size = {"frames": pictures.frames, "width": pictures.width_pixels, "height": pictures.height_pixels}
+    return {**about, **size, "strip": strip, "preview": preview, "crop": crop}
 
 
 def _rounded(value: Any) -> Any:

@@ -71,12 +71,10 @@ class RowTable(Generic[Row]):
 WORDS = {"knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval"}
 LOCALIZATION = ("ar", "auc", "map")
 LOCALIZATION_TITLES = {"auc": "AUC", "map": "mAP, mean of 0.5:0.05:0.95"}
-SHORT_WORDS = {"knn": "kNN", "linear": "linear", "logistic": "logistic", "retrieval": ""}
-NamedRecord = tuple[str, ResultRecord | None]
 
 
-def metric_title(name: str, *, short: bool = False) -> str:
-    """`retrieval_r1` to `retrieval R@1` or `R@1`, `linear_top1` to `linear probe top-1` or `linear top-1`, `ar_100` to `AR@100`."""
+def metric_title(name: str) -> str:
+    """`retrieval_r1` to `retrieval R@1`, `linear_top1` to `linear probe top-1`, `ar_100` to `AR@100`."""
     measure, _, figure = name.partition("_")
     if measure in LOCALIZATION:
         return localization_title(name)
@@ -88,8 +86,7 @@ def metric_title(name: str, *, short: bool = False) -> str:
         figure = "mAP"
     elif figure == "mean_class":
         figure = "mean of classes"
-    words = SHORT_WORDS if short else WORDS
-    return f"{words.get(measure, measure)} {figure}".strip().replace("_", " ")
+    return f"{WORDS.get(measure, measure)} {figure}".replace("_", " ")
 
 
 def localization_title(name: str) -> str:
@@ -110,46 +107,6 @@ def result_table(record: ResultRecord) -> Table:
         before = record.baseline.get(name)
         table.add_row(metric_title(name), _figure(before), _figure(value), _gain(value, before))
     return table
-
-
-def sweep_table(rows: Sequence[NamedRecord]) -> Table:
-    """One line per run: its overrides and metrics; dashes for a run without results."""
-    names = _metric_names(rows)
-    table = Table(title="sweep", title_justify="left")
-    table.add_column("run", overflow="fold", min_width=30)
-    for name in names:
-        table.add_column(metric_title(name, short=True), justify="right")
-    for cells in _cells(rows, names):
-        table.add_row(*cells)
-    return table
-
-
-def sweep_markdown(rows: Sequence[NamedRecord]) -> str:
-    """The sweep's table in Markdown."""
-    names = _metric_names(rows)
-    lines = ["| run | " + " | ".join(map(metric_title, names)) + " |", "|---|" + "---:|" * len(names)]
-    lines += ["| " + " | ".join(cells) + " |" for cells in _cells(rows, names)]
-    return "\n".join(lines) + "\n"
-
-
-def _metric_names(rows: Sequence[NamedRecord]) -> list[str]:
-    return list(dict.fromkeys(name for _, record in rows if record is not None for name in record.metrics))
-
-
-def _cells(rows: Sequence[NamedRecord], names: Sequence[str]) -> list[list[str]]:
-    """Rows for the starts (one for all runs with equal metrics), then one row per run."""
-    cells: list[list[str]] = []
-    baselines: list[list[str]] = []
-    for _, record in rows:
-        baseline = [_figure(record.baseline.get(name)) for name in names] if record is not None and record.baseline else []
-        seed = record.provenance.get("seed", "?") if record is not None else "?"
-        line = [f"{'random init' if record is None else _short_name(record)}, seed {seed}", *baseline]
-        if baseline and line not in baselines:
-            baselines.append(line)
-    for title, record in rows:
-        figures = [_figure(record.metrics.get(name)) for name in names] if record is not None else ["failed", *["-"] * (len(names) - 1)]
-        cells.append([title, *figures[: len(names)]])
-    return baselines + cells
 
 
 def _short_name(record: ResultRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from dataclasses import dataclass
 from typing import Any
@@ -48,9 +49,7 @@ def is_installed() -> bool:
 
 def workspace(*, entity: str, project: str) -> Any:
     """The view, not saved yet."""
-    import wandb_workspaces.reports.v2 as reports  # takes a second, which runs without W&B avoid
-    import wandb_workspaces.workspaces as workspaces
-
+    reports, workspaces = (importlib.import_module(f"{PACKAGE}.{name}") for name in ("reports.v2", "workspaces"))
     sections = [
         workspaces.Section(
             name=name,

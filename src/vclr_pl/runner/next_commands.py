@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.runner.command_line import GIVEN_NODES
 
-OWN_VIDEOS = "folder"
+OWN_VIDEOS, RENDERED = "folder", "demo"
 
 
 def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bool) -> list[str]:
@@ -21,8 +21,7 @@ def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bo
         labeled: the videos have labels, so that the encoder can be fine-tuned on them.
         longer: the last command trains for twice as many epochs, instead of fine-tuning.
     """
-    run = str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
-    data = data_words()
+    run, data = _shown(folder), data_words()
     gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
     commands = [["retrieve", f"encoder={run}", *gallery], ["visualize", f"encoder={run}", *data]]
     epochs = config.trainer.max_epochs or 0
@@ -34,11 +33,37 @@ def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bo
     return [f"python -m vclr_pl.{shlex.join(words)}" for words in commands]
 
 
+def page_commands(config: DictConfig, *, folder: Path, command: str) -> dict[str, str]:
+    """By purpose, the commands on the page of a run of `command`: to resume it, to train for longer, to evaluate and to export it."""
+    run, data = _shown(folder), data_words()
+    kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "trainer.max_steps=", "hydra."))]
+    same = [word for word in given_words() if not word.startswith(("resume=", "hydra."))]
+    epochs = config.trainer.max_epochs or 0
+    commands = {"Resume after a stop": [command, *same, f"resume={run}"]}
+    if epochs > 0:
+        commands["Train for twice as many epochs"] = [command, *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"]
+    if command == "train":
+        gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
+        commands |= {
+            "Evaluate: retrieval, kNN and linear probe, for videos with labels": ["evaluate", f"encoder={run}", *data],
+            "Look at the nearest videos": ["retrieve", f"encoder={run}", *gallery],
+            "Look at activation maps": ["visualize", f"encoder={run}", *data],
+            "Fine-tune, for videos with labels": ["finetune", f"encoder={run}", *data],
+        }
+    commands["Export to ONNX"] = ["convert", f"input={run}", "to=onnx", "output=encoder.onnx"]
+    return {purpose: f"python -m vclr_pl.{shlex.join(words)}" for purpose, words in commands.items()}
+
+
+def _shown(folder: Path) -> str:
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+
+
 def data_words() -> list[str]:
-    """What the command line says of the data, as words of other commands. `data=folder` is their default."""
+    """What the command line says of the data and its place, as words of other commands. `data=folder` is their default."""
     chosen = HydraConfig.get().runtime.choices.get("data") if HydraConfig.initialized() else None
     named = [] if chosen in (None, OWN_VIDEOS) else [f"data={chosen}"]
-    return [*named, *(word for word in given_words() if word.startswith("data."))]
+    places = ("paths.", "seed=") if chosen == RENDERED else ("paths.",)  # the seed decides which videos are rendered
+    return [*named, *(word for word in given_words() if word.startswith(("data.", *places)))]
 
 
 def given_keys() -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import pytorch_lightning as lightning
@@ -17,7 +18,7 @@ from omegaconf import DictConfig
 from vclr_pl.report.page_maker import PageMaker, ShownView
 from vclr_pl.runner.provenance import write_config
 from vclr_pl.runner.trainer import make_trainer, refuse_absent_gpu
-from vclr_pl.types import FeatureTable, InputError, nothing_readable
+from vclr_pl.types import FeatureTable, InputError, VideoSegment, nothing_readable
 
 logger = logging.getLogger(__name__)
 OPTION = re.compile(r"(?<![\w/.-])data\.(?=[a-z])")  # not within a path
@@ -106,6 +107,23 @@ class Reading:
         return table
 
 
+def readable_table(reading: Reading, folder: FeatureFolder, *, role: str) -> FeatureTable:
+    """`reading.table`, with one warning for each broken video.
+
+    Raises:
+        InputError: a feature is not finite.
+    """
+    table = reading.table(folder, role=role)
+    if not bool(table.features.isfinite().all()):
+        raise InputError(
+            expected=f"finite features of the {role} videos", got="NaN or infinity", hint="Use an encoder that has not diverged."
+        )
+    if reading.is_main_process:
+        for video in {video.path: video for video in table.broken}.values():  # a video may have many segments
+            logger.warning("broken: %s (%s)", video.path, video.reason)
+    return table
+
+
 def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
     """Instantiate encoder, lists of videos, embedder and trainer; log them, and write the config.
 
@@ -159,15 +177,23 @@ def only_list(splits: Splits, *, key: str) -> Manifest:
     return splits.train
 
 
-def page_maker(config: DictConfig, *, manifests: Mapping[str, Manifest | None], origin: str, view: ShownView) -> PageMaker | None:
+def page_maker(
+    config: DictConfig,
+    *,
+    manifests: Mapping[str, Manifest | None],
+    origin: str,
+    view: ShownView,
+    segments: Mapping[str, Sequence[VideoSegment]] = MappingProxyType({}),
+) -> PageMaker | None:
     """What writes the command's page; None where `config.page` is null.
 
     Args:
         manifests: the lists that the tables are read from, by `gallery` and `query`.
         origin: of the encoder, in words.
         view: of the encoder, which the page draws on the frames.
+        segments: of the lists whose rows are segments of videos.
     """
     if config.get("page") is None:
         return None
     pictures = instantiate(config.preview).pictures
-    return PageMaker(options=instantiate(config.page), pictures=pictures, manifests=manifests, origin=origin, view=view)
+    return PageMaker(options=instantiate(config.page), pictures=pictures, manifests=manifests, origin=origin, view=view, segments=segments)

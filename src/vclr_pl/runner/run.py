@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.config_path import config_folder
 from vclr_pl.files import drop_output
-from vclr_pl.report.record import CONFIG_FILE
+from vclr_pl.report.record import CONFIG_FILE, RUN_PAGE
 from vclr_pl.runner.command_line import understood
 from vclr_pl.runner.composition import Task, described, do_checked, register_resolvers
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
@@ -85,7 +85,7 @@ def run(task: Task[object], *, config_name: str, arguments: Sequence[str] | None
 def remove_folder_of_refused() -> None:
     """Remove a run folder that contains nothing but the log and the config, and the folders above it that are empty then."""
     hydra_config = HydraConfig.get()
-    folder, own = Path(hydra_config.runtime.output_dir), {f"{hydra_config.job.name}.log", CONFIG_FILE, LOCK}
+    folder, own = Path(hydra_config.runtime.output_dir), {f"{hydra_config.job.name}.log", CONFIG_FILE, LOCK, RUN_PAGE}
     if process_rank() or not folder.is_dir() or {path.name for path in folder.iterdir()} - own:
         return
     root_logger = logging.getLogger()

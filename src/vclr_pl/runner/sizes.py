@@ -31,19 +31,20 @@ class Size:
     reason: str
 
 
-def sizes_for(*, videos: int, has_gpu: bool, processes: int) -> dict[str, Size]:
+def sizes_for(*, videos: int, has_gpu: bool, processes: int, batch: int | None = None, epochs: int | None = None) -> dict[str, Size]:
     """The value of each option by its key.
 
     Args:
         videos: in the training list.
         has_gpu: the run uses GPUs.
         processes: devices of the run.
+        batch, epochs: those that the user gives, which the other sizes follow.
     """
-    batch = max(2, power_of_two(min(LARGEST_BATCH, videos // (STEPS_PER_EPOCH * processes))))
+    batch = batch or max(2, power_of_two(min(LARGEST_BATCH, videos // (STEPS_PER_EPOCH * processes))))
     step = batch * processes
     inter, segment = (max(min(PUBLISHED_QUEUE, power_of_two(keys * videos)), keys * step + 1) for keys in (3, 1))
     budget = STEPS_ON_GPU if has_gpu else STEPS_ON_CPU
-    epochs = max(1, min(PUBLISHED_EPOCHS, math.ceil(budget * step / videos)))
+    epochs = epochs or max(1, min(PUBLISHED_EPOCHS, math.ceil(budget * step / videos)))
     steps = epochs * videos // step
     large = has_gpu and videos >= VIDEOS_FOR_RESNET50
     return {
@@ -66,18 +67,21 @@ def power_of_two(limit: int) -> int:
     return 1 << max(0, int(limit).bit_length() - 1)
 
 
-def fit_to_data(config: DictConfig, *, sizes: Mapping[str, Size], given: Sequence[str], videos: int) -> None:
-    """Set the options that the user does not give, in place, and log each with its reason.
+def fit_to_data(config: DictConfig, *, sizes: Mapping[str, Size], given: Sequence[str], videos: int) -> dict[str, Size]:
+    """Set the options that the user does not give, in place, and log each with its reason. Returns those that it set.
 
     Args:
         given: keys on the command line.
     """
     weights = {"backbone"} if config.get("weight") is not None else set[str]()  # the network is the one of the file
+    chosen = {}
     for key, size in sizes.items():
         if is_given(key, given) or key in weights or not _has(config, key):
             continue
         logger.info("%s=%s for %d videos: %s", key, _shown(size.value), videos, size.reason)
         _set(config, key, OmegaConf.load(config_folder() / "backbone" / f"{size.value}.yaml") if key == "backbone" else size.value)
+        chosen[key] = size
+    return chosen
 
 
 def keep_sizes_of(config: DictConfig, *, run: Path, given: Sequence[str]) -> None:

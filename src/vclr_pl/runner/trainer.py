@@ -24,7 +24,8 @@ INTERACTIVE = ("bash", "interactive")  # job names for which Lightning looks at 
 
 def trainer_of(config: DictConfig, *, callbacks: list[lightning.Callback]) -> lightning.Trainer:
     """The trainer with the config's loggers, which write into the run folder."""
-    keep_earlier_metrics(Path(config.paths.run))
+    if not config.get("plan"):
+        keep_earlier_metrics(Path(config.paths.run))
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
     return make_trainer(config, callbacks=callbacks, loggers=loggers)
 

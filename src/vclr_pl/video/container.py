@@ -253,3 +253,24 @@ def _farthest_reordering(times: list[int]) -> int:
         return 0
     place_shown = np.argsort(np.argsort(np.array(times), kind="stable"), kind="stable")
     return int(np.abs(place_shown - np.arange(len(times))).max())
+
+
+def frame_seconds(path: str | PathLike[str]) -> NDArray[np.float64] | None:
+    """Presentation times of N frames in seconds from the first frame, then the end of the last one, `[N + 1]`; None if unreadable.
+
+    Packets are read, nothing is decoded. Frames without times of their own follow at the stream's frame rate.
+    """
+    try:
+        with av.open(existing_file(path, backend="pyav"), metadata_errors="replace") as container:
+            stream = container.streams.best("video")
+            if stream is None:
+                return None
+            frame = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
+            scan = scan_packets(container, stream)
+            if not scan.frame_count:
+                return None
+            times = np.array(scan.times, np.float64) * float(stream.time_base or 0) if scan.times else np.arange(scan.frame_count) * frame
+            seconds: NDArray[np.float64] = np.append(times, times[-1] + frame) - times[0]
+            return seconds
+    except (av.FFmpegError, OSError, ValueError, VideoReadError):
+        return None

@@ -47,8 +47,7 @@ class FrameFolderReader(ClosingReader):
         folder = Path(self.path)
         if not folder.is_dir():
             raise VideoReadError(self.path, BACKEND, "no such folder")
-        numbered = [(int(match.group(1)), file) for file in folder.iterdir() if (match := _PICTURE.fullmatch(file.name))]
-        self._pictures = [file for _, file in sorted(numbered)]
+        self._pictures = numbered_pictures(folder)
         if not self._pictures:
             raise VideoReadError(self.path, BACKEND, "no pictures named img_00001.jpg, frame_00001.jpg or 00001.jpg")
 
@@ -92,3 +91,9 @@ class FrameFolderReader(ClosingReader):
 
     def _failure(self, file: Path, error: Exception) -> VideoReadError:
         return VideoReadError(self.path, BACKEND, f"{file.name}: {str(error).splitlines()[0]}")
+
+
+def numbered_pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder in the order of their numbers. Raises OSError."""
+    numbered = [(int(match.group(1)), file) for file in folder.iterdir() if (match := _PICTURE.fullmatch(file.name))]
+    return [file for _, file in sorted(numbered)]

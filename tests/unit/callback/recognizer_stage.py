@@ -12,6 +12,7 @@ from torch import nn
 
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.data.transform.evaluation_view import RecognitionView
+from vclr_pl.datasets.footage import Footage
 from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.optim.optimizer import LinearScaledSGD, UniformGroups
 from vclr_pl.optim.schedule import StepDecay, TrainingLength
@@ -56,6 +57,7 @@ def stage(*, has_test: bool = True, broken: tuple[BrokenVideo, ...] = (), **chan
     source = data(has_test=has_test, broken=broken)
     source.manifest = lambda split: Listed(6 + len(broken))
     source.segments, source.evaluation_view = 3, VIEW
+    source.footage, source.workers, source.batches_bytes, source.view_shape = lambda: Footage(videos=6), 0, None, None
     source.sampling = SimpleNamespace(frames_per_clip=1, frame_stride=1, segments=3)
     return trainer(datamodule=source, **changes)
 

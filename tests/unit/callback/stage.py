@@ -43,6 +43,7 @@ def trainer(**changes: Any) -> SimpleNamespace:
         "callback_metrics": {},
         "train_dataloader": SimpleNamespace(waiting_seconds=0.0),
         "loggers": [],
+        "callbacks": [],
         "default_root_dir": "runs/demo/now",
     }
     return SimpleNamespace(**(values | changes))

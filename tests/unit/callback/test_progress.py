@@ -5,6 +5,7 @@ Lines where the output is no terminal, counted in videos.
 from __future__ import annotations
 
 import logging
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from rich.console import Console
 from tests.unit.callback.stage import trainer
 
-from vclr_pl.callback.progress import RunProgress, VideoProgress, clock, figures_line, is_due, steps_left, watched
+from vclr_pl.callback.progress import RunProgress, VideoProgress, figures_line, is_due, steps_left, watched
 
 METRICS = {
     "train/loss": 3.0,
@@ -70,10 +71,6 @@ def test_lines_come_seldom():
     assert [step for step in range(1, 101) if is_due(step=step, total=100, lines=4, first=1)] == [1, 25, 50, 75, 100]
 
 
-def test_time_left():
-    assert [clock(seconds) for seconds in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
-
-
 @pytest.mark.parametrize("rank_zero", [True, False])
 def test_without_a_terminal_it_logs_lines(rank_zero, caplog):
     caplog.set_level(logging.INFO)
@@ -84,29 +81,31 @@ def test_without_a_terminal_it_logs_lines(rank_zero, caplog):
         stage.global_step, stage.current_epoch = step, (step - 1) // 5
         progress.on_train_batch_end(stage, None, None, None, (step - 1) % 5)
     progress.on_train_end(stage, None)
-    assert [line.split()[1] for line in caplog.messages] == (["1/10", "5/10", "10/10"] if rank_zero else [])
-    assert not any(record.file_only for record in caplog.records)
+    assert [line.split()[1] for line in caplog.messages if line.startswith("step")] == (["1/10", "5/10", "10/10"] if rank_zero else [])
+    assert not any(getattr(record, "file_only", False) for record in caplog.records)
 
 
-def test_after_the_first_epoch_its_length_is_told_once(caplog, monkeypatch):
-    seconds = iter([100.0, 162.0])
-    monkeypatch.setattr("vclr_pl.callback.progress.time.perf_counter", lambda: next(seconds))
+@pytest.mark.parametrize("rank_zero", [True, False])
+def test_the_expected_time_is_told_once_and_the_lines_revise_it(rank_zero, caplog, monkeypatch):
+    """A step takes 2 s, half of it waiting; the first is left out. After the sixth, 14 steps are left."""
     caplog.set_level(logging.INFO)
-    progress = RunProgress(every_n_steps=1, lines_without_terminal=0)
-    stage = running(max_epochs=6)
+    seconds = iter(range(0, 10_000, 2))
+    monkeypatch.setattr("vclr_pl.callback.expected_time.time.perf_counter", lambda: next(seconds))
+    progress = RunProgress(every_n_steps=1, lines_without_terminal=1)
+    stage = running(is_global_zero=rank_zero, num_training_batches=10)
     progress.on_train_start(stage, None)
-    for stage.current_epoch in range(6):
-        progress.on_train_epoch_end(stage, None)
-    assert caplog.messages == ["an epoch took 1:02; 5 left, about 5:10"]
-
-
-@pytest.mark.parametrize("changes", [{"max_epochs": 1}, {"is_global_zero": False}])
-def test_no_length_is_told_where_none_follows_or_by_another_process(changes, caplog):
-    caplog.set_level(logging.INFO)
-    progress = RunProgress(every_n_steps=1, lines_without_terminal=0)
-    progress.on_train_start(running(**changes), None)
-    progress.on_train_epoch_end(running(**changes), None)
-    assert caplog.messages == []
+    for step in range(1, 21):
+        stage.global_step, stage.current_epoch = step, (step - 1) // 10
+        stage.train_dataloader.waiting_seconds += 1.0
+        progress.on_train_batch_end(stage, None, None, None, (step - 1) % 10)
+    told = [line for line in caplog.messages if line.startswith("time: ")]
+    assert len(told) == rank_zero
+    assert all(
+        re.fullmatch(r"time: about 28 s, until .*; reading videos limits the speed \(50% of the time is waiting.*", line) for line in told
+    )
+    assert [
+        re.search(r"  left (0:00), until \S*\d\d:\d\d$", line) is not None for line in caplog.messages if line.startswith("step 20/20")
+    ] == [True] * rank_zero
 
 
 def test_in_a_terminal_it_draws_a_bar_and_takes_it_away_and_the_lines_are_for_the_file(caplog):

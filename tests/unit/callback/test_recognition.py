@@ -15,7 +15,7 @@ from tests.unit.callback.recognizer_stage import module, stage
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.backbone.resnet import SmallResNet
 from vclr_pl.backbone.temporal_shift import ResidualShift
-from vclr_pl.callback.recognition import RecognitionEvaluation, RecognitionStart, ViewFeatures, trained
+from vclr_pl.callback.recognition import RecognitionEvaluation, RecognitionStart, trained
 from vclr_pl.optim.optimizer import ShiftedNetworkGroups
 from vclr_pl.types import InputError
 
@@ -29,17 +29,20 @@ def lines(caplog, recognizer, **changes):
 
 def test_the_data_the_rate_and_what_learns(caplog):
     held, found = lines(caplog, module(), log_every_n_steps=20)
-    assert found[0] == "recognition: 2 classes, 6 training videos (6 to test), 3 segments each, 5 steps an epoch, 10 steps in all"
-    assert found[1] == "learning rate: 0.01 at 256 videos a step (optimizer.reference_batch_size); here 16, so 0.000625"
-    assert found[2] == "the whole network trains: 10 parameters; writing into runs/demo/now"
+    assert found[0].startswith("videos: 6 for training, 6 for testing; ")
+    assert found[1] == "steps: 5 an epoch, 10 in all, 16 videos a step"
+    assert [line.partition(":")[0] for line in found[2:4]] == ["memory", "disk"]
+    assert found[4] == "recognition: 2 classes, 3 segments of each video"
+    assert found[5] == "learning rate: 0.01 at 256 videos a step (optimizer.reference_batch_size); here 16, so 0.000625"
+    assert found[6] == "the whole network trains: 10 parameters"
     assert held.log_every_n_steps == 1
 
 
 def test_a_frozen_backbone_is_said(caplog):
     _, found = lines(caplog, module(mode="linear"), has_test=False)
-    assert "(none to test)" in found[0]
-    assert found[1].endswith("here 16, so 0.00625 with module.linear_lr_factor=10")
-    assert found[2].startswith("the linear layer trains: 6 parameters; the backbone's 4 stay fixed")
+    assert found[0].startswith("videos: 6 for training; ")
+    assert found[5].endswith("here 16, so 0.00625 with module.linear_lr_factor=10")
+    assert found[6].startswith("the linear layer trains: 6 parameters; the backbone's 4 stay fixed")
 
 
 def test_one_rank_speaks(caplog):
@@ -62,21 +65,6 @@ def test_groups_are_told():
         "the whole network trains: 307,274 parameters "
         "(convolution weights x1, batch norms x1 without decay, head weight x5, head bias x10 without decay)"
     )
-
-
-@pytest.mark.parametrize("changes", [{"mode": "full"}, {"limit_train_batches": 1}, {"limit_train_batches": 0.5}, {"views": None}])
-def test_videos_are_read_anew_where_features_are_not_kept(changes):
-    """The data of the stage cannot train on features."""
-    held = stage(limit_train_batches=changes.get("limit_train_batches", 1.0))
-    callback = ViewFeatures(views_per_video=changes.get("views", 10))
-    callback.on_fit_start(held, module(mode=changes.get("mode", "linear")))
-    with pytest.raises(AttributeError, match="train_on"):
-        ViewFeatures(views_per_video=10).on_fit_start(stage(limit_train_batches=1.0), module(mode="linear"))
-
-
-def test_no_views_are_told():
-    with pytest.raises(InputError, match="views_per_video of at least 1; got 0"):
-        ViewFeatures(views_per_video=0)
 
 
 def evaluation(**changes):

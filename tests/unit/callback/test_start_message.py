@@ -8,12 +8,14 @@ import torch
 from tests.unit.callback.stage import trainer
 
 from vclr_pl.callback.start_message import StartMessage, excess, expectation
+from vclr_pl.datasets.footage import Footage
+from vclr_pl.optim.schedule import TrainingLength
 
 
 class Pretraining(torch.nn.Module):
     """1.5 M parameters that learn, as many that follow, and queues of 768 and 256 rows of 1024 floats: 4 MiB."""
 
-    def __init__(self, *, steps):
+    def __init__(self, *, steps, warmup_epochs=1):
         super().__init__()
         self.encoder = torch.nn.Linear(1500, 1000, bias=False)
         self.momentum_encoder = torch.nn.Linear(1500, 1000, bias=False).requires_grad_(False)
@@ -23,8 +25,9 @@ class Pretraining(torch.nn.Module):
             queue.length = length
             self.add_module(name, queue)
         self.queues = ("inter", "segment")
+        self.schedule = SimpleNamespace(warmup_epochs=warmup_epochs)
         self.queue_options = {"inter": "queue.inter", "segment": "queue.default"}
-        self.length = SimpleNamespace(steps_per_epoch=5, total_steps=steps, global_batch_size=32, batch_size=32, world_size=1)
+        self.length = TrainingLength(batch_size=32, world_size=1, accumulated_batches=1, steps_per_epoch=5, total_steps=steps)
 
     def queue_of(self, name):
         return getattr(self, name)
@@ -33,20 +36,34 @@ class Pretraining(torch.nn.Module):
         return {"inter": segments, "segment": 1}
 
 
-def stage(*, videos, first=True, steps=100):
-    module = Pretraining(steps=steps)
-    data = SimpleNamespace(manifest=lambda split: range(videos), segments=3)
+def stage(*, videos, first=True, steps=100, **changes):
+    module = Pretraining(steps=steps, **changes)
+    footage = Footage(videos=videos, read=videos, total_seconds=1600.0, median_seconds=4.0)
+    data = SimpleNamespace(
+        manifest=lambda split: range(videos),
+        segments=3,
+        has_test=True,
+        footage=lambda: footage,
+        workers=2,
+        batches_bytes=10**6,
+        view_shape=None,
+    )
     return trainer(datamodule=data, is_global_zero=first), module
 
 
 def test_it_says_what_to_expect_of_the_loss(caplog):
     with caplog.at_level(logging.INFO):
         StartMessage().on_fit_start(*stage(videos=400))
-    assert [record.levelname for record in caplog.records] == ["INFO", "INFO", "INFO"]
-    assert "pretraining on 400 videos, 5 steps an epoch, 100 steps in all, 32 videos a step" in caplog.text
-    assert caplog.messages[1] == (
-        "1.50 M parameters, and 1.50 M of the momentum encoder; queues take 4.0 MiB of memory; writing into runs/demo/now"
-    )
+    assert [record.levelname for record in caplog.records] == ["INFO"] * 6
+    assert caplog.messages[:3] == [
+        "videos: 400 for training, 400 for testing; 26:40 of training video, median 4.0 s",
+        "steps: 5 an epoch, 100 in all, 32 videos a step",
+        # 3 M weights of 4 bytes, and gradients and momentum of half of them; 1,024 rows of 1,024 floats
+        "memory: 24.0 MB for network and optimizer, 4.2 MB for queues; 2 workers, 1.0 MB of memory for batches in advance",
+    ]
+    assert caplog.messages[3].startswith("disk: no checkpoint and 1.5 MB of other files, 1.5 MB in all; ")
+    assert caplog.messages[3].endswith("free; writing into runs/demo/now")
+    assert caplog.messages[4] == "network: 1.50 M parameters, and 1.50 M of the momentum encoder"
     assert "6.65 for queue.inter (K=768, full after 8 steps)" in caplog.text
     assert "5.55 for queue.segment (K=256, full after 8 steps)" in caplog.text
 
@@ -78,3 +95,11 @@ def test_published_figures_in_closed_form():
     assert "about 13.7 older keys" in told
     assert "set queue.segment.length lower" in told
     assert "11.78 for queue.segment (K=131072, full after 512 steps)" in expectation({"segment": 131072}, {"segment": 1}, batch=256)
+
+
+@pytest.mark.parametrize(("warmup_epochs", "warned"), [(20, True), (19.5, False)])
+def test_a_warm_up_as_long_as_the_run_is_warned_of(caplog, warmup_epochs, warned):
+    with caplog.at_level(logging.WARNING):
+        StartMessage().on_fit_start(*stage(videos=400, warmup_epochs=warmup_epochs))
+    message = "the learning rate rises for 20 epochs, but the run has 20: it never reaches optimizer.lr; set schedule.warmup_epochs=2"
+    assert (message in caplog.messages) == warned

@@ -11,7 +11,7 @@ from vclr_pl.data.samples import NoReadableVideo, SegmentSample
 from vclr_pl.data.sampling import SegmentClipSampler
 from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, broken_video, subclip
+from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, broken_video
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder
 from vclr_pl.video.protocol import VideoReadError
 from vclr_pl.video.pyav import PyavDecoder
@@ -186,18 +186,6 @@ def test_evaluation_clips(tmp_path):
     assert sample.frames.shape == (5, 3, 3, 32, 32)
     numbers = [frame_numbers(clip.transpose(0, 1)) for clip in sample.frames]
     assert numbers == [[0, 2, 4], [3, 5, 7], [8, 10, 12], [13, 15, 17], [16, 18, 20]]
-
-
-@pytest.mark.parametrize(
-    ("span", "expected"),
-    [((0.25, 0.75), (5, 15)), ((0.26, 0.74), (5, 15)), ((0.97, 1.0), (19, 20)), ((1.0, 1.0), (19, 20)), ((0.5, 0.5), (10, 11))],
-)
-def test_a_span_is_read_as_a_video_of_its_own(tmp_path, span, expected):
-    """Part of a file of 20 frames: its first frame and its end."""
-    path = write_video(tmp_path / "1.mp4", frames=20)
-    with CountingDecoder().open(path) as reader:
-        part = subclip(reader, span=span)
-        assert frame_numbers(part.frames(range(part.frame_count))) == list(range(*expected))
 
 
 def test_samples_stay_inside_the_span(tmp_path):

@@ -60,7 +60,7 @@ def test_subfolders_are_classes(tmp_path, caplog):
     assert splits.train.class_names == ("jump", "run fast")
     assert splits.test is None
     assert messages(caplog, logging.INFO) == [
-        f"{tmp_path}: 1 folders contain no video: empty",
+        f"{tmp_path}: 1 folder contains no video: empty",
         f"data in {tmp_path}: train: 3 videos of 2 classes (jump, run fast)",
     ]
     unlabeled = folder(root=tmp_path, class_folders=False)
@@ -212,3 +212,11 @@ def test_a_folder_is_as_ever(tmp_path: Path) -> None:
     assert not folder_or_file(root=tmp_path, class_folders=False).train.labeled
     with pytest.raises(InputError, match="does not exist"):
         folder_or_file(root=tmp_path / "absent")
+
+
+def test_the_layout_of_a_benchmark_is_recognized(tmp_path, caplog):
+    copies([tmp_path / "UCF-101/bus/1.avi", tmp_path / "UCF-101/car/1.avi"])
+    (tmp_path / "ucfTrainTestlist").mkdir()
+    with caplog.at_level(logging.WARNING):
+        folder(root=tmp_path)
+    assert any("looks like ucf101: experiment=ucf101 or data=ucf101 reads its labels" in message for message in caplog.messages)

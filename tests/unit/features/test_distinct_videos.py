@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from tests.unit.features.pretrained_file import small_backbone
 from tests.video_fixture import write_pictures
 
 from vclr_pl.datasets.manifest import Manifest
-from vclr_pl.evaluation.neighbors import near_duplicates
+from vclr_pl.evaluation.near_duplicates import CopySimilarity, Pairs, near_duplicates
 from vclr_pl.features.distinct_videos import BLANK, DistinctVideos, contrast, same_files, without
 from vclr_pl.features.encoder import FrozenEncoder, load_encoder
 from vclr_pl.features.video_reading import ReadingOptions
@@ -60,12 +59,15 @@ def paths(tmp_path: Path) -> list[str]:
     return [*scenes, *black, str(tmp_path / "e.mp4"), write(tmp_path / "f.mp4", level=60, noise=30)]
 
 
+def find(table: FeatureTable) -> Pairs:
+    return near_duplicates(CopySimilarity(table.features[:, None]), minimum_similarity=0.9, maximum_pairs=10)
+
+
 FEATURES = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [-1.0, 0.0]]
 
 
 def test_a_link_counts_once_and_black_videos_are_in_no_pair(paths: list[str], caplog: pytest.LogCaptureFixture) -> None:
     manifest = Manifest.from_pairs([(path, None) for path in paths])
-    find = partial(near_duplicates, minimum_similarity=0.9, maximum_pairs=10)
     caplog.set_level("INFO")
     table, pairs, left_out = distinct().search(table_of(manifest, FEATURES), manifest=manifest, encoder=encoder(), find=find)
     assert [[table.path[row] for row in pair] for pair in pairs.rows.tolist()] == [paths[:2]]
@@ -79,7 +81,6 @@ def test_a_link_counts_once_and_black_videos_are_in_no_pair(paths: list[str], ca
 
 def test_nothing_is_read_where_there_is_no_pair(tmp_path: Path) -> None:
     manifest = Manifest.from_pairs([(str(tmp_path / name), None) for name in ("absent", "also absent")])
-    find = partial(near_duplicates, minimum_similarity=0.9, maximum_pairs=10)
     _, pairs, left_out = distinct().search(table_of(manifest, FEATURES[1:3]), manifest=manifest, encoder=encoder(), find=find)
     assert (pairs.found, left_out) == (0, [])
 

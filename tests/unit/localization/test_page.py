@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,6 @@ from vclr_pl.localization.page import (
     LabeledSegment,
     LocalizationPages,
     LocalizedVideo,
-    clock,
     curve_points,
     file_name,
     label_hues,
@@ -96,6 +95,20 @@ def test_a_page_tells_its_video(tmp_path: Path) -> None:
     assert "data:image/webp;base64,c3RyaXA=" in page
 
 
+def test_the_index_counts_what_its_bars_show(tmp_path: Path) -> None:
+    """Five proposals that fit nothing, then one that fits the only segment: the index says both, and shows the sixth with its rank."""
+    wrong = [(30.0 + number, 31.0 + number, 0.9 - number / 10) for number in range(5)]
+    one = replace(video(), segments=[LabeledSegment("jump", 4.0, 10.0)], proposals=[*wrong, (20.0, 25.0, 0.3), (4.0, 9.5, 0.2)])
+    index = written(tmp_path, one)["index.html"]
+    assert "0 of 1 segment found by the 5 best proposals, 1 by all 7" in index
+    assert index.count('class="bar-at"') == 1 + 5  # the segment, and proposals without a fit
+    assert index.count('class="bar-at fits"') == 1
+    assert "rank 7</span>" in index
+    index = written(tmp_path, replace(one, proposals=[(4.0, 10.0, 0.9)]))["index.html"]
+    assert "1 of 1 segment found by the 5 best proposals</p>" in index
+    assert "rank 1" not in index
+
+
 def test_nothing_comes_from_elsewhere(tmp_path: Path) -> None:
     for page in written(tmp_path, video("one"), video("two")).values():
         assert not re.findall(r"(?:src|href)=\"(?!data:|[\w.-]+\.html\")", page)
@@ -133,7 +146,6 @@ def test_pages_of_some_at_equal_distances() -> None:
 
 
 def test_small_parts() -> None:
-    assert [clock(seconds) for seconds in (9.64, 59.94, 139.4, 3723.0)] == ["9.6 s", "59.9 s", "2:19", "1:02:03"]
     assert tiou((0.0, 2.0), (1.0, 3.0)) == pytest.approx(1 / 3)
     assert tiou((0.0, 1.0), (2.0, 3.0)) == 0.0
     assert curve_points([], share=1.0) == ""

@@ -7,8 +7,7 @@ import torch
 from tests.page.sample_page import drawn_pictures
 
 from vclr_pl.evaluation.neighbor_search import Neighbors
-from vclr_pl.evaluation.neighbors import Pairs
-from vclr_pl.report.page_content import PageOptions, joined_classes, judgments, page_of, shown_neighbors, shown_pairs
+from vclr_pl.report.page_content import PageOptions, joined_classes, judgments, page_of, shown_neighbors
 from vclr_pl.report.retrieval_page import ClassRecall, Confusion, PageNeighbor, PageRow, RetrievalPage
 from vclr_pl.types import FeatureTable, InputError
 
@@ -49,23 +48,17 @@ def test_a_page_of_two_tables() -> None:
     shown = shown_neighbors(found=found([[2, 0]]), leave_one_out=False, options=OPTIONS)
     pictures = {("gallery", 2): drawn_pictures(0)}
     page = page_of(page=EMPTY, shown=shown, gallery=gallery, query=query, pictures=pictures, crop_of=crop_of, options=OPTIONS)
-    assert [video.crop for video in page.videos] == [None, (640.0, 480.0, 0.5, 0.5), None]
+    assert [video.crop for video in page.videos] == [None, (640.0, 480.0, 0.5, 0.5), None, None, None]
     assert [(video.name, video.class_number, video.pictures is None) for video in page.videos] == [
         ("0.mp4", 1, True),
         ("2.mp4", 1, False),
         ("0.mp4", 0, True),
+        ("1.mp4", 1, True),  # on the map only
+        ("3.mp4", 0, True),
     ]
     assert page.rows == [PageRow(0, (PageNeighbor(1, 0.5), PageNeighbor(2, 0.5)))]
     assert page.class_names == ["jump", "run"]
-    assert [(point.video, point.is_query) for point in page.points] == [(0, True), (1, False), (2, False)]
-
-
-def test_pairs_are_rows() -> None:
-    pairs = Pairs(
-        rows=torch.tensor([[0, 3], [1, 2]]), similarity=torch.tensor([0.9, 0.8]).double(), found=2, near=torch.ones(4, dtype=torch.bool)
-    )
-    shown = shown_pairs(pairs=pairs, options=OPTIONS)
-    assert [(asking, near[0][0]) for asking, near in shown.rows] == [(("gallery", 0), ("gallery", 3)), (("gallery", 1), ("gallery", 2))]
+    assert [(point.video, point.is_query) for point in page.points] == [(2, False), (3, False), (1, False), (4, False), (0, True)]
 
 
 def test_classes_of_one_name_are_one() -> None:

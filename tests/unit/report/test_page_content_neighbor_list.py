@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from vclr_pl.evaluation.neighbor_search import Neighbors
-from vclr_pl.evaluation.neighbors import Pairs
-from vclr_pl.report.page_content import write_left_out, write_neighbors, write_pairs
+from vclr_pl.report.page_content import write_neighbors
 from vclr_pl.types import FeatureTable
 
 
@@ -32,14 +31,3 @@ def test_neighbors(tmp_path: Path) -> None:
         ["/q\udce9.mp4", "1", '/"c".mp4', "0.500000", "", "5"],
         ["/q\udce9.mp4", "2", "/a, b.mp4", "-0.250000", "", "run"],
     ]
-
-
-def test_pairs(tmp_path: Path) -> None:
-    pairs = Pairs(rows=torch.tensor([[0, 2]]), similarity=torch.tensor([0.75]).double(), found=1, near=torch.tensor([True, False, True]))
-    write_pairs(tmp_path / "x.csv", table=table(("/a", "/b", "/c"), [-1] * 3), pairs=pairs)
-    assert lines(tmp_path / "x.csv") == [["first", "second", "similarity"], ["/a", "/c", "0.750000"]]
-
-
-def test_what_was_left_out(tmp_path):
-    write_left_out(tmp_path / "x.csv", [("/a, b", "the same file as /c")])
-    assert lines(tmp_path / "x.csv") == [["path", "reason"], ["/a, b", "the same file as /c"]]

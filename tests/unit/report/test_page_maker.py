@@ -12,8 +12,8 @@ import torch
 from tests.page.sample_page import DrawnPictures, drawn_pictures
 
 from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.evaluation.duplicate_groups import DuplicateGroup, GroupMember, VideoFacts
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors
-from vclr_pl.evaluation.neighbors import near_duplicates
 from vclr_pl.report.page_content import PageOptions
 from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.types import FeatureTable, InputError
@@ -56,19 +56,30 @@ def test_a_page_of_neighbors(tmp_path: Path) -> None:
     )
     content = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert content is not None
-    crops = [video["crop"] for video in json.loads(content.group(1))["videos"]]
+    crops = [video["crop"] for video in json.loads(content.group(1))["videos"] if "crop" in video]
     assert crops[-1] == pytest.approx(
         {"left": 17.16, "top": 6.25, "width": 65.69, "height": 87.5}, abs=0.02
     )  # 224 x 224 of 341 x 256, of 640 x 480
 
 
-def test_a_page_of_pairs(tmp_path: Path) -> None:
-    gallery = table(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), -1, 0)
-    pairs = near_duplicates(features_GF=gallery.features, minimum_similarity=0.9, maximum_pairs=9)
-    maker().write_pairs(tmp_path / "page.html", gallery=gallery, pairs=pairs, minimum_similarity=0.9)
+def test_a_page_of_groups(tmp_path: Path) -> None:
+    gallery = table(torch.eye(4), -1, 100)
+    kept, removed = GroupMember(3, "most pixels", 1.0), (GroupMember(0, "fewer pixels", 0.91), GroupMember(1, "shorter", 0.5))
+    facts = {3: VideoFacts(width=640, height=480, seconds=2.0, kilobits_per_second=90), 0: VideoFacts(), 1: VideoFacts(seconds=1.0)}
+    groups = [DuplicateGroup(kept=kept, removed=removed)]
+    maker().write_groups(tmp_path / "page.html", gallery=gallery, groups=groups, facts=facts, threshold="At <0.9>.")
     html = (tmp_path / "page.html").read_text()
-    assert "1 pairs among 3 videos have a similarity of 0.9 or more" in html
-    assert "Near duplicates" in html
+    assert "1 group of near duplicates among 4 videos: keep 1 video, remove 2. At &lt;0.9&gt;." in html
+    assert ASKED["the gallery"] == [103, 100, 101]
+    content = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert content is not None
+    data = json.loads(content.group(1))
+    assert [video["name"] for video in data["videos"]] == [
+        "3.mp4 (640 x 480, 2.0 s, 90 kbit/s, most pixels)",
+        "0.mp4 (fewer pixels)",
+        "1.mp4 (1.0 s, shorter)",
+    ]
+    assert data["rows"] == [{"query": 0, "neighbors": [{"video": 1, "similarity": 0.91}, {"video": 2, "similarity": 0.5}]}]
 
 
 @pytest.mark.parametrize("videos", [0, 1])

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from vclr_pl.report.record import ResultRecord
-from vclr_pl.report.tables import metric_title, result_table, sweep_markdown, sweep_table
+from vclr_pl.report.tables import metric_title, result_table
 
 
 def record(value: float, *, baseline: float | None = 20.0, seed: int = 0) -> ResultRecord:
@@ -21,16 +21,16 @@ def shown(table: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "title", "short"),
+    ("name", "title"),
     [
-        ("retrieval_r10", "retrieval R@10", "R@10"),
-        ("knn_top1", "kNN top-1", "kNN top-1"),
-        ("linear_top1", "linear probe top-1", "linear top-1"),
-        ("retrieval_class_mean", "retrieval class mean", "class mean"),
+        ("retrieval_r10", "retrieval R@10"),
+        ("knn_top1", "kNN top-1"),
+        ("linear_top1", "linear probe top-1"),
+        ("retrieval_class_mean", "retrieval class mean"),
     ],
 )
-def test_metrics_have_titles(name, title, short):
-    assert (metric_title(name), metric_title(name, short=True)) == (title, short)
+def test_metrics_have_titles(name, title):
+    assert metric_title(name) == title
 
 
 def test_a_run_stands_beside_its_baseline():
@@ -38,25 +38,3 @@ def test_a_run_stands_beside_its_baseline():
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["retrieval R@1", "20.0", "55.2", "+35.2"]
     row = next(line for line in shown(result_table(record(55.25, baseline=None))).splitlines() if "R@1" in line)
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["retrieval R@1", "-", "55.2", "-"]
-
-
-def test_a_sweep_names_each_random_network_once():
-    rows = [
-        ("objective=vclr", record(60.0)),
-        ("objective=seco", record(50.0)),
-        ("seed=1", record(55.0, baseline=21.0, seed=1)),
-        ("x", None),
-    ]
-    assert sweep_markdown(rows).splitlines()[2:] == [
-        "| random init, seed 0 | 20.0 |",
-        "| random init, seed 1 | 21.0 |",
-        "| objective=vclr | 60.0 |",
-        "| objective=seco | 50.0 |",
-        "| seed=1 | 55.0 |",
-        "| x | failed |",
-    ]
-    assert "objective=vclr" in shown(sweep_table(rows))
-
-
-def test_a_sweep_without_results_is_told():
-    assert sweep_markdown([("a", None)]).splitlines()[-1] == "| a |"

@@ -92,3 +92,9 @@ def test_keys_that_set_an_option() -> None:
     assert is_given("queue.inter.length", ["queue.default.length"])
     assert is_given("backbone", ["backbone.name"])
     assert not is_given("queue.inter.length", ["queue.segment.length", "loader.batch_size"])
+
+
+def test_other_sizes_follow_the_epochs_and_the_batch_of_the_user() -> None:
+    sizes = {key: size.value for key, size in sizes_for(videos=136, has_gpu=False, processes=1, batch=4, epochs=5).items()}
+    assert (sizes["schedule.warmup_epochs"], sizes["callback.knn_monitor.every_n_epochs"]) == (0.5, 1)
+    assert (sizes["loader.batch_size"], sizes["momentum_encoder.momentum"]) == (4, 0.99)

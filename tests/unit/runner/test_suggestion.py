@@ -21,7 +21,7 @@ def test_the_nearest_name_comes_first(name, first):
 
 
 OPTIONS = ["data", "data.root", "transform.size_pixels", "evaluation_view.crop_pixels", "loader.batch_size", "loader.workers"]
-OPTIONS += ["callback.broken_videos.path", "optimizer.lr", "sampling.frames_per_clip", "preview.workers", "trainer.scale"]
+OPTIONS += ["callback.broken_videos.path", "optimizer.lr", "sampling.frames_per_clip", "preview.workers", "data.worker_folders"]
 
 
 @pytest.mark.parametrize(

@@ -1,49 +1,64 @@
 from __future__ import annotations
 
+import re
+
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from vclr_pl.report.record import ResultRecord, write_record
-from vclr_pl.runner.sweep_table import SweepTable, named_rows
-
-RECORD = ResultRecord(
-    name="demo", metrics={"retrieval_r1": 50.0}, baseline={"retrieval_r1": 20.0}, provenance={"seed": 0}, timings_seconds={}
-)
+from vclr_pl.runner.sweep_table import SweepTable
 
 
-def job(folder, number, *overrides, status=JobStatus.COMPLETED):
-    config = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder / str(number))}}})
-    return config, JobReturn(overrides=list(overrides), status=status)
+def ended(folder, *jobs):
+    """The table after jobs of (overrides, status, seed, R@1)."""
+    table = SweepTable()
+    table.on_multirun_start(OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}}))
+    for number, (overrides, status, seed, recall) in enumerate(jobs):
+        record = ResultRecord(
+            name="demo", metrics={"retrieval_r1": recall}, baseline={"retrieval_r1": 20.0}, provenance={"seed": seed}, timings_seconds={}
+        )
+        write_record(record, folder / str(number) / "results.json")  # a job may fail after it has written
+        config = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(folder / str(number))}}, "plan": False})
+        table.on_job_end(config, JobReturn(overrides=overrides, status=status))
+    return table
 
 
 def test_every_job_has_its_row_also_before_the_end(tmp_path, capsys):
-    table = SweepTable()
-    table.on_multirun_start(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
-    for number in ("0", "1"):
-        write_record(RECORD, tmp_path / number / "results.json")  # the second job failed after it had written
-    for number, (overrides, status) in enumerate(
-        [(["objective=vclr", "a=1"], JobStatus.COMPLETED), (["objective=seco", "a=1"], JobStatus.FAILED)]
-    ):
-        config, returned = job(tmp_path, number, *overrides, status=status)
-        table.on_job_end(config, returned)
+    done, failed = JobStatus.COMPLETED, JobStatus.FAILED
+    table = ended(tmp_path, (["objective=vclr", "a=1"], done, 0, 50.0), (["objective=seco", "a=1", "seed=3"], failed, 3, 60.0))
     assert (tmp_path / "sweep_table.md").read_text().splitlines() == [
-        "| run | retrieval R@1 |",
-        "|---|---:|",
-        "| random init, seed 0 | 20.0 |",
-        "| objective=vclr | 50.0 |",
-        "| objective=seco | failed |",
+        "| run | experiment | objective | seed | retrieval R@1 |",
+        "|---|---|---|---|---:|",
+        "| 0, random initialization | demo | vclr | 0 | 20.0 |",
+        "| 0 | demo | vclr | 0 | **50.0** |",
+        "| 1, failed |  | seco | 3 | - |",
     ]
     table.on_multirun_end(OmegaConf.create({}))
-    assert "objective=seco" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert re.search(r"1, failed +│ +│ seco", shown)
+    assert f"python -m vclr_pl.report {tmp_path} --output {tmp_path / 'comparison.html'}" in shown.replace("\n", "")
 
 
-def test_a_single_run_has_no_table(tmp_path):
+def test_seeds_have_a_second_table(tmp_path, capsys):
+    """40 and 44: mean 42, standard error 2, Student's t of one degree of freedom 12.706: 42 +- 25.4."""
+    jobs = [([f"a={number}", f"seed={seed}"], JobStatus.COMPLETED, seed, 40.0 + 4 * seed + number) for number in (0, 1) for seed in (0, 1)]
+    table = ended(tmp_path, *jobs)
+    text = (tmp_path / "sweep_table.md").read_text()
+    assert "mean over seeds, and its 95% interval:" in text
+    assert "| 0 and 1 more | demo | 0 | 0,1 | 42.0 (16.6 to 67.4) |" in text
+    table.on_multirun_end(OmegaConf.create({}))
+    assert "42.0 (16.6 to 67.4)" in capsys.readouterr().out
+
+
+def test_a_sweep_whose_jobs_all_fail(tmp_path):
+    ended(tmp_path, (["a=1"], JobStatus.FAILED, 0, 1.0), (["a=2"], JobStatus.FAILED, 0, 1.0))
+    assert (tmp_path / "sweep_table.md").read_text().splitlines()[2:] == ["| 0, failed |  | 1 |  |", "| 1, failed |  | 2 |  |"]
+
+
+def test_plans_and_a_single_run_have_no_table(tmp_path):
     table = SweepTable()
-    table.on_job_end(*job(tmp_path, 0, "a=1"))
+    config = OmegaConf.create({"hydra": {"runtime": {"output_dir": str(tmp_path)}}, "plan": True})
+    table.on_job_end(config, JobReturn(overrides=["a=1"], status=JobStatus.COMPLETED))
+    table.folder = tmp_path
+    table.on_job_end(config, JobReturn(overrides=["a=1"], status=JobStatus.COMPLETED))
     assert table.jobs == []
-
-
-def test_rows_are_named_by_what_differs():
-    assert [name for name, _ in named_rows([(["a=1", "b=2"], None), (["a=1", "b=3"], None)])] == ["b=2", "b=3"]
-    assert [name for name, _ in named_rows([(["a=1"], None)])] == ["a=1"]
-    assert [name for name, _ in named_rows([([], None)])] == ["default"]

@@ -75,7 +75,7 @@ def test_a_finished_run_is_only_evaluated(limits, tmp_path, caplog):
         second = run(tmp_path / "second", checkpoint=last, **limits)
     assert second.evaluated == [first.weight]
     assert (second.trainer.current_epoch, second.trainer.global_step) == (2, 4)
-    assert "what is left is the evaluation" in caplog.text
+    assert "training is complete already; evaluating" in caplog.text
     assert (tmp_path / "second" / "checkpoints" / "last.ckpt").read_bytes() == last.read_bytes()
 
 
@@ -85,7 +85,7 @@ def test_an_unfinished_run_is_trained_and_evaluated_once(tmp_path, caplog):
         second = run(tmp_path / "second", checkpoint=tmp_path / "first" / "checkpoints" / "last.ckpt", max_epochs=2)
     whole = run(tmp_path / "whole", checkpoint=None, max_epochs=2)
     assert second.evaluated == whole.evaluated == [second.weight]
-    assert "what is left" not in caplog.text
+    assert "complete already" not in caplog.text
 
 
 def test_its_own_folder_keeps_its_checkpoint(tmp_path):

@@ -27,6 +27,7 @@
   const queryOf = (row) => videos[row.query];
   const nearestOf = (row) => (row.neighbors.length ? videos[row.neighbors[0].video] : null);
   const isRight = (row) => nearestOf(row) !== null && nearestOf(row).class_number === queryOf(row).class_number;
+  const parts = videos.some((video) => video.part);
   const className = (index) => (index < 0 ? "" : classes[index]);
   const chosen = { class: "", mistake: "", sort: "list", search: "", cell: null };
 
@@ -34,7 +35,7 @@
   function film(index, { whole, label }) {
     const video = videos[index];
     const still = picture(video.strip);
-    const width = Math.max(1, video.width), height = Math.max(1, video.height);
+    const width = Math.max(1, video.width || 4), height = Math.max(1, video.height || 3);
     const button = make("button", { class: whole ? "film frames" : "film still", type: "button", "aria-label": label });
     if (!still) {
       button.className = "film";
@@ -86,9 +87,10 @@
   }
 
   function caption(index) {
-    const box = document.createDocumentFragment();
-    box.append(make("p", { class: "name", text: videos[index].name }));
-    if (videos[index].class_number >= 0) box.append(make("div", { class: "class", text: className(videos[index].class_number) }));
+    const box = document.createDocumentFragment(), { name, part, address, class_number: label } = videos[index];
+    box.append(make("p", { class: "name", text: name }));
+    if (part) box.append(make("p", { class: "part" }, address ? make("a", { href: address, target: "_blank", title: "Opens the file at this time", text: part }) : part));
+    if (label >= 0) box.append(make("div", { class: "class", text: className(label) }));
     return box;
   }
 
@@ -105,17 +107,29 @@
     }
     verdict.append(make("span", { text: similarity.toFixed(similarity > 0.99 ? 4 : 3), title: "cosine similarity, 1 is the same" }));
     const name = videos[index].name;
-    return make("li", { class: kind }, verdict, film(index, { whole: false, label: `Play ${name}` }), caption(index));
+    const few = row.neighbors.length <= FEW;
+    return make("li", { class: kind }, verdict, film(index, { whole: few, label: `Play ${name}` }), caption(index));
+  }
+
+  // A row fills its width: few neighbors show all their frames; many stand around the query, in as many columns as leave the fewest gaps.
+  const FEW = 3, BESIDE = 6, QUERY_CELLS = 6; // three columns, two rows
+  function columnsOf(neighbors) {
+    if (neighbors <= BESIDE) return neighbors;
+    const gaps = (columns) => (columns - ((neighbors + QUERY_CELLS) % columns)) % columns;
+    return [8, 9, 7, 10].reduce((best, columns) => (gaps(columns) < gaps(best) ? columns : best));
   }
 
   function drawRow(number) {
     const row = rows[number];
-    const element = make("article", { class: "row", tabindex: "-1", "data-row": number, "aria-label": queryOf(row).name });
-    const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "One video" : "Query" }));
+    const neighbors = row.neighbors.length, size = neighbors <= FEW ? ` few few${neighbors}` : neighbors > BESIDE ? " many" : "";
+    const element = make("article", { class: `row${size}`, tabindex: "-1", "data-row": number, "aria-label": queryOf(row).name });
+    const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "Keep" : "Query" }));
     query.append(film(row.query, { whole: true, label: `Play ${queryOf(row).name}` }), caption(row.query));
     const found = make("ol", { class: "found" }, ...row.neighbors.map((_, place) => card(row, place)));
-    const title = pairs ? "Near duplicates" : "Nearest videos, most similar first (1 is the same)";
-    element.append(query, make("div", {}, make("p", { class: "kind", text: title }), found));
+    const title = pairs ? "Remove: near duplicates" : `Nearest ${parts ? "segments" : "videos"}, most similar first (1 is the same)`;
+    element.style.setProperty("--columns", Math.max(1, columnsOf(neighbors)));
+    element.style.setProperty("--found", `${Math.max(1, neighbors)}fr`);
+    element.append(query, make("div", { class: "rest" }, make("p", { class: "kind", text: title }), found));
     return element;
   }
 
@@ -141,7 +155,7 @@
     more();
     fill();
     if (!shown.length) byId("rows").append(make("p", { class: "none", text: rows.length ? "No row matches the filters." : "No results." }));
-    const one = rows.length === 1, what = pairs ? (one ? "pair" : "pairs") : one ? "query" : "queries";
+    const one = rows.length === 1, what = pairs ? (one ? "group" : "groups") : one ? "query" : "queries";
     byId("count").textContent = shown.length === rows.length ? `${rows.length} ${what}` : `${shown.length} of ${rows.length} ${what}`;
     const link = [["class", chosen.class], ["mistake", chosen.mistake], ["sort", chosen.sort]];
     for (const [id, value] of link) if (byId(id) && byId(id).value !== value) byId(id).value = value;
@@ -321,10 +335,12 @@
       if (at < 0) return;
       const { video: index, is_query: isQuery } = points[at];
       const moving = picture(videos[index].preview) || picture(videos[index].strip);
-      const box = make("div", { class: "film still" });
-      box.style.aspectRatio = `${Math.max(1, videos[index].width)} / ${Math.max(1, videos[index].height)}`;
-      if (moving) box.append(make("img", { src: moving, alt: "" }), ...outline(videos[index].crop));
-      tip.replaceChildren(box, caption(index), make("div", { class: "class", text: data.roles[isQuery ? 1 : 0] }));
+      tip.replaceChildren(caption(index), make("div", { class: "class", text: data.roles[isQuery ? 1 : 0] }));
+      if (moving) {
+        const box = make("div", { class: "film still" }, make("img", { src: moving, alt: "" }), ...outline(videos[index].crop));
+        box.style.aspectRatio = `${Math.max(1, videos[index].width)} / ${Math.max(1, videos[index].height)}`;
+        tip.prepend(box);
+      }
       const [x, y] = places[at];
       tip.style.left = `${Math.max(0, Math.min(canvas.clientWidth - 190, x + 14))}px`;
       tip.style.top = y > canvas.clientHeight / 2 ? "auto" : `${y + 14}px`;

@@ -1,0 +1,292 @@
+"""Write `run.html` and `curves.png` during training."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+
+from vclr_pl.callback.evaluation import EncoderEvaluation
+from vclr_pl.callback.monitor import CollapseMonitor
+from vclr_pl.callback.progress import steps_left
+from vclr_pl.callback.run_summary import guess_loss, ranks_of_keys
+from vclr_pl.callback.run_views import note_on, views_of
+from vclr_pl.files import in_words
+from vclr_pl.report.chart import POINTS, Point, thinned
+from vclr_pl.report.chart_picture import write_chart_picture
+from vclr_pl.report.plan import clock
+from vclr_pl.report.run_charts import RANK, TESTED, TRAIN, Expected, chart_groups
+from vclr_pl.report.run_figures import alarm_sentences, run_figures
+from vclr_pl.report.run_page import CURVES, BrokenRow, ResultRow, RunDescription, RunPage, RunState, StateWord, VideoViews, write_run_page
+from vclr_pl.report.run_summary import COLLAPSED_RANK
+
+logger = logging.getLogger(__name__)
+
+VIDEOS_SHOWN = 3
+PAGES_PER_PICTURE = 6  # it takes ten times as long as the page
+FINAL: tuple[StateWord, ...] = ("ended", "stopped", "failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What is known after the run: results, the verdict and its reason, time and memory in words."""
+
+    results: Sequence[ResultRow] = ()
+    results_note: str = ""
+    verdict: tuple[str, str] | None = None
+    cost: str = ""
+
+
+class PacedWork:
+    """Allows work at most once in `every_seconds`, and no more than `share_of_time` of the time."""
+
+    def __init__(self, *, every_seconds: float, share_of_time: float) -> None:
+        self.every_seconds, self.share_of_time, self._next = every_seconds, share_of_time, 0.0
+
+    def is_due(self) -> bool:
+        return time.perf_counter() >= self._next
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the time of the block, also of one that fails."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            now = time.perf_counter()
+            self._next = now + max(self.every_seconds, (now - started) / self.share_of_time)
+
+
+class RunPageWriter(lightning.Callback):
+    """Keeps the run's curves and writes the page with them. A page that cannot be written gives one warning.
+
+    Only rank 0 writes. The curves are part of the checkpoint, so a resumed run continues them.
+
+    Args:
+        path: path of the page; `curves.png` is beside it.
+        every_n_steps: steps between two readings of the metrics.
+        every_seconds: shortest time between two writes.
+        share_of_time: largest share of the training time that writing the page takes, writing the picture, and computing RankMe.
+    """
+
+    def __init__(self, *, path: str, every_n_steps: int, every_seconds: float, share_of_time: float) -> None:
+        self.path, self.every_n_steps = Path(path), every_n_steps
+        self.curves: dict[str, list[Point]] = {}
+        self.alarms: dict[str, list[tuple[int, int]]] = {}
+        self.description = RunDescription(title=self.path.parent.name, folder=str(self.path.parent))
+        self.outcome = Outcome()
+        self._views: list[VideoViews] = []
+        self._views_note = ""
+        seconds = (every_seconds, PAGES_PER_PICTURE * every_seconds, every_seconds)
+        paces = [PacedWork(every_seconds=one, share_of_time=share_of_time) for one in seconds]
+        self._page, self._picture, self._rank = paces
+        self._started, self._first_step, self._last_read = time.perf_counter(), 0, -1
+        self._measured: dict[str, Any] = {}
+        self._share = 0.0
+        with self._picture.counted():
+            pass  # the first one waits
+        self._is_warned = False
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._write(trainer, pl_module, "starting", "Preparing the training.")
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self._started, self._first_step = time.perf_counter(), trainer.global_step
+        with self._picture.counted():
+            pass  # the first one waits
+
+    def on_train_batch_start(self, trainer: Any, pl_module: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
+        del pl_module, batch_idx
+        if self._views or not self._applies(trainer):
+            return
+        with self._forgiven():
+            data = trainer.datamodule
+            manifest, normalized = data.manifest("train"), data.color_augmentation
+            names = [short_name(manifest.path(int(index))) for index in batch.video_index[:VIDEOS_SHOWN]]
+            self._views = views_of(batch, names=names, class_names=data.class_names, normalized=normalized)
+            self._views_note = note_on(batch)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        del outputs, batch
+        step = trainer.global_step
+        if not self._applies(trainer) or step == self._last_read:
+            return
+        interval = min(self.every_n_steps, trainer.log_every_n_steps)
+        if step % interval == 0 or step == self._first_step + 1 or trainer.is_last_batch:
+            self._read(trainer)
+        if self._page.is_due() and self.curves:
+            self._measure_rank(trainer, pl_module)
+            self._write(trainer, pl_module, "running", self._progress(trainer, batch_idx=batch_idx))
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: lightning.LightningModule) -> None:
+        """Keep what callbacks measured after this epoch. A metric stays in `callback_metrics` until it is measured again."""
+        if not self._applies(trainer):
+            return
+        for name, value in trainer.callback_metrics.items():
+            if name.startswith(TESTED) and value is not self._measured.get(name):
+                self._measured[name] = value
+                self._keep(name, trainer.global_step, float(value))
+        self._measure_rank(trainer, pl_module)
+
+    def on_train_end(self, trainer: Any, pl_module: lightning.LightningModule) -> None:
+        if self._applies(trainer):
+            self._measure_rank(trainer, pl_module, is_last=True)
+            self._share = 1.0
+            self._write(trainer, pl_module, "evaluating", f"Trained for {counted(trainer.global_step)}; the evaluation comes next.")
+
+    def on_exception(self, trainer: Any, pl_module: lightning.LightningModule, exception: BaseException) -> None:
+        if not self._applies(trainer):
+            return
+        with self._forgiven():
+            self._read(trainer)
+        word: StateWord = "stopped" if isinstance(exception, KeyboardInterrupt | SystemExit) else "failed"
+        reason = "Stopped by the user or the system" if word == "stopped" else f"{type(exception).__name__}: {exception}"
+        self._write(trainer, pl_module, word, f"{reason.rstrip('.')}. The last step was {trainer.global_step:,}.")
+
+    def finish(self, trainer: Any, module: Any, outcome: Outcome) -> None:
+        """Write the page of a run that has ended."""
+        self.outcome = outcome
+        if self._applies(trainer):
+            took = clock(time.perf_counter() - self._started)
+            self._share = 1.0
+            self._write(trainer, module, "ended", f"Ended after {counted(trainer.global_step)}, {took} with the evaluation.")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"curves": {name: list(points) for name, points in self.curves.items()}, "alarms": dict(self.alarms)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.curves = {name: [(step, value) for step, value in points] for name, points in state_dict["curves"].items()}
+        self.alarms = {name: [(start, end) for start, end in stretches] for name, stretches in state_dict["alarms"].items()}
+
+    def _read(self, trainer: Any) -> None:
+        step, self._last_read = trainer.global_step, trainer.global_step
+        for name, value in trainer.callback_metrics.items():
+            if name.startswith(TRAIN):
+                self._keep(name, step, float(value))
+        monitor = _monitor(trainer)
+        if monitor is not None and step > monitor.grace_steps:
+            for term in monitor.collapsed_terms():
+                self._keep_alarm(term.removeprefix(TRAIN), step)
+
+    def _keep(self, name: str, step: int, value: float) -> None:
+        points = self.curves.setdefault(name, [])
+        if points and points[-1][0] >= step:
+            points.pop()
+        points.append((step, value))
+        if len(points) > 2 * POINTS:
+            self.curves[name] = thinned(points)
+
+    def _keep_alarm(self, term: str, step: int) -> None:
+        stretches = self.alarms.setdefault(term, [])
+        readings = [reading for reading, _ in self.curves.get("train/loss", [])][-2:]
+        if stretches and readings and stretches[-1][1] >= readings[0]:  # of the reading before
+            stretches[-1] = (stretches[-1][0], step)
+        else:
+            stretches.append((step, step))
+        del stretches[:-POINTS]
+
+    def _measure_rank(self, trainer: Any, module: Any, *, is_last: bool = False) -> None:
+        if hasattr(module, "queues") and (is_last or self._rank.is_due()):
+            with self._forgiven(), self._rank.counted():
+                for name, rank in ranks_of_keys(trainer, module).items():
+                    self._keep(f"{RANK}{name}", trainer.global_step, rank)
+
+    def _progress(self, trainer: Any, *, batch_idx: int) -> str:
+        step, left = trainer.global_step, steps_left(trainer, batch_idx=batch_idx)
+        self._share = step / max(1, step + left)
+        took = time.perf_counter() - self._started
+        rest = clock(took / max(1, step - self._first_step) * left)
+        epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}" if trainer.max_epochs else f"epoch {trainer.current_epoch + 1}"
+        return f"Step {step:,} of {step + left:,}, {epoch}. {clock(took)} so far, about {rest} left."
+
+    def _write(self, trainer: Any, module: Any, word: StateWord, detail: str) -> None:
+        if not self._applies(trainer):
+            return
+        with self._forgiven():
+            state = RunState(word=word, detail=detail, written=time.time(), share=self._share)
+            with self._page.counted():
+                page = self._content(trainer, module, state)
+                write_run_page(page, self.path)
+            if word in FINAL or (word == "running" and self._picture.is_due()):
+                with self._picture.counted():
+                    write_chart_picture(self.path.with_name(CURVES), page.groups)
+
+    @contextlib.contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        """No error of the block ends the run: the first one is a warning."""
+        try:
+            yield
+        except Exception as error:
+            if not self._is_warned:
+                cause = (in_words(error) if isinstance(error, OSError) else None) or error
+                logger.warning("the training continues, but %s cannot be written: %s", self.path, cause)
+            self._is_warned = True
+
+    def _content(self, trainer: Any, module: Any, state: RunState) -> RunPage:
+        expected = _expected(trainer, module, curves=self.curves)
+        broken = tuple(trainer.datamodule.broken_videos)
+        groups = chart_groups(self.curves, expected=expected, alarms=self.alarms)
+        return RunPage(
+            description=self.description,
+            state=state,
+            figures=run_figures(self.curves, expected=expected, broken=len(broken)),
+            alarms=alarm_sentences(self.curves, self.alarms),
+            groups=groups,
+            views=self._views,
+            views_note=self._views_note,
+            broken=[BrokenRow(name=video.path, reason=f"{video.backend}: {video.reason}".removeprefix(": ")) for video in broken],
+            broken_count=len(broken),
+            **vars(self.outcome),
+        )
+
+    @staticmethod
+    def _applies(trainer: Any) -> bool:
+        return bool(trainer.is_global_zero and not trainer.fast_dev_run)
+
+
+def counted(steps: int) -> str:
+    """`1 step`, `1,200 steps`."""
+    return f"{steps:,} step" + ("s" if steps != 1 else "")
+
+
+def short_name(path: str) -> str:
+    """The file with its folder."""
+    return "/".join(Path(path).parts[-2:])
+
+
+def _monitor(trainer: Any) -> CollapseMonitor | None:
+    return next((callback for callback in trainer.callbacks if isinstance(callback, CollapseMonitor)), None)
+
+
+def _expected(trainer: Any, module: Any, *, curves: Mapping[str, Sequence[Point]]) -> Expected:
+    """Levels of a random guess, by the declarations of the terms; those of recognition by the number of classes."""
+    if not hasattr(module, "objective"):
+        classes = max(1, len(trainer.datamodule.class_names))
+        return Expected(losses={"": (math.log(classes), f"log {classes}")}, accuracies={"top1": 100.0 / classes})
+    losses, accuracies = {}, {}
+    for name, term in module.objective.terms.items():
+        guess = guess_loss(term, module)
+        if guess is None:
+            continue
+        losses[name] = (guess, f"log(1 + {module.queue_of(term.needs.queue).length})" if term.needs.queue else f"log {math.exp(guess):.0f}")
+        accuracies[name] = 100.0 * math.exp(-guess)
+        if f"{TRAIN}{name}_batch_accuracy" in curves:
+            accuracies[name] = 100.0 / module.length.batch_size
+    if len(losses) == len(module.objective.terms):
+        total = sum(float(term.weight) * losses[name][0] for name, term in module.objective.terms.items())
+        losses[""] = (total, f"{total:.2f}, the weighted sum")
+    evaluation = next((callback for callback in trainer.callbacks if isinstance(callback, EncoderEvaluation)), None)
+    return Expected(
+        losses=losses,
+        accuracies=accuracies,
+        start={} if evaluation is None else evaluation.baseline,
+        dimensions={name: module.queue_of(name).rows.shape[1] for name in module.queues},
+        collapsed_rank=COLLAPSED_RANK,
+    )

@@ -1,0 +1,72 @@
+"""What the run page needs of a command: its options before the training, its results after it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+from omegaconf import DictConfig
+
+from vclr_pl.callback.run_page import Outcome, RunPageWriter
+from vclr_pl.report.run_page import NextCommand, RunDescription
+from vclr_pl.report.run_results import result_rows
+from vclr_pl.report.run_summary import Verdict
+from vclr_pl.runner.changed_options import changed_options
+from vclr_pl.runner.next_commands import given_words, page_commands
+from vclr_pl.runner.sizes import Size
+from vclr_pl.runner.trainer import callbacks_of
+
+
+def describe_run(config: DictConfig, trainer: lightning.Trainer, *, command: str, chosen: Mapping[str, Size]) -> None:
+    """Give the page, if there is one, what does not change during the run.
+
+    Args:
+        command: `train` or `finetune`.
+        chosen: sizes that follow from the data, by key.
+    """
+    writer = writer_of(trainer)
+    if writer is None or not trainer.is_global_zero:
+        return
+    folder = Path(config.paths.run)
+    commands = page_commands(config, folder=folder, command=command)
+    writer.description = RunDescription(
+        title=f"{config.name}, {folder.name}",
+        folder=str(folder),
+        command=shlex.join(given_words()),
+        options=changed_options(config, chosen=chosen),
+        commands=[NextCommand(purpose=purpose, command=words) for purpose, words in commands.items()],
+    )
+
+
+def finish_page(
+    training: Any,
+    *,
+    metrics: Mapping[str, float],
+    baseline: Mapping[str, float],
+    queries: int,
+    intervals: Mapping[str, tuple[float, float]],
+    found: Verdict | None,
+    cost: str,
+) -> None:
+    """Write the page of a run that has ended, if there is one. `found` is None for a run without a verdict."""
+    writer = writer_of(training.trainer)
+    if writer is None:
+        return
+    note = f"Percent of {queries:,} queries, with 95% intervals. " if queries else "Percent. "
+    note += "Before training is the same network at random initialization." if baseline else ""
+    outcome = Outcome(
+        results=result_rows(metrics, baseline=baseline, queries=queries, intervals=intervals),
+        results_note=note,
+        verdict=None if found is None else (found.word, found.reason),
+        cost=cost,
+    )
+    writer.finish(training.trainer, training.module, outcome)
+
+
+def writer_of(trainer: lightning.Trainer) -> RunPageWriter | None:
+    """The callback that writes the page; None if it was removed."""
+    callbacks: Sequence[Any] = callbacks_of(trainer)
+    return next((callback for callback in callbacks if isinstance(callback, RunPageWriter)), None)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.unit.report.test_compared_curves import run
+from tests.unit.report.test_comparison import write
+
+from vclr_pl.report.comparison import read_runs
+from vclr_pl.report.comparison_page import comparison_html
+
+
+def test_the_page_shows_names_as_text(tmp_path: Path) -> None:
+    write(tmp_path / "b" / "<i>|2", metrics={"retrieval_r1": 60.0})
+    write(tmp_path / "b" / "1", metrics={"retrieval_r1": 60.04})
+    html = comparison_html(read_runs([str(tmp_path)]))
+    assert "&lt;i&gt;|2" in html
+    assert "<i>" not in html
+    assert html.count("★ 60.0") == 2
+    assert "<fieldset" not in html  # no curves
+
+
+def test_options_are_columns_and_each_run_has_a_line_and_a_switch(tmp_path: Path) -> None:
+    for seed in range(8):
+        run(tmp_path / str(seed), seed=seed, losses=[4.0, 3.0], knn=(10.0, 50.0))
+    html = comparison_html(read_runs([str(tmp_path)]))
+    assert '<th scope="col" class="option">seed</th>' in html
+    assert html.count('<input type="checkbox" id="run-') == 8
+    assert html.count('data-curve="seed=7"') == 3  # two losses and kNN
+    assert 'class="run-7 c1 d1"' in html  # the second color, dashed: there are six colors
+    assert "body:has(#run-7:not(:checked)) .run-7 { display: none; }" in html
