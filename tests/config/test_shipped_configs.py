@@ -99,7 +99,9 @@ def overrides_of(choice: str) -> list[str]:
     """What selects one file of conf/ on the command line, and what it needs on a machine without GPU and data."""
     group, _, name = choice.rpartition("/")
     needs = {
-        "weight": ["weight.path=weights.pth"],
+        "weight": [] if name in ("pretrained", "imagenet") else ["weight.path=weights.pth"],
+        "backbone/timm": ["backbone.name=convnext_atto"],
+        "backbone/torchvision": ["backbone.name=shufflenet_v2_x0_5"],
         "data/video_list": ["data.train=list.csv"],
         "trainer/gpu": ["trainer.accelerator=cpu"],
         "trainer/ddp": ["trainer.accelerator=cpu", "trainer.devices=2"],
@@ -108,7 +110,7 @@ def overrides_of(choice: str) -> list[str]:
 
 
 def test_the_count_of_shipped_files():
-    assert len(PRETRAINING) == 68
+    assert len(PRETRAINING) == 75
     assert len(EXPERIMENTS) == 17
     assert [
         *(f"evaluation/measure/{name}" for name in ("linear_probe", "logistic_probe", "nearest_neighbor", "retrieval")),
