@@ -112,9 +112,9 @@ class PageMaker:
             rows=(),
             notes=(SIMILARITY_NOTE, *self._notes()),
             pairs=True,
-            roles=("to remove", "to keep"),
         )
-        self._write(path, page, shown, gallery, None, captions=captions(groups, facts))
+        without_map = replace(self, options=replace(self.options, map_points=0))  # the features of all views of a video are on no map
+        without_map._write(path, page, shown, gallery, None, captions=captions(groups, facts))
 
     def _write(
         self,
