@@ -279,3 +279,10 @@ def test_a_segment_opens_its_file_at_its_time(opened: Opened, tmp_path: Path) ->
     assert link.evaluate("link => link.href") == (tmp_path.parent / "my videos" / "a.mp4").as_uri() + "#t=4.000,8.000"
     assert page.locator(".query .part").count() == 0
     assert "Nearest segments" in page.locator(".rest .kind").first.text_content()
+
+
+def test_a_similarity_below_the_threshold_comes_through_another_video(opened: Opened) -> None:
+    content = sample_page(queries=1, judged=False, neighbors=2)  # similarities 0.98 and 0.97
+    page = opened(replace(content, pairs=True, points=(), least_similarity=0.975))
+    assert page.locator(".verdict").all_text_contents() == ["0.980", "through another video0.970"]
+    assert page.locator(".rest > .kind").text_content() == "Similar: look before you remove"

@@ -20,6 +20,8 @@ from vclr_pl.types import FeatureTable, VideoSegment
 
 logger = logging.getLogger(__name__)
 
+FEATURE_NOTE = "A video's feature is the average over its frames; similarity is the cosine of two features, 1 for the same direction."
+STRIP_NOTE = "A strip shows evenly spaced frames, in temporal order from left to right."
 PictureSource = Callable[[Any, Sequence[int]], Mapping[int, VideoPictures]]
 
 
@@ -93,16 +95,26 @@ class PageMaker:
         if len(shown.rows) < queries:
             lead += f" {len(shown.rows)} evenly spaced queries are shown; the metrics are over all queries."
         page = RetrievalPage(
-            title=f"Nearest {what}", lead=lead, videos=(), rows=(), figures=figures, recall=recall, confusion=confusion, notes=self._notes()
+            title=f"Nearest {what}",
+            lead=lead,
+            videos=(),
+            rows=(),
+            figures=figures,
+            recall=recall,
+            confusion=confusion,
+            notes=(self._origin(), FEATURE_NOTE, STRIP_NOTE),
         )
         self._write(path, page, shown, gallery, query)
 
-    def write_groups(self, path: Path, *, gallery: FeatureTable, groups: Sequence[DuplicateGroup], facts: Facts, threshold: str) -> None:
+    def write_groups(
+        self, path: Path, *, gallery: FeatureTable, groups: Sequence[DuplicateGroup], facts: Facts, minimum: float, threshold: str
+    ) -> None:
         """Write the page of near duplicates.
 
         Args:
             facts: of the videos of the groups, by row.
-            threshold: the minimum similarity, in a sentence.
+            minimum: the lowest similarity of a pair.
+            threshold: `minimum` in a sentence.
         """
         shown = shown_groups(groups, options=self.options)
         page = RetrievalPage(
@@ -110,8 +122,9 @@ class PageMaker:
             lead=in_words(groups, videos=len(gallery), threshold=threshold, shown=len(shown.rows)),
             videos=(),
             rows=(),
-            notes=(SIMILARITY_NOTE, *self._notes()),
+            notes=(self._origin(), SIMILARITY_NOTE, STRIP_NOTE),
             pairs=True,
+            least_similarity=minimum,
         )
         without_map = replace(self, options=replace(self.options, map_points=0))  # the features of all views of a video are on no map
         without_map._write(path, page, shown, gallery, None, captions=captions(groups, facts))
@@ -155,9 +168,5 @@ class PageMaker:
         segment = self.segments[role][int(tables[role].video_index[row])]
         return segment_in_words(segment), segment_address(segment, path=tables[role].path[row], folder=folder)
 
-    def _notes(self) -> list[str]:
-        return [
-            f"Encoder: {self.origin}",
-            "A video's feature is the average over its frames; similarity is the cosine of two features, 1 for the same direction.",
-            "A strip shows evenly spaced frames, in temporal order from left to right.",
-        ]
+    def _origin(self) -> str:
+        return f"Encoder: {self.origin}"

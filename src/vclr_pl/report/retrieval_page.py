@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -120,7 +120,7 @@ class RetrievalPage:
     recall: Sequence[ClassRecall] = ()
     confusion: Sequence[Confusion] = ()
     pairs: bool = False
-    roles: tuple[str, str] = field(default=("in the gallery", "query"))
+    least_similarity: float = -1.0  # of pairs: a lower similarity comes through another video of the group
 
 
 def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
@@ -204,7 +204,7 @@ def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
         "points": [_rounded(asdict(point)) for point in page.points],
         "recall": [asdict(entry) for entry in page.recall],
         "confusion": [asdict(entry) for entry in page.confusion],
-        "roles": list(page.roles),
+        "least_similarity": page.least_similarity,
     }
 
 

@@ -102,10 +102,12 @@
       const right = videos[index].class_number === queryOf(row).class_number;
       kind += right ? " right" : " wrong";
       verdict.append(make("b", { text: right ? "✓ right" : "✗ wrong", title: right ? "of the query's class" : "of another class" }));
-    } else if (!pairs) {
+    } else if (pairs) {
+      if (similarity < data.least_similarity - 2e-6) verdict.append(make("span", { text: "through another video" })); // the data has 6 decimals
+    } else {
       verdict.append(make("span", { text: `${place + 1}.` }));
     }
-    verdict.append(make("span", { text: similarity.toFixed(similarity > 0.99 ? 4 : 3), title: "cosine similarity, 1 is the same" }));
+    verdict.append(make("span", { text: similarity.toFixed(3), title: "cosine similarity, 1 is the same" }));
     const name = videos[index].name;
     const few = row.neighbors.length <= FEW;
     return make("li", { class: kind }, verdict, film(index, { whole: few, label: `Play ${name}` }), caption(index));
@@ -126,7 +128,7 @@
     const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "Keep" : "Query" }));
     query.append(film(row.query, { whole: true, label: `Play ${queryOf(row).name}` }), caption(row.query));
     const found = make("ol", { class: "found" }, ...row.neighbors.map((_, place) => card(row, place)));
-    const title = pairs ? "Remove: near duplicates" : `Nearest ${parts ? "segments" : "videos"}, most similar first (1 is the same)`;
+    const title = pairs ? "Similar: look before you remove" : `Nearest ${parts ? "segments" : "videos"}, most similar first (1 is the same)`;
     element.style.setProperty("--columns", Math.max(1, columnsOf(neighbors)));
     element.style.setProperty("--found", `${Math.max(1, neighbors)}fr`);
     element.append(query, make("div", { class: "rest" }, make("p", { class: "kind", text: title }), found));
@@ -335,7 +337,7 @@
       if (at < 0) return;
       const { video: index, is_query: isQuery } = points[at];
       const moving = picture(videos[index].preview) || picture(videos[index].strip);
-      tip.replaceChildren(caption(index), make("div", { class: "class", text: data.roles[isQuery ? 1 : 0] }));
+      tip.replaceChildren(caption(index), make("div", { class: "class", text: isQuery ? "query" : "in the gallery" }));
       if (moving) {
         const box = make("div", { class: "film still" }, make("img", { src: moving, alt: "" }), ...outline(videos[index].crop));
         box.style.aspectRatio = `${Math.max(1, videos[index].width)} / ${Math.max(1, videos[index].height)}`;
