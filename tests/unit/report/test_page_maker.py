@@ -48,7 +48,10 @@ def test_a_page_of_neighbors(tmp_path: Path) -> None:
     maker().write_neighbors(tmp_path / "page.html", gallery=gallery, query=query, found=found)
     html = (tmp_path / "page.html").read_text()
     assert ASKED == {"the gallery": [100, 101], "the query": [7]}
-    assert "One query with the most similar of 4 gallery videos. A neighbor with the query&#39;s class is right" in html
+    assert (
+        "One query with the most similar of 4 gallery videos. Two random gallery videos have a median similarity of 0.000. A neighbor"
+        in html
+    )
     assert "Encoder: &lt;somewhere&gt;" in html
     assert (
         "The encoder receives only the outlined part of a frame: "

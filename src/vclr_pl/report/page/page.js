@@ -89,7 +89,7 @@
   function caption(index) {
     const box = document.createDocumentFragment(), { name, part, address, class_number: label } = videos[index];
     box.append(make("p", { class: "name", text: name }));
-    if (part) box.append(make("p", { class: "part" }, address ? make("a", { href: address, target: "_blank", title: "Opens the file at this time", text: part }) : part));
+    if (part) box.append(make("p", { class: "part" }, address ? make("a", { href: address, target: "_blank", title: "Opens the file at that time, if the browser plays this format", text: part }) : part));
     if (label >= 0) box.append(make("div", { class: "class", text: className(label) }));
     return box;
   }
@@ -287,7 +287,8 @@
   if (canvas) {
     const COLORS = ["#3f87de", "#dd7430", "#2fa269", "#d05697", "#8d70d8", "#b58d0c", "#179fae", "#cc5046"];
     const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "drop"];
-    const style = (label) => ({ color: label < 0 ? COLORS[0] : COLORS[label % 8], shape: label < 0 ? "circle" : SHAPES[(label + Math.floor(label / 8)) % 6] });
+    const colored = points.some((point) => videos[point.video].class_number >= 0);
+    const style = (label) => ({ color: label < 0 ? (colored ? "#8a94a0" : COLORS[0]) : COLORS[label % 8], shape: label < 0 ? "circle" : SHAPES[(label + Math.floor(label / 8)) % 6] });
     const tip = byId("tip");
     let places = [], at = -1, only = null;
     function sign(context, shape, x, y, radius) {
@@ -381,7 +382,7 @@
       else return;
       event.preventDefault();
     });
-    if (judged) {
+    if (colored) {
       const present = [...new Set(points.map((point) => videos[point.video].class_number))].filter((label) => label >= 0).sort((a, b) => a - b);
       byId("legend").append(...present.slice(0, 60).map((label) => {
         const mark = make("canvas", { width: 32, height: 32, "aria-hidden": "true" });
