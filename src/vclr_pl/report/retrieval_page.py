@@ -98,6 +98,7 @@ class Figure:
     value: str
     interval: str = ""
     headline: bool = True  # other metrics are collapsed
+    explanation: str = ""
 
 
 @dataclass(frozen=True)

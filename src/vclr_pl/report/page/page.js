@@ -69,14 +69,14 @@
     button.append(...(whole ? frames : [image, ...outline(video.crop)]));
     rest();
     if (video.preview) {
-      const sign = make("span", { class: "sign", text: "▶ play" });
+      const sign = make("span", { class: "sign", text: "▶", "aria-hidden": "true" });
       button.append(sign);
       button.setAttribute("aria-pressed", "false");
       button.play = (on) => {
         if (on === (button.getAttribute("aria-pressed") === "true")) return;
         button.setAttribute("aria-pressed", String(on));
         if (on) run(); else rest();
-        sign.textContent = on ? "■ stop" : "▶ play";
+        sign.textContent = on ? "■" : "▶";
       };
       button.addEventListener("click", () => button.play(button.getAttribute("aria-pressed") !== "true"));
     } else {
@@ -254,7 +254,7 @@
       fill.style.width = `${percent}%`;
       return make("button", { class: "recall", type: "button", title: `Show ${className(label)}`, onclick: () => { choose({ class: String(label), mistake: "" }); goTo(); } },
         make("span", { class: "label", text: className(label) }), make("span", { class: "track" }, fill),
-        make("span", { class: "value", text: `${percent.toFixed(0)}% of ${total}` }));
+        make("span", { class: "value", text: `${right} of ${total}` }));
     }));
     const MOST = 40;
     const wrongs = new Map(recall.map(({ class_number: label, right, total }) => [label, total - right]));
@@ -281,6 +281,13 @@
     })));
     if (all > MOST) byId("confusion-panel").querySelector(".hint").textContent += ` Of ${all} classes the ${MOST} with the most mistakes are shown.`;
   }
+
+  // ---- what scrolls sideways fades at the side where more follows
+  document.querySelectorAll(".scroll").forEach((box) => {
+    const mark = () => box.classList.toggle("more", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+    box.addEventListener("scroll", mark, { passive: true });
+    new ResizeObserver(mark).observe(box);
+  });
 
   // ---- the map
   const canvas = byId("map");
