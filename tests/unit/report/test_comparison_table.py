@@ -12,7 +12,7 @@ from vclr_pl.report.compared_runs import ComparedRun
 from vclr_pl.report.comparison_table import print_comparison
 from vclr_pl.report.record import ResultRecord
 
-LONG = "/home/somebody/checkpoints/pretrained/[a]_rather_long_name_of_a_file.pth"
+LONG = "folder/somebodys/checkpoints/pretrained/[a]_rather_long_name_of_a_file.pth"
 METRICS = {f"retrieval_r{k}": 10.0 + k for k in (1, 5, 10, 20, 50)} | {"knn_top1": 33.3, "linear_top1": 44.4}
 
 
