@@ -80,6 +80,11 @@ def test_a_resumed_run_does_not_evaluate_the_random_initialization_again(log: li
     assert run(train, config_name="train", arguments=words) == 0
     assert "evaluating the random initialization" not in (places / "runs" / "longer" / "train.log").read_text()
     results = [json.loads((places / "runs" / name / "results.json").read_text()) for name in ("run", "longer")]
+    guesses = {"loss_inter_frame": 3.89, "loss_segment_contrast": 2.83, "loss_temporal_order": 1.39, "loss_intra_frame": 0.69}
+    stored = {name: round(loss, 2) for name, loss in results[0]["guess_losses"].items()}
+    assert {name: stored.get(name) for name in guesses} == guesses  # log(1 + 48), log(1 + 16), log 4, log 2
+    assert stored["loss"] > max(guesses.values())
+    assert results[0]["queries"] == 10
     assert results[0]["baseline"] == results[1]["baseline"] != {}
     assert results[0]["training"]["verdict"] == "too short to say"
 

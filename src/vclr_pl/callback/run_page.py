@@ -16,7 +16,7 @@ import pytorch_lightning as lightning
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.monitor import CollapseMonitor
 from vclr_pl.callback.progress import steps_left
-from vclr_pl.callback.run_summary import guess_loss, ranks_of_keys
+from vclr_pl.callback.run_summary import guess_losses, ranks_of_keys
 from vclr_pl.callback.run_views import note_on, views_of
 from vclr_pl.files import in_words
 from vclr_pl.report.chart import POINTS, Point, thinned
@@ -270,18 +270,17 @@ def _expected(trainer: Any, module: Any, *, curves: Mapping[str, Sequence[Point]
     if not hasattr(module, "objective"):
         classes = max(1, len(trainer.datamodule.class_names))
         return Expected(losses={"": (math.log(classes), f"log {classes}")}, accuracies={"top1": 100.0 / classes})
-    losses, accuracies = {}, {}
-    for name, term in module.objective.terms.items():
-        guess = guess_loss(term, module)
-        if guess is None:
+    losses: dict[str, tuple[float, str]] = {}
+    accuracies: dict[str, float] = {}
+    for name, guess in guess_losses(module).items():
+        if not name:
+            losses[name] = (guess, f"{guess:.2f}, the weighted sum")
             continue
+        term = module.objective.terms[name]
         losses[name] = (guess, f"log(1 + {module.queue_of(term.needs.queue).length})" if term.needs.queue else f"log {math.exp(guess):.0f}")
         accuracies[name] = 100.0 * math.exp(-guess)
         if f"{TRAIN}{name}_batch_accuracy" in curves:
             accuracies[name] = 100.0 / module.length.batch_size
-    if len(losses) == len(module.objective.terms):
-        total = sum(float(term.weight) * losses[name][0] for name, term in module.objective.terms.items())
-        losses[""] = (total, f"{total:.2f}, the weighted sum")
     evaluation = next((callback for callback in trainer.callbacks if isinstance(callback, EncoderEvaluation)), None)
     return Expected(
         losses=losses,

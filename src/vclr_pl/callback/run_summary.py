@@ -126,6 +126,13 @@ def guess_loss(term: Any, module: Any) -> float | None:
     return guess
 
 
+def guess_losses(module: Any) -> dict[str, float]:
+    """The loss of a random guess by term, and under an empty name their weighted sum, if every term declares one."""
+    terms = module.objective.terms
+    found = {name: guess for name, term in terms.items() if (guess := guess_loss(term, module)) is not None}
+    return {**found, "": sum(float(terms[name].weight) * guess for name, guess in found.items())} if len(found) == len(terms) else found
+
+
 def _memory() -> str:
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB of GPU memory"

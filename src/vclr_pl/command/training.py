@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.recognition import RecognitionEvaluation
-from vclr_pl.callback.run_summary import RunSummary
+from vclr_pl.callback.run_summary import RunSummary, guess_losses
 from vclr_pl.command.evaluation import PAGE
 from vclr_pl.command.plan import show_plan
 from vclr_pl.command.result import FinetuneResult, TrainResult
@@ -180,6 +180,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     evaluation, page = training.evaluation, None
     evidence = evidence_of(training)
     word = None if evidence is None else verdict(evidence).word
+    guesses = guess_losses(training.module)
     record = ResultRecord(
         name=config.name,
         metrics=evaluation.metrics,
@@ -187,6 +188,8 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         provenance=provenance(config),
         timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
         training={**counts(training.trainer), **({} if word is None else {"verdict": word})},
+        queries=0 if evaluation.measured is None else evaluation.measured.queries,
+        guess_losses={f"loss_{term}" if term else "loss": loss for term, loss in guesses.items()},
     )
     write_record(record, training.folder / RESULTS)
     if record.metrics:
