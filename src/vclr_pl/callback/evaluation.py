@@ -156,7 +156,7 @@ class EncoderEvaluation(lightning.Callback):
             self.initialization = copy.deepcopy(module.encoder).requires_grad_(False)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        if self.applies(trainer) and self.initialization is not None and not self.baseline:
+        if self.initialization is not None and self.evaluates_start(trainer):
             logger.info("evaluating the random initialization")
             network = self.initialization.to(trainer.strategy.root_device)
             self.baseline = self._measure(trainer, network, name="baseline_evaluation").percent
@@ -192,6 +192,10 @@ class EncoderEvaluation(lightning.Callback):
                 "%d broken video(s) were left out of the evaluation, the first is %s", len(measured.broken), measured.broken[0].path
             )
         return measured
+
+    def evaluates_start(self, trainer: Any) -> bool:
+        """True if the random initialization is evaluated before the first step."""
+        return self.applies(trainer) and self.initialization is not None and not self.baseline
 
     def applies(self, trainer: Any) -> bool:
         """True if the run is evaluated after its last step."""

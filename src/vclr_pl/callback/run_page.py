@@ -15,6 +15,7 @@ import pytorch_lightning as lightning
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.monitor import CollapseMonitor
+from vclr_pl.callback.pace import PacedWork
 from vclr_pl.callback.progress import steps_left
 from vclr_pl.callback.run_summary import guess_loss, ranks_of_keys
 from vclr_pl.callback.run_views import note_on, views_of
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 VIDEOS_SHOWN = 3
 PAGES_PER_PICTURE = 6  # it takes ten times as long as the page
+LONGEST_SECONDS = 30.0  # between two pages
 FINAL: tuple[StateWord, ...] = ("ended", "stopped", "failed")
 
 
@@ -44,26 +46,6 @@ class Outcome:
     cost: str = ""
 
 
-class PacedWork:
-    """Allows work at most once in `every_seconds`, and no more than `share_of_time` of the time."""
-
-    def __init__(self, *, every_seconds: float, share_of_time: float) -> None:
-        self.every_seconds, self.share_of_time, self._next = every_seconds, share_of_time, 0.0
-
-    def is_due(self) -> bool:
-        return time.perf_counter() >= self._next
-
-    @contextlib.contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count the time of the block, also of one that fails."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            now = time.perf_counter()
-            self._next = now + max(self.every_seconds, (now - started) / self.share_of_time)
-
-
 class RunPageWriter(lightning.Callback):
     """Keeps the run's curves and writes the page with them. A page that cannot be written gives one warning.
 
@@ -73,7 +55,8 @@ class RunPageWriter(lightning.Callback):
         path: path of the page; `curves.png` is beside it.
         every_n_steps: steps between two readings of the metrics.
         every_seconds: shortest time between two writes.
-        share_of_time: largest share of the training time that writing the page takes, writing the picture, and computing RankMe.
+        share_of_time: largest share of the training time that writing the page takes, writing the picture, and computing RankMe; a page
+            is written every 30 seconds, whatever it takes.
     """
 
     def __init__(self, *, path: str, every_n_steps: int, every_seconds: float, share_of_time: float) -> None:
@@ -84,23 +67,24 @@ class RunPageWriter(lightning.Callback):
         self.outcome = Outcome()
         self._views: list[VideoViews] = []
         self._views_note = ""
-        seconds = (every_seconds, PAGES_PER_PICTURE * every_seconds, every_seconds)
-        paces = [PacedWork(every_seconds=one, share_of_time=share_of_time) for one in seconds]
-        self._page, self._picture, self._rank = paces
+        self._page = PacedWork(every_seconds=every_seconds, share_of_time=share_of_time, longest_seconds=LONGEST_SECONDS)
+        self._picture = PacedWork(every_seconds=PAGES_PER_PICTURE * every_seconds, share_of_time=share_of_time)
+        self._rank = PacedWork(every_seconds=every_seconds, share_of_time=share_of_time)
         self._started, self._first_step, self._last_read = time.perf_counter(), 0, -1
         self._measured: dict[str, Any] = {}
         self._share = 0.0
-        with self._picture.counted():
-            pass  # the first one waits
+        self._picture.postpone()
         self._is_warned = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._write(trainer, pl_module, "starting", "Preparing the training.")
+        evaluation = _evaluation(trainer)
+        evaluates = evaluation is not None and evaluation.evaluates_start(trainer)
+        self._write(trainer, pl_module, "starting", "Evaluating the random initialization." if evaluates else "Preparing the training.")
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._started, self._first_step = time.perf_counter(), trainer.global_step
-        with self._picture.counted():
-            pass  # the first one waits
+        self._write(trainer, pl_module, "starting", "Loading the first batch.")
+        self._picture.postpone()
 
     def on_train_batch_start(self, trainer: Any, pl_module: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
         del pl_module, batch_idx
@@ -211,7 +195,7 @@ class RunPageWriter(lightning.Callback):
             return
         with self._forgiven():
             state = RunState(word=word, detail=detail, written=time.time(), share=self._share)
-            with self._page.counted():
+            with self._page.counted() if word == "running" else contextlib.nullcontext():
                 page = self._content(trainer, module, state)
                 write_run_page(page, self.path)
             if word in FINAL or (word == "running" and self._picture.is_due()):
@@ -265,6 +249,10 @@ def _monitor(trainer: Any) -> CollapseMonitor | None:
     return next((callback for callback in trainer.callbacks if isinstance(callback, CollapseMonitor)), None)
 
 
+def _evaluation(trainer: Any) -> EncoderEvaluation | None:
+    return next((callback for callback in trainer.callbacks if isinstance(callback, EncoderEvaluation)), None)
+
+
 def _expected(trainer: Any, module: Any, *, curves: Mapping[str, Sequence[Point]]) -> Expected:
     """Levels of a random guess, by the declarations of the terms; those of recognition by the number of classes."""
     if not hasattr(module, "objective"):
@@ -282,7 +270,7 @@ def _expected(trainer: Any, module: Any, *, curves: Mapping[str, Sequence[Point]
     if len(losses) == len(module.objective.terms):
         total = sum(float(term.weight) * losses[name][0] for name, term in module.objective.terms.items())
         losses[""] = (total, f"{total:.2f}, the weighted sum")
-    evaluation = next((callback for callback in trainer.callbacks if isinstance(callback, EncoderEvaluation)), None)
+    evaluation = _evaluation(trainer)
     return Expected(
         losses=losses,
         accuracies=accuracies,
