@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +17,35 @@ from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.monitor import CollapseMonitor
 from vclr_pl.callback.pace import PacedWork
 from vclr_pl.callback.progress import steps_left
-from vclr_pl.callback.run_summary import guess_loss, ranks_of_keys
+from vclr_pl.callback.run_summary import RunSummary, guess_loss, ranks_of_keys
 from vclr_pl.callback.run_views import note_on, views_of
 from vclr_pl.files import in_words
 from vclr_pl.report.chart import POINTS, Point, thinned
 from vclr_pl.report.chart_picture import write_chart_picture
 from vclr_pl.report.plan import clock
 from vclr_pl.report.run_charts import RANK, TESTED, TRAIN, Expected, chart_groups
-from vclr_pl.report.run_figures import alarm_sentences, run_figures
+from vclr_pl.report.run_figures import alarm_sentences, figures_note, run_figures
 from vclr_pl.report.run_page import CURVES, BrokenRow, ResultRow, RunDescription, RunPage, RunState, StateWord, VideoViews, write_run_page
-from vclr_pl.report.run_summary import COLLAPSED_RANK
+from vclr_pl.report.run_summary import COLLAPSED_RANK, READINGS
 
 logger = logging.getLogger(__name__)
 
 VIDEOS_SHOWN = 3
 PAGES_PER_PICTURE = 6  # it takes ten times as long as the page
 LONGEST_SECONDS = 30.0  # between two pages
+LAST_CHECKPOINT = "checkpoints/last.ckpt"
 FINAL: tuple[StateWord, ...] = ("ended", "stopped", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What is known after the run: results, the verdict and its reason, time and memory in words."""
+    """What is known after the run: results, the verdict and its reason, time and memory in words, a command that settles the verdict."""
 
     results: Sequence[ResultRow] = ()
     results_note: str = ""
     verdict: tuple[str, str] | None = None
     cost: str = ""
+    advice: str = ""
 
 
 class RunPageWriter(lightning.Callback):
@@ -165,7 +167,7 @@ class RunPageWriter(lightning.Callback):
             points.pop()
         points.append((step, value))
         if len(points) > 2 * POINTS:
-            self.curves[name] = thinned(points)
+            self.curves[name] = [*thinned(points[:-READINGS]), *points[-READINGS:]]
 
     def _keep_alarm(self, term: str, step: int) -> None:
         stretches = self.alarms.setdefault(term, [])
@@ -218,9 +220,10 @@ class RunPageWriter(lightning.Callback):
         broken = tuple(trainer.datamodule.broken_videos)
         groups = chart_groups(self.curves, expected=expected, alarms=self.alarms)
         return RunPage(
-            description=self.description,
+            description=self._offered(state),
             state=state,
-            figures=run_figures(self.curves, expected=expected, broken=len(broken)),
+            figures=run_figures(self.curves, expected=expected, broken=len(broken), waited=_waited_percent(trainer)),
+            figures_note=figures_note(self.curves),
             alarms=alarm_sentences(self.curves, self.alarms),
             groups=groups,
             views=self._views,
@@ -229,6 +232,11 @@ class RunPageWriter(lightning.Callback):
             broken_count=len(broken),
             **vars(self.outcome),
         )
+
+    def _offered(self, state: RunState) -> RunDescription:
+        """The description, without commands before there is a checkpoint that they read."""
+        has_weights = state.word == "ended" or (self.path.parent / LAST_CHECKPOINT).exists()
+        return self.description if has_weights else replace(self.description, commands=())
 
     @staticmethod
     def _applies(trainer: Any) -> bool:
@@ -247,6 +255,11 @@ def short_name(path: str) -> str:
 
 def _monitor(trainer: Any) -> CollapseMonitor | None:
     return next((callback for callback in trainer.callbacks if isinstance(callback, CollapseMonitor)), None)
+
+
+def _waited_percent(trainer: Any) -> float | None:
+    summary = next((callback for callback in trainer.callbacks if isinstance(callback, RunSummary)), None)
+    return None if summary is None else summary.waited_percent(trainer)
 
 
 def _evaluation(trainer: Any) -> EncoderEvaluation | None:

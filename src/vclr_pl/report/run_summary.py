@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 LEARNING, COLLAPSING, TOO_SHORT, NOT_LEARNING = "learning", "collapsing", "too short to say", "not learning"
+READINGS = 5  # averaged at the start and at the end: single batches scatter
 COLLAPSED_RANK = 2.0  # RankMe; one direction holds nearly everything
 STANDARD_ERRORS = 2.0
 RISE_PERCENT = 5.0  # of the accuracy within the batch, in points
@@ -80,7 +81,7 @@ def verdict(evidence: Evidence) -> Verdict:
     if gained is None and rise is not None:
         return rise
     if evidence.steps <= evidence.grace_steps:
-        return Verdict(word=TOO_SHORT, reason=f"{evidence.steps} steps; {evidence.grace_steps} or more show it")
+        return Verdict(word=TOO_SHORT, reason=f"{evidence.steps} steps; more than {evidence.grace_steps} show it")
     return gained or Verdict(word=NOT_LEARNING, reason="the accuracy within the batch did not rise")
 
 
@@ -107,6 +108,11 @@ def _rise(evidence: Evidence) -> Verdict | None:
             told = f"{name} finds a video's own key in the batch in {term.last_accuracy:.0f}% of the cases"
             return Verdict(word=LEARNING, reason=f"{told}, {term.first_accuracy:.0f}% at the start, chance {chance:.0f}%")
     return None
+
+
+def longer_epochs(*, epochs: int, steps_per_epoch: int, grace_steps: int) -> int:
+    """Epochs of a longer run: twice as many, or, where that is more, those that end the grace steps."""
+    return max(2 * epochs, grace_steps // max(1, steps_per_epoch) + 1)
 
 
 def summary_lines(evidence: Evidence, *, cost: str, commands: Sequence[str]) -> list[str]:

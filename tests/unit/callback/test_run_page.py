@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,8 @@ from tests.unit.callback.test_view_grid import MEAN, STD, batch
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.monitor import CollapseMonitor
 from vclr_pl.callback.run_page import Outcome, RunPageWriter
+from vclr_pl.callback.run_summary import RunSummary
+from vclr_pl.report.run_page import NextCommand
 from vclr_pl.types import BrokenVideo
 
 
@@ -66,6 +69,27 @@ def test_the_first_step_does_not_wait_for_the_time_of_the_starting_page(tmp_path
     page.on_train_start(stage(0, callback_metrics={}), SimpleNamespace())
     steps(page, 1)
     assert "Step 1 of 10" in text(tmp_path)
+
+
+def test_commands_are_there_with_the_checkpoint_that_they_read(tmp_path):
+    page = writer(tmp_path)
+    page.description = replace(page.description, commands=[NextCommand(purpose="Resume after a stop", command="python")])
+    steps(page, 1)
+    assert "Resume after a stop" not in text(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    steps(page, 2)
+    assert "Resume after a stop" in text(tmp_path)
+
+
+def test_the_share_of_waiting_is_that_of_the_summary(tmp_path):
+    summary = RunSummary(every_n_steps=1)
+    summary.on_train_start(stage(0), SimpleNamespace())
+    summary.seconds, summary.waited_seconds = 10.0, 0.8
+    page = writer(tmp_path)
+    steps(page, 1, callbacks=[summary], callback_metrics={"train/data_wait_percent": torch.tensor(1.0)})
+    assert "<dt>waiting for videos</dt><dd>8%" in text(tmp_path)
+    assert "8% of it waiting" in summary.cost(tmp_path)
 
 
 def test_a_run_in_progress_says_how_far_it_is(tmp_path):
