@@ -47,7 +47,7 @@ def test_an_ended_run_has_its_results_options_views_and_commands(places: Path) -
     text = plain(places / "resumed")
     assert "✓ ended" in text
     assert "too short to say 20 steps; more than 500 show it training took" in text
-    assert re.search(r"retrieval R@1 [\d.]+ [\d.]+ to [\d.]+ [\d.]+ [\d.]+ to [\d.]+ [+-][\d.]+", text)
+    assert re.search(r"retrieval R@1 [\d.]+ [\d.]+ [\d.]+ to [\d.]+ [\d.]+ [\d.]+ to [\d.]+ [+-][\d.]+", text)
     assert "kNN accuracy" in text
     assert "trainer.max_epochs 4 72 command line" in text
     assert "trainer cpu auto command line" in text

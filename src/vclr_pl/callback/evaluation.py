@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as lightning
 from torch import Tensor, nn
 
+from vclr_pl.evaluation.chance import chance_percent
 from vclr_pl.evaluation.feature_extraction import extract_features, refuse_unknown_precision
 from vclr_pl.op.collective import broadcast_from_first
 from vclr_pl.types import BrokenVideo, FeatureTable
@@ -31,6 +32,11 @@ class Measured:
     def queries(self) -> int:
         """Number of videos that the figures are means over."""
         return len(self.gallery if self.query is None else self.query)
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """What random neighbors give, percent, by metric."""
+        return chance_percent(self.percent, gallery=self.gallery, query=self.query)
 
     @property
     def broken(self) -> tuple[BrokenVideo, ...]:

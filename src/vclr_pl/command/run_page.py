@@ -58,6 +58,7 @@ def finish_page(
     baseline: Mapping[str, float],
     queries: int,
     intervals: Mapping[str, tuple[float, float]],
+    chance: Mapping[str, float],
     ending: Ending,
 ) -> None:
     """Write the page of a run that has ended, if there is one."""
@@ -66,9 +67,12 @@ def finish_page(
         return
     found = ending.verdict
     note = f"Percent of {queries:,} queries, with 95% intervals. " if queries else "Percent. "
-    note += "Before training is the same network at random initialization." if baseline else ""
+    note += (
+        "Before training is the same network at random initialization. A gain in gray is within two standard errors. " if baseline else ""
+    )
+    note += "Chance is that of random neighbors." if chance else ""
     outcome = Outcome(
-        results=result_rows(metrics, baseline=baseline, queries=queries, intervals=intervals),
+        results=result_rows(metrics, baseline=baseline, queries=queries, intervals=intervals, chance=chance),
         results_note=note,
         verdict=None if found is None else (found.word, found.reason),
         cost=ending.cost,

@@ -182,6 +182,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         baseline=evaluation.baseline,
         provenance=provenance(config),
         timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
+        chance={} if evaluation.measured is None else evaluation.measured.chance,
         training={**counts(training.trainer), **({} if word is None else {"verdict": word})},
     )
     write_record(record, training.folder / RESULTS)
@@ -243,7 +244,8 @@ def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | Non
         for line in summary_lines(evidence, cost=cost, commands=commands):
             logger.info("%s", line)
     queries = 0 if evaluation.measured is None else evaluation.measured.queries
-    results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline}
+    chance = {} if evaluation.measured is None else evaluation.measured.chance
+    results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline, "chance": chance}
     ending = Ending(command="train", longer=longer, verdict=found, cost=cost)
     finish_page(training, **results, queries=queries, intervals={}, ending=ending)
 
@@ -280,7 +282,7 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
     log_evaluation(training.trainer.loggers, metrics=result.metrics, intervals=result.intervals, page=None)
     queries = 0 if evaluation.logits is None else len(evaluation.logits)
     ending = Ending(command="finetune", longer=longer_training(config, training, command="finetune", grace_steps=0))
-    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, ending=ending)
+    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, chance={}, ending=ending)
     logger.info("run folder: %s", folder)
     intervals = result.intervals
     kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}

@@ -81,7 +81,10 @@ class NextCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRow:
-    """A metric in percent, before and after training, each with its interval (empty if unknown), and the difference in points."""
+    """A metric in percent, before and after training, each with its interval (empty if unknown), and the difference in points.
+
+    `chance` is what random neighbors give, empty if unknown. `is_noise`: the difference is within two standard errors.
+    """
 
     name: str
     before: str
@@ -89,6 +92,8 @@ class ResultRow:
     after: str
     after_interval: str
     gain: str
+    chance: str = ""
+    is_noise: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +154,7 @@ def render_run(page: RunPage) -> str:
         numbers=[row for group in page.groups for chart in group.charts for row in numbers_of(group, chart)],
         views=[_embedded(views) for views in page.views],
         broken=page.broken[:BROKEN_SHOWN],
+        has_chance=any(row.chance for row in page.results),
         stale_seconds=STALE_SECONDS,
         style=_text("page.css") + _text("run.css"),
         script=_text("run.js"),

@@ -91,11 +91,16 @@ def _gain(evidence: Evidence) -> Verdict | None:
     if name not in evidence.metrics or name not in evidence.baseline or not evidence.queries:
         return None
     before, after = evidence.baseline[name], evidence.metrics[name]
-    error = math.sqrt(sum(share * (100.0 - share) / evidence.queries for share in (before, after)))
+    error = two_errors(before, after, queries=evidence.queries)
     reason = f"R@1 {after:.1f}, {before:.1f} at random initialization"
-    if after - before > STANDARD_ERRORS * error:
+    if after - before > error:
         return Verdict(word=LEARNING, reason=reason)
-    return Verdict(word=NOT_LEARNING, reason=f"{reason}; the difference is within two standard errors ({STANDARD_ERRORS * error:.1f})")
+    return Verdict(word=NOT_LEARNING, reason=f"{reason}; the difference is within two standard errors ({error:.1f})")
+
+
+def two_errors(before: float, after: float, *, queries: int) -> float:
+    """Two standard errors of the difference of two shares of `queries`, in points."""
+    return STANDARD_ERRORS * math.sqrt(sum(share * (100.0 - share) / queries for share in (before, after)))
 
 
 def _rise(evidence: Evidence) -> Verdict | None:
