@@ -82,6 +82,7 @@ def loads(page: Any) -> bool:
 def test_on_a_phone_the_navigation_and_the_options_are_whole(shown: Opened) -> None:
     page = shown(ended_run(), width=390)
     assert page.evaluate("[...document.querySelectorAll('nav a')].every(link => link.getBoundingClientRect().right <= innerWidth)")
+    assert page.evaluate("(table => table.scrollWidth <= table.clientWidth)(document.querySelector('#results .scroll'))")
     label = "getComputedStyle(document.querySelectorAll('#options tbody td')[1], '::before').content"
     assert page.evaluate(label) in ('"experiment: "', 'attr(data-label) ": "', '"experiment" ": "')
 
