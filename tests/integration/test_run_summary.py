@@ -34,7 +34,7 @@ def log(places: Path) -> list[str]:
 
 def test_the_summary_has_the_verdict_the_figures_and_the_cost(log: list[str]) -> None:
     text = "\n".join(log)
-    assert "verdict: too short to say (20 steps; 500 or more show it)" in text
+    assert "verdict: too short to say (20 steps; more than 500 show it)" in text
     assert re.search(r"inter_frame \d\.\d\d \(a random guess: 3\.89\)", text)  # log(1 + 48)
     assert re.search(r"segment_contrast \d\.\d\d \(a random guess: 2\.83\)", text)  # log(1 + 16)
     assert re.search(r"temporal_order \d\.\d\d \(a random guess: 1\.39\)", text)  # log 4
@@ -61,7 +61,7 @@ def test_the_next_commands_run(log: list[str], places: Path) -> None:
     assert (places / "retrieved" / "neighbors.csv").is_file()
     assert [word for word in found[2] if word.startswith(("resume=", "trainer.max_epochs="))] == [
         f"resume={places / 'runs' / 'run'}",
-        "trainer.max_epochs=8",
+        "trainer.max_epochs=101",  # of 5 steps: more than 500
     ]
     changed = {"trainer.max_epochs=4", "trainer.log_every_n_steps=1", "callback.checkpoint.every_n_epochs=2"}
     assert set(SMALL) - changed <= set(found[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from vclr_pl.callback.run_summary import RunSummary, guess_losses
 from vclr_pl.command.evaluation import PAGE
 from vclr_pl.command.plan import show_plan
 from vclr_pl.command.result import FinetuneResult, TrainResult
-from vclr_pl.command.run_page import describe_run, finish_page
+from vclr_pl.command.run_page import Ending, describe_run, finish_page
 from vclr_pl.data.datamodule import VideoDataModule
 from vclr_pl.data.recognition import RecognitionDataModule
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
@@ -30,12 +31,12 @@ from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
-from vclr_pl.report.run_summary import LEARNING, Evidence, summary_lines, verdict
+from vclr_pl.report.run_summary import LEARNING, Evidence, longer_epochs, summary_lines, verdict
 from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.runner.composition import instantiate_with
 from vclr_pl.runner.encoder_view import fit_to_encoder
-from vclr_pl.runner.next_commands import given_keys, next_commands
+from vclr_pl.runner.next_commands import given_keys, longer_command, next_commands
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
 from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING, checkpoint_path, run_folder_of
@@ -187,6 +188,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         baseline=evaluation.baseline,
         provenance=provenance(config),
         timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
+        chance={} if evaluation.measured is None else evaluation.measured.chance,
         training={**counts(training.trainer), **({} if word is None else {"verdict": word})},
         queries=0 if evaluation.measured is None else evaluation.measured.queries,
         guess_losses={f"loss_{term}" if term else "loss": loss for term, loss in guesses.items()},
@@ -242,15 +244,28 @@ def evidence_of(training: Pretraining) -> Evidence | None:
 def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None) -> None:
     """Log the summary of the run, unless its callback was removed, and write the run page."""
     summary, evaluation, found, cost = summary_of(training), training.evaluation, None, ""
+    longer = longer_training(config, training, command="train", grace_steps=0 if evidence is None else evidence.grace_steps)
     if summary is not None and evidence is not None:
         found, cost = verdict(evidence), summary.cost(training.folder)
-        longer = found.word != LEARNING
-        commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=longer)
+        advice = "" if found.word == LEARNING else longer
+        commands = next_commands(folder=training.folder, labeled=training.datamodule.labeled, longer=advice)
         for line in summary_lines(evidence, cost=cost, commands=commands):
             logger.info("%s", line)
     queries = 0 if evaluation.measured is None else evaluation.measured.queries
-    results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline}
-    finish_page(training, **results, queries=queries, intervals={}, found=found, cost=cost)
+    chance = {} if evaluation.measured is None else evaluation.measured.chance
+    results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline, "chance": chance}
+    ending = Ending(command="train", longer=longer, verdict=found, cost=cost)
+    finish_page(training, **results, queries=queries, intervals={}, ending=ending)
+
+
+def longer_training(config: DictConfig, training: Any, *, command: str, grace_steps: int) -> str:
+    """The command that continues a run for enough epochs to judge it; empty for a run without a number of epochs."""
+    epochs, trainer = config.trainer.max_epochs or 0, training.trainer
+    if epochs < 1:
+        return ""
+    steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    wanted = longer_epochs(epochs=epochs, steps_per_epoch=steps, grace_steps=grace_steps)
+    return longer_command(folder=training.folder, command=command, epochs=wanted)
 
 
 def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:
@@ -274,7 +289,8 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
         rich.get_console().print(evaluation_table(record))
     log_evaluation(training.trainer.loggers, metrics=result.metrics, intervals=result.intervals, page=None)
     queries = 0 if evaluation.logits is None else len(evaluation.logits)
-    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, found=None, cost="")
+    ending = Ending(command="finetune", longer=longer_training(config, training, command="finetune", grace_steps=0))
+    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, chance={}, ending=ending)
     logger.info("run folder: %s", folder)
     intervals = result.intervals
     kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}

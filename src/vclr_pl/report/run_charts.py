@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vclr_pl.report.chart import Chart, Curve, Level, Point
+from vclr_pl.report.chart import Chart, Curve, Level, Point, shown
+from vclr_pl.report.run_summary import READINGS
 
 LOSS, RANK = "train/loss", "rank/"
 POSITIVE, BATCH, QUEUE, WITHIN = "_positive_similarity", "_batch_similarity", "_queue_similarity", "_batch_accuracy"
 TRAIN, TESTED = "train/", "val/"
+START = "the random initialization"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +89,12 @@ def _losses(curves: Curves, expected: Expected) -> list[Chart]:
     charts = []
     for name in names:
         term = name.removeprefix(LOSS).lstrip("_")
-        levels = []
+        levels, note = [], ""
         if term in expected.losses:
             value, formula = expected.losses[term]
             levels = [Level(name=f"random guess: {formula}", value=value)]
-        charts.append(Chart(title=words(term) if term else "total loss", curves=[_curve("loss", curves[name])], levels=levels))
+            note = "above a random guess" if mean_of_last(curves[name]) > value else ""
+        charts.append(Chart(title=words(term) if term else "total loss", curves=[_curve("loss", curves[name])], levels=levels, note=note))
     return charts
 
 
@@ -103,7 +106,8 @@ def _similarities(curves: Curves, alarms: Mapping[str, Sequence[tuple[int, int]]
         drawn += [_curve("other videos of the batch", curves[term + BATCH])] if term + BATCH in curves else []
         drawn += [_curve("keys in the queue", curves[term + QUEUE], is_context=True)] if term + QUEUE in curves else []
         short = term.removeprefix(TRAIN)
-        charts.append(Chart(title=words(short), curves=drawn, alarms=tuple(alarms.get(short, ()))))
+        gap = f"gap {shown(mean_of_last(curves[name]) - mean_of_last(curves[term + BATCH]))}" if term + BATCH in curves else ""
+        charts.append(Chart(title=words(short), curves=drawn, alarms=tuple(alarms.get(short, ())), summary=gap))
     return charts
 
 
@@ -119,7 +123,7 @@ def _accuracies(curves: Curves, expected: Expected) -> list[Chart]:
         chance = expected.accuracies.get(term)
         levels = [] if chance is None else [Level(name=f"random guess: {chance:.0f}%", value=chance)]
         title = f"{words(term)}: own video found" if within else f"{words(term)}: right answers"
-        charts.append(_percent(title, curves[name], levels))
+        charts.append(_percent(title, curves[name], levels, compared="a random guess"))
     return charts
 
 
@@ -131,7 +135,10 @@ def _tested(curves: Curves, expected: Expected) -> list[Chart]:
         levels = [] if start is None else [Level(name=f"random initialization: {start:.1f}%", value=start)]
         charts.append(
             _percent(
-                {"knn_top1": "kNN accuracy", "r1": "R@1", "top1": "top-1 on test videos"}.get(metric, words(metric)), curves[name], levels
+                {"knn_top1": "kNN accuracy", "r1": "R@1", "top1": "top-1 on test videos"}.get(metric, words(metric)),
+                curves[name],
+                levels,
+                compared=START,
             )
         )
     return charts
@@ -165,8 +172,17 @@ def _speed(curves: Curves) -> list[Chart]:
     ]
 
 
-def _percent(title: str, points: Sequence[Point], levels: Sequence[Level]) -> Chart:
-    return Chart(title=title, unit="%", curves=[_curve("accuracy", points)], levels=levels, from_zero=True)
+def _percent(title: str, points: Sequence[Point], levels: Sequence[Level], *, compared: str = "") -> Chart:
+    """`compared` names the level, below which a note says so."""
+    newest = points[-1][1] if compared == START else mean_of_last(points)
+    note = f"below {compared}" if levels and newest < levels[0].value else ""
+    return Chart(title=title, unit="%", curves=[_curve("accuracy", points)], levels=levels, from_zero=True, note=note)
+
+
+def mean_of_last(points: Sequence[Point]) -> float:
+    """The mean of the last readings: single batches scatter."""
+    values = [value for _, value in points[-READINGS:]]
+    return sum(values) / len(values)
 
 
 def _curve(name: str, points: Sequence[Point], *, is_context: bool = False) -> Curve:

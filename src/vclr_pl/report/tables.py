@@ -101,12 +101,20 @@ def result_table(record: ResultRecord) -> Table:
     """Table of one run: each metric at random initialization, trained, and the gain, in percent and points."""
     table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left")
     table.add_column("percent")
-    for column in ("random init", "trained", "gain"):
+    for column in (*_chance_column(record), "random init", "trained", "gain"):
         table.add_column(column, justify="right")
     for name, value in record.metrics.items():
         before = record.baseline.get(name)
-        table.add_row(metric_title(name), _figure(before), _figure(value), _gain(value, before))
+        table.add_row(metric_title(name), *_chance_of(record, name), _figure(before), _figure(value), _gain(value, before))
     return table
+
+
+def _chance_column(record: ResultRecord) -> list[str]:
+    return ["chance"] if record.chance else []
+
+
+def _chance_of(record: ResultRecord, name: str) -> list[str]:
+    return [_figure(record.chance.get(name))] if record.chance else []
 
 
 def _figure(value: float | None) -> str:
@@ -132,6 +140,7 @@ def evaluation_record(
         timings_seconds=timings_seconds,
         intervals={metric: list(ends) for metric, ends in found.intervals.items()},
         by_class=found.by_class,
+        chance=found.chance,
         encoder=encoder,
     )
 
@@ -141,10 +150,11 @@ def evaluation_table(record: ResultRecord) -> Table:
     level = record.encoder.get("level_percent", 95)
     table = Table(title=f"{record.name}: {str(record.encoder.get('origin', '')).partition(': ')[0]}".rstrip(": "), title_justify="left")
     table.add_column("percent")
-    table.add_column("", justify="right")
+    for column in ("", *_chance_column(record)):
+        table.add_column(column, justify="right")
     table.add_column(f"{level:g}% interval", justify="right")
     for name, value in record.metrics.items():
-        table.add_row(metric_title(name), f"{value:.1f}", interval(record.intervals.get(name)))
+        table.add_row(metric_title(name), f"{value:.1f}", *_chance_of(record, name), interval(record.intervals.get(name)))
     return table
 
 
