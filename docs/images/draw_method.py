@@ -1,6 +1,6 @@
 """Draws method.svg, the picture of the method in README.md: `python docs/images/draw_method.py`.
 
-The picture brings its own background and follows the reader's light or dark setting.
+It is readable at the width of a phone. The picture brings its own background and follows the reader's light or dark setting.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-WIDTH, HEIGHT = 1120, 700
+WIDTH, HEIGHT = 560, 1290
 STYLE = """
   .page { fill: #ffffff; stroke: #d5dae1 }
   .panel { fill: #f5f7fa; stroke: #d5dae1 }
@@ -33,9 +33,9 @@ STYLE = """
   .push { fill: none; stroke: #c22f3d; stroke-width: 2.2; stroke-dasharray: 5 4 }
   .push-ink { fill: #b32634 }
   .global { stroke: #1a7f4b; stroke-width: 2.5 }
-  text { font-family: "Segoe UI", "Helvetica Neue", Arial, "Liberation Sans", sans-serif; font-size: 14px }
-  .title { font-weight: 600; font-size: 16px }
-  .small { font-size: 12.5px }
+  text { font-family: "Segoe UI", "Helvetica Neue", Arial, "Liberation Sans", sans-serif; font-size: 18px }
+  .title { font-weight: 600; font-size: 20px }
+  .small { font-size: 16px }
   .middle { text-anchor: middle }
   @media (prefers-color-scheme: dark) {
     .page { fill: #14191f; stroke: #38424d }
@@ -79,7 +79,7 @@ def frame(*, x: float, y: float, segment: int, kind: str = "", label: str = "") 
         f'<rect class="{hole}" x="{center_x - 9}" y="{center_y - 9}" width="18" height="18"/>',
     )
     box = f'<rect class="{kind or "frame"}" x="{x}" y="{y}" width="{FRAME_WIDTH}" height="{FRAME_HEIGHT}" rx="4"/>'
-    below = text(center_x, y + FRAME_HEIGHT + 15, label, f"small middle {kind}-ink") if label else ""
+    below = text(center_x, y + FRAME_HEIGHT + 17, label, f"small middle {kind}-ink") if label else ""
     return box + objects[segment] + below
 
 
@@ -93,99 +93,100 @@ def arrow(path: str, style: str = "line", *, both: bool = False) -> str:
     return f'<path class="{style}" d="{path}" marker-end="url(#{marker})"{start}/>'
 
 
-def queue(*, x: float, y: float, words: str) -> str:
-    rows = "".join(f'<rect class="frame" x="{x}" y="{y + 8 * row}" width="60" height="5" rx="2"/>' for row in range(5))
-    return rows + text(x + 30, y + 56, words, "small middle soft")
+def queue(*, x: float, y: float) -> str:
+    rows = "".join(f'<rect class="frame" x="{x}" y="{y + 10 * row}" width="64" height="6" rx="2"/>' for row in range(5))
+    return rows + text(x + 32, y + 68, "queue", "small middle soft")
+
+
+def scaled(*, x: float, y: float, scale: float, segment: int, kind: str) -> str:
+    return f'<g transform="translate({x} {y}) scale({scale})">{frame(x=0, y=0, segment=segment, kind=kind)}</g>'
 
 
 def video() -> Iterator[str]:
-    yield text(40, 46, "One video", "title")
-    yield text(140, 46, "three equal segments; of each two different frames, one for the query, one for the key", "soft")
+    yield text(20, 38, "One video, three segments", "title")
+    yield text(20, 62, "of each two frames: q for the query, k for the key", "small soft")
     for segment in range(SEGMENTS):
-        left = 40 + segment * 352
-        yield f'<rect class="panel" x="{left}" y="62" width="336" height="82" rx="8"/>'
+        top = 76 + 84 * segment
+        yield f'<rect class="panel" x="20" y="{top}" width="520" height="78" rx="8"/>' + text(
+            34, top + 36, f"segment {segment + 1}", "small soft"
+        )
         for place in range(5):
             kind = "query" if place == QUERY_PLACES[segment] else "key" if place == KEY_PLACES[segment] else ""
             label = f"q{segment + 1}" if kind == "query" else f"k{segment + 1}" if kind == "key" else ""
-            yield frame(x=left + 18 + 62 * place, y=74, segment=segment, kind=kind, label=label)
+            yield frame(x=150 + 76 * place, y=top + 10, segment=segment, kind=kind, label=label)
 
 
 def encoders() -> Iterator[str]:
-    yield '<rect class="panel" x="40" y="186" width="440" height="172" rx="8"/>'
-    yield '<rect class="panel" x="600" y="186" width="480" height="172" rx="8"/>'
+    yield arrow("M246 328 V346") + text(262, 345, "cropped, colored, blurred, flipped", "small soft")
+    yield from (f'<rect class="panel" x="20" y="{top}" width="520" height="112" rx="8"/>' for top in (352, 508))
     for segment in range(SEGMENTS):
-        yield frame(x=200 + 66 * segment, y=200, segment=segment, kind="query", label=f"q{segment + 1}")
-        yield frame(x=862 + 66 * segment, y=200, segment=segment, kind="key", label=f"k{segment + 1}")
-        yield frame(x=634 + 66 * segment, y=200, segment=segment, kind="query", label=(ANCHOR_AGAIN, "q2", "q3")[segment])
-    yield text(56, 225, "cropped, colored,", "small soft") + text(56, 241, "blurred, flipped", "small soft")
-    yield arrow("M290 264 V284") + arrow("M840 264 V284")
-    yield '<rect class="query" x="140" y="288" width="300" height="54" rx="8"/>' + text(290, 312, "Query encoder", "title middle")
-    yield text(290, 331, "learns by gradient; four heads", "small middle soft")
-    yield '<rect class="key" x="690" y="288" width="300" height="54" rx="8"/>' + text(840, 312, "Momentum encoder", "title middle")
-    yield text(840, 331, "follows slowly, without gradient", "small middle soft")
-    yield '<path class="line" stroke-dasharray="5 4" d="M444 315 H684" marker-end="url(#plain)"/>'
-    yield text(540, 306, "moving average", "small middle soft")
-    yield arrow("M290 144 V182") + arrow("M840 144 V182")
-
-
-def card(*, x: float, title: str, lines: tuple[str, str], style: str = "panel") -> str:
-    box = f'<rect class="{style}" x="{x}" y="400" width="248" height="216" rx="8"/>'
-    return box + text(x + 16, 426, title, "title") + text(x + 16, 590, lines[0], "small soft") + text(x + 16, 606, lines[1], "small soft")
-
-
-def inter_frame(x: float) -> Iterator[str]:
-    yield card(x=x, title="Inter-frame", lines=("Frames of one video agree,", "frames of other videos do not."))
-    yield frame(x=x + 18, y=478, segment=0, kind="query", label="q1")
-    for segment in range(SEGMENTS):
-        top = 440 + 47 * segment
-        yield f'<g transform="translate({x + 104} {top}) scale(0.8)">{frame(x=0, y=0, segment=segment, kind="key")}</g>'
-        yield text(x + 149, top + 20, (ANCHOR_AGAIN, "q2", "q3")[segment], "small key-ink")
-        yield arrow(f"M{x + 76} 498 L{x + 99} {top + 16}", "pull")
-    yield queue(x=x + 180, y=480, words="queue")
-
-
-def intra_frame(x: float) -> Iterator[str]:
-    yield card(x=x, title="Intra-frame", lines=("Its own second view is nearer to a", "frame than the video's others."))
-    yield frame(x=x + 22, y=478, segment=0, kind="query", label="q1")
-    yield frame(x=x + 166, y=446, segment=0, kind="key") + text(x + 222, 470, ANCHOR_AGAIN, "small key-ink")
-    yield frame(x=x + 166, y=510, segment=1, kind="key") + text(x + 222, 534, "q2", "small key-ink")
-    yield arrow(f"M{x + 80} 494 L{x + 158} 468", "pull") + f'<path class="push" d="M{x + 80} 502 L{x + 158} 528"/>'
-    yield text(x + 100, 466, "near", "small pull-ink") + text(x + 100, 538, "far", "small push-ink")
-
-
-def segment_contrast(x: float) -> Iterator[str]:
-    yield card(
-        x=x, title="Segment contrast", lines=("Both means of the segments agree:", "the video's global context."), style="panel global"
+        yield frame(x=34 + 62 * segment, y=378, segment=segment, kind="query", label=f"q{segment + 1}")
+        yield scaled(x=34 + 46 * segment, y=518, scale=0.8, segment=segment, kind="key")
+        yield scaled(x=34 + 46 * segment, y=564, scale=0.8, segment=segment, kind="query")
+    yield text(174, 542, "k1 k2 k3", "small key-ink") + text(174, 588, f"{ANCHOR_AGAIN} q2 q3", "small query-ink")
+    yield arrow("M226 398 H266") + arrow("M252 564 H266")
+    yield '<rect class="query" x="272" y="364" width="256" height="88" rx="8"/>' + text(400, 402, "Query encoder", "title middle")
+    yield text(400, 430, "learns by gradient; four heads", "small middle soft")
+    yield '<rect class="key" x="272" y="520" width="256" height="88" rx="8"/>' + text(400, 556, "Momentum encoder", "title middle")
+    yield text(400, 584, "follows without gradient", "small middle soft")
+    yield '<path class="line" stroke-dasharray="5 4" d="M400 454 V514" marker-end="url(#plain)"/>' + text(
+        412, 490, "moving average", "small soft"
     )
+
+
+def card(*, y: float, title: str, lines: tuple[str, str], style: str = "panel") -> str:
+    box = f'<rect class="{style}" x="20" y="{y}" width="520" height="136" rx="8"/>'
+    return box + text(34, y + 30, title, "title") + text(34, y + 68, lines[0], "small soft") + text(34, y + 90, lines[1], "small soft")
+
+
+def inter_frame(y: float) -> Iterator[str]:
+    yield card(y=y, title="1 Inter-frame", lines=("Frames of one video", "agree, others do not."))
+    yield frame(x=268, y=y + 44, segment=0, kind="query", label="q1")
     for segment in range(SEGMENTS):
-        for kind, top in (("query", 440), ("key", 522)):
-            small = frame(x=0, y=0, segment=segment, kind=kind)
-            yield f'<g transform="translate({x + 16 + 38 * segment} {top}) scale(0.66)">{small}</g>'
-    yield text(x + 136, 458, "mean of q", "small query-ink") + text(x + 136, 544, "mean of k", "small key-ink")
-    yield arrow(f"M{x + 70} 474 V516", "pull", both=True)
-    yield queue(x=x + 172, y=470, words="queue")
+        top = y + 10 + 40 * segment
+        yield scaled(x=352, y=top, scale=0.8, segment=segment, kind="key") + text(
+            400, top + 22, (ANCHOR_AGAIN, "q2", "q3")[segment], "small key-ink"
+        )
+        yield arrow(f"M326 {y + 64} L346 {top + 16}", "pull")
+    yield queue(x=452, y=y + 36)
 
 
-def temporal_order(x: float) -> Iterator[str]:
-    yield card(x=x, title="Temporal order", lines=("Which tuple was shuffled:", "neither, query, key, or both?"))
+def intra_frame(y: float) -> Iterator[str]:
+    yield card(y=y, title="2 Intra-frame", lines=("Nearest to a frame is", "its own second view."))
+    yield frame(x=268, y=y + 44, segment=0, kind="query", label="q1")
+    yield frame(x=420, y=y + 14, segment=0, kind="key") + text(482, y + 40, ANCHOR_AGAIN, "small key-ink")
+    yield frame(x=420, y=y + 80, segment=1, kind="key") + text(482, y + 106, "q2", "small key-ink")
+    yield arrow(f"M328 {y + 58} L412 {y + 36}", "pull") + f'<path class="push" d="M328 {y + 72} L412 {y + 100}"/>'
+    yield text(352, y + 36, "near", "small pull-ink") + text(352, y + 110, "far", "small push-ink")
+
+
+def segment_contrast(y: float) -> Iterator[str]:
+    lines = ("The means of the two", "tuples agree.")
+    yield card(y=y, title="3 Segment contrast", lines=lines, style="panel global")
+    for segment in range(SEGMENTS):
+        yield scaled(x=268 + 40 * segment, y=y + 20, scale=0.7, segment=segment, kind="query")
+        yield scaled(x=268 + 40 * segment, y=y + 88, scale=0.7, segment=segment, kind="key")
+    yield text(392, y + 40, "mean", "small query-ink") + text(392, y + 108, "mean", "small key-ink")
+    yield arrow(f"M412 {y + 48} V{y + 90}", "pull", both=True) + queue(x=460, y=y + 36)
+
+
+def temporal_order(y: float) -> Iterator[str]:
+    yield card(y=y, title="4 Temporal order", lines=("Which tuple is shuffled:", "neither, q, k, or both?"))
     for place, segment in enumerate((1, 0, 2)):
-        yield f'<g transform="translate({x + 16 + 38 * place} 440) scale(0.66)">{frame(x=0, y=0, segment=segment, kind="query")}</g>'
-    for place in range(SEGMENTS):
-        yield f'<g transform="translate({x + 16 + 38 * place} 522) scale(0.66)">{frame(x=0, y=0, segment=place, kind="key")}</g>'
-    yield text(x + 16, 486, "q2, q1, q3", "small query-ink") + text(x + 16, 514, "k1, k2, k3", "small key-ink")
-    yield arrow(f"M{x + 134} 454 L{x + 164} 480") + arrow(f"M{x + 134} 534 L{x + 164} 510")
+        yield scaled(x=268 + 40 * place, y=y + 20, scale=0.7, segment=segment, kind="query")
+        yield scaled(x=268 + 40 * place, y=y + 88, scale=0.7, segment=place, kind="key")
+    yield text(268, y + 68, "q2, q1, q3", "small query-ink")
+    yield arrow(f"M390 {y + 34} L422 {y + 60}") + arrow(f"M390 {y + 102} L422 {y + 78}")
     for choice in range(4):
-        style = "query" if choice == 1 else "frame"
-        yield f'<rect class="{style}" x="{x + 170 + 17 * choice}" y="486" width="13" height="18" rx="3"/>'
+        yield f'<rect class="{"query" if choice == 1 else "frame"}" x="{428 + 26 * choice}" y="{y + 56}" width="20" height="26" rx="3"/>'
 
 
 def picture() -> str:
     parts = [f'<rect class="page" x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}" rx="12"/>', *video(), *encoders()]
-    parts.append('<path class="line" d="M290 358 V377 M840 358 V377 M164 377 H956"/>')
-    parts += [arrow(f"M{164 + 264 * place} 377 V397") for place in range(4)]
+    parts.append(arrow("M280 622 V644") + text(20, 668, "Four terms compare what the encoders give", "title"))
     for place, term in enumerate((inter_frame, intra_frame, segment_contrast, temporal_order)):
-        parts += term(40 + 264 * place)
-    parts.append(arrow("M560 622 V646") + text(560, 670, "loss: the sum of the four", "title middle"))
+        parts += term(682 + 144 * place)
+    parts.append(text(WIDTH / 2, HEIGHT - 16, "loss: the sum of the four", "title middle"))
     markers = "".join(
         f'<marker id="{name}" viewBox="0 0 10 10" refX="8" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
         f'<path class="{style}" d="M0 0 L10 5 L0 10 z"/></marker>'

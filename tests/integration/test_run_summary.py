@@ -34,7 +34,7 @@ def log(places: Path) -> list[str]:
 
 def test_the_summary_has_the_verdict_the_figures_and_the_cost(log: list[str]) -> None:
     text = "\n".join(log)
-    assert "verdict: too short to say (20 steps; 500 or more show it)" in text
+    assert "verdict: too short to say (20 steps; more than 500 show it)" in text
     assert re.search(r"inter_frame \d\.\d\d \(a random guess: 3\.89\)", text)  # log(1 + 48)
     assert re.search(r"segment_contrast \d\.\d\d \(a random guess: 2\.83\)", text)  # log(1 + 16)
     assert re.search(r"temporal_order \d\.\d\d \(a random guess: 1\.39\)", text)  # log 4
@@ -61,7 +61,7 @@ def test_the_next_commands_run(log: list[str], places: Path) -> None:
     assert (places / "retrieved" / "neighbors.csv").is_file()
     assert [word for word in found[2] if word.startswith(("resume=", "trainer.max_epochs="))] == [
         f"resume={places / 'runs' / 'run'}",
-        "trainer.max_epochs=8",
+        "trainer.max_epochs=101",  # of 5 steps: more than 500
     ]
     changed = {"trainer.max_epochs=4", "trainer.log_every_n_steps=1", "callback.checkpoint.every_n_epochs=2"}
     assert set(SMALL) - changed <= set(found[2])
@@ -80,6 +80,11 @@ def test_a_resumed_run_does_not_evaluate_the_random_initialization_again(log: li
     assert run(train, config_name="train", arguments=words) == 0
     assert "evaluating the random initialization" not in (places / "runs" / "longer" / "train.log").read_text()
     results = [json.loads((places / "runs" / name / "results.json").read_text()) for name in ("run", "longer")]
+    guesses = {"loss_inter_frame": 3.89, "loss_segment_contrast": 2.83, "loss_temporal_order": 1.39, "loss_intra_frame": 0.69}
+    stored = {name: round(loss, 2) for name, loss in results[0]["guess_losses"].items()}
+    assert {name: stored.get(name) for name in guesses} == guesses  # log(1 + 48), log(1 + 16), log 4, log 2
+    assert stored["loss"] > max(guesses.values())
+    assert results[0]["queries"] == 10
     assert results[0]["baseline"] == results[1]["baseline"] != {}
     assert results[0]["training"]["verdict"] == "too short to say"
 

@@ -69,6 +69,8 @@ def test_the_right_part_is_found_and_can_be_opened(gallery: Path) -> None:
     assert shown["4.0 s to 8.0 s"] == "../gallery/one.mp4#t=4.000,8.000"
     assert len(data["points"]) == 5 + 5 + 1 + 4  # every segment of the gallery, and the queries
     assert "4 queries, each with the most similar of 11 gallery segments" in html
+    assert "The gallery: 11 segments of " in html
+    assert "frames per video or segment" in html
 
 
 def test_features_are_stored_by_segment(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from tests.page.sample_page import HOSTILE
 
 from vclr_pl.report.chart import Point
 from vclr_pl.report.run_charts import Expected, chart_groups
-from vclr_pl.report.run_figures import alarm_sentences, run_figures
+from vclr_pl.report.run_figures import alarm_sentences, figures_note, run_figures
 from vclr_pl.report.run_page import (
     BrokenRow,
     ChangedOption,
@@ -79,7 +79,8 @@ def sample_run(
             commands=[NextCommand(purpose="Resume after a stop", command="python -m vclr_pl.train resume=runs/demo/2026-11-29_12-00-00")],
         ),
         "state": RunState(word=word, detail=detail or DETAIL, written=time.time(), share=share),
-        "figures": run_figures(drawn, expected=EXPECTED, broken=2),
+        "figures": run_figures(drawn, expected=EXPECTED, broken=2, waited=12.2),
+        "figures_note": figures_note(drawn),
         "alarms": alarm_sentences(drawn, alarms),
         "groups": chart_groups(drawn, expected=EXPECTED, alarms=alarms),
         "views": [_views(name, number) for number, name in enumerate(HOSTILE[:3])],
@@ -94,10 +95,11 @@ def ended_run(**changes: Any) -> RunPage:
     """The same run at its end."""
     metrics, baseline = {"retrieval_r1": 62.0, "knn_top1": 66.0, "retrieval_map": 40.0}, {"retrieval_r1": 33.3, "knn_top1": 41.0}
     ending: dict[str, Any] = {
-        "results": result_rows(metrics, baseline=baseline, queries=150, intervals={}),
+        "results": result_rows(metrics, baseline=baseline, queries=150, intervals={}, chance={"retrieval_r1": 10.0}),
         "results_note": "Percent of 150 queries.",
         "verdict": ("learning", "R@1 62.0, 33.3 at random initialization"),
         "cost": "training took 2:10",
+        "advice": "python -m vclr_pl.train resume=runs/demo trainer.max_epochs=84",
     }
     return sample_run(word="ended", detail="Ended after 500 steps.", **(ending | changes))
 

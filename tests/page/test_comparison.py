@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.report.test_compared_curves import run
 
-from vclr_pl.report.comparison import read_runs
+from vclr_pl.report.compared_runs import read_runs
 from vclr_pl.report.comparison_page import comparison_html
 
 
@@ -46,6 +46,8 @@ def test_runs_are_switched_and_read_with_the_keyboard(browser: Any, page_file: P
     assert [page.locator(f".plot >> nth=0 >> .run-{number}").is_visible() for number in range(3)] == [True, False, True]
     page.focus(".plot >> nth=0")
     page.keyboard.press("End")
-    assert page.locator(".read").first.inner_text().splitlines() == ["5.02 seed=2 (step 100)", "3.02 seed=0 (step 100)"]
+    assert page.locator(".read").first.inner_text().splitlines() == [
+        f"{value} {seed}_{'long_name_' * 9}: seed {seed} (step 100)" for value, seed in ((5.02, 2), (3.02, 0))
+    ]
     page.keyboard.press("Escape")
     assert page.locator(".read").first.inner_text() == ""

@@ -79,6 +79,14 @@ def loads(page: Any) -> bool:
     return bool(loaded)
 
 
+def test_on_a_phone_the_navigation_and_the_options_are_whole(shown: Opened) -> None:
+    page = shown(ended_run(), width=390)
+    assert page.evaluate("[...document.querySelectorAll('nav a')].every(link => link.getBoundingClientRect().right <= innerWidth)")
+    assert page.evaluate("(table => table.scrollWidth <= table.clientWidth)(document.querySelector('#results .scroll'))")
+    label = "getComputedStyle(document.querySelectorAll('#options tbody td')[1], '::before').content"
+    assert page.evaluate(label) in ('"experiment: "', 'attr(data-label) ": "', '"experiment" ": "')
+
+
 def test_an_ended_page_does_not_reload(shown: Opened) -> None:
     page = shown(ended_run(reload_seconds=FAST))
     assert not loads(page)
@@ -126,7 +134,7 @@ def test_the_value_under_the_pointer_is_read(shown: Opened) -> None:
     page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
     assert page.locator(".now").first.text_content() == "step 25: 25"
     page.mouse.move(2, 2)
-    assert page.locator(".now").first.text_content() == "100"
+    assert page.locator(".now").first.text_content() == "last 100"
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(shown: Opened) -> None:

@@ -52,12 +52,13 @@ def _collapse(healthy: tuple[Curve, Curve], collapsed: tuple[Curve, Curve]) -> I
 def _panel(curves: tuple[Curve, Curve], *, top: float, name: str) -> Iterator[str]:
     left, right, high, low = 60, WIDTH - 24, top + 48, top + 186
     steps = curves[0][-1][0]
-    yield box(10, top, WIDTH - 20, 232) + text(24, top + 30, name, "title")
+    yield box(10, top, WIDTH - 20, 232) + text(24, top + 30, name, "title") + text(right, top + 30, "cosine similarity", "small soft end")
     for tick in (0.0, 0.5, 1.0):
         y = low - (low - high) * tick
         yield f'<path class="edge" d="M{left} {y:.1f}H{right}"/>' + text(left - 10, y + 6, f"{tick:g}", "small soft end")
     for curve, style in zip(curves, ("pull", "push"), strict=True):
         places = ((left + (right - left) * step / steps, low - (low - high) * max(value, 0.0)) for step, value in curve)
         yield f'<polyline class="{style}" points="{" ".join(f"{x:.0f},{y:.1f}" for x, y in places)}"/>'
-    yield text(left, top + 214, "positives", "small pull-ink") + text(left + 90, top + 214, "other videos of the batch", "small push-ink")
+    for x, style, words in ((left, "pull", "positives"), (left + 116, "push", "other videos of the batch")):
+        yield f'<path class="{style}" d="M{x} {top + 208}h30"/>' + text(x + 36, top + 214, words, f"small {style}-ink")
     yield text(right, top + 214, f"step {steps}", "small soft end")

@@ -8,10 +8,12 @@ from canvas import WIDTH, Scale, arrow, box, document, picture, text
 from material import Sample, Similarities
 from torch import Tensor
 
+HEADS = "Each term has its own projection head, so its own cosines."
+
 
 def inter_frame(sample: Sample, found: Similarities) -> str:
     return document(
-        _inter_frame(sample, found), title="Inter-frame term: the anchor, three positives, a histogram of the queue", height=446
+        _inter_frame(sample, found), title="Inter-frame term: the anchor, three positives, a histogram of the queue", height=510
     )
 
 
@@ -30,13 +32,17 @@ def _inter_frame(sample: Sample, found: Similarities) -> Iterator[str]:
         yield text(x + 48, 194, f"{found.positives[place]:.2f}", "title middle pull-ink")
     yield text(222, 34, "positives: frames of the same video", "title small pull-ink")
     yield from _scale(found, y=388, top=226, negatives=f"{len(found.queue)} keys in the queue")
+    above = [sum(key > value for key in found.queue) for value in found.positives]
+    yield text(40, 440, f"{min(above)} to {max(above)} keys are nearer than a positive: each shape", "small soft")
+    yield text(40, 462, "is in five of the ten classes, so other videos show it too.", "small soft")
+    yield text(40, 492, HEADS, "small soft")
 
 
-def _scale(found: Similarities, *, y: float, top: float, negatives: str) -> Iterator[str]:
+def _scale(found: Similarities, *, y: float, top: float, negatives: str, query: str = "anchor") -> Iterator[str]:
     low = min(found.queue + found.positives)
     low = 0.1 * int(low * 10)
     scale = Scale(y=y, low=low)
-    yield text(40, top + 12, "Cosine similarity to the query", "title small")
+    yield text(40, top + 12, f"Cosine similarity to the {query}", "title small")
     yield text(40, top + 36, "green: positives", "small pull-ink") + text(40, top + 58, f"red: {negatives}", "small push-ink")
     yield scale.histogram(found.queue, height=74)
     for value in found.positives:
@@ -46,7 +52,7 @@ def _scale(found: Similarities, *, y: float, top: float, negatives: str) -> Iter
 
 
 def intra_frame(sample: Sample, found: Similarities) -> str:
-    return document(_intra_frame(sample, found), title="Intra-frame term: the anchor, its second view, and two other frames", height=372)
+    return document(_intra_frame(sample, found), title="Intra-frame term: the anchor, its second view, and two other frames", height=404)
 
 
 def _intra_frame(sample: Sample, found: Similarities) -> Iterator[str]:
@@ -60,6 +66,7 @@ def _intra_frame(sample: Sample, found: Similarities) -> Iterator[str]:
         yield picture(sample.views[view], x=244, y=top, side=96, edge=f"{style}-edge")
         yield text(356, top + 34, label, f"title small {style}-ink") + text(356, top + 58, wish, "small soft")
         yield text(356, top + 84, f"cosine {value:.2f}", f"small {style}-ink")
+    yield text(30, 388, HEADS, "small soft")
 
 
 def segment_contrast(sample: Sample, found: Similarities) -> str:
@@ -75,7 +82,7 @@ def _segment_contrast(sample: Sample, found: Similarities) -> Iterator[str]:
         yield arrow(f"M318 {top + 43} H352") + box(360, top + 18, 118, 50, kind)
         yield text(419, top + 49, "mean", f"title middle {kind}-ink")
     yield arrow("M419 94 V156", "pull", both=True) + text(432, 130, f"cosine {found.positives[0]:.2f}", "title small pull-ink")
-    yield from _scale(found, y=448, top=286, negatives=f"{len(found.queue)} means of other tuples, in a queue")
+    yield from _scale(found, y=448, top=286, negatives=f"{len(found.queue)} means of other tuples, in a queue", query="query mean")
 
 
 def temporal_order(sample: Sample) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as lightning
 from torch import Tensor, nn
 
+from vclr_pl.evaluation.chance import chance_percent
 from vclr_pl.evaluation.feature_extraction import extract_features, refuse_unknown_precision
 from vclr_pl.op.collective import broadcast_from_first
 from vclr_pl.report.record import RANDOM_INITIALIZATION
@@ -32,6 +33,11 @@ class Measured:
     def queries(self) -> int:
         """Number of videos that the figures are means over."""
         return len(self.gallery if self.query is None else self.query)
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """What random neighbors give, percent, by metric."""
+        return chance_percent(self.percent, gallery=self.gallery, query=self.query)
 
     @property
     def broken(self) -> tuple[BrokenVideo, ...]:
@@ -159,8 +165,8 @@ class EncoderEvaluation(lightning.Callback):
             self.start = copy.deepcopy(module.encoder).requires_grad_(False)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        if self.applies(trainer) and self.start is not None and not self.baseline:
-            logger.info("evaluating the start: %s", self.baseline_name)
+        if self.start is not None and self.evaluates_start(trainer):
+            logger.info("evaluating the %s", self.baseline_name)
             network = self.start.to(trainer.strategy.root_device)
             self.baseline = self._measure(trainer, network, name="baseline_evaluation").percent
         self.start = None
@@ -196,6 +202,10 @@ class EncoderEvaluation(lightning.Callback):
                 "%d broken video(s) were left out of the evaluation, the first is %s", len(measured.broken), measured.broken[0].path
             )
         return measured
+
+    def evaluates_start(self, trainer: Any) -> bool:
+        """True if the start is evaluated before the first step."""
+        return self.applies(trainer) and self.start is not None and not self.baseline
 
     def applies(self, trainer: Any) -> bool:
         """True if the run is evaluated after its last step."""

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,53 +15,38 @@ import pytorch_lightning as lightning
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.monitor import CollapseMonitor
+from vclr_pl.callback.pace import PacedWork
 from vclr_pl.callback.progress import steps_left
-from vclr_pl.callback.run_summary import guess_loss, ranks_of_keys
+from vclr_pl.callback.run_summary import RunSummary, guess_losses, ranks_of_keys
 from vclr_pl.callback.run_views import note_on, views_of
 from vclr_pl.files import in_words
 from vclr_pl.report.chart import POINTS, Point, thinned
 from vclr_pl.report.chart_picture import write_chart_picture
 from vclr_pl.report.plan import clock
+from vclr_pl.report.record import RANDOM_INITIALIZATION
 from vclr_pl.report.run_charts import RANK, TESTED, TRAIN, Expected, chart_groups
-from vclr_pl.report.run_figures import alarm_sentences, run_figures
+from vclr_pl.report.run_figures import alarm_sentences, figures_note, run_figures
 from vclr_pl.report.run_page import CURVES, BrokenRow, ResultRow, RunDescription, RunPage, RunState, StateWord, VideoViews, write_run_page
-from vclr_pl.report.run_summary import COLLAPSED_RANK
+from vclr_pl.report.run_summary import COLLAPSED_RANK, READINGS
 
 logger = logging.getLogger(__name__)
 
 VIDEOS_SHOWN = 3
 PAGES_PER_PICTURE = 6  # it takes ten times as long as the page
+LONGEST_SECONDS = 30.0  # between two pages
+LAST_CHECKPOINT = "checkpoints/last.ckpt"
 FINAL: tuple[StateWord, ...] = ("ended", "stopped", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What is known after the run: results, the verdict and its reason, time and memory in words."""
+    """What is known after the run: results, the verdict and its reason, time and memory in words, a command that settles the verdict."""
 
     results: Sequence[ResultRow] = ()
     results_note: str = ""
     verdict: tuple[str, str] | None = None
     cost: str = ""
-
-
-class PacedWork:
-    """Allows work at most once in `every_seconds`, and no more than `share_of_time` of the time."""
-
-    def __init__(self, *, every_seconds: float, share_of_time: float) -> None:
-        self.every_seconds, self.share_of_time, self._next = every_seconds, share_of_time, 0.0
-
-    def is_due(self) -> bool:
-        return time.perf_counter() >= self._next
-
-    @contextlib.contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count the time of the block, also of one that fails."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            now = time.perf_counter()
-            self._next = now + max(self.every_seconds, (now - started) / self.share_of_time)
+    advice: str = ""
 
 
 class RunPageWriter(lightning.Callback):
@@ -73,7 +58,8 @@ class RunPageWriter(lightning.Callback):
         path: path of the page; `curves.png` is beside it.
         every_n_steps: steps between two readings of the metrics.
         every_seconds: shortest time between two writes.
-        share_of_time: largest share of the training time that writing the page takes, writing the picture, and computing RankMe.
+        share_of_time: largest share of the training time that writing the page takes, writing the picture, and computing RankMe; a page
+            is written every 30 seconds, whatever it takes.
     """
 
     def __init__(self, *, path: str, every_n_steps: int, every_seconds: float, share_of_time: float) -> None:
@@ -84,23 +70,26 @@ class RunPageWriter(lightning.Callback):
         self.outcome = Outcome()
         self._views: list[VideoViews] = []
         self._views_note = ""
-        seconds = (every_seconds, PAGES_PER_PICTURE * every_seconds, every_seconds)
-        paces = [PacedWork(every_seconds=one, share_of_time=share_of_time) for one in seconds]
-        self._page, self._picture, self._rank = paces
+        self._page = PacedWork(every_seconds=every_seconds, share_of_time=share_of_time, longest_seconds=LONGEST_SECONDS)
+        self._picture = PacedWork(every_seconds=PAGES_PER_PICTURE * every_seconds, share_of_time=share_of_time)
+        self._rank = PacedWork(every_seconds=every_seconds, share_of_time=share_of_time)
         self._started, self._first_step, self._last_read = time.perf_counter(), 0, -1
         self._measured: dict[str, Any] = {}
         self._share = 0.0
-        with self._picture.counted():
-            pass  # the first one waits
+        self._picture.postpone()
         self._is_warned = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._write(trainer, pl_module, "starting", "Preparing the training.")
+        evaluation = _evaluation(trainer)
+        doing = "Preparing the training."
+        if evaluation is not None and evaluation.evaluates_start(trainer):
+            doing = f"Evaluating the {evaluation.baseline_name}."
+        self._write(trainer, pl_module, "starting", doing)
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._started, self._first_step = time.perf_counter(), trainer.global_step
-        with self._picture.counted():
-            pass  # the first one waits
+        self._write(trainer, pl_module, "starting", "Loading the first batch.")
+        self._picture.postpone()
 
     def on_train_batch_start(self, trainer: Any, pl_module: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
         del pl_module, batch_idx
@@ -181,7 +170,7 @@ class RunPageWriter(lightning.Callback):
             points.pop()
         points.append((step, value))
         if len(points) > 2 * POINTS:
-            self.curves[name] = thinned(points)
+            self.curves[name] = [*thinned(points[:-READINGS]), *points[-READINGS:]]
 
     def _keep_alarm(self, term: str, step: int) -> None:
         stretches = self.alarms.setdefault(term, [])
@@ -211,7 +200,7 @@ class RunPageWriter(lightning.Callback):
             return
         with self._forgiven():
             state = RunState(word=word, detail=detail, written=time.time(), share=self._share)
-            with self._page.counted():
+            with self._page.counted() if word == "running" else contextlib.nullcontext():
                 page = self._content(trainer, module, state)
                 write_run_page(page, self.path)
             if word in FINAL or (word == "running" and self._picture.is_due()):
@@ -234,9 +223,10 @@ class RunPageWriter(lightning.Callback):
         broken = tuple(trainer.datamodule.broken_videos)
         groups = chart_groups(self.curves, expected=expected, alarms=self.alarms)
         return RunPage(
-            description=self.description,
+            description=self._offered(state),
             state=state,
-            figures=run_figures(self.curves, expected=expected, broken=len(broken)),
+            figures=run_figures(self.curves, expected=expected, broken=len(broken), waited=_waited_percent(trainer)),
+            figures_note=figures_note(self.curves),
             alarms=alarm_sentences(self.curves, self.alarms),
             groups=groups,
             views=self._views,
@@ -245,6 +235,11 @@ class RunPageWriter(lightning.Callback):
             broken_count=len(broken),
             **vars(self.outcome),
         )
+
+    def _offered(self, state: RunState) -> RunDescription:
+        """The description, without commands before there is a checkpoint that they read."""
+        has_weights = state.word == "ended" or (self.path.parent / LAST_CHECKPOINT).exists()
+        return self.description if has_weights else replace(self.description, commands=())
 
     @staticmethod
     def _applies(trainer: Any) -> bool:
@@ -265,28 +260,37 @@ def _monitor(trainer: Any) -> CollapseMonitor | None:
     return next((callback for callback in trainer.callbacks if isinstance(callback, CollapseMonitor)), None)
 
 
+def _waited_percent(trainer: Any) -> float | None:
+    summary = next((callback for callback in trainer.callbacks if isinstance(callback, RunSummary)), None)
+    return None if summary is None else summary.waited_percent(trainer)
+
+
+def _evaluation(trainer: Any) -> EncoderEvaluation | None:
+    return next((callback for callback in trainer.callbacks if isinstance(callback, EncoderEvaluation)), None)
+
+
 def _expected(trainer: Any, module: Any, *, curves: Mapping[str, Sequence[Point]]) -> Expected:
     """Levels of a random guess, by the declarations of the terms; those of recognition by the number of classes."""
     if not hasattr(module, "objective"):
         classes = max(1, len(trainer.datamodule.class_names))
         return Expected(losses={"": (math.log(classes), f"log {classes}")}, accuracies={"top1": 100.0 / classes})
-    losses, accuracies = {}, {}
-    for name, term in module.objective.terms.items():
-        guess = guess_loss(term, module)
-        if guess is None:
+    losses: dict[str, tuple[float, str]] = {}
+    accuracies: dict[str, float] = {}
+    for name, guess in guess_losses(module).items():
+        if not name:
+            losses[name] = (guess, f"{guess:.2f}, the weighted sum")
             continue
+        term = module.objective.terms[name]
         losses[name] = (guess, f"log(1 + {module.queue_of(term.needs.queue).length})" if term.needs.queue else f"log {math.exp(guess):.0f}")
         accuracies[name] = 100.0 * math.exp(-guess)
         if f"{TRAIN}{name}_batch_accuracy" in curves:
             accuracies[name] = 100.0 / module.length.batch_size
-    if len(losses) == len(module.objective.terms):
-        total = sum(float(term.weight) * losses[name][0] for name, term in module.objective.terms.items())
-        losses[""] = (total, f"{total:.2f}, the weighted sum")
-    evaluation = next((callback for callback in trainer.callbacks if isinstance(callback, EncoderEvaluation)), None)
+    evaluation = _evaluation(trainer)
     return Expected(
         losses=losses,
         accuracies=accuracies,
         start={} if evaluation is None else evaluation.baseline,
+        start_name=RANDOM_INITIALIZATION if evaluation is None else evaluation.baseline_name,
         dimensions={name: module.queue_of(name).rows.shape[1] for name in module.queues},
         collapsed_rank=COLLAPSED_RANK,
     )

@@ -17,9 +17,7 @@ from vclr_pl.callback.monitor import ACCURACY, CollapseMonitor
 from vclr_pl.callback.progress import BATCH, POSITIVE
 from vclr_pl.op.contrast import rank_me
 from vclr_pl.report.plan import clock
-from vclr_pl.report.run_summary import Evidence, Term
-
-READINGS = 5  # averaged at the start and at the end: single batches scatter
+from vclr_pl.report.run_summary import READINGS, Evidence, Term
 
 
 class RunSummary(lightning.Callback):
@@ -58,7 +56,7 @@ class RunSummary(lightning.Callback):
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.steps, self.seconds = trainer.global_step, time.perf_counter() - self._started
-        self.waited_seconds = float(getattr(trainer.train_dataloader, "waiting_seconds", 0.0))
+        self.waited_seconds = _waited(trainer)
         self.rank = ranks_of_keys(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,6 +98,12 @@ class RunSummary(lightning.Callback):
         names = readings[-1] if readings else {}
         return {name: sum(values.get(name, math.nan) for values in readings) / len(readings) for name in names}
 
+    def waited_percent(self, trainer: Any) -> float:
+        """Share of the training time so far, of this start of the run, in which the network waited for videos."""
+        if self.seconds:
+            return 100.0 * self.waited_seconds / self.seconds
+        return 100.0 * _waited(trainer) / (time.perf_counter() - self._started)
+
     def cost(self, folder: Path) -> str:
         """Time, memory and disk in words."""
         waited = f", {100.0 * self.waited_seconds / self.seconds:.0f}% of it waiting for videos" if self.seconds else ""
@@ -124,6 +128,17 @@ def guess_loss(term: Any, module: Any) -> float | None:
     queue = term.needs.queue
     guess: float | None = getattr(term, "guess_loss", None) if queue is None else math.log1p(module.queue_of(queue).length)
     return guess
+
+
+def guess_losses(module: Any) -> dict[str, float]:
+    """The loss of a random guess by term, and under an empty name their weighted sum, if every term declares one."""
+    terms = module.objective.terms
+    found = {name: guess for name, term in terms.items() if (guess := guess_loss(term, module)) is not None}
+    return {**found, "": sum(float(terms[name].weight) * guess for name, guess in found.items())} if len(found) == len(terms) else found
+
+
+def _waited(trainer: Any) -> float:
+    return float(getattr(trainer.train_dataloader, "waiting_seconds", 0.0))
 
 
 def _memory() -> str:

@@ -40,10 +40,11 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Found:
-    """The pairs of a table, its similarities, and the threshold in a sentence."""
+    """The pairs of a table, its similarities, and the threshold, as a number and in a sentence."""
 
     similarity: CopySimilarity
     pairs: Pairs
+    minimum: float
     threshold: str
 
     @property
@@ -71,7 +72,7 @@ class DuplicateSearch:
             minimum, threshold = self._calibrated(self.copies, table, similarity)
         assert minimum is not None
         pairs = near_duplicates(similarity, minimum_similarity=minimum, maximum_pairs=self.maximum_pairs)
-        return Found(similarity=similarity, pairs=pairs, threshold=threshold)
+        return Found(similarity=similarity, pairs=pairs, minimum=minimum, threshold=threshold)
 
     def _calibrated(self, copies: FeatureTable, table: FeatureTable, similarity: CopySimilarity) -> tuple[float, str]:
         row_of = {int(index): row for row, index in enumerate(table.video_index)}
@@ -89,7 +90,7 @@ class DuplicateSearch:
         ]
         videos = len(set(rows.tolist()))
         return chosen.similarity, (
-            f"Near duplicates have a similarity of {chosen.similarity:.4f} or more: this threshold finds {100 * chosen.recall:.0f}% of "
+            f"Near duplicates have a similarity of {chosen.similarity:.3f} or more: this threshold finds {100 * chosen.recall:.0f}% of "
             f"{len(used)} copies made of {videos} of the videos ({', '.join(kinds)})."
         )
 
@@ -175,7 +176,7 @@ def write_result(
     logger.info("groups of near duplicates: %d; videos to remove: %d; %s", len(groups), removed, files[0])
     maker = page_maker(config, manifests={"gallery": manifest}, origin=reading.encoder.origin, view=reading.encoder.view)
     if maker is not None:
-        maker.write_groups(files[2], gallery=table, groups=groups, facts=facts, threshold=found.threshold)
+        maker.write_groups(files[2], gallery=table, groups=groups, facts=facts, minimum=found.minimum, threshold=found.threshold)
         logger.info("%s", files[2])
     return RetrieveResult(folder=reading.folder, table=files[0], left_out=files[1], page=None if maker is None else files[2])
 

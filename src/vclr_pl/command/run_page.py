@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from omegaconf import DictConfig
 from vclr_pl.callback.run_page import Outcome, RunPageWriter
 from vclr_pl.report.run_page import NextCommand, RunDescription
 from vclr_pl.report.run_results import result_rows
-from vclr_pl.report.run_summary import Verdict
+from vclr_pl.report.run_summary import LEARNING, Verdict
 from vclr_pl.runner.changed_options import changed_options
-from vclr_pl.runner.next_commands import given_words, page_commands
+from vclr_pl.runner.next_commands import given_words, page_commands, resume_command
 from vclr_pl.runner.sizes import Size
 from vclr_pl.runner.trainer import callbacks_of
 
@@ -31,14 +32,23 @@ def describe_run(config: DictConfig, trainer: lightning.Trainer, *, command: str
     if writer is None or not trainer.is_global_zero:
         return
     folder = Path(config.paths.run)
-    commands = page_commands(config, folder=folder, command=command)
     writer.description = RunDescription(
-        title=f"{config.name}, {folder.name}",
+        title=config.name if folder.name == config.name else f"{config.name}, {folder.name}",
         folder=str(folder),
         command=shlex.join(given_words()),
         options=changed_options(config, chosen=chosen),
-        commands=[NextCommand(purpose=purpose, command=words) for purpose, words in commands.items()],
+        commands=[NextCommand(purpose="Resume after a stop", command=resume_command(folder=folder, command=command))],
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What a run of `command` says at its end: the verdict, if there is one, its cost in words, and the command to train for longer."""
+
+    command: str
+    longer: str
+    verdict: Verdict | None = None
+    cost: str = ""
 
 
 def finish_page(
@@ -48,21 +58,29 @@ def finish_page(
     baseline: Mapping[str, float],
     queries: int,
     intervals: Mapping[str, tuple[float, float]],
-    found: Verdict | None,
-    cost: str,
+    chance: Mapping[str, float],
+    ending: Ending,
 ) -> None:
-    """Write the page of a run that has ended, if there is one. `found` is None for a run without a verdict."""
+    """Write the page of a run that has ended, if there is one."""
     writer = writer_of(training.trainer)
     if writer is None:
         return
+    found = ending.verdict
     note = f"Percent of {queries:,} queries, with 95% intervals. " if queries else "Percent. "
-    note += "Before training is the same network at random initialization." if baseline else ""
+    name = getattr(training.evaluation, "baseline_name", "")
+    note += f"Before training is the {name}. A gain in gray is within two standard errors. " if baseline else ""
+    note += "Chance is that of random neighbors." if chance else ""
     outcome = Outcome(
-        results=result_rows(metrics, baseline=baseline, queries=queries, intervals=intervals),
+        results=result_rows(metrics, baseline=baseline, queries=queries, intervals=intervals, chance=chance),
         results_note=note,
         verdict=None if found is None else (found.word, found.reason),
-        cost=cost,
+        cost=ending.cost,
+        advice="" if found is None or found.word == LEARNING else ending.longer,
     )
+    commands = page_commands(folder=training.folder, command=ending.command)
+    commands |= {"Train for longer": ending.longer} if ending.longer else {}
+    offered = [NextCommand(purpose=purpose, command=words) for purpose, words in commands.items()]
+    writer.description = replace(writer.description, commands=offered)
     writer.finish(training.trainer, training.module, outcome)
 
 

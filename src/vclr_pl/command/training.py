@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.recognition import RecognitionEvaluation
-from vclr_pl.callback.run_summary import RunSummary
+from vclr_pl.callback.run_summary import RunSummary, guess_losses
+from vclr_pl.command.chosen_sizes import choose_sizes
 from vclr_pl.command.evaluation import PAGE
 from vclr_pl.command.plan import show_plan
 from vclr_pl.command.result import FinetuneResult, TrainResult
-from vclr_pl.command.run_page import describe_run, finish_page
+from vclr_pl.command.run_page import Ending, describe_run, finish_page
 from vclr_pl.data.datamodule import VideoDataModule
 from vclr_pl.data.recognition import RecognitionDataModule
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
@@ -30,16 +32,16 @@ from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
 from vclr_pl.report.record import RANDOM_INITIALIZATION, RESULTS, ResultRecord, write_record
-from vclr_pl.report.run_summary import LEARNING, Evidence, summary_lines, verdict
+from vclr_pl.report.run_summary import LEARNING, Evidence, longer_epochs, summary_lines, verdict
 from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.runner.composition import instantiate_with
 from vclr_pl.runner.encoder_view import fit_to_encoder
-from vclr_pl.runner.next_commands import given_keys, next_commands
+from vclr_pl.runner.next_commands import given_keys, longer_command, next_commands
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
-from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING, checkpoint_path, run_folder_of
-from vclr_pl.runner.sizes import Size, fit_to_data, is_given, keep_sizes_of, sizes_for
+from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING
+from vclr_pl.runner.sizes import Size
 from vclr_pl.runner.trainer import callbacks_of, refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import Training, run_training
 
@@ -108,30 +110,6 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     )
 
 
-def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
-    """Set the sizes that the user does not give: those of the resumed run, else those for this number of videos and this machine.
-
-    Returns those that were chosen for the videos and the machine.
-    """
-    given = given_keys()
-    if config.resume is not None:
-        checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
-        if checkpoint is not None:
-            keep_sizes_of(config, run=run_folder_of(checkpoint), given=given)
-        return {}
-    has_gpu = config.trainer.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
-    devices = (
-        config.trainer.devices if isinstance(config.trainer.devices, int) and config.trainer.devices > 0 else torch.cuda.device_count()
-    )
-    of_user = {
-        name: OmegaConf.select(config, key) if is_given(key, given) and isinstance(OmegaConf.select(config, key), int) else None
-        for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"))
-    }
-    chosen = {name: value for name, value in of_user.items() if value is not None and value > 0}
-    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes, **chosen)
-    return fit_to_data(config, sizes=sizes, given=given, videos=videos)
-
-
 def build_finetuning(config: DictConfig) -> FineTuning:
     """Instantiate every node of a fine-tuning config, and log where the backbone comes from.
 
@@ -181,14 +159,18 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     evaluation, page = training.evaluation, None
     evidence = evidence_of(training)
     word = None if evidence is None else verdict(evidence).word
+    guesses = guess_losses(training.module)
     record = ResultRecord(
         name=config.name,
         metrics=evaluation.metrics,
         baseline=evaluation.baseline,
         provenance=provenance(config),
         timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
+        chance={} if evaluation.measured is None else evaluation.measured.chance,
         training={**counts(training.trainer), **({} if word is None else {"verdict": word})},
         baseline_name=evaluation.baseline_name,
+        queries=0 if evaluation.measured is None else evaluation.measured.queries,
+        guess_losses={f"loss_{term}" if term else "loss": loss for term, loss in guesses.items()},
     )
     write_record(record, training.folder / RESULTS)
     if record.metrics:
@@ -242,15 +224,28 @@ def evidence_of(training: Pretraining) -> Evidence | None:
 def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None) -> None:
     """Log the summary of the run, unless its callback was removed, and write the run page."""
     summary, evaluation, found, cost = summary_of(training), training.evaluation, None, ""
+    longer = longer_training(config, training, command="train", grace_steps=0 if evidence is None else evidence.grace_steps)
     if summary is not None and evidence is not None:
         found, cost = verdict(evidence), summary.cost(training.folder)
-        longer = found.word != LEARNING
-        commands = next_commands(config, folder=training.folder, labeled=training.datamodule.labeled, longer=longer)
+        advice = "" if found.word == LEARNING else longer
+        commands = next_commands(folder=training.folder, labeled=training.datamodule.labeled, longer=advice)
         for line in summary_lines(evidence, cost=cost, commands=commands):
             logger.info("%s", line)
     queries = 0 if evaluation.measured is None else evaluation.measured.queries
-    results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline}
-    finish_page(training, **results, queries=queries, intervals={}, found=found, cost=cost)
+    chance = {} if evaluation.measured is None else evaluation.measured.chance
+    results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline, "chance": chance}
+    ending = Ending(command="train", longer=longer, verdict=found, cost=cost)
+    finish_page(training, **results, queries=queries, intervals={}, ending=ending)
+
+
+def longer_training(config: DictConfig, training: Any, *, command: str, grace_steps: int) -> str:
+    """The command that continues a run for enough epochs to judge it; empty for a run without a number of epochs."""
+    epochs, trainer = config.trainer.max_epochs or 0, training.trainer
+    if epochs < 1:
+        return ""
+    steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+    wanted = longer_epochs(epochs=epochs, steps_per_epoch=steps, grace_steps=grace_steps)
+    return longer_command(folder=training.folder, command=command, epochs=wanted)
 
 
 def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:
@@ -274,7 +269,8 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
         rich.get_console().print(evaluation_table(record))
     log_evaluation(training.trainer.loggers, metrics=result.metrics, intervals=result.intervals, page=None)
     queries = 0 if evaluation.logits is None else len(evaluation.logits)
-    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, found=None, cost="")
+    ending = Ending(command="finetune", longer=longer_training(config, training, command="finetune", grace_steps=0))
+    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, chance={}, ending=ending)
     logger.info("run folder: %s", folder)
     intervals = result.intervals
     kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}

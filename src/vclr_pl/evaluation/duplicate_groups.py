@@ -13,6 +13,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+BEST = ("most pixels", "longest", "highest bit rate")
+
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFacts:
@@ -58,9 +60,12 @@ def in_keeping_order(group: Sequence[int], *, facts: Mapping[int, VideoFacts], p
 
 
 def reason_to_keep(kept: VideoFacts, others: Sequence[VideoFacts]) -> str:
-    """What `kept` has that the best of `others` has not."""
-    differing = _first_difference(kept, max(others, key=_ranking))
-    return ("most pixels", "longest of the largest", "highest bit rate of the largest and longest", "first by path of equals")[differing]
+    """The criteria that chose `kept`, in their order: those in which it differs from one of `others`, up to the one that decided."""
+    decisive = _first_difference(kept, max(others, key=_ranking))
+    earlier = [
+        place for place in range(min(decisive, len(BEST))) if any(_ranking(other)[place] != _ranking(kept)[place] for other in others)
+    ]
+    return ", then ".join([*(BEST[place] for place in earlier), (*BEST, "first by path")[decisive]])
 
 
 def reason_to_remove(removed: VideoFacts, kept: VideoFacts) -> str:

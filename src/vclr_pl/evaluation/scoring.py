@@ -16,6 +16,7 @@ from scipy import stats
 from torch import Tensor
 
 from vclr_pl.evaluation.accuracy import QueryScores, query_labels, within_top
+from vclr_pl.evaluation.chance import chance_percent
 from vclr_pl.types import FeatureTable, InputError
 
 WEIGHTS_PER_BLOCK = 4_000_000  # a batch of 32 MB in float64
@@ -81,11 +82,12 @@ def _counts(drawn_rQ: Tensor) -> Tensor:
 
 @dataclass
 class Scores:
-    """Percentages by metric; `by_class` by metric and class name."""
+    """Percentages by metric; `by_class` by metric and class name, `chance` of random neighbors."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=dict)
 
 
 def score(*, measures: Mapping[str, Any], gallery: FeatureTable, query: FeatureTable | None, bootstrap: Bootstrap) -> Scores:
@@ -106,6 +108,7 @@ def score(*, measures: Mapping[str, Any], gallery: FeatureTable, query: FeatureT
         result.intervals.update(bootstrap.intervals(scores))
         if scores.of_class:
             result.by_class[scores.of_class] = scores.by_class(gallery.class_names)
+    result.chance = chance_percent(result.metrics, gallery=gallery, query=query)
     return result
 
 

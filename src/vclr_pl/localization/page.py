@@ -41,9 +41,27 @@ def localization_table(record: ResultRecord) -> Table:
 def localization_figures(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> list[Figure]:
     """The same for the page."""
     return [
-        Figure(localization_title(name), f"{value:.1f}%", f"evenly spaced {baseline[name]:.1f}" if name in baseline else "")
+        Figure(
+            localization_title(name),
+            f"{value:.1f}%",
+            f"evenly spaced {baseline[name]:.1f}%" if name in baseline else "",
+            explanation=_explanation(name),
+        )
         for name, value in metrics.items()
     ]
+
+
+def _explanation(name: str) -> str:
+    measure, _, figure = name.partition("_")
+    if measure == "ar":
+        return f"average recall with {figure} {'proposal' if figure == '1' else 'proposals'} per video, over tIoU 0.50 to 0.95"
+    if measure == "auc":
+        return "area under the curve of average recall over 1 to 100 proposals per video"
+    return (
+        "mean average precision over classes, at this tIoU with a true segment"
+        if figure.isdigit()
+        else "mean average precision over classes, averaged over tIoU 0.50 to 0.95"
+    )
 
 
 HUES = (212, 28, 300, 48, 265, 335, 190, 5)  # distinct hues, without the green of correct proposals
@@ -112,6 +130,7 @@ class LocalizationPages:
     def _described(self, video: LocalizedVideo, name: str, colors: Mapping[str, int]) -> dict[str, Any]:
         shown = video.proposals[: self.proposals]
         segments = [_described_segment(segment, video, colors) for segment in video.segments]
+        later = sorted({segment["best_rank"] for segment in segments if segment["best_rank"] > self.proposals})
         return {
             "file": name,
             "title": video.identity,
@@ -119,6 +138,7 @@ class LocalizationPages:
             "segments": segments,
             "segment_lanes": _in_lanes(segments),
             "proposals": [_described_proposal(rank, row, video) for rank, row in enumerate(shown, 1)],
+            "other_proposals": [_described_proposal(rank, video.proposals[rank - 1], video) for rank in later],
             "start": curve_points(video.start, share=video.covered_seconds / video.duration_seconds),
             "end": curve_points(video.end, share=video.covered_seconds / video.duration_seconds),
             "ticks": _ticks(video.duration_seconds),

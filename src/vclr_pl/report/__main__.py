@@ -10,7 +10,8 @@ from pathlib import Path
 import rich
 
 from vclr_pl.files import drop_output, in_words, write_whole
-from vclr_pl.report.comparison import ComparedRun, comparison_markdown, over_seeds, read_runs, with_metrics
+from vclr_pl.report.compared_runs import ComparedRun, over_seeds, read_runs, with_metrics
+from vclr_pl.report.comparison import comparison_markdown
 from vclr_pl.report.comparison_page import comparison_html
 from vclr_pl.report.comparison_table import print_comparison
 from vclr_pl.text import print_readable, readable

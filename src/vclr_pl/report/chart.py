@@ -39,6 +39,8 @@ class Chart:
         unit: of the values, after each number; empty for none.
         alarms: first and last step of each stretch with an alarm.
         from_zero: the axis of values begins at 0.
+        summary: a figure of the newest values, in words; empty for the last value of the first curve.
+        note: what is wrong with the newest values, in words.
     """
 
     title: str
@@ -47,6 +49,8 @@ class Chart:
     levels: Sequence[Level] = ()
     alarms: Sequence[tuple[int, int]] = ()
     from_zero: bool = False
+    summary: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

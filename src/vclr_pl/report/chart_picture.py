@@ -45,7 +45,13 @@ def _draw(draw: ImageDraw.ImageDraw, chart: Chart, plot: Plot, *, left: int, top
         draw.rectangle((*at((start, 0)), at((end, 1))[0] + 2 * SCALE, at((end, 1))[1]), fill=ALARM)
     for tick in plot.values:
         draw.line([at((0, tick.place)), at((1, tick.place))], fill=LINE, width=SCALE)
-        draw.text((at((0, tick.place))[0] - 8 * SCALE, at((0, tick.place))[1]), tick.text, fill=SOFT, font=_font(13), anchor="rm")
+        draw.text(
+            (at((0, tick.place))[0] - 8 * SCALE, at((0, tick.place))[1]),
+            f"{tick.text}%" if chart.unit == "%" else tick.text,
+            fill=SOFT,
+            font=_font(13),
+            anchor="rm",
+        )
     for tick in plot.steps:
         anchor = "lt" if tick.place < 0.1 else "rt" if tick.place > 0.9 else "mt"
         text = f"step {tick.text}" if tick is plot.steps[0] else tick.text

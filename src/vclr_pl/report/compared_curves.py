@@ -7,21 +7,23 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vclr_pl.report.chart import Chart, Curve, Point
-from vclr_pl.report.comparison import ComparedRun, differences
+from vclr_pl.report.chart import Chart, Curve, Level, Point, shown
+from vclr_pl.report.compared_runs import ComparedRun
+from vclr_pl.report.comparison import run_labels
 from vclr_pl.report.run_charts import BATCH, LOSS, POSITIVE, TESTED, TRAIN, ChartGroup, words
 from vclr_pl.report.tables import metric_title
 
 CURRENT, EARLIER = "metrics.csv", "metrics_until_*.csv"  # a resumed run in the same folder has files of its earlier starts
 AT_THE_ENDS = ("knn_top1", "retrieval_r1", "recognition_top1")  # metrics of results.json, drawn at the first and the last step
 STEP = "step"
+GAP = "_gap"  # positives minus other videos
 AVERAGED_POINTS = 120  # of a curve
 
 
 def compared_charts(runs: Sequence[ComparedRun]) -> list[ChartGroup]:
     """One chart for each metric that a run has, with a curve of every run; groups without charts are left out."""
-    names = differences(runs)
-    every_step = [mean_curves([read_curves(folder) for folder in run.folders]) for run in runs]
+    names = run_labels(runs)
+    every_step = [with_gaps(mean_curves([read_curves(folder) for folder in run.folders])) for run in runs]
     tested = [_with_ends(run, found) for run, found in zip(runs, every_step, strict=True)]
     curves = [{name: averaged(points) for name, points in found.items()} for found in every_step]
     metrics = list(dict.fromkeys(name for found in curves for name in found))
@@ -33,22 +35,25 @@ def compared_charts(runs: Sequence[ComparedRun]) -> list[ChartGroup]:
                 title=_title(name),
                 unit=unit,
                 curves=[Curve(name=label, points=found[name]) for label, found in zip(names, source, strict=True) if name in found],
+                levels=_levels(name, runs),
             )
             for name in chosen
         ]
 
     losses = sorted((name for name in metrics if name.startswith(LOSS)), key=lambda name: name != LOSS)
-    similarities = [name for name in metrics if name.endswith((POSITIVE, BATCH))]
+    gaps = [name for name in metrics if name.endswith(GAP)]
     groups = [
         ChartGroup(
             title="Losses",
-            hint="Means of neighboring steps. Losses against queues of different lengths have different scales.",
+            hint="Means of neighboring steps. Lower is better; a dashed line is the loss of a random guess, where the runs have stored it. "
+            "Losses against queues of different lengths have different scales.",
             charts=charts(losses, curves),
         ),
         ChartGroup(
             title="Similarities",
-            hint="Cosine similarity of a query to its positives, and to the other videos of the batch. A gap between them shows learning.",
-            charts=charts(similarities, curves),
+            hint="The gap: cosine similarity of a query to its positives, minus that to the other videos of the batch. A gap above 0 shows "
+            "learning; at 0 the encoder does not distinguish videos.",
+            charts=charts(gaps, curves),
         ),
         ChartGroup(
             title="Evaluation",
@@ -58,6 +63,26 @@ def compared_charts(runs: Sequence[ComparedRun]) -> list[ChartGroup]:
         ChartGroup(title="Speed", hint="Videos per second over all devices.", charts=charts(_present(metrics), curves)),
     ]
     return [group for group in groups if group.charts]
+
+
+def with_gaps(curves: Mapping[str, list[Point]]) -> dict[str, list[Point]]:
+    """The curves, and for each term with both similarities the difference between positives and other videos, as `train/TERM_gap`."""
+    gaps: dict[str, list[Point]] = {}
+    for name in (name for name in curves if name.endswith(POSITIVE)):
+        term = name.removesuffix(POSITIVE)
+        others = dict(curves.get(term + BATCH, ()))
+        if points := [(step, value - others[step]) for step, value in curves[name] if step in others]:
+            gaps[term + GAP] = points
+    return {**curves, **gaps}
+
+
+def _levels(name: str, runs: Sequence[ComparedRun]) -> list[Level]:
+    """The losses of a random guess, which runs may have in common; no gap for the gaps."""
+    if name.endswith(GAP):
+        return [Level(name="no gap", value=0.0)]
+    stored = [run.record.guess_losses.get(name.removeprefix(TRAIN)) for run in runs]
+    distinct = sorted({round(loss, 4) for loss in stored if loss is not None})
+    return [Level(name=f"random guess: {shown(loss)}", value=loss) for loss in distinct]
 
 
 def averaged(points: Sequence[Point], *, limit: int = AVERAGED_POINTS) -> list[Point]:
@@ -134,8 +159,6 @@ def _title(name: str) -> str:
     short = name.removeprefix(TRAIN)
     if name.startswith(LOSS):
         return words(name.removeprefix(LOSS).lstrip("_")) or "total loss"
-    if short.endswith(POSITIVE):
-        return f"{words(short.removesuffix(POSITIVE))}: similarity to positives"
-    if short.endswith(BATCH):
-        return f"{words(short.removesuffix(BATCH))}: similarity to other videos"
+    if short.endswith(GAP):
+        return f"{words(short.removesuffix(GAP))}: positives minus other videos"
     return "videos per second" if short == "videos_per_second" else metric_title(short)

@@ -1,42 +1,20 @@
-"""Compare runs in a table: metrics, intervals, and the source of each encoder."""
+"""Runs as the rows of one table: metrics, intervals, and the options in which the runs differ."""
 
 from __future__ import annotations
 
-import json
-import shlex
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
-from vclr_pl.report.record import CONFIG_FILE, RESULTS, ResultRecord, read_record
+from vclr_pl.report.compared_runs import EXPERIMENT, SEED, ComparedRun
 from vclr_pl.report.tables import metric_title
-from vclr_pl.types import InputError
 
-# options that are shown elsewhere, or not at all
-ELSEWHERE = ("hydra.", "paths.", "name", "logger", "resume", "loader.workers", "encoder")
-EXPERIMENT, SEED = "experiment", "seed"
 ENDS = ("encoder", "verdict")  # columns after the options
-
-
-@dataclass(frozen=True)
-class ComparedRun:
-    """A row: its name in the table, its record, and the options of its command line by key; experiment and seed are always among them.
-
-    `folders` are the run folders that it stands for, several after `over_seeds`. A run that `failed` has no results.
-    """
-
-    name: str
-    record: ResultRecord
-    options: Mapping[str, str] = field(default_factory=dict)
-    folders: tuple[Path, ...] = ()
-    failed: bool = False
+OF_A_BASELINE = (EXPERIMENT, SEED, "backbone", "data", "protocol", "evaluation")  # options that matter without training
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric as text, its interval, and true if it is the best of its column."""
+    """A metric as text, its interval, and true if the run is better in it than all other runs."""
 
     value: str
     interval: str = ""
@@ -49,187 +27,107 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A run, or a random initialization: its name, its texts by column, and one cell for each metric."""
+    """A run, or a random initialization: its name, what it is called beside other runs, its texts by column, a cell for each metric."""
 
     name: str
+    label: str
     texts: list[str]
     cells: list[Cell]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The columns of texts, the titles of the metrics, and the rows."""
+    """The columns of texts, the titles of the metrics, the rows, and a sentence on what all runs have in common (it may be empty)."""
 
     columns: list[str]
     metrics: list[str]
     rows: list[Row]
-
-
-def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
-    """The records of run folders, of results.json files, and of all runs below folders, in the order given.
-
-    Raises:
-        InputError: a path has no results, or they cannot be read.
-    """
-    files: list[Path] = []
-    for text in paths:
-        path = Path(text).expanduser()
-        results = (
-            [path] if path.is_file() else [path / RESULTS] if (path / RESULTS).is_file() else sorted(path.rglob(RESULTS), key=_numbered)
-        )
-        if not results:
-            raise InputError(expected=f"a run folder with {RESULTS}", got=text, hint="Use run folders of evaluate or train.")
-        files += results
-    names = _names(files)
-    return [_run(name, file) for name, file in zip(names, files, strict=True)]
-
-
-def _numbered(file: Path) -> list[tuple[bool, int, str]]:
-    """The parts of a path, numbers by their value: job 9 of a sweep precedes job 10."""
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in file.parts]
-
-
-def _run(name: str, file: Path) -> ComparedRun:
-    record = _read(file)
-    return ComparedRun(name=name, record=record, options=_all_options(record, _words(file.with_name(CONFIG_FILE))), folders=(file.parent,))
-
-
-def run_of_job(*, number: int, overrides: Sequence[str], folder: Path, record: ResultRecord | None) -> ComparedRun:
-    """A job of a sweep, named by its number; without a record it failed."""
-    if record is None:
-        name = next((word.partition("=")[2] for word in overrides if word.startswith(f"{EXPERIMENT}=")), "")
-        seed = next((word.partition("=")[2] for word in overrides if word.startswith(f"{SEED}=")), "")
-        record = ResultRecord(name=name, metrics={}, baseline={}, provenance={SEED: seed}, timings_seconds={})
-        return ComparedRun(name=str(number), record=record, options=_all_options(record, overrides), folders=(folder,), failed=True)
-    return ComparedRun(name=str(number), record=record, options=_all_options(record, overrides), folders=(folder,))
-
-
-def _all_options(record: ResultRecord, words: Sequence[str]) -> dict[str, str]:
-    """The options of a command line, with the experiment and the seed that the record has."""
-    pairs = [word.lstrip("+~").partition("=") for word in words]
-    given = {key: value for key, _, value in pairs if not key.startswith(ELSEWHERE)}
-    return {EXPERIMENT: record.name, **given, SEED: str(record.provenance.get(SEED, ""))}
-
-
-def _words(file: Path) -> list[str]:
-    """The words of the command line, which is the first line of config.yaml; empty without the file."""
-    if not file.is_file():
-        return []
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        return shlex.split(lines.readline().removeprefix("#"))
-
-
-def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[ComparedRun]:
-    """The runs with only these metrics.
-
-    Raises:
-        InputError: a metric that no run has.
-    """
-    known = list(dict.fromkeys(name for run in runs for name in run.record.metrics))
-    unknown = [name for name in metrics if name not in known]
-    if unknown:
-        raise InputError(expected=f"metrics of {', '.join(known)}", got=unknown[0], hint="Choose from these metrics.")
-    return [replace(run, record=_with_metrics(run.record, metrics)) for run in runs]
-
-
-def over_seeds(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
-    """One run for all runs that differ in their seed alone: the mean of each metric, and its 95% interval over the seeds (Student's t)."""
-    groups: dict[tuple[Any, ...], list[ComparedRun]] = {}
-    for run in runs:
-        same = sorted((key, value) for key, value in run.options.items() if key != SEED)
-        groups.setdefault((run.record.name, str(run.record.encoder.get("path", "")), *same), []).append(run)
-    return [_mean_of(group) for group in groups.values()]
-
-
-def _mean_of(group: Sequence[ComparedRun]) -> ComparedRun:
-    runs = [run for run in group if not run.failed]
-    if len(runs) < 2:
-        return (runs or list(group))[0]
-    records = [run.record for run in runs]
-    metrics = {name: [record.metrics[name] for record in records if name in record.metrics] for name in records[0].metrics}
-    baseline = {name: [record.baseline[name] for record in records if name in record.baseline] for name in records[0].baseline}
-    record = replace(
-        records[0],
-        metrics={name: statistics.mean(values) for name, values in metrics.items()},
-        baseline={name: statistics.mean(values) for name, values in baseline.items()},
-        intervals={name: _interval_of_mean(values) for name, values in metrics.items() if len(values) > 1},
-    )
-    options = {**runs[0].options, SEED: ",".join(run.options.get(SEED, "") for run in runs)}
-    folders = tuple(folder for run in runs for folder in run.folders)
-    return ComparedRun(name=f"{runs[0].name} and {len(runs) - 1} more", record=record, options=options, folders=folders)
-
-
-def _interval_of_mean(values: Sequence[float]) -> list[float]:
-    from scipy import stats  # half a second, for this option only
-
-    mean, error = statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
-    reach = float(stats.t.ppf(0.975, len(values) - 1)) * error
-    return [mean - reach, mean + reach]
-
-
-def _with_metrics(record: ResultRecord, metrics: Sequence[str]) -> ResultRecord:
-    def chosen(figures: dict[str, Any]) -> dict[str, Any]:
-        return {name: figures[name] for name in metrics if name in figures}
-
-    return replace(record, metrics=chosen(record.metrics), baseline=chosen(record.baseline), intervals=chosen(record.intervals))
+    common: str
 
 
 def comparison_markdown(runs: Sequence[ComparedRun]) -> str:
-    """A table with one row per run; `40.9 (27.3 to 54.5)` is a metric and its interval, the best of a column is bold."""
+    """A table with one row per run; `40.9 (27.3 to 54.5)` is a metric and its interval, the best run of a column is bold."""
     found = comparison(runs)
-    titles = ["run", *found.columns]
-    lines = ["| " + " | ".join([*map(_escaped, titles), *found.metrics]) + " |", "|" + "---|" * len(titles) + "---:|" * len(found.metrics)]
+    lines = ["| " + " | ".join(["run", *found.metrics, *map(_escaped, found.columns)]) + " |"]
+    lines.append("|---|" + "---:|" * len(found.metrics) + "---|" * len(found.columns))
     for row in found.rows:
         cells = [replace(cell, value=f"**{cell.value}**") if cell.best else cell for cell in row.cells]
-        lines.append("| " + " | ".join([*map(_escaped, (row.name, *row.texts)), *(cell.text for cell in cells)]) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append("| " + " | ".join([_escaped(row.label), *(cell.text for cell in cells), *map(_escaped, row.texts)]) + " |")
+    return "\n".join([*lines, *(["", _escaped(found.common)] if found.common else [])]) + "\n"
 
 
 def comparison(runs: Sequence[ComparedRun]) -> Comparison:
     """One row for each run, and one for each random initialization, above the first run that started from it.
 
-    The columns of texts are the experiment, the options in which the runs differ, the seed, and, where a run has it, the source of the
-    encoder and the verdict on the training.
+    The columns of texts are those of the experiment, the options, the seed, the source of the encoder and the verdict in which the runs
+    differ.
     """
     options = differing_options(runs)
-    rows = [(row, run) for run in runs for row in _entries(run, runs, options)]
-    distinct = {(name, *texts, *figures.items()): (name, texts, figures, intervals) for (name, texts, figures, intervals), _ in rows}
-    entries = list(distinct.values())
-    metrics = list(dict.fromkeys(name for _, _, figures, _ in entries for name in figures))
-    best = {name: max(round(figures[name], 1) for _, _, figures, _ in entries if name in figures) for name in metrics}
+    labels = run_labels(runs)
+    rows = [entry for run, label in zip(runs, labels, strict=True) for entry in _entries(run, runs, options, label)]
+    entries = list({(entry.name, *entry.texts, *entry.figures.items()): entry for entry in rows}.values())
+    trained = [entry for entry in entries if not entry.is_baseline]
+    metrics = list(dict.fromkeys(name for entry in entries for name in entry.figures))
+    best = {name: _best([entry.figures[name] for entry in trained if name in entry.figures]) for name in metrics}
     columns = [*options, *ENDS]
-    kept = [place for place, name in enumerate(columns) if name in (EXPERIMENT, SEED) or any(texts[place] for _, texts, _, _ in entries)]
+    kept = [place for place in range(len(columns)) if len({entry.texts[place] for entry in trained}) > 1]
+    common = [f"{name} {trained[0].texts[place]}" for place, name in enumerate(columns) if place not in kept and trained[0].texts[place]]
     return Comparison(
         columns=[columns[place] for place in kept],
         metrics=[metric_title(name) for name in metrics],
         rows=[
             Row(
-                name,
-                [texts[place] for place in kept],
-                [_cell(figures.get(metric), intervals.get(metric), best[metric]) for metric in metrics],
+                entry.name,
+                entry.label,
+                [entry.texts[place] for place in kept],
+                [_cell(entry, metric, None if entry.is_baseline else best[metric]) for metric in metrics],
             )
-            for name, texts, figures, intervals in entries
+            for entry in entries
         ],
+        common=f"The same in all rows: {', '.join(common)}." if common else "",
     )
 
 
-Entry = tuple[str, list[str], Mapping[str, float], Mapping[str, list[float]]]
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A row before its columns are chosen: texts of all columns, figures and intervals by metric."""
+
+    name: str
+    label: str
+    texts: list[str]
+    figures: Mapping[str, float]
+    intervals: Mapping[str, list[float]]
+    queries: int
+    is_baseline: bool
 
 
-def _entries(run: ComparedRun, runs: Sequence[ComparedRun], options: Sequence[str]) -> list[Entry]:
+def _entries(run: ComparedRun, runs: Sequence[ComparedRun], options: Sequence[str], label: str) -> list[Entry]:
     """The row of a run, after that of its random initialization if it was evaluated. Runs may share one: of one seed and network."""
+    record, queries = run.record, run.record.queries
     values = [run.options.get(key, "") for key in options]
-    encoder = str(run.record.encoder.get("origin", "")).partition(": ")[0]
-    texts = [*values, encoder, str(run.record.training.get("verdict", ""))]
-    entries: list[Entry] = [(f"{run.name}, failed" if run.failed else run.name, texts, run.record.metrics, run.record.intervals)]
-    if not run.record.baseline:
-        return entries
-    sharing = [one for one in runs if (one.record.baseline, one.record.baseline_name) == (run.record.baseline, run.record.baseline_name)]
+    texts = [*values, str(record.encoder.get("origin", "")).partition(": ")[0], str(record.training.get("verdict", ""))]
+    failed = ", failed" if run.failed else ""
+    own = Entry(
+        name=f"{run.name}{failed}",
+        label=f"{label}{failed}",
+        texts=texts,
+        figures=record.metrics,
+        intervals=record.intervals,
+        queries=queries,
+        is_baseline=False,
+    )
+    if not record.baseline:
+        return [own]
+    sharing = [one for one in runs if (one.record.baseline, one.record.baseline_name) == (record.baseline, record.baseline_name)]
     shared = [
-        value if all(one.options.get(key, "") == value for one in sharing) else "" for key, value in zip(options, values, strict=True)
+        value if key.startswith(OF_A_BASELINE) and all(one.options.get(key, "") == value for one in sharing) else ""
+        for key, value in zip(options, values, strict=True)
     ]
-    name = run.record.baseline_name if len(sharing) > 1 else f"{run.name}, {run.record.baseline_name}"
-    return [(name, [*shared, "", ""], run.record.baseline, {}), *entries]
+    name = record.baseline_name if len(sharing) > 1 else f"{run.name}, {record.baseline_name}"
+    return [
+        Entry(name=name, label=name, texts=[*shared, "", ""], figures=record.baseline, intervals={}, queries=queries, is_baseline=True),
+        own,
+    ]
 
 
 def differing_options(runs: Sequence[ComparedRun]) -> list[str]:
@@ -239,34 +137,29 @@ def differing_options(runs: Sequence[ComparedRun]) -> list[str]:
     return [EXPERIMENT, *differing, SEED]
 
 
-def differences(runs: Sequence[ComparedRun]) -> list[str]:
-    """What tells each run from the others, as `optimizer.lr=0.1, seed=1`; its name where the options do not."""
+def run_labels(runs: Sequence[ComparedRun]) -> list[str]:
+    """The name of each run, and what tells it from the others: `demo: lr=0.1, seed 1`."""
     keys = [key for key in differing_options(runs) if len({run.options.get(key, "") for run in runs}) > 1]
-    names = [", ".join(f"{key}={run.options[key]}" for key in keys if run.options.get(key)) for run in runs]
-    return [name if name and names.count(name) == 1 else f"{run.name} {name}".strip() for name, run in zip(names, runs, strict=True)]
+    short = [key.rpartition(".")[2] for key in keys]
+    shown = {key: name if short.count(name) == 1 else key for key, name in zip(keys, short, strict=True)}
+    parts = [[f"{shown[key]}{' ' if key == SEED else '='}{run.options[key]}" for key in keys if run.options.get(key)] for run in runs]
+    return [f"{run.name}: {', '.join(own)}" if own else run.name for run, own in zip(runs, parts, strict=True)]
 
 
-def _cell(value: float | None, interval: list[float] | None, best: float) -> Cell:
-    if value is None:
+def _best(values: Sequence[float]) -> float | None:
+    """The highest value as shown; None if several runs share it or there is one run only."""
+    shown = [round(value, 1) for value in values]
+    return max(shown) if len(shown) > 1 and shown.count(max(shown)) == 1 else None
+
+
+def _cell(entry: Entry, metric: str, best: float | None) -> Cell:
+    from vclr_pl.report.run_results import share_interval  # half a second for SciPy, for tables only
+
+    if metric not in entry.figures:
         return Cell("-")
-    text = "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
-    return Cell(value=f"{value:.1f}", interval=text, best=round(value, 1) == best)
-
-
-def _read(file: Path) -> ResultRecord:
-    try:
-        return read_record(file)
-    except (OSError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(expected=f"results of a run in {file}", got=str(error), hint="Use files written by this program.") from error
-
-
-def _names(files: Sequence[Path]) -> list[str]:
-    """The run folders' names, with as many parent folders as needed to make them distinct."""
-    for depth in range(1, 9):
-        names = ["/".join(file.absolute().parts[-1 - depth : -1]) for file in files]
-        if len(set(names)) == len(names):
-            break
-    return names
+    value = entry.figures[metric]
+    reach = entry.intervals.get(metric) or share_interval(metric, value, entry.queries)
+    return Cell(value=f"{value:.1f}", interval=f"{reach[0]:.1f} to {reach[1]:.1f}" if reach else "", best=round(value, 1) == best)
 
 
 def _escaped(text: str) -> str:

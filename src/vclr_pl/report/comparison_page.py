@@ -9,13 +9,14 @@ from typing import Any
 import jinja2
 
 from vclr_pl.report.compared_curves import compared_charts
-from vclr_pl.report.comparison import ComparedRun, comparison, differences
+from vclr_pl.report.compared_runs import ComparedRun
+from vclr_pl.report.comparison import comparison, run_labels
 from vclr_pl.report.run_page import drawn_chart, numbers_of
 
 
 def comparison_html(runs: Sequence[ComparedRun]) -> str:
     """The page; names from the disk are escaped."""
-    names = differences(runs)
+    names = run_labels(runs)
     groups = compared_charts(runs)
     place_of = {name: place for place, name in enumerate(names)}
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)

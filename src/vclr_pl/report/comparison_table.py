@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from vclr_pl.report.comparison import ComparedRun, Comparison, Row, comparison
+from vclr_pl.report.compared_runs import ComparedRun
+from vclr_pl.report.comparison import Comparison, Row, comparison
 
 BORDER = 3  # characters around the text of a column
 FOLDED = 16  # characters a line of a text that is folded
@@ -24,17 +25,24 @@ def print_comparison(runs: Sequence[ComparedRun], *, title: str, console: Consol
         whole.width = Measurement.get(console, console.options.update(max_width=UNBOUNDED), whole).maximum
         if not console.is_terminal or whole.width <= console.width:
             console.print(whole, soft_wrap=True)
+            _print_common(found, console)
             return
     described = [_described(row, found.columns) for row in found.rows]
     first = min(max(len(line) for text in described for line in text.split("\n")), console.width // 2)
     parts = _parts([max(map(len, column)) for column in _columns(found)], width=console.width - first - BORDER - 1)
     for number, part in enumerate(parts, 1):
         names = described if number == 1 else [row.name for row in found.rows]
-        rows = [Row(name, [], [row.cells[place] for place in part]) for name, row in zip(names, found.rows, strict=True)]
+        rows = [Row(name, name, [], [row.cells[place] for place in part]) for name, row in zip(names, found.rows, strict=True)]
         heading = title if len(parts) == 1 else f"{title}, part {number} of {len(parts)}"
         table = _table([], [found.metrics[place] for place in part], rows, title=heading)
         table.columns[0].width = first
         console.print(table)
+    _print_common(found, console)
+
+
+def _print_common(found: Comparison, console: Console) -> None:
+    if found.common:
+        console.print(found.common, soft_wrap=not console.is_terminal, highlight=False, markup=False)
 
 
 def _columns(found: Comparison) -> list[list[str]]:

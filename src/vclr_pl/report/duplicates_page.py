@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from vclr_pl.evaluation.duplicate_groups import DuplicateGroup, GroupMember, VideoFacts
+from vclr_pl.evaluation.duplicate_groups import DuplicateGroup, VideoFacts
 from vclr_pl.evaluation.near_duplicates import Pairs
 from vclr_pl.files import write_csv
 from vclr_pl.report.feature_map import Place
@@ -57,17 +57,18 @@ def shown_groups(groups: Sequence[DuplicateGroup], *, options: PageOptions) -> S
 
 
 def captions(groups: Sequence[DuplicateGroup], facts: Facts) -> dict[Place, str]:
-    """What stands behind the name of a video: its size, length and bit rate, and why it is kept or removed."""
-    members = (member for group in groups for member in (group.kept, *group.removed))
-    return {(GALLERY, member.row): _caption(member, facts[member.row]) for member in members}
+    """The text after the name of a video: its size, length and bit rate, and the reason to keep or remove it."""
+    kept = {(GALLERY, group.kept.row): _caption(f"kept: {group.kept.reason}", facts[group.kept.row]) for group in groups}
+    removed = (member for group in groups for member in group.removed)
+    return kept | {(GALLERY, member.row): _caption(member.reason, facts[member.row]) for member in removed}
 
 
-def _caption(member: GroupMember, facts: VideoFacts) -> str:
+def _caption(reason: str, facts: VideoFacts) -> str:
     parts = [
         f"{facts.width} x {facts.height}" if facts.width else "",
         f"{facts.seconds:.1f} s" if facts.seconds else "",
         f"{facts.kilobits_per_second} kbit/s" if facts.kilobits_per_second else "",
-        member.reason,
+        reason,
     ]
     return f" ({', '.join(part for part in parts if part)})"
 
@@ -75,10 +76,15 @@ def _caption(member: GroupMember, facts: VideoFacts) -> str:
 def in_words(groups: Sequence[DuplicateGroup], *, videos: int, threshold: str, shown: int) -> str:
     """The first sentences of the page."""
     removed = sum(len(group.removed) for group in groups)
+    remaining = videos - removed
     count = "1 group" if len(groups) == 1 else f"{len(groups)} groups"
-    kept = "1 video" if len(groups) == 1 else f"{len(groups)} videos"
-    decision = f": keep {kept}, remove {removed}" if groups else ""
-    lead = f"{count} of near duplicates among {videos} videos{decision}. {threshold}"
+    lead = f"{count} of near duplicates among {videos} videos"
+    if groups:
+        kept = f"{len(groups)} kept of groups, {remaining - len(groups)} in no group"
+        lead += (
+            f": {removed} could be removed, {remaining} remain ({kept}). Clips of one recording also form groups: look before you remove"
+        )
+    lead += f". {threshold}"
     if shown < len(groups):
         lead += f" The first {shown} groups are shown."
     return lead

@@ -28,7 +28,9 @@ def mapped_places(tables: Mapping[str, FeatureTable], *, most: int) -> tuple[Pla
     return tuple((role, row) for role in tables for row in rows[role])
 
 
-def feature_map(places: tuple[Place, ...], tables: Mapping[str, FeatureTable]) -> tuple[list[tuple[float, float]], str]:
+def feature_map(
+    places: tuple[Place, ...], tables: Mapping[str, FeatureTable], what: str = "videos"
+) -> tuple[list[tuple[float, float]], str]:
     """Position of each place, 0 to 1 on both axes, and what the map shows in words; no positions for fewer than three places."""
     if len(places) < LEAST_POINTS:
         return [], ""
@@ -36,7 +38,7 @@ def feature_map(places: tuple[Place, ...], tables: Mapping[str, FeatureTable]) -
     positions_N2, share = principal_components(features_NF)
     total = sum(map(len, tables.values()))
     which = (
-        f"all {total} videos" if len(places) == total else f"{len(places)} of {total} videos, evenly spaced in the list (page.map_points)"
+        f"all {total} {what}" if len(places) == total else f"{len(places)} of {total} {what}, evenly spaced in the list (page.map_points)"
     )
     return [
         (x, y) for x, y in positions_N2.tolist()

@@ -129,7 +129,7 @@ def page_of(
     tables = {GALLERY: gallery, **({} if query is None else {QUERY: query})}
     names, number_of = joined_classes(gallery, tables.get(QUERY, gallery))
     mapped = mapped_places(tables, most=options.map_points)
-    positions, note = feature_map(mapped, tables)
+    positions, note = feature_map(mapped, tables, page.what)
     place_of = {place: number for number, place in enumerate(dict.fromkeys([*shown.places, *(mapped if positions else ())]))}
     short = {role: _short_names(table.path) for role, table in tables.items()}
     videos = [

@@ -13,13 +13,16 @@ from vclr_pl.evaluation.duplicate_groups import DuplicateGroup
 from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors, require_neighbors
 from vclr_pl.report.duplicates_page import SIMILARITY_NOTE, Facts, captions, in_words, shown_groups
 from vclr_pl.report.feature_map import Place
-from vclr_pl.report.page_content import PageOptions, ShownRows, judgments, page_of, shown_neighbors
+from vclr_pl.report.page_content import GALLERY, QUERY, PageOptions, ShownRows, judgments, page_of, shown_neighbors
+from vclr_pl.report.retrieval_lead import retrieval_lead, window_in_words
 from vclr_pl.report.retrieval_page import Figure, RetrievalPage, VideoPictures, write_page
 from vclr_pl.report.segment_text import segment_address, segment_in_words
 from vclr_pl.types import FeatureTable, VideoSegment
 
 logger = logging.getLogger(__name__)
 
+FEATURE_NOTE = "A {}'s feature is the average over its frames; similarity is the cosine of two features, 1 for the same direction."
+STRIP_NOTE = "A strip shows evenly spaced frames, in temporal order from left to right."
 PictureSource = Callable[[Any, Sequence[int]], Mapping[int, VideoPictures]]
 
 
@@ -43,6 +46,8 @@ class PageMaker:
         origin: description of the encoder.
         view: view of the encoder, drawn on the frames.
         segments: of the lists whose rows are segments of videos, by `gallery` and `query`.
+        window_seconds: length of a segment, and time from the start of one to the start of the next.
+        data_option: the option of the gallery's list.
     """
 
     options: PageOptions
@@ -51,6 +56,8 @@ class PageMaker:
     origin: str
     view: ShownView
     segments: Mapping[str, Sequence[VideoSegment]] = field(default_factory=dict)
+    window_seconds: tuple[float, float] = (0.0, 0.0)
+    data_option: str = "data"
 
     def write_search(self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, figures: Sequence[Figure]) -> Path:
         """Search the neighbors exactly, and write their page.
@@ -76,33 +83,37 @@ class PageMaker:
         require_neighbors(gallery=len(gallery), leave_one_out=query is None, neighbors=found.index.shape[1])
         shown = shown_neighbors(found=found, leave_one_out=query is None, options=self.options)
         recall, confusion = judgments(gallery=gallery, query=query, nearest_Q=found.index[:, 0])
-        queries = len(found.index)
-        what = "segments" if "gallery" in self.segments else "videos"
-        if query is None:
-            lead = f"Each of {queries} {what} with the most similar other {what}."
-        else:
-            who = "One query" if queries == 1 else f"{queries} queries, each"
-            most = f"the most similar of {len(gallery)} gallery {what}."
-            lead = f"{who} with {most if len(gallery) > 1 else 'the only video of the gallery. Add videos to the gallery to compare them.'}"
-        if what == "segments":
-            lead += " A picture plays its segment; the link below it opens the file at that time."
-        if recall:
-            lead += " A neighbor with the query's class is right, any other wrong."
-        else:
-            lead += " Neighbors are not marked right or wrong, because labels are missing."
-        if len(shown.rows) < queries:
-            lead += f" {len(shown.rows)} evenly spaced queries are shown; the metrics are over all queries."
+        lead = retrieval_lead(
+            gallery=gallery,
+            query=query,
+            judged=bool(recall),
+            shown=len(shown.rows),
+            window=self._window(gallery),
+            data_option=self.data_option,
+        )
+        what = "segments" if GALLERY in self.segments else "videos"
         page = RetrievalPage(
-            title=f"Nearest {what}", lead=lead, videos=(), rows=(), figures=figures, recall=recall, confusion=confusion, notes=self._notes()
+            title=f"Nearest {what}",
+            lead=lead,
+            videos=(),
+            rows=(),
+            figures=figures,
+            recall=recall,
+            confusion=confusion,
+            notes=(self._origin(), FEATURE_NOTE.format(what[:-1]), STRIP_NOTE),
+            what=f"videos and {what}" if query is not None and what == "segments" and QUERY not in self.segments else what,
         )
         self._write(path, page, shown, gallery, query)
 
-    def write_groups(self, path: Path, *, gallery: FeatureTable, groups: Sequence[DuplicateGroup], facts: Facts, threshold: str) -> None:
+    def write_groups(
+        self, path: Path, *, gallery: FeatureTable, groups: Sequence[DuplicateGroup], facts: Facts, minimum: float, threshold: str
+    ) -> None:
         """Write the page of near duplicates.
 
         Args:
             facts: of the videos of the groups, by row.
-            threshold: the minimum similarity, in a sentence.
+            minimum: the lowest similarity of a pair.
+            threshold: `minimum` in a sentence.
         """
         shown = shown_groups(groups, options=self.options)
         page = RetrievalPage(
@@ -110,11 +121,12 @@ class PageMaker:
             lead=in_words(groups, videos=len(gallery), threshold=threshold, shown=len(shown.rows)),
             videos=(),
             rows=(),
-            notes=(SIMILARITY_NOTE, *self._notes()),
+            notes=(self._origin(), SIMILARITY_NOTE, STRIP_NOTE),
             pairs=True,
-            roles=("to remove", "to keep"),
+            least_similarity=minimum,
         )
-        self._write(path, page, shown, gallery, None, captions=captions(groups, facts))
+        without_map = replace(self, options=replace(self.options, map_points=0))  # the features of all views of a video are on no map
+        without_map._write(path, page, shown, gallery, None, captions=captions(groups, facts))
 
     def _write(
         self,
@@ -144,7 +156,8 @@ class PageMaker:
         if captions is not None:
             videos = [replace(video, name=video.name + captions[place]) for video, place in zip(content.videos, shown.places, strict=True)]
             content = replace(content, videos=videos)
-        note = f"The encoder receives only the outlined part of a frame: {self.view.in_words}."
+        view = self.view.in_words.replace("per video", f"per {'video or segment' if 'and' in page.what else page.what[:-1]}")
+        note = f"The encoder receives only the outlined part of a frame: {view}."
         write_page(replace(content, view_note=note), path, maximum_megabytes=self.options.maximum_megabytes)
 
     def _part(self, folder: Path, tables: Mapping[str, FeatureTable], place: Place) -> tuple[str, str]:
@@ -155,9 +168,13 @@ class PageMaker:
         segment = self.segments[role][int(tables[role].video_index[row])]
         return segment_in_words(segment), segment_address(segment, path=tables[role].path[row], folder=folder)
 
-    def _notes(self) -> list[str]:
-        return [
-            f"Encoder: {self.origin}",
-            "A video's feature is the average over its frames; similarity is the cosine of two features, 1 for the same direction.",
-            "A strip shows evenly spaced frames, in temporal order from left to right.",
-        ]
+    def _window(self, gallery: FeatureTable) -> str:
+        """The gallery's segments in words; empty for whole videos."""
+        if GALLERY not in self.segments:
+            return ""
+        videos = {self.segments[GALLERY][index].video for index in gallery.video_index.tolist()}
+        seconds, stride = self.window_seconds
+        return window_in_words(segments=len(gallery), videos=len(videos), seconds=seconds, stride_seconds=stride)
+
+    def _origin(self) -> str:
+        return f"Encoder: {self.origin}"

@@ -24,7 +24,9 @@ class ResultRecord:
     """Metrics in percent by name. `baseline` is empty if it was not evaluated; both are empty if the data has no labels.
 
     `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; the evaluation of a run
-    leaves them empty. `encoder` gives the source of an evaluated encoder, `baseline_name` describes the baseline.
+    leaves them empty. `chance` are the metrics of random neighbors. `encoder` gives the source of an evaluated encoder, `baseline_name`
+    describes the baseline. A training run has the number of `queries` behind its metrics (else 0), and the losses of a random guess by
+    their name in metrics.csv, as `loss_inter_frame`.
     """
 
     name: str
@@ -37,6 +39,9 @@ class ResultRecord:
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
     encoder: dict[str, Any] = field(default_factory=dict)
     baseline_name: str = RANDOM_INITIALIZATION
+    queries: int = 0
+    guess_losses: dict[str, float] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=dict)
 
 
 def write_record(record: ResultRecord, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,6 +98,7 @@ class Figure:
     value: str
     interval: str = ""
     headline: bool = True  # other metrics are collapsed
+    explanation: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ class RetrievalPage:
     recall: Sequence[ClassRecall] = ()
     confusion: Sequence[Confusion] = ()
     pairs: bool = False
-    roles: tuple[str, str] = field(default=("in the gallery", "query"))
+    what: str = "videos"  # or segments of videos
+    least_similarity: float = -1.0  # of pairs: a lower similarity comes through another video of the group
 
 
 def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
@@ -146,7 +148,10 @@ def render(page: RetrievalPage, *, maximum_megabytes: float) -> str:
         filterable=any(page.videos[row.query].class_number >= 0 for row in page.rows),
         judged=bool(page.recall),
         pairs=page.pairs,
+        what=page.what,
         mapped=bool(page.points),
+        some_asked=0 < sum(point.is_query for point in page.points) < len(page.points),
+        colored=any(page.videos[point.video].class_number >= 0 for point in page.points),
         map_note=page.map_note,
         footer="Made by vclr_pl. This page loads nothing from the network.",
         media=[{"key": key, "base64": text} for key, text in media.items()],
@@ -189,7 +194,7 @@ def _pictures_in_words(page: RetrievalPage, media: Mapping[str, str], maximum_me
     readable = [video.pictures for video in page.videos if video.pictures is not None]
     strips, previews = (sum(key.startswith(kind) for key in media) for kind in "sp")
     return (
-        f"Pictures take {size:.1f} MB of this file (limit {maximum_megabytes:g} MB); {strips} of {len(readable)} videos have frames, "
+        f"Pictures take {size:.1f} MB of this file (limit {maximum_megabytes:g} MB); {strips} of {len(readable)} {page.what} have frames, "
         f"{previews} of {sum(bool(pictures.preview) for pictures in readable)} have a preview."
     )
 
@@ -204,7 +209,7 @@ def _data(page: RetrievalPage, media: Mapping[str, str]) -> dict[str, Any]:
         "points": [_rounded(asdict(point)) for point in page.points],
         "recall": [asdict(entry) for entry in page.recall],
         "confusion": [asdict(entry) for entry in page.confusion],
-        "roles": list(page.roles),
+        "least_similarity": page.least_similarity,
     }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vclr_pl.report.chart import Chart, Curve, Level, Point
+from vclr_pl.report.chart import Chart, Curve, Level, Point, shown
+from vclr_pl.report.record import RANDOM_INITIALIZATION
+from vclr_pl.report.run_summary import READINGS
 
 LOSS, RANK = "train/loss", "rank/"
 POSITIVE, BATCH, QUEUE, WITHIN = "_positive_similarity", "_batch_similarity", "_queue_similarity", "_batch_accuracy"
@@ -19,7 +21,8 @@ class Expected:
     Args:
         losses: of a random guess, by term, each with its formula in words.
         accuracies: of a random guess, percent, by term.
-        start: metrics of the random initialization, percent, as `knn_top1`.
+        start: metrics before training, percent, as `knn_top1`.
+        start_name: the start in words.
         dimensions: of the keys in each queue, at most which RankMe can be.
         collapsed_rank: RankMe below which the keys count as collapsed.
     """
@@ -27,6 +30,7 @@ class Expected:
     losses: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     accuracies: Mapping[str, float] = field(default_factory=dict)
     start: Mapping[str, float] = field(default_factory=dict)
+    start_name: str = RANDOM_INITIALIZATION
     dimensions: Mapping[str, int] = field(default_factory=dict)
     collapsed_rank: float = 2.0
 
@@ -87,11 +91,12 @@ def _losses(curves: Curves, expected: Expected) -> list[Chart]:
     charts = []
     for name in names:
         term = name.removeprefix(LOSS).lstrip("_")
-        levels = []
+        levels, note = [], ""
         if term in expected.losses:
             value, formula = expected.losses[term]
             levels = [Level(name=f"random guess: {formula}", value=value)]
-        charts.append(Chart(title=words(term) if term else "total loss", curves=[_curve("loss", curves[name])], levels=levels))
+            note = "above a random guess" if mean_of_last(curves[name]) > value else ""
+        charts.append(Chart(title=words(term) if term else "total loss", curves=[_curve("loss", curves[name])], levels=levels, note=note))
     return charts
 
 
@@ -103,7 +108,8 @@ def _similarities(curves: Curves, alarms: Mapping[str, Sequence[tuple[int, int]]
         drawn += [_curve("other videos of the batch", curves[term + BATCH])] if term + BATCH in curves else []
         drawn += [_curve("keys in the queue", curves[term + QUEUE], is_context=True)] if term + QUEUE in curves else []
         short = term.removeprefix(TRAIN)
-        charts.append(Chart(title=words(short), curves=drawn, alarms=tuple(alarms.get(short, ()))))
+        gap = f"gap {shown(mean_of_last(curves[name]) - mean_of_last(curves[term + BATCH]))}" if term + BATCH in curves else ""
+        charts.append(Chart(title=words(short), curves=drawn, alarms=tuple(alarms.get(short, ())), summary=gap))
     return charts
 
 
@@ -119,7 +125,7 @@ def _accuracies(curves: Curves, expected: Expected) -> list[Chart]:
         chance = expected.accuracies.get(term)
         levels = [] if chance is None else [Level(name=f"random guess: {chance:.0f}%", value=chance)]
         title = f"{words(term)}: own video found" if within else f"{words(term)}: right answers"
-        charts.append(_percent(title, curves[name], levels))
+        charts.append(_percent(title, curves[name], levels, compared="a random guess"))
     return charts
 
 
@@ -128,10 +134,14 @@ def _tested(curves: Curves, expected: Expected) -> list[Chart]:
     for name in (name for name in curves if name.startswith(TESTED)):
         metric = name.removeprefix(TESTED)
         start = expected.start.get(metric)
-        levels = [] if start is None else [Level(name=f"random initialization: {start:.1f}%", value=start)]
+        levels = [] if start is None else [Level(name=f"{expected.start_name}: {start:.1f}%", value=start)]
         charts.append(
             _percent(
-                {"knn_top1": "kNN accuracy", "r1": "R@1", "top1": "top-1 on test videos"}.get(metric, words(metric)), curves[name], levels
+                {"knn_top1": "kNN accuracy", "r1": "R@1", "top1": "top-1 on test videos"}.get(metric, words(metric)),
+                curves[name],
+                levels,
+                compared=f"the {expected.start_name}",
+                single=True,
             )
         )
     return charts
@@ -165,8 +175,17 @@ def _speed(curves: Curves) -> list[Chart]:
     ]
 
 
-def _percent(title: str, points: Sequence[Point], levels: Sequence[Level]) -> Chart:
-    return Chart(title=title, unit="%", curves=[_curve("accuracy", points)], levels=levels, from_zero=True)
+def _percent(title: str, points: Sequence[Point], levels: Sequence[Level], *, compared: str = "", single: bool = False) -> Chart:
+    """`compared` names the level, below which a note says so; `single`: a reading is of all test videos, so the last one counts."""
+    newest = points[-1][1] if single else mean_of_last(points)
+    note = f"below {compared}" if levels and newest < levels[0].value else ""
+    return Chart(title=title, unit="%", curves=[_curve("accuracy", points)], levels=levels, from_zero=True, note=note)
+
+
+def mean_of_last(points: Sequence[Point]) -> float:
+    """The mean of the last readings: single batches scatter."""
+    values = [value for _, value in points[-READINGS:]]
+    return sum(values) / len(values)
 
 
 def _curve(name: str, points: Sequence[Point], *, is_context: bool = False) -> Curve:

@@ -7,35 +7,45 @@ from collections.abc import Mapping, Sequence
 
 from vclr_pl.report.chart import Point, shown
 from vclr_pl.report.retrieval_page import Figure
-from vclr_pl.report.run_charts import BATCH, LOSS, POSITIVE, RANK, TRAIN, WITHIN, Curves, Expected, words
+from vclr_pl.report.run_charts import BATCH, LOSS, POSITIVE, RANK, TRAIN, WITHIN, Curves, Expected, mean_of_last, words
+from vclr_pl.report.run_summary import READINGS
 
 
-def run_figures(curves: Curves, *, expected: Expected, broken: int) -> list[Figure]:
-    """The figures at the top of the page, each with what to compare it with; those that are not measured are left out."""
+def run_figures(curves: Curves, *, expected: Expected, broken: int, waited: float | None = None) -> list[Figure]:
+    """The figures at the top of the page, each with what to compare it with; those that are not measured are left out.
+
+    Those of the training are means of the last readings, as in the summary of the run.
+
+    Args:
+        waited: percent of the training time in which the network waited for videos; None where only the readings are known.
+    """
     found: list[Figure] = []
-    if (loss := _last(curves, LOSS)) is not None:
+    if (loss := _recent(curves, LOSS)) is not None:
         level = expected.losses.get("")
         found.append(Figure("loss", shown(loss), "" if level is None else f"random guess {shown(level[0])}"))
     for term in (name.removesuffix(POSITIVE) for name in curves if name.endswith(POSITIVE)):
-        positive, others, short = _last(curves, term + POSITIVE), _last(curves, term + BATCH), words(term.removeprefix(TRAIN))
+        positive, others, short = _recent(curves, term + POSITIVE), _recent(curves, term + BATCH), words(term.removeprefix(TRAIN))
         if positive is not None and others is not None:
             found.append(Figure(f"similarity gap, {short}", shown(positive - others), f"{shown(positive)} and {shown(others)}"))
-        if (within := _last(curves, term + WITHIN)) is not None:
+        if (within := _recent(curves, term + WITHIN)) is not None:
             chance = expected.accuracies.get(term.removeprefix(TRAIN))
             compared = "" if chance is None else f"random guess {chance:.0f}%"
             found.append(Figure(f"own video found, {short}", f"{within:.0f}%", compared))
     for name, title, start in (("val/knn_top1", "kNN accuracy", expected.start.get("knn_top1")), ("val/top1", "test top-1", None)):
         if (value := _last(curves, name)) is not None:
             found.append(Figure(title, f"{value:.1f}%", "" if start is None else f"before training {start:.1f}%"))
-    if (top1 := _last(curves, f"{TRAIN}top1")) is not None:
+    if (top1 := _recent(curves, f"{TRAIN}top1")) is not None:
         found.append(Figure("top-1 in training", f"{top1:.0f}%"))
     for name in (name for name in curves if name.startswith(RANK)):
         queue, rank = name.removeprefix(RANK), _last(curves, name)
         most = expected.dimensions.get(queue)
         found.append(Figure(f"RankMe, {words(queue)}", shown(rank or math.nan), "" if most is None else f"of {most} dimensions"))
-    if (speed := _last(curves, f"{TRAIN}videos_per_second")) is not None:
-        waiting = _last(curves, f"{TRAIN}data_wait_percent")
-        found.append(Figure("videos per second", shown(speed), "" if waiting is None else f"{waiting:.0f}% of the time waiting"))
+    if (speed := _recent(curves, f"{TRAIN}videos_per_second")) is not None:
+        found.append(Figure("videos per second", shown(speed)))
+    if (waiting := _recent(curves, f"{TRAIN}data_wait_percent")) is not None:
+        found.append(
+            Figure("waiting for videos", f"{waiting if waited is None else waited:.0f}%", "" if waited is None else "of the training time")
+        )
     if broken:
         found.append(Figure("broken videos", f"{broken:,}"))
     return found
@@ -68,6 +78,19 @@ def first_broken(curves: Curves) -> tuple[str, float, int] | None:
     ]
     step, name, value = min(found, key=lambda one: one[:2], default=(0, "", math.nan))
     return (name, value, step) if found else None
+
+
+def figures_note(curves: Curves) -> str:
+    """What the figures of the training are; empty before the first reading."""
+    count = min(READINGS, len(curves.get(LOSS, ())))
+    if not count:
+        return ""
+    return f"Loss, similarities, accuracies in training and speed: mean of the last {f'{count} readings' if count > 1 else 'reading'}."
+
+
+def _recent(curves: Curves, name: str) -> float | None:
+    points = curves.get(name)
+    return mean_of_last(points) if points else None
 
 
 def _last(curves: Mapping[str, Sequence[Point]], name: str) -> float | None:

@@ -81,7 +81,10 @@ class NextCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRow:
-    """A metric in percent, before and after training, each with its interval (empty if unknown), and the difference in points."""
+    """A metric in percent, before and after training, each with its interval (empty if unknown), and the difference in points.
+
+    `chance` is what random neighbors give, empty if unknown. `is_noise`: the difference is within two standard errors.
+    """
 
     name: str
     before: str
@@ -89,6 +92,8 @@ class ResultRow:
     after: str
     after_interval: str
     gain: str
+    chance: str = ""
+    is_noise: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +117,15 @@ class RunDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPage:
-    """Content of the page: `alarms` are sentences, `verdict` is a word and its reason, `broken_count` counts all broken videos."""
+    """Content of the page: `alarms` are sentences, `verdict` is a word and its reason, `advice` a command that settles it."""
 
     description: RunDescription
     state: RunState
     figures: Sequence[Figure] = ()
+    figures_note: str = ""
     alarms: Sequence[str] = ()
     verdict: tuple[str, str] | None = None
+    advice: str = ""
     results: Sequence[ResultRow] = ()
     results_note: str = ""
     groups: Sequence[ChartGroup] = ()
@@ -147,6 +154,7 @@ def render_run(page: RunPage) -> str:
         numbers=[row for group in page.groups for chart in group.charts for row in numbers_of(group, chart)],
         views=[_embedded(views) for views in page.views],
         broken=page.broken[:BROKEN_SHOWN],
+        has_chance=any(row.chance for row in page.results),
         stale_seconds=STALE_SECONDS,
         style=_text("page.css") + _text("run.css"),
         script=_text("run.js"),
@@ -158,7 +166,7 @@ def drawn_chart(chart: Chart) -> dict[str, Any]:
     """A chart for the template: SVG polylines, ticks in percent, and its description in words."""
     plot = plot_of(chart)
     if plot is None:
-        return {"title": chart.title, "unit": chart.unit, "plot": None, "text": "no values yet", "now": ""}
+        return {"title": chart.title, "unit": chart.unit, "plot": None, "text": "no values yet", "now": "", "note": ""}
     last = next((value for _, value in reversed(chart.curves[0].points)), None)
     return {
         "title": chart.title,
@@ -169,7 +177,8 @@ def drawn_chart(chart: Chart) -> dict[str, Any]:
         "alarms": [(WIDTH * start, max(WIDTH * (end - start), 6.0)) for start, end in plot.alarms],
         "broken": [WIDTH * place for place in plot.broken],
         "text": _in_words(chart),
-        "now": "" if last is None else f"{shown(last)}{chart.unit}",
+        "now": chart.summary or ("" if last is None else f"last {shown(last)}{chart.unit}"),
+        "note": chart.note,
     }
 
 
@@ -186,6 +195,8 @@ def _in_words(chart: Chart) -> str:
         name = f"{curve.name}: " if curve.name else ""
         parts.append(f"{name}{shown(first[1])}{chart.unit} at step {first[0]:,}, {shown(last[1])}{chart.unit} at step {last[0]:,}")
     parts += [level.name for level in chart.levels]
+    parts += [chart.summary] if chart.summary else []
+    parts += [f"now {chart.note}"] if chart.note else []
     parts += [f"alarm from step {start:,} to {end:,}" for start, end in chart.alarms]
     return f"{chart.title}. {'; '.join(parts)}."
 

@@ -10,6 +10,7 @@ from vclr_pl.report.record import RANDOM_INITIALIZATION
 
 LEARNING, COLLAPSING, TOO_SHORT, NOT_LEARNING = "learning", "collapsing", "too short to say", "not learning"
 WORSE = "worse than its start"
+READINGS = 5  # averaged at the start and at the end: single batches scatter
 COLLAPSED_RANK = 2.0  # RankMe; one direction holds nearly everything
 STANDARD_ERRORS = 2.0
 RISE_PERCENT = 5.0  # of the accuracy within the batch, in points
@@ -85,7 +86,7 @@ def verdict(evidence: Evidence) -> Verdict:
     if gained is None and rise is not None:
         return rise
     if evidence.steps <= evidence.grace_steps:
-        return Verdict(word=TOO_SHORT, reason=f"{evidence.steps} steps; {evidence.grace_steps} or more show it")
+        return Verdict(word=TOO_SHORT, reason=f"{evidence.steps} steps; more than {evidence.grace_steps} show it")
     return gained or Verdict(word=NOT_LEARNING, reason="the accuracy within the batch did not rise")
 
 
@@ -95,14 +96,19 @@ def _gain(evidence: Evidence) -> Verdict | None:
     if name not in evidence.metrics or name not in evidence.baseline or not evidence.queries:
         return None
     before, after = evidence.baseline[name], evidence.metrics[name]
-    error = math.sqrt(sum(share * (100.0 - share) / evidence.queries for share in (before, after)))
+    error = two_errors(before, after, queries=evidence.queries)
     is_random = evidence.baseline_name == RANDOM_INITIALIZATION
     reason = f"R@1 {after:.1f}, {before:.1f} at {'random initialization' if is_random else f'the {evidence.baseline_name}'}"
-    if after - before > STANDARD_ERRORS * error:
+    if after - before > error:
         return Verdict(word=LEARNING, reason=reason)
-    if not is_random and before - after > STANDARD_ERRORS * error:
+    if not is_random and before - after > error:
         return Verdict(word=WORSE, reason=f"{reason}: use the start itself, or train with a lower optimizer.lr")
-    return Verdict(word=NOT_LEARNING, reason=f"{reason}; the difference is within two standard errors ({STANDARD_ERRORS * error:.1f})")
+    return Verdict(word=NOT_LEARNING, reason=f"{reason}; the difference is within two standard errors ({error:.1f})")
+
+
+def two_errors(before: float, after: float, *, queries: int) -> float:
+    """Two standard errors of the difference of two shares of `queries`, in points."""
+    return STANDARD_ERRORS * math.sqrt(sum(share * (100.0 - share) / queries for share in (before, after)))
 
 
 def _rise(evidence: Evidence) -> Verdict | None:
@@ -115,6 +121,11 @@ def _rise(evidence: Evidence) -> Verdict | None:
             told = f"{name} finds a video's own key in the batch in {term.last_accuracy:.0f}% of the cases"
             return Verdict(word=LEARNING, reason=f"{told}, {term.first_accuracy:.0f}% at the start, chance {chance:.0f}%")
     return None
+
+
+def longer_epochs(*, epochs: int, steps_per_epoch: int, grace_steps: int) -> int:
+    """Epochs of a longer run: twice as many, or, where that is more, those that end the grace steps."""
+    return max(2 * epochs, grace_steps // max(1, steps_per_epoch) + 1)
 
 
 def summary_lines(evidence: Evidence, *, cost: str, commands: Sequence[str]) -> list[str]:

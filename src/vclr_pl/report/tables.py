@@ -101,16 +101,24 @@ def result_table(record: ResultRecord) -> Table:
     """Table of one run: each metric at its start, trained, and the gain, in percent and points."""
     table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left")
     table.add_column("percent")
-    for column in (_short_name(record), "trained", "gain"):
+    for column in (*_chance_column(record), _short_name(record), "trained", "gain"):
         table.add_column(column, justify="right")
     for name, value in record.metrics.items():
         before = record.baseline.get(name)
-        table.add_row(metric_title(name), _figure(before), _figure(value), _gain(value, before))
+        table.add_row(metric_title(name), *_chance_of(record, name), _figure(before), _figure(value), _gain(value, before))
     return table
 
 
 def _short_name(record: ResultRecord) -> str:
     return "random init" if record.baseline_name == RANDOM_INITIALIZATION else record.baseline_name
+
+
+def _chance_column(record: ResultRecord) -> list[str]:
+    return ["chance"] if record.chance else []
+
+
+def _chance_of(record: ResultRecord, name: str) -> list[str]:
+    return [_figure(record.chance.get(name))] if record.chance else []
 
 
 def _figure(value: float | None) -> str:
@@ -136,6 +144,7 @@ def evaluation_record(
         timings_seconds=timings_seconds,
         intervals={metric: list(ends) for metric, ends in found.intervals.items()},
         by_class=found.by_class,
+        chance=found.chance,
         encoder=encoder,
     )
 
@@ -145,10 +154,11 @@ def evaluation_table(record: ResultRecord) -> Table:
     level = record.encoder.get("level_percent", 95)
     table = Table(title=f"{record.name}: {str(record.encoder.get('origin', '')).partition(': ')[0]}".rstrip(": "), title_justify="left")
     table.add_column("percent")
-    table.add_column("", justify="right")
+    for column in ("", *_chance_column(record)):
+        table.add_column(column, justify="right")
     table.add_column(f"{level:g}% interval", justify="right")
     for name, value in record.metrics.items():
-        table.add_row(metric_title(name), f"{value:.1f}", interval(record.intervals.get(name)))
+        table.add_row(metric_title(name), f"{value:.1f}", *_chance_of(record, name), interval(record.intervals.get(name)))
     return table
 
 

@@ -1,57 +1,64 @@
-"""The commands that follow a pretraining run, with its run folder and its data filled in."""
+"""The commands that follow a run, with its run folder and its data filled in."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from vclr_pl.runner.command_line import GIVEN_NODES
 
 OWN_VIDEOS, RENDERED = "folder", "demo"
 
 
-def next_commands(config: DictConfig, *, folder: Path, labeled: bool, longer: bool) -> list[str]:
+def next_commands(*, folder: Path, labeled: bool, longer: str) -> list[str]:
     """To look at the encoder's neighbors, to see its activation maps, and to continue; each as typed in a shell.
 
     Args:
         folder: the run folder.
         labeled: the videos have labels, so that the encoder can be fine-tuned on them.
-        longer: the last command trains for twice as many epochs, instead of fine-tuning.
+        longer: the last command, which trains for longer; empty for fine-tuning.
     """
     run, data = _shown(folder), data_words()
     gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
     commands = [["retrieve", f"encoder={run}", *gallery], ["visualize", f"encoder={run}", *data]]
-    epochs = config.trainer.max_epochs or 0
     if labeled and not longer:
         commands.append(["finetune", f"encoder={run}", *data])
-    elif epochs > 0:
-        kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "trainer.max_steps=", "hydra."))]
-        commands.append(["train", *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"])
-    return [f"python -m vclr_pl.{shlex.join(words)}" for words in commands]
+    return [*map(_typed, commands), *([longer] if longer else [])]
 
 
-def page_commands(config: DictConfig, *, folder: Path, command: str) -> dict[str, str]:
-    """By purpose, the commands on the page of a run of `command`: to resume it, to train for longer, to evaluate and to export it."""
-    run, data = _shown(folder), data_words()
+def longer_command(*, folder: Path, command: str, epochs: int) -> str:
+    """To continue a run of `command` until it has so many epochs."""
     kept = [word for word in given_words() if not word.startswith(("resume=", "trainer.max_epochs=", "trainer.max_steps=", "hydra."))]
+    return _typed([command, *kept, f"resume={_shown(folder)}", f"trainer.max_epochs={epochs}"])
+
+
+def resume_command(*, folder: Path, command: str) -> str:
+    """To resume a run of `command` after a stop."""
     same = [word for word in given_words() if not word.startswith(("resume=", "hydra."))]
-    epochs = config.trainer.max_epochs or 0
-    commands = {"Resume after a stop": [command, *same, f"resume={run}"]}
-    if epochs > 0:
-        commands["Train for twice as many epochs"] = [command, *kept, f"resume={run}", f"trainer.max_epochs={2 * epochs}"]
+    return _typed([command, *same, f"resume={_shown(folder)}"])
+
+
+def page_commands(*, folder: Path, command: str) -> dict[str, str]:
+    """By purpose, the commands on the page of a run of `command` that has ended: to evaluate the encoder and to export it."""
+    run, data = _shown(folder), data_words()
+    commands = {}
     if command == "train":
         gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
-        commands |= {
+        commands = {
             "Evaluate: retrieval, kNN and linear probe, for videos with labels": ["evaluate", f"encoder={run}", *data],
             "Look at the nearest videos": ["retrieve", f"encoder={run}", *gallery],
             "Look at activation maps": ["visualize", f"encoder={run}", *data],
             "Fine-tune, for videos with labels": ["finetune", f"encoder={run}", *data],
         }
     commands["Export to ONNX"] = ["convert", f"input={run}", "to=onnx", "output=encoder.onnx"]
-    return {purpose: f"python -m vclr_pl.{shlex.join(words)}" for purpose, words in commands.items()}
+    return {purpose: _typed(words) for purpose, words in commands.items()}
+
+
+def _typed(words: Sequence[str]) -> str:
+    return f"python -m vclr_pl.{shlex.join(words)}"
 
 
 def _shown(folder: Path) -> str:

@@ -196,4 +196,13 @@ def page_maker(
     if config.get("page") is None:
         return None
     pictures = instantiate(config.preview).pictures
-    return PageMaker(options=instantiate(config.page), pictures=pictures, manifests=manifests, origin=origin, view=view, segments=segments)
+    return PageMaker(
+        options=instantiate(config.page),
+        pictures=pictures,
+        manifests=manifests,
+        origin=origin,
+        view=view,
+        segments=segments,
+        window_seconds=(config.segment.seconds, config.segment.stride_seconds) if segments else (0.0, 0.0),
+        data_option="gallery" if "gallery" in config else "data",
+    )

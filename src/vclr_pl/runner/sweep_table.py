@@ -12,7 +12,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from vclr_pl.files import write_whole
-from vclr_pl.report.comparison import ComparedRun, comparison_markdown, over_seeds, run_of_job
+from vclr_pl.report.compared_runs import ComparedRun, over_seeds, run_of_job
+from vclr_pl.report.comparison import comparison_markdown
 from vclr_pl.report.comparison_table import print_comparison
 from vclr_pl.report.record import RESULTS, read_record
 from vclr_pl.text import readable

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,11 @@ import torch
 from tests.unit.callback.stage import trainer
 from tests.unit.callback.test_view_grid import MEAN, STD, batch
 
+from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.monitor import CollapseMonitor
-from vclr_pl.callback.run_page import Outcome, PacedWork, RunPageWriter
+from vclr_pl.callback.run_page import Outcome, RunPageWriter
+from vclr_pl.callback.run_summary import RunSummary
+from vclr_pl.report.run_page import NextCommand
 from vclr_pl.types import BrokenVideo
 
 
@@ -47,6 +51,47 @@ def test_the_page_is_there_before_the_first_step(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run.html"]  # no curves yet
 
 
+def test_the_page_names_the_evaluation_before_the_first_step(tmp_path):
+    evaluation = EncoderEvaluation(enabled=True, baseline=True, precision="32-true", frames_per_pass=8, measures={})
+    evaluation.keep_initialization(SimpleNamespace(encoder=torch.nn.Linear(1, 1)))
+    before = stage(0, callback_metrics={}, callbacks=[evaluation])
+    before.datamodule.labeled = True
+    page = writer(tmp_path)
+    page.on_fit_start(before, SimpleNamespace())
+    assert "Evaluating the random initialization." in text(tmp_path)
+    page.on_train_start(before, SimpleNamespace())
+    assert "Loading the first batch." in text(tmp_path)
+
+
+def test_the_first_step_does_not_wait_for_the_time_of_the_starting_page(tmp_path):
+    page = writer(tmp_path, every_seconds=1000.0)
+    page.on_fit_start(stage(0, callback_metrics={}), SimpleNamespace())
+    page.on_train_start(stage(0, callback_metrics={}), SimpleNamespace())
+    steps(page, 1)
+    assert "Step 1 of 10" in text(tmp_path)
+
+
+def test_commands_are_there_with_the_checkpoint_that_they_read(tmp_path):
+    page = writer(tmp_path)
+    page.description = replace(page.description, commands=[NextCommand(purpose="Resume after a stop", command="python")])
+    steps(page, 1)
+    assert "Resume after a stop" not in text(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    steps(page, 2)
+    assert "Resume after a stop" in text(tmp_path)
+
+
+def test_the_share_of_waiting_is_that_of_the_summary(tmp_path):
+    summary = RunSummary(every_n_steps=1)
+    summary.on_train_start(stage(0), SimpleNamespace())
+    summary.seconds, summary.waited_seconds = 10.0, 0.8
+    page = writer(tmp_path)
+    steps(page, 1, callbacks=[summary], callback_metrics={"train/data_wait_percent": torch.tensor(1.0)})
+    assert "<dt>waiting for videos</dt><dd>8%" in text(tmp_path)
+    assert "8% of it waiting" in summary.cost(tmp_path)
+
+
 def test_a_run_in_progress_says_how_far_it_is(tmp_path):
     page = writer(tmp_path)
     steps(page, 1, 2, 3)
@@ -76,24 +121,6 @@ def test_writing_waits_for_its_time(tmp_path):
     assert (tmp_path / "curves.png").is_file()
     assert "R@1 62" in text(tmp_path)
     assert 'data-alive="false"' in text(tmp_path)
-
-
-def test_work_takes_at_most_its_share_of_the_time(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("vclr_pl.callback.run_page.time.perf_counter", lambda: now[0])
-    work = PacedWork(every_seconds=10.0, share_of_time=0.005)
-    with work.counted():
-        now[0] = 101.0  # one second: 200 seconds until the next
-    now[0] = 300.9
-    assert not work.is_due()
-    now[0] = 301.1
-    assert work.is_due()
-    with pytest.raises(OSError, match="full"), work.counted():
-        raise OSError("full")
-    now[0] = 311.0
-    assert not work.is_due()
-    now[0] = 311.2
-    assert work.is_due()
 
 
 def test_a_measurement_is_one_point_until_it_is_measured_again(tmp_path):

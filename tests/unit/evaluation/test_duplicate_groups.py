@@ -59,11 +59,18 @@ def test_of_equals_the_first_path() -> None:
     ("better", "worse", "keep", "remove"),
     [
         (0, 1, "most pixels", "fewer pixels"),
-        (1, 3, "longest of the largest", "shorter"),
-        (1, 2, "highest bit rate of the largest and longest", "lower bit rate"),
-        (1, 1, "first by path of equals", "equal to the kept one"),
+        (1, 3, "most pixels, then longest", "shorter"),
+        (1, 2, "most pixels, then longest, then highest bit rate", "lower bit rate"),
+        (1, 1, "most pixels, then longest, then highest bit rate, then first by path", "equal to the kept one"),
     ],
 )
 def test_reasons(better: int, worse: int, keep: str, remove: str) -> None:
     assert reason_to_keep(FACTS[better], [FACTS[4], FACTS[worse]]) == keep
     assert reason_to_remove(FACTS[worse], FACTS[better]) == remove
+
+
+def test_only_what_decided_is_a_reason() -> None:
+    assert reason_to_keep(FACTS[1], [FACTS[3]]) == "longest"
+    assert reason_to_keep(FACTS[1], [FACTS[2]]) == "highest bit rate"
+    assert reason_to_keep(FACTS[1], [FACTS[1]]) == "first by path"
+    assert reason_to_keep(FACTS[1], [FACTS[3], FACTS[2]]) == "longest, then highest bit rate"

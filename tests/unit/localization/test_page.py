@@ -49,8 +49,18 @@ def test_figures_of_the_page() -> None:
     figures = localization_figures(METRICS, {"auc": 60.0})
     assert [(figure.name, figure.value, figure.interval) for figure in figures][:2] == [
         ("AR@100", "74.0%", ""),
-        ("AUC", "66.1%", "evenly spaced 60.0"),
+        ("AUC", "66.1%", "evenly spaced 60.0%"),
     ]
+
+
+def test_every_figure_has_an_explanation() -> None:
+    metrics = {"ar_1": 1.0, "ar_100": 2.0, **METRICS}
+    told = {figure.name: figure.explanation for figure in localization_figures(metrics, {})}
+    assert told["AR@1"] == "average recall with 1 proposal per video, over tIoU 0.50 to 0.95"
+    assert told["AR@100"] == "average recall with 100 proposals per video, over tIoU 0.50 to 0.95"
+    assert told["AUC"].startswith("area under the curve of average recall")
+    assert told["mAP at 0.50"].endswith("at this tIoU with a true segment")
+    assert told["mAP, mean of 0.5:0.05:0.95"].endswith("averaged over tIoU 0.50 to 0.95")
 
 
 PAGES = LocalizationPages(proposals=3, videos=4)
@@ -93,6 +103,14 @@ def test_a_page_tells_its_video(tmp_path: Path) -> None:
     assert 'points="0.00,100.00 45.00,0.00"' in page
     assert page.count('class="lane"') == 2  # the segments overlap
     assert "data:image/webp;base64,c3RyaXA=" in page
+
+
+def test_a_later_proposal_that_fits_a_segment_best_has_a_row(tmp_path: Path) -> None:
+    one = replace(video(), proposals=[*[(30.0 + number, 31.0, 0.9) for number in (0.0, 0.1, 0.2)], (0.0, 1.0, 0.5), (4.0, 9.5, 0.2)])
+    page = written(tmp_path, one)["one.html"]
+    assert re.findall(r"<tr><td>(\d+)</td>", page) == ["1", "2", "3", "5"]
+    assert "Best proposals, and those that fit a true segment best" in page
+    assert "those that fit" not in written(tmp_path, video())["one.html"]
 
 
 def test_the_index_counts_what_its_bars_show(tmp_path: Path) -> None:

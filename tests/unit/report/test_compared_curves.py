@@ -8,7 +8,7 @@ import pytest
 from tests.unit.report.test_comparison import write
 
 from vclr_pl.report.compared_curves import averaged, compared_charts, mean_curves, read_curves
-from vclr_pl.report.comparison import over_seeds, read_runs
+from vclr_pl.report.compared_runs import over_seeds, read_runs
 
 
 def run(folder: Path, *, seed: int, losses: list[float], knn: tuple[float, float]) -> Path:
@@ -34,7 +34,7 @@ def test_runs_are_on_common_axes_and_named_by_what_differs(sweep: Path) -> None:
     assert list(groups) == ["Losses", "Evaluation"]
     total, term = groups["Losses"].charts
     assert (total.title, term.title) == ("total loss", "inter frame")
-    assert [curve.name for curve in total.curves] == ["seed=0", "seed=1"]
+    assert [curve.name for curve in total.curves] == ["0: seed 0", "1: seed 1"]
     assert list(total.curves[1].points) == [(1, 6.0), (2, 5.0), (3, 4.0)]
     (knn,) = groups["Evaluation"].charts
     assert (knn.title, knn.unit) == ("kNN top-1", "%")
@@ -46,6 +46,19 @@ def test_seeds_together_have_their_mean(sweep: Path) -> None:
     (mean,) = losses.charts[0].curves
     assert list(mean.points) == [(1, 5.0), (2, 4.0), (3, 3.0)]
     assert list(evaluation.charts[0].curves[0].points) == [(0, 15.0), (2, 40.0), (3, 55.0)]
+
+
+def test_the_gap_is_one_chart_and_the_guess_a_level(tmp_path: Path) -> None:
+    for seed, guess in ((0, 8.3), (1, 8.3)):
+        folder = write(tmp_path / str(seed), provenance={"seed": seed}, guess_losses={"loss_inter_frame": guess})
+        header = "step,train/loss_inter_frame,train/inter_frame_positive_similarity,train/inter_frame_batch_similarity"
+        (folder / "metrics.csv").write_text(f"{header}\n0,8.0,0.75,0.5\n1,7.0,0.75,{seed}\n2,6.0,0.75,\n")
+    losses, similarities = compared_charts(read_runs([str(tmp_path)]))
+    assert [(level.name, level.value) for level in losses.charts[0].levels] == [("random guess: 8.3", 8.3)]
+    (gap,) = similarities.charts
+    assert gap.title == "inter frame: positives minus other videos"
+    assert [list(curve.points) for curve in gap.curves] == [[(1, 0.25), (2, 0.75)], [(1, 0.25), (2, -0.25)]]
+    assert [(level.name, level.value) for level in gap.levels] == [("no gap", 0.0)]
 
 
 def test_steps_that_a_run_lacks_have_no_mean() -> None:

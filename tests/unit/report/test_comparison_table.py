@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vclr_pl.report.comparison import ComparedRun
+from vclr_pl.report.compared_runs import ComparedRun
 from vclr_pl.report.comparison_table import print_comparison
 from vclr_pl.report.record import ResultRecord
 
-LONG = "/home/somebody/checkpoints/pretrained/[a]_rather_long_name_of_a_file.pth"
+LONG = "folder/somebodys/checkpoints/pretrained/[a]_rather_long_name_of_a_file.pth"
 METRICS = {f"retrieval_r{k}": 10.0 + k for k in (1, 5, 10, 20, 50)} | {"knn_top1": 33.3, "linear_top1": 44.4}
 
 
@@ -40,9 +40,10 @@ def test_a_file_has_the_whole_width() -> None:
     text = printed(width=80, is_terminal=False)
     row = next(line for line in text.splitlines() if line.startswith("│ 7 "))
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
-        "7", "demo", "0.7", LONG, "7", "11.0", "15.0", "20.0", "30.0", "60.0", "33.3 (30.0 to 36.6)", "44.4",
+        "7", "0.7", LONG, "7", "11.0", "15.0", "20.0", "30.0", "60.0", "33.3 (30.0 to 36.6)", "44.4",
     ]  # fmt: skip
-    assert len(text.splitlines()) == 20 + 5
+    assert len(text.splitlines()) == 20 + 5 + 1
+    assert text.splitlines()[-1] == "The same in all rows: experiment demo."
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200, 400])

@@ -15,7 +15,7 @@ from vclr_pl.types import FeatureTable
 
 GROUPS = [
     DuplicateGroup(kept=GroupMember(1, "most pixels", 1.0), removed=(GroupMember(0, "fewer pixels", 0.5),)),
-    DuplicateGroup(kept=GroupMember(2, "longest of the largest", 1.0), removed=(GroupMember(3, "shorter", 0.25),)),
+    DuplicateGroup(kept=GroupMember(2, "longest", 1.0), removed=(GroupMember(3, "shorter", 0.25),)),
 ]
 
 
@@ -30,7 +30,7 @@ def test_the_table_of_what_to_keep(tmp_path: Path) -> None:
     assert lines == [
         ["1", "b, c.mp4", "keep", "most pixels", "64", "48", "2.50", "90", "1.000000"],
         ["1", "a.mp4", "remove", "fewer pixels", "", "", "", "", "0.500000"],
-        ["2", "caf\udce9.mp4", "keep", "longest of the largest", "", "", "", "", "1.000000"],
+        ["2", "caf\udce9.mp4", "keep", "longest", "", "", "", "", "1.000000"],
         ["2", "d.mp4", "remove", "shorter", "", "", "", "", "0.250000"],
     ]
 
@@ -41,7 +41,10 @@ def test_the_page_shows_the_first_groups() -> None:
     assert shown.rows == ((("gallery", 1), ((("gallery", 0), 0.5),)),)
     assert shown.rows_of("gallery") == [1, 0]
     lead = in_words(GROUPS, videos=9, threshold="Above 0.2.", shown=1)
-    assert lead == "2 groups of near duplicates among 9 videos: keep 2 videos, remove 2. Above 0.2. The first 1 groups are shown."
+    assert lead == (
+        "2 groups of near duplicates among 9 videos: 2 could be removed, 7 remain (2 kept of groups, 5 in no group). "
+        "Clips of one recording also form groups: look before you remove. Above 0.2. The first 1 groups are shown."
+    )
     assert in_words([], videos=1, threshold="Above 0.2.", shown=0) == "0 groups of near duplicates among 1 videos. Above 0.2."
 
 

@@ -48,7 +48,10 @@ def test_a_page_of_neighbors(tmp_path: Path) -> None:
     maker().write_neighbors(tmp_path / "page.html", gallery=gallery, query=query, found=found)
     html = (tmp_path / "page.html").read_text()
     assert ASKED == {"the gallery": [100, 101], "the query": [7]}
-    assert "One query with the most similar of 4 gallery videos. A neighbor with the query&#39;s class is right" in html
+    assert (
+        "One query with the most similar of 4 gallery videos. Two random gallery videos have a median similarity of 0.000. A neighbor"
+        in html
+    )
     assert "Encoder: &lt;somewhere&gt;" in html
     assert (
         "The encoder receives only the outlined part of a frame: "
@@ -67,18 +70,22 @@ def test_a_page_of_groups(tmp_path: Path) -> None:
     kept, removed = GroupMember(3, "most pixels", 1.0), (GroupMember(0, "fewer pixels", 0.91), GroupMember(1, "shorter", 0.5))
     facts = {3: VideoFacts(width=640, height=480, seconds=2.0, kilobits_per_second=90), 0: VideoFacts(), 1: VideoFacts(seconds=1.0)}
     groups = [DuplicateGroup(kept=kept, removed=removed)]
-    maker().write_groups(tmp_path / "page.html", gallery=gallery, groups=groups, facts=facts, threshold="At <0.9>.")
+    maker().write_groups(tmp_path / "page.html", gallery=gallery, groups=groups, facts=facts, minimum=0.9, threshold="At <0.9>.")
     html = (tmp_path / "page.html").read_text()
-    assert "1 group of near duplicates among 4 videos: keep 1 video, remove 2. At &lt;0.9&gt;." in html
+    assert "1 group of near duplicates among 4 videos: 2 could be removed, 2 remain (1 kept of groups, 1 in no group). Clips" in html
+    assert "At &lt;0.9&gt;." in html
+    assert "centered on the mean of the collection" in html
+    assert "the average over its frames" not in html  # that is another feature
     assert ASKED["the gallery"] == [103, 100, 101]
     content = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert content is not None
     data = json.loads(content.group(1))
     assert [video["name"] for video in data["videos"]] == [
-        "3.mp4 (640 x 480, 2.0 s, 90 kbit/s, most pixels)",
+        "3.mp4 (640 x 480, 2.0 s, 90 kbit/s, kept: most pixels)",
         "0.mp4 (fewer pixels)",
         "1.mp4 (1.0 s, shorter)",
     ]
+    assert (data["points"], data["least_similarity"]) == ([], 0.9)
     assert data["rows"] == [{"query": 0, "neighbors": [{"video": 1, "similarity": 0.91}, {"video": 2, "similarity": 0.5}]}]
 
 

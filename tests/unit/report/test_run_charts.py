@@ -60,6 +60,26 @@ def test_the_expected_levels_are_beside_the_curves(group, title, name, value):
     assert [(level.name, level.value) for level in groups_of(*PRETRAINING)[group][title].levels] == [(name, value)]
 
 
+@pytest.mark.parametrize(
+    ("group", "title", "name", "good", "bad", "note"),
+    [
+        ("Losses", "inter frame", "train/loss_inter_frame", 3.8, 4.0, "above a random guess"),
+        ("Accuracy in training", "inter frame: own video found", "train/inter_frame_batch_accuracy", 26.0, 24.0, "below a random guess"),
+        ("Evaluation during training", "kNN accuracy", "val/knn_top1", 42.0, 40.0, "below the random initialization"),
+    ],
+)
+def test_the_wrong_side_of_a_level_is_noted(group, title, name, good, bad, note):
+    for value, expected in ((good, ""), (bad, note)):
+        found = chart_groups({name: [(1, 25.0), (2, value)] if "val" in name else [(2, value)]}, expected=EXPECTED, alarms={})
+        charts = {chart.title: chart for one in found if one.title == group for chart in one.charts}
+        assert charts[title].note == expected
+
+
+def test_a_chart_of_similarities_says_their_gap():
+    curves = {"train/inter_frame_positive_similarity": [(1, 0.5), (2, 0.9)], "train/inter_frame_batch_similarity": [(1, 0.5), (2, 0.4)]}
+    assert chart_groups(curves, expected=EXPECTED, alarms={})[0].charts[0].summary == "gap 0.25"
+
+
 def test_recognition_has_its_charts():
     groups = groups_of("train/loss", "train/top1", "train/lr", "val/top1")
     assert {title: list(charts) for title, charts in groups.items()} == {

@@ -28,7 +28,7 @@ def test_a_running_page_reloads_itself_and_an_ended_one_does_not():
 
 def test_the_results_are_beside_the_baseline_with_intervals():
     text = re.sub(" +", " ", section(render_run(ended_run()), "Results"))
-    assert "retrieval R@1 33.3 26.3 to 41.2 62.0 54.0 to 69.4 +28.7" in text
+    assert "retrieval R@1 10.0 33.3 26.3 to 41.2 62.0 54.0 to 69.4 +28.7" in text
     assert "retrieval mAP 40.0" in text
 
 
@@ -41,6 +41,30 @@ def test_names_and_messages_are_text():
     assert "ünïcode \\xe9" in html
     for name in HOSTILE[:3]:
         assert name not in html
+
+
+def test_the_verdict_has_the_command_that_settles_it():
+    html = render_run(ended_run())
+    panel = html[html.index('class="panel said') : html.index('class="figures"')]
+    assert "trainer.max_epochs=84" in panel
+    assert "trainer.max_epochs=84" not in render_run(sample_run())
+
+
+def test_axes_have_their_units():
+    html = render_run(sample_run(curves={"train/top1": [(1, 0.0), (9, 100.0)]}))
+    assert re.search(r'<div class="steps"><span [^>]*>step 1</span><span [^>]*>5</span>', html)
+    assert re.search(r'<div class="values">(<span [^>]*>\d+%</span>)+</div>', html)
+
+
+def test_the_bold_number_of_a_chart_says_what_it_is():
+    html = render_run(sample_run())
+    assert re.search(r'<h3>inter frame</h3><output class="now" aria-live="off">gap [\d.]+</output>', html)
+    assert re.search(r'<h3>total loss</h3><output class="now" aria-live="off">last [\d.]+</output>', html)
+
+
+def test_after_the_end_no_broken_video_is_expected():
+    for page, expected in ((sample_run(broken=[], broken_count=0), "None so far."), (ended_run(broken=[], broken_count=0), "None. ")):
+        assert expected in section(render_run(page), "Broken videos")
 
 
 def test_every_section_has_its_heading():

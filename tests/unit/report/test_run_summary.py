@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vclr_pl.report.run_summary import COLLAPSING, LEARNING, NOT_LEARNING, TOO_SHORT, Evidence, Term, summary_lines, verdict
+from vclr_pl.report.run_summary import COLLAPSING, LEARNING, NOT_LEARNING, TOO_SHORT, Evidence, Term, longer_epochs, summary_lines, verdict
 
 
 def evidence(**changed: Any) -> Evidence:
@@ -47,6 +47,16 @@ def test_the_verdict(changed: dict[str, Any], word: str) -> None:
 def test_the_standard_error_is_of_a_difference_of_two_shares() -> None:
     """150 queries, 33.3 and 40.0 percent: sqrt(.333 .667 / 150 + .4 .6 / 150) = 0.0555."""
     assert "two standard errors (11.1)" in verdict(evidence(**retrieval(33.3, 40.0))).reason
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps_per_epoch", "expected"),
+    [(12, 6, 84), (72, 6, 144), (12, 50, 24), (1, 100, 6), (1, 501, 2), (3, 0, 501)],
+)
+def test_a_longer_run_ends_the_grace_steps(epochs: int, steps_per_epoch: int, expected: int) -> None:
+    assert longer_epochs(epochs=epochs, steps_per_epoch=steps_per_epoch, grace_steps=500) == expected
+    if steps_per_epoch:
+        assert verdict(evidence(steps=expected * steps_per_epoch)).word == (NOT_LEARNING if expected * steps_per_epoch > 500 else TOO_SHORT)
 
 
 def test_the_lines() -> None:

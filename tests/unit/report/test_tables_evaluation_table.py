@@ -21,6 +21,7 @@ def test_for_the_terminal() -> None:
         provenance={},
         timings_seconds={},
         intervals={"retrieval_r1": [30.0, 50.06]},
+        chance={"retrieval_r1": 10.0},
         encoder={"origin": "query encoder of x: 3 tensors", "level_percent": 90},
     )
     console = Console(width=80, record=True, file=io.StringIO())
@@ -28,8 +29,8 @@ def test_for_the_terminal() -> None:
     text = console.export_text()
     assert text.splitlines()[0].strip() == "evaluate: query encoder of x"
     assert "90% interval" in text
-    assert "│ retrieval R@1       │ 40.0 │ 30.0 to 50.1 │" in text
-    assert "│ kNN mean of classes │ 12.3 │              │" in text
+    assert "│ retrieval R@1       │ 40.0 │   10.0 │ 30.0 to 50.1 │" in text
+    assert "│ kNN mean of classes │ 12.3 │      - │              │" in text
 
 
 def test_for_the_page() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -38,3 +39,8 @@ def test_a_run_stands_beside_its_baseline():
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["retrieval R@1", "20.0", "55.2", "+35.2"]
     row = next(line for line in shown(result_table(record(55.25, baseline=None))).splitlines() if "R@1" in line)
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["retrieval R@1", "-", "55.2", "-"]
+
+
+def test_chance_is_a_column_where_it_is_known() -> None:
+    row = next(line for line in shown(result_table(replace(record(55.25), chance={"retrieval_r1": 10.0}))).splitlines() if "R@1" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["retrieval R@1", "10.0", "20.0", "55.2", "+35.2"]

@@ -27,11 +27,11 @@ def test_every_job_has_its_row_also_before_the_end(tmp_path, capsys):
     done, failed = JobStatus.COMPLETED, JobStatus.FAILED
     table = ended(tmp_path, (["objective=vclr", "a=1"], done, 0, 50.0), (["objective=seco", "a=1", "seed=3"], failed, 3, 60.0))
     assert (tmp_path / "sweep_table.md").read_text().splitlines() == [
-        "| run | experiment | objective | seed | retrieval R@1 |",
-        "|---|---|---|---|---:|",
-        "| 0, random initialization | demo | vclr | 0 | 20.0 |",
-        "| 0 | demo | vclr | 0 | **50.0** |",
-        "| 1, failed |  | seco | 3 | - |",
+        "| run | retrieval R@1 | experiment | objective | seed |",
+        "|---|---:|---|---|---|",
+        "| 0, random initialization | 20.0 | demo |  | 0 |",
+        "| 0: experiment=demo, objective=vclr, seed 0 | 50.0 | demo | vclr | 0 |",
+        "| 1: objective=seco, seed 3, failed | - |  | seco | 3 |",
     ]
     table.on_multirun_end(OmegaConf.create({}))
     shown = capsys.readouterr().out
@@ -45,14 +45,14 @@ def test_seeds_have_a_second_table(tmp_path, capsys):
     table = ended(tmp_path, *jobs)
     text = (tmp_path / "sweep_table.md").read_text()
     assert "mean over seeds, and its 95% interval:" in text
-    assert "| 0 and 1 more | demo | 0 | 0,1 | 42.0 (16.6 to 67.4) |" in text
+    assert "| 0 and 1 more: a=0 | 42.0 (16.6 to 67.4) | 0 |" in text
     table.on_multirun_end(OmegaConf.create({}))
     assert "42.0 (16.6 to 67.4)" in capsys.readouterr().out
 
 
 def test_a_sweep_whose_jobs_all_fail(tmp_path):
     ended(tmp_path, (["a=1"], JobStatus.FAILED, 0, 1.0), (["a=2"], JobStatus.FAILED, 0, 1.0))
-    assert (tmp_path / "sweep_table.md").read_text().splitlines()[2:] == ["| 0, failed |  | 1 |  |", "| 1, failed |  | 2 |  |"]
+    assert (tmp_path / "sweep_table.md").read_text().splitlines()[2:] == ["| 0: a=1, failed | 1 |", "| 1: a=2, failed | 2 |"]
 
 
 def test_plans_and_a_single_run_have_no_table(tmp_path):

@@ -69,14 +69,14 @@
     button.append(...(whole ? frames : [image, ...outline(video.crop)]));
     rest();
     if (video.preview) {
-      const sign = make("span", { class: "sign", text: "▶ play" });
+      const sign = make("span", { class: "sign", text: "▶", "aria-hidden": "true" });
       button.append(sign);
       button.setAttribute("aria-pressed", "false");
       button.play = (on) => {
         if (on === (button.getAttribute("aria-pressed") === "true")) return;
         button.setAttribute("aria-pressed", String(on));
         if (on) run(); else rest();
-        sign.textContent = on ? "■ stop" : "▶ play";
+        sign.textContent = on ? "■" : "▶";
       };
       button.addEventListener("click", () => button.play(button.getAttribute("aria-pressed") !== "true"));
     } else {
@@ -89,7 +89,7 @@
   function caption(index) {
     const box = document.createDocumentFragment(), { name, part, address, class_number: label } = videos[index];
     box.append(make("p", { class: "name", text: name }));
-    if (part) box.append(make("p", { class: "part" }, address ? make("a", { href: address, target: "_blank", title: "Opens the file at this time", text: part }) : part));
+    if (part) box.append(make("p", { class: "part" }, address ? make("a", { href: address, target: "_blank", title: "Opens the file at that time, if the browser plays this format", text: part }) : part));
     if (label >= 0) box.append(make("div", { class: "class", text: className(label) }));
     return box;
   }
@@ -102,10 +102,12 @@
       const right = videos[index].class_number === queryOf(row).class_number;
       kind += right ? " right" : " wrong";
       verdict.append(make("b", { text: right ? "✓ right" : "✗ wrong", title: right ? "of the query's class" : "of another class" }));
-    } else if (!pairs) {
+    } else if (pairs) {
+      if (similarity < data.least_similarity - 2e-6) verdict.append(make("span", { text: "through another video" })); // the data has 6 decimals
+    } else {
       verdict.append(make("span", { text: `${place + 1}.` }));
     }
-    verdict.append(make("span", { text: similarity.toFixed(similarity > 0.99 ? 4 : 3), title: "cosine similarity, 1 is the same" }));
+    verdict.append(make("span", { text: similarity.toFixed(3), title: "cosine similarity, 1 is the same" }));
     const name = videos[index].name;
     const few = row.neighbors.length <= FEW;
     return make("li", { class: kind }, verdict, film(index, { whole: few, label: `Play ${name}` }), caption(index));
@@ -126,7 +128,7 @@
     const query = make("div", { class: "query" }, make("p", { class: "kind", text: pairs ? "Keep" : "Query" }));
     query.append(film(row.query, { whole: true, label: `Play ${queryOf(row).name}` }), caption(row.query));
     const found = make("ol", { class: "found" }, ...row.neighbors.map((_, place) => card(row, place)));
-    const title = pairs ? "Remove: near duplicates" : `Nearest ${parts ? "segments" : "videos"}, most similar first (1 is the same)`;
+    const title = pairs ? "Similar: look before you remove" : `Nearest ${parts ? "segments" : "videos"}, most similar first (1 is the same)`;
     element.style.setProperty("--columns", Math.max(1, columnsOf(neighbors)));
     element.style.setProperty("--found", `${Math.max(1, neighbors)}fr`);
     element.append(query, make("div", { class: "rest" }, make("p", { class: "kind", text: title }), found));
@@ -252,7 +254,7 @@
       fill.style.width = `${percent}%`;
       return make("button", { class: "recall", type: "button", title: `Show ${className(label)}`, onclick: () => { choose({ class: String(label), mistake: "" }); goTo(); } },
         make("span", { class: "label", text: className(label) }), make("span", { class: "track" }, fill),
-        make("span", { class: "value", text: `${percent.toFixed(0)}% of ${total}` }));
+        make("span", { class: "value", text: `${right} of ${total}` }));
     }));
     const MOST = 40;
     const wrongs = new Map(recall.map(({ class_number: label, right, total }) => [label, total - right]));
@@ -280,12 +282,20 @@
     if (all > MOST) byId("confusion-panel").querySelector(".hint").textContent += ` Of ${all} classes the ${MOST} with the most mistakes are shown.`;
   }
 
+  // ---- what scrolls sideways fades at the side where more follows
+  document.querySelectorAll(".scroll").forEach((box) => {
+    const mark = () => box.classList.toggle("more", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+    box.addEventListener("scroll", mark, { passive: true });
+    new ResizeObserver(mark).observe(box);
+  });
+
   // ---- the map
   const canvas = byId("map");
   if (canvas) {
     const COLORS = ["#3f87de", "#dd7430", "#2fa269", "#d05697", "#8d70d8", "#b58d0c", "#179fae", "#cc5046"];
     const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "drop"];
-    const style = (label) => ({ color: label < 0 ? COLORS[0] : COLORS[label % 8], shape: label < 0 ? "circle" : SHAPES[(label + Math.floor(label / 8)) % 6] });
+    const colored = points.some((point) => videos[point.video].class_number >= 0);
+    const style = (label) => ({ color: label < 0 ? (colored ? "#8a94a0" : COLORS[0]) : COLORS[label % 8], shape: label < 0 ? "circle" : SHAPES[(label + Math.floor(label / 8)) % 6] });
     const tip = byId("tip");
     let places = [], at = -1, only = null;
     function sign(context, shape, x, y, radius) {
@@ -335,7 +345,7 @@
       if (at < 0) return;
       const { video: index, is_query: isQuery } = points[at];
       const moving = picture(videos[index].preview) || picture(videos[index].strip);
-      tip.replaceChildren(caption(index), make("div", { class: "class", text: data.roles[isQuery ? 1 : 0] }));
+      tip.replaceChildren(caption(index), make("div", { class: "class", text: isQuery ? "query" : "in the gallery" }));
       if (moving) {
         const box = make("div", { class: "film still" }, make("img", { src: moving, alt: "" }), ...outline(videos[index].crop));
         box.style.aspectRatio = `${Math.max(1, videos[index].width)} / ${Math.max(1, videos[index].height)}`;
@@ -379,7 +389,7 @@
       else return;
       event.preventDefault();
     });
-    if (judged) {
+    if (colored) {
       const present = [...new Set(points.map((point) => videos[point.video].class_number))].filter((label) => label >= 0).sort((a, b) => a - b);
       byId("legend").append(...present.slice(0, 60).map((label) => {
         const mark = make("canvas", { width: 32, height: 32, "aria-hidden": "true" });

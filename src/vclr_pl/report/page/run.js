@@ -15,7 +15,7 @@
   // ---- where the reader was, across reloads
   const folded = () => [...document.querySelectorAll("details")];
   const focusable = () => [...document.querySelectorAll("a, button, summary, [tabindex]")];
-  const places = () => [...document.querySelectorAll(".scroll, nav ul")];
+  const places = () => [...document.querySelectorAll(".scroll")];
   const before = recall();
   remember({ paused: before.paused });
   let paused = Boolean(before.paused);
