@@ -36,7 +36,13 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 # Skips that CI may have: what its machine cannot have, or what is no part of the project.
-SKIPS_ON_CI = ("no real footage", "this machine has", "the test session has two processes")
+SKIPS_ON_CI = (
+    "no real footage",
+    "this machine has",
+    "the test session has two processes",
+    "mlflow is an option",  # 300 MB, 60 packages
+    "the dashboard is an option",  # its package asks a server
+)
 
 
 def fail_skips_on_ci(report: pytest.TestReport | pytest.CollectReport) -> None:

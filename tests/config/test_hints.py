@@ -58,7 +58,15 @@ VARIANTS = [
     *((path.stem, []) for path in sorted(CONF.glob("*.yaml"))),
     *(
         ("train", [choice])
-        for choice in ("experiment=folder", "objective=seco", "weight=moco_v2", "data=ucf101", "data=video_list", "data=activitynet")
+        for choice in (
+            "experiment=folder",
+            "objective=seco",
+            "weight=moco_v2",
+            "data=ucf101",
+            "data=video_list",
+            "data=activitynet",
+            "backbone=timm",
+        )
     ),
     *(("finetune", [f"experiment=finetune/{name}"]) for name in ("ucf101_tsn", "ssv2_tsm", "activitynet_tsn", "folder")),
     ("localize", ["experiment=localize/demo"]),

@@ -136,7 +136,8 @@ def test_it_composes_and_instantiates(choice, tmp_path, request):
     if choice == "decoding/torchcodec":
         request.getfixturevalue("torchcodec_works")
     if choice in ("logger/tensorboard", "logger/mlflow"):
-        pytest.importorskip(choice.partition("/")[2])
+        package = choice.partition("/")[2]
+        pytest.importorskip(package, reason=f"{package} is an option: pip install {package}")
     group = choice.split("/")[0]
     config = composed(*overrides_of(choice), f"paths.run={tmp_path}")
     refuse_unknown_keys(config, config_name="train")

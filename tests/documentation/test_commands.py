@@ -82,7 +82,8 @@ def test_an_override_fits(override: str):
     else:
         parsed = OverridesParser.create().parse_override(override)
         trained = (composed("train", (f"experiment={experiment}", "data.root=DIR")) for experiment in EXPERIMENTS)
-        others = (composed(path.stem, ()) for path in sorted(config_folder().glob("*.yaml")))
+        chosen = (composed("train", (choice,)) for choice in ("backbone=timm", "logger=wandb"))
+        others = itertools.chain(chosen, (composed(path.stem, ()) for path in sorted(config_folder().glob("*.yaml"))))
         assert any(has_key(config, parsed.get_key_element()) for config in itertools.chain(trained, others))
 
 

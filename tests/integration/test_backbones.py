@@ -63,8 +63,14 @@ def test_a_backbone_works_in_every_command(name: str, tmp_path: Path, capfd: pyt
         convert, config_name="convert", arguments=[f"input={tmp_path / 'pretrained'}", "to=onnx", f"output={tmp_path / 'encoder.onnx'}"]
     )
     assert exported == (2 if name in NO_ONNX else 0), capfd.readouterr().err
-    tuned = ["experiment=finetune/demo", encoder, "mode=full", *data, *size, "loader.batch_size=2", "loader.workers=0", "trainer=cpu"]
-    tuned += ["evaluation_view.segments=2", "bootstrap.resamples=10", *limits, *places(tmp_path, "tuned")]
+    tuned = ["experiment=finetune/demo", encoder, "mode=full", *data, "loader.batch_size=2", "loader.workers=0", "trainer=cpu"]
+    tuned += [
+        f"evaluation_view.crop_pixels={pixels}",
+        "evaluation_view.segments=2",
+        "bootstrap.resamples=10",
+        *limits,
+        *places(tmp_path, "tuned"),
+    ]
     if clip:
         tuned += ["sampling.frames_per_clip=4", "sampling.frame_stride=1"]
     assert run(finetune, config_name="finetune", arguments=tuned) == 0, capfd.readouterr().err
