@@ -65,7 +65,7 @@ def test_a_backbone_works_in_every_command(name: str, tmp_path: Path, capfd: pyt
     assert exported == (2 if name in NO_ONNX else 0), capfd.readouterr().err
     tuned = ["experiment=finetune/demo", encoder, "mode=full", *data, "loader.batch_size=2", "loader.workers=0", "trainer=cpu"]
     tuned += [
-        f"evaluation_view.crop_pixels={pixels}",
+        "fit_to_encoder=true",
         "evaluation_view.segments=2",
         "bootstrap.resamples=10",
         *limits,
