@@ -100,7 +100,9 @@ def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[Co
 
 
 def over_seeds(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
-    """One run for all runs that differ in their seed alone: the mean of each metric, and its 95% interval over the seeds (Student's t)."""
+    """One run for all runs that differ in their seed alone: the mean of each metric, and from three seeds on its 95% interval over the
+    seeds (Student's t; of two seeds it would be wider than the scale).
+    """
     groups: dict[tuple[Any, ...], list[ComparedRun]] = {}
     for run in runs:
         same = sorted((key, value) for key, value in run.options.items() if key != SEED)
@@ -119,7 +121,7 @@ def _mean_of(group: Sequence[ComparedRun]) -> ComparedRun:
         records[0],
         metrics={name: statistics.mean(values) for name, values in metrics.items()},
         baseline={name: statistics.mean(values) for name, values in baseline.items()},
-        intervals={name: _interval_of_mean(values) for name, values in metrics.items() if len(values) > 1},
+        intervals={name: _interval_of_mean(values) for name, values in metrics.items() if len(values) > 2},
         queries=0,  # the interval of a mean is that over its seeds
     )
     options = {**runs[0].options, SEED: ",".join(run.options.get(SEED, "") for run in runs)}
@@ -132,7 +134,7 @@ def _interval_of_mean(values: Sequence[float]) -> list[float]:
 
     mean, error = statistics.mean(values), statistics.stdev(values) / len(values) ** 0.5
     reach = float(stats.t.ppf(0.975, len(values) - 1)) * error
-    return [mean - reach, mean + reach]
+    return [max(0.0, mean - reach), min(100.0, mean + reach)]
 
 
 def _with_metrics(record: ResultRecord, metrics: Sequence[str]) -> ResultRecord:

@@ -112,6 +112,15 @@ def test_shares_have_the_interval_of_the_run_page(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("values", "shown"), [((40.0, 60.0), "50.0"), ((99.0, 99.5, 97.0), "98.5 (95.2 to 100.0)")])
+def test_two_seeds_have_no_interval_and_no_interval_leaves_the_scale(tmp_path: Path, values: tuple[float, ...], shown: str) -> None:
+    for seed, recall in enumerate(values):
+        folder = write(tmp_path / str(seed), metrics={"retrieval_r1": recall}, provenance={"seed": seed})
+        (folder / "config.yaml").write_text(f"# experiment=demo seed={seed}\nname: x\n")
+    (row,) = comparison_markdown(over_seeds(read_runs([str(tmp_path)]))).splitlines()[2:3]
+    assert row.split("|")[2].strip() == shown
+
+
 def test_seeds_together_have_a_mean_and_an_interval(sweep: Path) -> None:
     """40, 44 and 48: mean 44, standard error 4 / sqrt(3), Student's t of 2 degrees of freedom 4.303: 44 +- 9.94."""
     assert comparison_markdown(over_seeds(read_runs([str(sweep)]))).splitlines()[2:] == [
