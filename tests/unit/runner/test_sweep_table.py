@@ -40,14 +40,16 @@ def test_every_job_has_its_row_also_before_the_end(tmp_path, capsys):
 
 
 def test_seeds_have_a_second_table(tmp_path, capsys):
-    """40 and 44: mean 42, standard error 2, Student's t of one degree of freedom 12.706: 42 +- 25.4."""
-    jobs = [([f"a={number}", f"seed={seed}"], JobStatus.COMPLETED, seed, 40.0 + 4 * seed + number) for number in (0, 1) for seed in (0, 1)]
+    """40, 44 and 48: mean 44, standard error 2.31, Student's t of two degrees of freedom 4.303: 44 +- 9.9."""
+    jobs = [
+        ([f"a={number}", f"seed={seed}"], JobStatus.COMPLETED, seed, 40.0 + 4 * seed + number) for number in (0, 1) for seed in (0, 1, 2)
+    ]
     table = ended(tmp_path, *jobs)
     text = (tmp_path / "sweep_table.md").read_text()
     assert "mean over seeds, and its 95% interval:" in text
-    assert "| 0 and 1 more: a=0 | 42.0 | 0 |" in text
+    assert "| 0 and 2 more: a=0 | 44.0 (34.1 to 53.9) | 0 |" in text
     table.on_multirun_end(OmegaConf.create({}))
-    assert "42.0 (16.6 to 67.4)" in capsys.readouterr().out
+    assert "44.0 (34.1 to 53.9)" in capsys.readouterr().out
 
 
 def test_a_sweep_whose_jobs_all_fail(tmp_path):
