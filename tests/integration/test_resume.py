@@ -67,4 +67,6 @@ def test_the_rate_and_the_count_follow_the_epochs(places: Path, more: list[str],
     counted = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("step ")]
     assert counted[0] == f"{STOPPED_STEPS + 1}/{total}"
     assert counted[-1] == f"{total}/{total}"
-    assert f"{steps_per_epoch} steps an epoch, {total} steps in all, {videos_per_step} videos a step" in done.stdout
+    assert (
+        f"steps: {steps_per_epoch} an epoch, {total} in all, {STOPPED_STEPS} of them done, {videos_per_step} videos a step" in done.stdout
+    )

@@ -29,13 +29,9 @@ def test_a_sweep_ends_with_one_table(data, tmp_path, capsys):
         data, tmp_path, "-m", "objective=vclr,segment_only", f"hydra.sweep.dir={tmp_path}/sweep", "callback.knn_monitor.every_n_epochs=0"
     )
     lines = (tmp_path / "sweep" / "sweep_table.md").read_text().splitlines()
-    assert [[cell.strip() for cell in line.split("|")[1:5]] for line in lines] == [
-        ["run", "experiment", "objective", "seed"],
-        ["---"] * 4,
-        ["random initialization", "demo", "", "0"],
-        ["0", "demo", "vclr", "0"],
-        ["1", "demo", "segment_only", "0"],
-    ]
+    names = [line.split("|")[1].strip() for line in lines if line.startswith("|")]
+    assert names == ["run", "---", "random initialization", "0: objective=vclr", "1: objective=segment_only"]
+    assert lines[-1].startswith("The same in all rows: ")
     shown = capsys.readouterr().out
     assert shown.rindex("sweep") > shown.rindex("run folder")
     losses = [(tmp_path / "sweep" / str(job) / "metrics.csv").read_text().splitlines()[0] for job in (0, 1)]

@@ -226,5 +226,6 @@ def test_the_list_of_a_check_is_the_same(written: Path) -> None:
 def test_the_results_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     runs = ["pretrained", "recognizer_full", "recognizer_linear", "evaluated", "localized"]
     assert report([str(FILES / name) for name in runs]) == 0
-    lines = capsys.readouterr().out.splitlines()[2:]
-    assert [line.split(" | ")[0].removeprefix("| ") for line in lines if ", " not in line.split(" | ")[0]] == runs
+    lines = [line for line in capsys.readouterr().out.splitlines()[2:] if line.startswith("|")]
+    names = [line.split(" | ")[0].removeprefix("| ").partition(":")[0] for line in lines]
+    assert [name for name in names if name in runs] == runs
