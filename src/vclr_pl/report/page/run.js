@@ -34,7 +34,7 @@
     byId("pause").setAttribute("aria-pressed", String(paused));
     byId("written").textContent = fresh
       ? `Written ${ago(age)} ago; ${paused ? "reloading is paused" : `reloads itself every ${ago(every)}`}.`
-      : `Not written for ${ago(age)}: the run was stopped without a word, or it is busy. The page no longer reloads itself.`;
+      : `Not written for ${ago(age)}: the run was killed, or the machine is busy. The page no longer reloads itself.`;
     return fresh;
   }
   if (alive) {
