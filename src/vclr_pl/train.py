@@ -1,4 +1,4 @@
-"""`python -m vclr_pl.train`: pretrain a video encoder; evaluate it and the same network at random initialization."""
+"""`python -m vclr_pl.train`: pretrain a video encoder; evaluate it and the start of the run."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ Interval = tuple[float, float]
 class TrainResult:
     """A pretrained encoder.
 
-    `metrics` are in percent by name, `baseline` those of the same network at random initialization; both are empty if the data has
-    no labels. `page` is None without page=default. `verdict` is one of `learning`, `too short to say`, `not learning` and `collapsing`.
+    `metrics` are in percent by name, `baseline` those of the start: the random initialization, or the loaded weights; both are
+    empty if the data has no labels. `page` is None without page=default. `verdict` is one of `learning`, `too short to say`,
+    `not learning`, `collapsing` and `worse than its start`.
     """
 
     folder: Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -15,19 +14,27 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vclr_pl.backbone.resnet import SmallResNet, clip_network, resnet
-from vclr_pl.backbone.timm_network import timm_network
 from vclr_pl.backbone.torchvision_network import torchvision_network
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import CLASS_HEAD, read_safely
 from vclr_pl.weights.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
 from vclr_pl.weights.pretraining import PREFIXES as RELEASE_HEADS
 
+
+def frozen_timm_network(**arguments: Any) -> nn.Module:
+    """timm's network of a file. What only training uses is off, unless the file says otherwise."""
+    from vclr_pl.backbone.timm_network import timm_network  # half a second, for these networks only
+
+    network: nn.Module = timm_network(**{"drop_path_rate": 0.0, "gradient_checkpointing": False, **arguments})
+    return network
+
+
 # Networks by their names in files. Names stay when code moves, so that files of older versions load.
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "resnet": resnet,
     "clip_network": clip_network,
     "small_resnet": SmallResNet,
-    "timm": functools.partial(timm_network, drop_path_rate=0.0, gradient_checkpointing=False),
+    "timm": frozen_timm_network,
     "torchvision": torchvision_network,
 }
 # Python paths in files of version 0.1.0 and in the config.yaml of every run, of earlier versions too

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vclr_pl.backbone.timm_network import timm_network
 from vclr_pl.backbone.torchvision_network import torchvision_network
+from vclr_pl.features.encoder_file import frozen_timm_network
 from vclr_pl.types import InputError
 from vclr_pl.weights.image_weights import LITE0, fetched_weights, installed_lite0
 
@@ -36,7 +36,7 @@ def named_network(name: str, *, crop_pixels: int | None) -> NamedNetwork | None:
 
 
 def _of_timm(name: str, crop_pixels: int | None) -> NamedNetwork:
-    network = timm_network(name=name, input_pixels=crop_pixels, drop_path_rate=0.0, gradient_checkpointing=False)
+    network: Any = frozen_timm_network(name=name, input_pixels=crop_pixels)
     network.load_state_dict(fetched_weights(network))
     return NamedNetwork(network=network, origin=f"timm's {name}, pretrained", clip={})
 
@@ -52,7 +52,7 @@ def _of_package(name: str, crop_pixels: int | None) -> NamedNetwork:
         raise InputError(
             expected="encoder=imagenet:efficientnet_lite0", got=f"encoder=imagenet:{name}", hint="For other networks: encoder=timm:NAME."
         )
-    network = timm_network(name=LITE0, input_pixels=crop_pixels, drop_path_rate=0.0, gradient_checkpointing=False)
+    network: Any = frozen_timm_network(name=LITE0, input_pixels=crop_pixels)
     network.load_state_dict(installed_lite0(network))
     return NamedNetwork(network=network, origin="EfficientNet-Lite0, trained on ImageNet", clip={})
 

@@ -22,8 +22,7 @@ def next_commands(*, folder: Path, labeled: bool, longer: str) -> list[str]:
         longer: the last command, which trains for longer; empty for fine-tuning.
     """
     run, data = _shown(folder), data_words()
-    gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
-    commands = [["retrieve", f"encoder={run}", *gallery], ["visualize", f"encoder={run}", *data]]
+    commands = [["retrieve", f"encoder={run}", *_of_gallery(data)], ["visualize", f"encoder={run}", *data]]
     if labeled and not longer:
         commands.append(["finetune", f"encoder={run}", *data])
     return [*map(_typed, commands), *([longer] if longer else [])]
@@ -46,10 +45,9 @@ def page_commands(*, folder: Path, command: str) -> dict[str, str]:
     run, data = _shown(folder), data_words()
     commands = {}
     if command == "train":
-        gallery = [word if word.startswith("data=") else word.replace("data.", "gallery.", 1) for word in data]
         commands = {
             "Evaluate: retrieval, kNN and linear probe, for videos with labels": ["evaluate", f"encoder={run}", *data],
-            "Look at the nearest videos": ["retrieve", f"encoder={run}", *gallery],
+            "Look at the nearest videos": ["retrieve", f"encoder={run}", *_of_gallery(data)],
             "Look at activation maps": ["visualize", f"encoder={run}", *data],
             "Fine-tune, for videos with labels": ["finetune", f"encoder={run}", *data],
         }
@@ -59,6 +57,11 @@ def page_commands(*, folder: Path, command: str) -> dict[str, str]:
 
 def _typed(words: Sequence[str]) -> str:
     return f"python -m vclr_pl.{shlex.join(words)}"
+
+
+def _of_gallery(data: Sequence[str]) -> list[str]:
+    """The words of the data as words of `retrieve`."""
+    return ["gallery." + word.removeprefix("data.") if word.startswith("data.") else word for word in data]
 
 
 def _shown(folder: Path) -> str:
