@@ -68,9 +68,9 @@ def normalization_of(backbone: Any) -> Normalization | None:
     return found
 
 
-def has_batch_norm(network: nn.Module) -> bool:
-    """True if a layer's output for one frame depends, in training, on the other frames of the batch."""
-    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+def uses_batch_statistics(network: nn.Module) -> bool:
+    """True if a layer's output for one frame depends on the other frames of the batch: a batch norm in training mode."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training for layer in network.modules())
 
 
 def input_pixels_of(backbone: Any) -> int | None:

@@ -23,14 +23,15 @@ class MomentumEncoder(nn.Module):
 
     Args:
         encoder: the query encoder; its parameters are copied.
-        momentum: weight of the old value in an update.
+        momentum: weight of the old value in an update, at the start of the run.
+        final_momentum: weight at the end; it rises by half a cosine (BYOL, Grill et al. 2020). None keeps `momentum`, as published.
         copy_buffers: also copy the query encoder's batch-norm statistics at the start. The release copies the parameters only. Training
             does not read these statistics, so this matters only to an early evaluation of the momentum encoder.
     """
 
-    def __init__(self, encoder: VideoEncoder, *, momentum: float, copy_buffers: bool) -> None:
+    def __init__(self, encoder: VideoEncoder, *, momentum: float, copy_buffers: bool, final_momentum: float | None = None) -> None:
         super().__init__()
-        self.momentum, self.copy_buffers = momentum, copy_buffers
+        self.momentum, self.final_momentum, self.copy_buffers = momentum, final_momentum, copy_buffers
         self.encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.restart(encoder)
 
@@ -44,10 +45,20 @@ class MomentumEncoder(nn.Module):
         else:
             _reset_batch_norms(self.encoder)
 
-    def update(self, encoder: VideoEncoder) -> None:
-        """One moving-average step, over all parameters at once and in place."""
+    def momentum_at(self, progress: float) -> float:
+        """Weight of the old value after the share `progress` of the run, 0 to 1."""
+        if self.final_momentum is None:
+            return self.momentum
+        return self.final_momentum - (self.final_momentum - self.momentum) * (1.0 + math.cos(math.pi * min(1.0, progress))) / 2.0
+
+    def update(self, encoder: VideoEncoder, *, progress: float = 0.0) -> None:
+        """One moving-average step, over all parameters at once and in place.
+
+        Args:
+            progress: share of the run that is over.
+        """
         other = [parameter.detach() for parameter in encoder.parameters()]
-        ema_update(list(self.encoder.parameters()), other, momentum=self.momentum)
+        ema_update(list(self.encoder.parameters()), other, momentum=self.momentum_at(progress))
 
     def forward(self, frames: Tensor) -> Tensor:
         """`[N, *view]` to pooled features `[N, F]`."""

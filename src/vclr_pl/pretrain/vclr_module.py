@@ -12,13 +12,14 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.declaration import feature_dim_of, has_batch_norm, normalization_of, refuse_other_size, refuse_other_views
+from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_size, refuse_other_views, uses_batch_statistics
+from vclr_pl.encoder.freezing import Freezing
 from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
 from vclr_pl.objective.terms import WeightedSum
 from vclr_pl.op.collective import broadcast_from_first, gather_stacked, permutation_of, world_size
 from vclr_pl.op.contrast import feature_spread, segment_consensus, unit_norm
-from vclr_pl.optim.optimizer import LinearScaledSGD
+from vclr_pl.optim.optimizer import LinearScaled, ParameterGroup, ParameterGroups, UniformGroups
 from vclr_pl.optim.schedule import StepFunctionLR, TrainingLength, WarmupCosine, keep_place, training_length
 from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
 from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews, TermNeeds
@@ -39,6 +40,8 @@ class VCLRModule(lightning.LightningModule):
         queue: by name, makes a queue from `dim`; `default` makes those without an entry. Queues that no term needs are not made.
         optimizer, schedule: learning rate, its scaling and its course.
         runtime: memory layout and compilation.
+        parameter_groups: learning rate factors by parameter; None trains all parameters alike, as published.
+        freezing: parts of the backbone that do not change; None for none, as published.
     """
 
     def __init__(
@@ -50,26 +53,40 @@ class VCLRModule(lightning.LightningModule):
         encoding: ViewEncoding,
         momentum_encoder: Callable[[VideoEncoder], MomentumEncoder],
         queue: Mapping[str, Callable[..., NegativeQueue]],
-        optimizer: LinearScaledSGD,
+        optimizer: LinearScaled,
         schedule: WarmupCosine,
         runtime: EncoderRuntime,
+        parameter_groups: ParameterGroups | None = None,
+        freezing: Freezing | None = None,
     ) -> None:
         super().__init__()
         self.objective, self.encoding, self.runtime = objective, encoding, runtime
-        self.optimizer, self.schedule = optimizer, schedule
+        self.optimizer, self.schedule, self.freezing = optimizer, schedule, freezing
+        self.parameter_groups = UniformGroups() if parameter_groups is None else parameter_groups
         heads = {name: head(feature_dim=feature_dim_of(backbone)) for name in objective.heads}
         self.encoder = VideoEncoder(backbone=backbone, heads=heads)
         self.momentum_encoder = momentum_encoder(self.encoder)
+        if freezing is not None:
+            freezing.fix(self.encoder.backbone, copies_statistics=self.momentum_encoder.copy_buffers)
+            self.train()
         self.queues = nn.ModuleDict(
             {name: _maker(queue, name)(dim=self.encoder.heads[needs.head].dim) for name, needs in objective.queues.items()}
         )
         self.queue_options = {name: f"queue.{name if name in queue else DEFAULT_QUEUE}" for name in objective.queues}
-        self.shuffles_keys = has_batch_norm(self.momentum_encoder)
+        self.shuffles_keys = uses_batch_statistics(self.momentum_encoder)
         self.shuffle_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks once they are seeded alike
         self.awaiting_enqueue: dict[str, Tensor] = {}
         self.awaiting_video_index: Tensor | None = None
         for encoder in (self.encoder, self.momentum_encoder.encoder):
             runtime.apply(encoder)
+
+    def train(self, mode: bool = True) -> VCLRModule:
+        """Set the mode of all modules; fixed batch norms stay in evaluation mode."""
+        super().train(mode)
+        if mode and self.freezing is not None:
+            for encoder in (self.encoder, self.momentum_encoder.encoder):
+                self.freezing.hold_statistics(encoder.backbone)
+        return self
 
     def features(self, frames: Tensor) -> Tensor:
         """Normalized frames `[N, *view]` to the query encoder's pooled features `[N, F]`: what evaluation uses."""
@@ -89,7 +106,8 @@ class VCLRModule(lightning.LightningModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
-        self.momentum_encoder.update(self.encoder)
+        progress = float(self.length.place(self.trainer.global_step)) / max(1.0, float(self.length.last_place))
+        self.momentum_encoder.update(self.encoder, progress=progress)
 
     @torch.no_grad()
     def encode_keys(self, batch: SegmentViews) -> PooledKeys:
@@ -153,7 +171,7 @@ class VCLRModule(lightning.LightningModule):
     def draw_permutation(self) -> Callable[[int], Tensor] | None:
         """The shuffles of this batch: from the number of the batch alone, hence equal on all ranks and after a resume.
 
-        None without batch norms: then a key does not depend on the other videos of its batch, and nothing is moved.
+        None without batch norms in training mode: then a key does not depend on the other videos of its batch, and nothing is moved.
         """
         if not self.shuffles_keys:
             return None
@@ -172,7 +190,8 @@ class VCLRModule(lightning.LightningModule):
         for name, output in outcome.terms.items():
             scalars[f"train/loss_{name}"] = output.loss.detach()
             scalars.update({f"train/{name}_{metric}": value for metric, value in output.metrics.items()})
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        group = self.trainer.optimizers[0].param_groups[0]
+        lr = group["lr"] / group.get("lr_factor", 1.0)  # of a parameter whose factor is 1
         scalars["train/lr"] = torch.full((), lr, device=self.device)  # a float would be copied, and waited for, at every step
         self.log_dict(scalars, batch_size=batch_size)
 
@@ -218,9 +237,13 @@ class VCLRModule(lightning.LightningModule):
             for_frames="Use sampling=segments, or a backbone of clips such as backbone=r3d_18.",
         )
 
+    def groups(self) -> list[ParameterGroup]:
+        """Parameter groups of the optimizer."""
+        trained = nn.ModuleList([self.encoder, self.objective])
+        return self.parameter_groups.of(trained, backbone=self.encoder.backbone, head=None)
+
     def configure_optimizers(self) -> Any:
-        parameters = [*self.encoder.parameters(), *self.objective.parameters()]
-        optimizer = self.optimizer.build(parameters=parameters, global_batch_size=self.length.global_batch_size)
+        optimizer = self.optimizer.build_groups(groups=self.groups(), global_batch_size=self.length.global_batch_size)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": StepFunctionLR(optimizer, lr_at=self.lr_at), "interval": "step"}}
 
     def lr_at(self, *, step: int) -> float:

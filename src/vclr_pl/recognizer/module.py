@@ -17,7 +17,7 @@ from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.evaluation.accuracy import within_top
 from vclr_pl.op.contrast import at_least_float32
-from vclr_pl.optim.optimizer import LinearScaledSGD, ParameterGroup, ParameterGroups, UniformGroups
+from vclr_pl.optim.optimizer import LinearScaled, ParameterGroup, ParameterGroups, UniformGroups
 from vclr_pl.optim.schedule import StepDecay, StepFunctionLR, TrainingLength, keep_place, training_length
 from vclr_pl.types import InputError, LabeledFeatures, LabeledViews
 
@@ -38,7 +38,7 @@ class RecognizerModule(lightning.LightningModule):
         *,
         recognizer: RecognitionNetwork,
         parameter_groups: ParameterGroups,
-        optimizer: LinearScaledSGD,
+        optimizer: LinearScaled,
         schedule: StepDecay,
         runtime: EncoderRuntime,
         linear_lr_factor: float,
@@ -139,7 +139,7 @@ class RecognizerModule(lightning.LightningModule):
     def groups(self) -> list[ParameterGroup]:
         """Parameter groups of the optimizer."""
         groups = self.parameter_groups if self.recognizer.trains_backbone else UniformGroups()
-        return groups.of(self.recognizer, head=self.recognizer.head)
+        return groups.of(self.recognizer, backbone=self.recognizer.backbone, head=self.recognizer.head)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer.build_groups(groups=self.groups(), global_batch_size=self.length.global_batch_size)

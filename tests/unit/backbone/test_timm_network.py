@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from vclr_pl.backbone.declaration import has_batch_norm, normalization_of
+from vclr_pl.backbone.declaration import normalization_of, uses_batch_statistics
 from vclr_pl.backbone.timm_network import timm_network, timm_pixels
 from vclr_pl.types import InputError
 
@@ -88,5 +88,5 @@ def test_activations_computed_again_give_the_same_gradients() -> None:
 
 
 def test_only_networks_with_batch_norm_need_a_shuffle() -> None:
-    assert has_batch_norm(made("tf_efficientnet_lite0"))
-    assert not has_batch_norm(made("convnext_atto"))
+    assert uses_batch_statistics(made("tf_efficientnet_lite0"))
+    assert not uses_batch_statistics(made("convnext_atto"))

@@ -28,6 +28,20 @@ def test_parameters_follow_and_buffers_do_not() -> None:
     assert not torch.equal(momentum.encoder.backbone.bn1.running_mean, query.backbone.bn1.running_mean)
 
 
+def test_the_momentum_rises_by_half_a_cosine() -> None:
+    """BYOL's appendix: 1 - (1 - base) (cos(pi k / K) + 1) / 2 for an end at 1."""
+    momentum = MomentumEncoder(encoder(), momentum=0.9, copy_buffers=True, final_momentum=1.0)
+    for progress in (0.0, 0.25, 0.5, 1.0):
+        assert momentum.momentum_at(progress) == pytest.approx(1 - 0.1 * (math.cos(math.pi * progress) + 1) / 2)
+    assert momentum.momentum_at(2.0) == 1.0
+    assert MomentumEncoder(encoder(), momentum=0.9, copy_buffers=True).momentum_at(0.7) == 0.9
+    query = encoder()
+    momentum.restart(encoder())
+    before = [parameter.clone() for parameter in momentum.encoder.parameters()]
+    momentum.update(query, progress=1.0)
+    assert all(torch.equal(own, start) for own, start in zip(momentum.encoder.parameters(), before, strict=True))
+
+
 def test_nothing_of_the_momentum_encoder_is_trained() -> None:
     assert not any(parameter.requires_grad for parameter in MomentumEncoder(encoder(), momentum=0.9, copy_buffers=False).parameters())
 

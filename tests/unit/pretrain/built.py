@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from vclr_pl.backbone.resnet import SmallResNet
+from vclr_pl.encoder.freezing import Freezing
 from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
 from vclr_pl.objective.terms import InterFrame, IntraFrame, SegmentContrast, TemporalOrder, WeightedSum
@@ -40,6 +41,7 @@ def small_module(
     mask_own_video: bool = False,
     also: Mapping[str, nn.Module] | None = None,
     with_default_queue: bool = True,
+    freezing: Freezing | None = None,
 ) -> VCLRModule:
     torch.manual_seed(0)
     queue = partial(NegativeQueue, length=queue_length, initialization="unit", mask_own_video=mask_own_video)
@@ -54,6 +56,7 @@ def small_module(
         optimizer=LinearScaledSGD(lr=0.1, reference_batch_size=256, momentum=0.9, weight_decay=1e-4),
         schedule=WarmupCosine(warmup_epochs=0, warmup_multiplier=100, minimum_lr=0.0),
         runtime=EncoderRuntime(channels_last=False, compile=False),
+        freezing=freezing,
     )
 
 
