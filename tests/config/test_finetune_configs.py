@@ -88,7 +88,7 @@ def figure(config: DictConfig, key: str) -> object:
 
 def test_every_column_is_there():
     assert set(FINETUNE_EXPERIMENTS) == {*COLUMNS, "demo", "folder"}
-    assert len(OF_FINETUNING) == 9 + 2 + 2 + 8
+    assert len(OF_FINETUNING) == 9 + 2 + 3 + 8
 
 
 @pytest.mark.parametrize("experiment", COLUMNS)

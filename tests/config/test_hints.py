@@ -66,6 +66,7 @@ VARIANTS = [
             "data=video_list",
             "data=activitynet",
             "backbone=timm",
+            "parameter_groups=layerwise",
         )
     ),
     *(("finetune", [f"experiment=finetune/{name}"]) for name in ("ucf101_tsn", "ssv2_tsm", "activitynet_tsn", "folder")),
