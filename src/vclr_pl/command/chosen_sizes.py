@@ -33,5 +33,6 @@ def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
         for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"))
     }
     chosen = {name: value for name, value in of_user.items() if value is not None and value > 0}
-    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes, **chosen)
+    processes, continued = max(1, devices) * config.trainer.num_nodes, config.get("weight") is not None
+    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=processes, continued=continued, **chosen)
     return fit_to_data(config, sizes=sizes, given=given, videos=videos)

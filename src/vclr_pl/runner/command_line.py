@@ -21,7 +21,7 @@ ABSENT = re.compile(r"~(?P<removed>\w+)(=.*)?|(?P<null>\w+)=(null|None)?")
 WITHOUT = ("logger", "page", "query", "video")  # what a command can do without, whatever its default
 OPTION = re.compile(r"(?P<key>[+~]*[\w./@]+)=(?P<value>[^\"'\[{].*)", re.DOTALL)
 DEMO_BY_DEFAULT = "train"  # the entry point that renders the demo where nothing is given
-OWN_VIDEOS = "folder"
+OWN_VIDEOS, FROM_WEIGHTS = "folder", "continue"
 FOLDERS = {"train": "", "finetune": "finetune/", "localize": "localize/"}  # of each command's experiments, in conf/experiment
 GIVEN_NODES = "given_nodes"  # where nodes that replace a whole group travel through Hydra, which would merge them
 
@@ -72,13 +72,16 @@ def refuse_absent(command: Sequence[str], *, config_name: str) -> None:
 
 
 def with_experiment_of_data(command: Sequence[str], *, config_name: str) -> list[str]:
-    """The command line with `experiment=NAME` for `data=NAME`, and `experiment=folder` for `data.root=DIR` alone and any other data."""
+    """The command line with `experiment=NAME` for `data=NAME`, and `experiment=folder` for `data.root=DIR` alone and any other data.
+
+    With `weight=NAME` it is `experiment=continue` in place of `experiment=folder`, the recipe for a start from good weights.
+    """
     given = {key.lstrip("+~"): value for key, _, value in (word.partition("=") for word in command)}
     if config_name != DEMO_BY_DEFAULT or "experiment" in given or not given.keys() & {"data", "data.root"}:
         return list(command)
-    known = {file.stem for file in (config_folder() / "experiment").glob("*.yaml")}
-    data = given.get("data", OWN_VIDEOS)
-    return [*command, f"experiment={data if data in known else OWN_VIDEOS}"]
+    known = {file.stem for file in (config_folder() / "experiment").glob("*.yaml")} - {OWN_VIDEOS}
+    own = OWN_VIDEOS if given.get("weight", "null") in ("null", "None", "") else FROM_WEIGHTS
+    return [*command, f"experiment={data if (data := given.get('data')) in known else own}"]
 
 
 def refuse_others_experiment(command: Sequence[str], *, config_name: str) -> None:

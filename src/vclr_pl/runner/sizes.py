@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 LARGEST_BATCH, PUBLISHED_QUEUE, PUBLISHED_EPOCHS, PUBLISHED_WARMUP = 32, 131_072, 400, 5
 STEPS_PER_EPOCH = 4  # at least: the order of the videos is drawn anew in each epoch
 STEPS_ON_GPU, STEPS_ON_CPU = 20_000, 2_000
+CONTINUED = 10  # a run from loaded weights has a tenth of the steps
 VIDEOS_FOR_RESNET50 = 5_000
 FAST_MOMENTUM_BELOW = 10_000  # steps: at 0.999 the momentum encoder is an average over about a thousand
 
@@ -31,7 +32,9 @@ class Size:
     reason: str
 
 
-def sizes_for(*, videos: int, has_gpu: bool, processes: int, batch: int | None = None, epochs: int | None = None) -> dict[str, Size]:
+def sizes_for(
+    *, videos: int, has_gpu: bool, processes: int, batch: int | None = None, epochs: int | None = None, continued: bool = False
+) -> dict[str, Size]:
     """The value of each option by its key.
 
     Args:
@@ -39,11 +42,12 @@ def sizes_for(*, videos: int, has_gpu: bool, processes: int, batch: int | None =
         has_gpu: the run uses GPUs.
         processes: devices of the run.
         batch, epochs: those that the user gives, which the other sizes follow.
+        continued: the run starts from loaded weights.
     """
     batch = batch or max(2, power_of_two(min(LARGEST_BATCH, videos // (STEPS_PER_EPOCH * processes))))
     step = batch * processes
     inter, segment = (max(min(PUBLISHED_QUEUE, power_of_two(keys * videos)), keys * step + 1) for keys in (3, 1))
-    budget = STEPS_ON_GPU if has_gpu else STEPS_ON_CPU
+    budget = (STEPS_ON_GPU if has_gpu else STEPS_ON_CPU) // (CONTINUED if continued else 1)
     epochs = epochs or max(1, min(PUBLISHED_EPOCHS, math.ceil(budget * step / videos)))
     steps = epochs * videos // step
     large = has_gpu and videos >= VIDEOS_FOR_RESNET50
@@ -55,7 +59,11 @@ def sizes_for(*, videos: int, has_gpu: bool, processes: int, batch: int | None =
         "loader.batch_size": Size(batch, f"{STEPS_PER_EPOCH} or more steps in an epoch, at most {LARGEST_BATCH}"),
         "queue.inter.length": Size(inter, "at most the 3 keys of each video, so that a video is no negative of itself"),
         "queue.segment.length": Size(segment, "at most the one key of each video"),
-        "trainer.max_epochs": Size(epochs, f"about {budget:,} steps on a {'GPU' if has_gpu else 'CPU'}, at most {PUBLISHED_EPOCHS} epochs"),
+        "trainer.max_epochs": Size(
+            epochs,
+            f"about {budget:,} steps on a {'GPU' if has_gpu else 'CPU'}{', from loaded weights' if continued else ''}, "
+            f"at most {PUBLISHED_EPOCHS} epochs",
+        ),
         "schedule.warmup_epochs": Size(min(PUBLISHED_WARMUP, epochs / 10), f"{PUBLISHED_WARMUP}, at most a tenth of the run"),
         "momentum_encoder.momentum": Size(0.99 if steps < FAST_MOMENTUM_BELOW else 0.999, f"0.99 below {FAST_MOMENTUM_BELOW:,} steps"),
         "callback.knn_monitor.every_n_epochs": Size(max(1, epochs // 4), "four times in the run"),

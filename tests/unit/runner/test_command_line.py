@@ -71,6 +71,11 @@ def test_a_whole_node_takes_the_place_of_a_group():
         (["data=demo"], "demo"),
         (["-m", "data=video_list", "data.root=DIR", "seed=0,1"], "folder"),
         (["data={_target_: my.videos}"], "folder"),
+        (["data.root=DIR", "backbone=timm", "weight=pretrained"], "continue"),
+        (["data=video_list", "data.root=DIR", "weight=lightning"], "continue"),
+        (["data.root=DIR", "weight=null"], "folder"),
+        (["data=ucf101", "data.root=DIR", "weight=moco_v2"], "ucf101"),  # as published
+        (["experiment=folder", "data.root=DIR", "weight=pretrained"], None),
     ],
 )
 def test_the_experiment_follows_the_data(command: list[str], experiment: str | None) -> None:
@@ -88,7 +93,7 @@ def test_the_experiment_follows_the_data(command: list[str], experiment: str | N
         ("finetune", "finetune/demo,demo", r"got experiment=demo\. Did you mean experiment=finetune/demo\?"),
         ("localize", "demo", r"Did you mean experiment=localize/demo\?"),
         ("localize", "finetune/demo", r"Did you mean experiment=localize/demo\?"),
-        ("train", "finetune/demo", r"\(activitynet, demo, .*Did you mean experiment=demo\?"),
+        ("train", "finetune/demo", r"\(activitynet, continue, demo, .*Did you mean experiment=demo\?"),
     ],
 )
 def test_an_experiment_of_another_command_is_told(config_name: str, experiment: str, told: str) -> None:

@@ -50,6 +50,16 @@ def test_many_videos_have_the_published_sizes() -> None:
     assert sizes["momentum_encoder.momentum"] == 0.999
 
 
+def test_a_run_from_weights_is_shorter() -> None:
+    one, other = (
+        {key: size.value for key, size in sizes_for(videos=400, has_gpu=False, processes=1, continued=continued).items()}
+        for continued in (False, True)
+    )
+    assert (one["trainer.max_epochs"], other["trainer.max_epochs"]) == (160, 16)
+    assert (one["schedule.warmup_epochs"], other["schedule.warmup_epochs"]) == (5, 1.6)
+    assert one["loader.batch_size"] == other["loader.batch_size"] == 32
+
+
 def test_powers_of_two() -> None:
     assert [power_of_two(limit) for limit in (0, 1, 2, 3, 4, 1000)] == [1, 1, 2, 2, 4, 512]
 
