@@ -111,7 +111,7 @@ def overrides_of(choice: str) -> list[str]:
 
 def test_the_count_of_shipped_files():
     assert len(PRETRAINING) == 79
-    assert len(EXPERIMENTS) == 17
+    assert len(EXPERIMENTS) == 18
     assert [
         *(f"evaluation/measure/{name}" for name in ("linear_probe", "logistic_probe", "nearest_neighbor", "retrieval")),
         *(f"objective/term/{name}" for name in ("inter_frame", "intra_frame", "segment_contrast", "temporal_order")),
