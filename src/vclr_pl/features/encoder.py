@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.declaration import feature_dim_of, input_pixels_of, normalization_of, refuse_other_size
+from vclr_pl.backbone.declaration import feature_dim_of, input_pixels_of, normalization_of, refuse_other_length, refuse_other_size
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.features.encoder_file import EncoderFile, build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.features.named_encoder import named_network
@@ -53,7 +53,7 @@ def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None, crop
         return LoadedBackbone(network=backbone, architecture=None, origin="random initialization", view={}, clip={})
     named = named_network(path, crop_pixels=crop_pixels)
     if named is not None:
-        described, view = named.network.exported_as, {"crop_pixels": named.network.input_pixels}
+        described, view = named.network.exported_as, {"crop_pixels": named.network.input_pixels, **named.view}
         return LoadedBackbone(network=named.network, architecture=described, origin=named.origin, view=view, clip=named.clip)
     found = read_encoder_file(path, momentum=momentum)
     architecture = None if backbone is not None else found.architecture or recognize_architecture(found.backbone, path=path)
@@ -195,6 +195,7 @@ def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) 
     merged = {**PUBLISHED_VIEW, **made_for, **loaded.view, **({} if declared is None else vars(declared)), **chosen}
     merged["short_side_pixels"] = _short_side(crop_pixels=merged["crop_pixels"], of_file=loaded.view, chosen=chosen, published=published)
     refuse_other_size(loaded.network, pixels=merged["crop_pixels"], option="protocol.crop_pixels")
+    refuse_other_length(loaded.network, frames_per_clip=clip["frames_per_clip"], option="protocol.frames_per_clip")
     view_of_frames = EvaluationView(**{name: value for name, value in merged.items() if name not in clip})
     return FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)
 
