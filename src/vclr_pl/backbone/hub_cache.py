@@ -17,9 +17,8 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progr
 
 from vclr_pl.types import InputError
 
-logger = logging.getLogger(__name__)
-
 SECONDS_TO_CONNECT = 5
+TALKATIVE = ("huggingface_hub", "httpx", "httpx2")
 PORTS = {"http": 80, "https": 443}
 
 
@@ -69,14 +68,14 @@ def first_line(error: BaseException) -> str:
 def cache_alone_without_network() -> Iterator[None]:
     """Without a way to the hub, huggingface_hub would try for a minute before it reads its cache."""
     known = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = known or not _hub_answers()
+    constants.HF_HUB_OFFLINE = known or not hub_answers()
     try:
         yield
     finally:
         constants.HF_HUB_OFFLINE = known
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """True if the hub, or the proxy before it, takes a connection."""
     endpoint = urllib.parse.urlsplit(constants.ENDPOINT)
     host = endpoint.hostname or ""
@@ -93,14 +92,16 @@ def _hub_answers() -> bool:
 @contextlib.contextmanager
 def quiet_hub() -> Iterator[None]:
     """No progress bars and no advice of huggingface_hub in the log."""
-    theirs, shown = logging.getLogger("huggingface_hub"), not are_progress_bars_disabled()
-    level = theirs.level
-    theirs.setLevel(logging.ERROR)
+    loggers, shown = [logging.getLogger(name) for name in TALKATIVE], not are_progress_bars_disabled()
+    levels = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.ERROR)
     if shown:
         disable_progress_bars()
     try:
         yield
     finally:
-        theirs.setLevel(level)
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)
         if shown and not os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS"):
             enable_progress_bars()

@@ -9,6 +9,7 @@ from typing import Any
 
 from vclr_pl.backbone.torchvision_network import torchvision_network
 from vclr_pl.features.encoder_file import frozen_timm_network
+from vclr_pl.features.sharing import HUB
 from vclr_pl.features.transformers_model import pretrained_network
 from vclr_pl.types import InputError
 from vclr_pl.weights.image_weights import LITE0, fetched_weights, installed_lite0
@@ -30,7 +31,7 @@ class NamedNetwork:
 
 
 def named_network(name: str, *, crop_pixels: int | None) -> NamedNetwork | None:
-    """The network that an encoder's name stands for; None where the name has no such beginning, as a path.
+    """The network that an encoder's name stands for; None where the name has no such beginning, as a path, and for `hf://owner/name`.
 
     Args:
         crop_pixels: height and width of the frames; None for those that the network was made for.
@@ -39,7 +40,7 @@ def named_network(name: str, *, crop_pixels: int | None) -> NamedNetwork | None:
         InputError: an unknown network, or weights that are neither in the cache nor can be fetched.
     """
     library, colon, rest = name.partition(":")
-    make = LIBRARIES.get(library) if colon else None
+    make = LIBRARIES.get(library) if colon and not name.startswith(HUB) else None
     return None if make is None else make(rest, crop_pixels)
 
 

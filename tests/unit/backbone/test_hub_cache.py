@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from vclr_pl.backbone import hub_cache
-from vclr_pl.backbone.hub_cache import cache_alone_without_network, first_line
+from vclr_pl.backbone.hub_cache import cache_alone_without_network, first_line, hub_answers
 
 FETCH = """
 from vclr_pl.backbone.hub_cache import fetched_folder
@@ -66,10 +65,10 @@ def test_an_answering_hub_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         hub.bind(("127.0.0.1", 0))
         hub.listen()
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
-        assert hub_cache._hub_answers()
+        assert hub_answers()
         with cache_alone_without_network():
             assert not constants.HF_HUB_OFFLINE
-    assert not hub_cache._hub_answers()
+    assert not hub_answers()
     with cache_alone_without_network():
         assert constants.HF_HUB_OFFLINE
     assert not constants.HF_HUB_OFFLINE
