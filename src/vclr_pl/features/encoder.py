@@ -19,7 +19,7 @@ from vclr_pl.backbone.declaration import feature_dim_of, input_pixels_of, normal
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.features.encoder_file import EncoderFile, build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.features.named_encoder import named_network
-from vclr_pl.features.sharing import HUB, SharedEncoder, run_folder, shared_folder
+from vclr_pl.features.sharing import HUB, SharedEncoder, local_path, run_folder
 from vclr_pl.types import InputError, usual_short_side
 
 RANDOM = "random"
@@ -58,7 +58,7 @@ def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None, crop
     if named is not None:
         described, view = named.network.exported_as, {"crop_pixels": named.network.input_pixels, **named.view}
         return LoadedBackbone(network=named.network, architecture=described, origin=named.origin, view=view, clip=named.clip)
-    file = str(shared_folder(path)) if path.startswith(HUB) else path
+    file = local_path(path)
     found = read_encoder_file(file, momentum=momentum)
     architecture = None if backbone is not None else found.architecture or recognize_architecture(found.backbone, path=path)
     network = backbone if architecture is None else build_backbone(architecture)
@@ -167,10 +167,11 @@ class FrozenEncoder(SharedEncoder, nn.Module):
 def load_encoder(
     path: str, *, momentum: bool = False, backbone: nn.Module | None = None, view: Mapping[str, Any] | None = None
 ) -> FrozenEncoder:
-    """The encoder of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, or torchvision's weights.
+    """The encoder of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, torchvision's weights, or a name.
 
     Args:
-        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
+        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is; for `timm:NAME`, `hf:NAME`,
+            `hf://owner/name` and others see docs/weights.md.
         momentum: the momentum encoder in place of the query encoder.
         backbone: the network, if the file does not describe it or names a network outside this package.
         view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std`; they override those of the file or, if it has none, the

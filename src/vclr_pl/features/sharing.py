@@ -97,7 +97,11 @@ class SharedEncoder(ModelHubMixin, library_name=LIBRARY, tags=["video", "self-su
         """
         self.description()
         if not hub_answers():
-            raise InputError(expected="a way to the Hugging Face hub", got="no network", hint="Save to a folder: save_pretrained(FOLDER).")
+            raise InputError(
+                expected="a way to the Hugging Face hub",
+                got="no network",
+                hint="Write a folder instead.",
+            )
         card = {"repo": repo_id, **(model_card_kwargs or {})}
         try:
             with quiet_hub():
@@ -125,6 +129,11 @@ def shared_folder(name: str) -> Path:
             hint=f"Write encoder=hf:{repo}." if of_transformers else "Write a folder or repository by save_pretrained or push_to_hub.",
         )
     return folder
+
+
+def local_path(path: str) -> str:
+    """The folder in the cache for `hf://owner/name`, any other path as it is; errors as in `shared_folder`."""
+    return str(shared_folder(path)) if path.startswith(HUB) else path
 
 
 def run_folder(path: Path) -> Path | None:

@@ -89,7 +89,7 @@ def test_without_a_token_and_without_a_network_one_line_says_so(run: Path, tmp_p
         answers = visit(run, home=tmp_path / "home", HF_ENDPOINT=hub.address)
     assert "expected a token that may write to owner/mine" in answers["address"]
     answers = visit(run, home=tmp_path / "home", HF_ENDPOINT=hub.address, HF_TOKEN=TOKEN)
-    assert "got no network. Save to a folder" in answers["address"]
+    assert "got no network. Write a folder" in answers["address"]
     assert "no network, and no copy in the cache" in answers["loaded"]
 
 
