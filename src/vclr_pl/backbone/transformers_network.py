@@ -89,8 +89,8 @@ class TransformersNetwork(nn.Module):
         self.input_normalization, self.input_pixels = view.normalization, view.crop_pixels
         self.takes_any_size = family.takes_any_size
         self.takes_any_length = family.takes_any_length
-        stages = getattr(getattr(model, "encoder", None), "stages", ())
-        self.last_stage = f"model.encoder.stages.{len(stages) - 1}" if stages else ""
+        stages = [name for name, layer in model.named_modules() if name.endswith("stages") and isinstance(layer, nn.ModuleList)]
+        self.last_stage = f"model.{stages[0]}.{len(model.get_submodule(stages[0])) - 1}" if stages else ""
         self.usual_clip: dict[str, int] = {}
         if family.frame_stride is not None:
             self.usual_clip = {"frames_per_clip": _frames_of(config), "frame_stride": family.frame_stride}

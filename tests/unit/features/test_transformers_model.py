@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from vclr_pl.features.activation_map import FeatureNorm, map_video
 from vclr_pl.features.encoder import load_encoder
 from vclr_pl.features.transformers_model import view_of
 from vclr_pl.types import InputError
@@ -51,6 +52,14 @@ MODELS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], Callable[[Any]
         {"hidden_sizes": [8, 8, 16, 24], "depths": [1, 1, 1, 1]},
         "ConvNextImageProcessor",
         {"size": {"shortest_edge": 56}, "crop_pct": 0.875},
+        POOLER,
+        None,
+    ),
+    "dinov3_convnext": (
+        "DINOv3ConvNextModel",
+        {"hidden_sizes": [8, 8, 16, 24], "depths": [1, 1, 1, 1]},
+        "DINOv3ViTImageProcessor",
+        {"size": {"height": 64, "width": 64}},
         POOLER,
         None,
     ),
@@ -102,7 +111,7 @@ def test_features_are_the_librarys_own(
     encoder = load_encoder(f"hf:{tmp_path}")
     assert (caplog.text, *capfd.readouterr()) == ("", "", "")
     side = encoder.view.short_side_pixels or encoder.view.crop_pixels
-    wide = side if MODELS[name][3] is SQUARE else side + 8
+    wide = side if "height" in MODELS[name][3].get("size", {}) else side + 8
     frames = np.random.default_rng(0).integers(0, 256, (length or 3, side, wide, 3), dtype=np.uint8)
     theirs = pixels_of_the_processor(tmp_path, frames)
     ours = encoder.transform(torch.from_numpy(frames).permute(0, 3, 1, 2))
@@ -207,3 +216,13 @@ def test_a_size_or_a_length_that_a_network_cannot_take_is_refused(tmp_path: Path
         load_encoder(f"hf:{tmp_path}", view={"frames_per_clip": 8})
     with pytest.raises(InputError, match=r"Set protocol\.crop_pixels=32"):
         load_encoder(f"hf:{tmp_path}", view={"crop_pixels": 64})
+
+
+@pytest.mark.parametrize("name", ["convnext", "dinov3_convnext", "resnet"])
+def test_maps_of_convolutional_networks_come_from_the_last_stage(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("pytorch_grad_cam")
+    saved(name, tmp_path)
+    encoder = load_encoder(f"hf:{tmp_path}")
+    side = encoder.view.crop_pixels
+    frames = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
+    assert map_video(encoder, frames, target=FeatureNorm(), layer=None).maps.shape == (2, side, side)
