@@ -86,6 +86,21 @@ def test_a_run_becomes_onnx(tmp_path: Path) -> None:
     assert torch.allclose(torch.from_numpy(features), load_encoder(str(run_folder)).pooled(frames), rtol=1e-4, atol=1e-6)
 
 
+def test_a_run_becomes_a_folder_to_share(tmp_path: Path) -> None:
+    run_folder, shared = write_run(tmp_path / "run"), tmp_path / "shared"
+    shared.mkdir()
+    assert command(f"input={run_folder}", "to=hub", f"output={shared}", "form.hub.license=mit") == 0
+    assert load_encoder(str(shared)).digest() == load_encoder(str(run_folder)).digest()
+    assert "license: mit" in (shared / "README.md").read_text()
+    assert command(f"input={shared}", "to=torchvision", f"output={tmp_path}/again.pth") == 2  # the small network has no such form
+
+
+def test_a_recognizer_is_not_shared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_recognizer(tmp_path / "run", architecture=RESNET18, shift=None)
+    assert command(f"input={tmp_path}/run", "to=hub", f"output={tmp_path}/shared") == 2
+    assert "whose network a file can describe; got RecognitionNetwork" in capsys.readouterr().err
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_moco(tmp_path / "moco.pth", published_tensors(resnet_module()))
     assert command(f"input={tmp_path}/moco.pth", "to=timm", f"output={tmp_path}/moco.pth/below.pth") == 2
@@ -107,7 +122,7 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path, capsys: pytest.CaptureFixt
         ),
         (
             ("from=moco_v2", "to=moco_v2"),
-            r"to= one of vclr_release, torchvision, timm, .*, lightning, onnx; got to=moco_v2\. This format can only be read",
+            r"to= one of vclr_release, torchvision, timm, .*, lightning, onnx, hub; got to=moco_v2\. This format can only be read",
         ),
         (("from=onnx", "to=timm"), r"from= one of encoder, .*, lightning; got from=onnx\. This format can only be written"),
         (("from=moco_v2", "to=onnx"), r"from=encoder with to=onnx; got from=moco_v2\. Remove from="),

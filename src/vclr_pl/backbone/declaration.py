@@ -7,6 +7,9 @@
 | `input_normalization` | a `Normalization`, mean and std of the frames that it expects | the data's options, ImageNet's |
 | `input_pixels` | height and width of the frames that it was made for; the view of an encoder without a file has this size | 224 |
 | `takes_any_size` | False where it takes frames of `input_pixels` only | True |
+| `usual_clip` | for networks of clips: `frames_per_clip` and `frame_stride` that it was made for | none |
+| `takes_any_length` | False where it takes clips of the `frames_per_clip` of `usual_clip` only | True |
+| `last_stage` | the layer of activation maps, by its name; empty for a network of tokens, which has none | `layer4` or `stages` |
 | `exported_as` | for networks of this package: how an exported file describes it, by a stable name | the config node |
 | `fetch_weights` | for networks of a library: gives the library's image weights, by name, for `weight=pretrained` | none |
 """
@@ -94,6 +97,21 @@ def refuse_other_size(backbone: Any, *, pixels: int, option: str) -> None:
         raise InputError(
             expected=f"frames of {declared} pixels, the only size that the backbone takes",
             got=f"{option}={pixels}",
+            hint=f"Set {option}={declared}.",
+        )
+
+
+def refuse_other_length(backbone: Any, *, frames_per_clip: int, option: str) -> None:
+    """Refuse clips that the network cannot take; arguments as in `refuse_other_size`.
+
+    Raises:
+        InputError: the backbone declares another length as its only one.
+    """
+    declared = dict(getattr(backbone, "usual_clip", {})).get("frames_per_clip")
+    if declared is not None and declared != frames_per_clip and not getattr(backbone, "takes_any_length", True):
+        raise InputError(
+            expected=f"clips of {declared} frames, the only length that the backbone takes",
+            got=f"{option}={frames_per_clip}",
             hint=f"Set {option}={declared}.",
         )
 

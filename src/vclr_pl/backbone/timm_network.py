@@ -5,22 +5,17 @@ The library gives each its input size, its normalization and its pooling.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import functools
-import socket
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import timm
 import torch
-from huggingface_hub import constants
 from timm.data.config import resolve_model_data_config
 from timm.models import get_pretrained_cfg
 from torch import Tensor
 
+from vclr_pl.backbone.hub_cache import cache_alone_without_network, quiet_hub
 from vclr_pl.types import InputError, Normalization
 
 NEAREST = 3
@@ -68,24 +63,9 @@ def pretrained_tensors(name: str, *, pixels: int | None) -> dict[str, Tensor]:
     Raises:
         OSError, RuntimeError, ValueError: as timm and huggingface_hub do where there are no weights, or no way to them.
     """
-    with _cache_alone_without_network():
+    with cache_alone_without_network(), quiet_hub():
         tensors: dict[str, Tensor] = timm.create_model(name, pretrained=True, num_classes=0, **_sized(pixels)).state_dict()
     return tensors
-
-
-@contextlib.contextmanager
-def _cache_alone_without_network() -> Iterator[None]:
-    """Without a way to the hub, huggingface_hub would try for a minute before it reads its cache."""
-    known = constants.HF_HUB_OFFLINE
-    if not urllib.request.getproxies():
-        try:
-            socket.getaddrinfo(urllib.parse.urlsplit(constants.ENDPOINT).hostname, None)
-        except OSError:
-            constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = known
 
 
 def _config(name: str) -> Any:

@@ -41,6 +41,7 @@ def torchvision_network(*, name: str) -> Any:
     network.takes_clips = takes_clips
     network.input_normalization = Normalization(mean=tuple(preset.mean), std=tuple(preset.std))
     network.input_pixels, network.takes_any_size = int(preset.crop_size[0]), not name.startswith(FIXED_SIZE)
+    network.takes_any_length = not name.startswith("mvit")
     network.usual_clip = {"frames_per_clip": LARGE_CLIPS.get(name, CLIPS), "frame_stride": FRAME_STRIDE} if takes_clips else {}
     network.exported_as = {"network": "torchvision", "name": name}
     network.fetch_weights = functools.partial(pretrained_tensors, name)

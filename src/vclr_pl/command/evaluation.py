@@ -35,6 +35,7 @@ PAGE = "retrieval.html"
 FOLDER = "figures"  # below paths.features
 MOST_FILES = 300_000  # with more files, stored metrics are ignored: stamping every file would take longer
 OWN = {PACKAGE, "pytorch_lightning", "torch", "torchvision"}  # their files or versions are part of the digest
+HUB = "hf:"
 ROLES = {"train": "training", "test": "test"}
 
 
@@ -107,10 +108,16 @@ class StoredFigures:
 
     @classmethod
     def of(cls, config: DictConfig) -> StoredFigures | None:
-        """The file for this config. None if the evaluation must run: with a logger, several processes, or classes of other packages."""
+        """The file for this config. None if the evaluation must run: with a logger, several processes, a name of the
+        hub, or classes of other packages."""
         content: Any = OmegaConf.to_container(config, resolve=True)
         foreign = {target.partition(".")[0] for target in targets(content)} - OWN
-        if foreign or config.get("logger") is not None or int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1:
+        if (
+            foreign
+            or may_change(str(content["encoder"]))
+            or config.get("logger") is not None
+            or int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1
+        ):
             return None
         digest = hashlib.sha256(json.dumps([science_of(content), versions(), str(Path.cwd())], sort_keys=True, default=str).encode())
         left = MOST_FILES
@@ -180,6 +187,11 @@ def targets(content: object) -> Iterator[str]:
             yield from targets(value)
 
 
+def may_change(encoder: str) -> bool:
+    """True for a name of the Hugging Face hub, whose repository may have new weights."""
+    return encoder.startswith(HUB) and not Path(encoder.removeprefix(HUB)).exists()
+
+
 def named_paths(content: object) -> Iterator[Path]:
     """The existing files and folders named by strings of a resolved config."""
     if isinstance(content, Mapping):
@@ -187,8 +199,8 @@ def named_paths(content: object) -> Iterator[Path]:
     if isinstance(content, list):
         for value in content:
             yield from named_paths(value)
-    elif isinstance(content, str) and content and Path(content).exists():
-        yield Path(content)
+    elif isinstance(content, str) and content and Path(content.removeprefix(HUB)).exists():
+        yield Path(content.removeprefix(HUB))
 
 
 def stamps(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ def convert(config: DictConfig) -> ConvertResult:
     """Read `input` in the format `from`, write `output` in the format `to`."""
     source = _form(config, "from", READS)(path=str(config.input))
     target = _form(config, "to", WRITES_WEIGHTS, WRITES_NETWORK)(path=str(config.output))
-    if Path(config.output).is_dir():
+    if Path(config.output).is_dir() and not getattr(target, "is_folder", False):
         raise InputError(expected="a file to write", got=f"output={config.output}, a folder", hint="Add a file name.")
     left_out = _write_network(config, target) if hasattr(target, WRITES_NETWORK) else _write_weights(config, source, target)
     return ConvertResult(output=Path(config.output), left_out=tuple(left_out))

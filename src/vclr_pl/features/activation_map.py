@@ -107,6 +107,7 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
         try:
             with torch.enable_grad():
                 (feature,) = cam.activations_and_grads(ready)
+                _require_positions(cam.activations_and_grads.activations[0], layer=layer)
                 score = target(feature)
                 score.backward()
             activations, gradients = cam.activations_and_grads.activations[0], cam.activations_and_grads.gradients[0]
@@ -124,6 +125,17 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
         target=target.name,
         compared=one_after_another(target.frames) if isinstance(target, Similarity) else None,
     )
+
+
+def _require_positions(activations: Tensor, *, layer: str | None) -> None:
+    """Raises InputError unless the layer's output has channels and positions: `[N, C, h, w]`, or `[N, C, t', h, w]` for clips."""
+    if activations.dim() not in (4, 5):
+        raise _of_tokens(f"{f'layer={layer}' if layer else 'a last layer'} with an output of shape {tuple(activations.shape)}")
+
+
+def _of_tokens(found: str) -> InputError:
+    expected = "a layer whose output has a height and a width, as in convolutional networks"
+    return InputError(expected=expected, got=found, hint="Choose a convolutional network.")
 
 
 def times_of(encoder: FrozenEncoder, count: int) -> tuple[float, ...]:
@@ -158,7 +170,10 @@ def stage_of(backbone: nn.Module, layer: str | None) -> nn.Module:
     """
     inner = getattr(backbone, "backbone", backbone)  # a recognizer's backbone is below its linear layer
     names = [name for name, _ in inner.named_children()]
-    wanted = layer if layer is not None else next((name for name in LAST_STAGES if name in names), None)
+    declared = getattr(inner, "last_stage", None)
+    if declared == "":
+        raise _of_tokens("a network of tokens")
+    wanted = layer or declared or next((name for name in LAST_STAGES if name in names), None)
     try:
         stage = inner.get_submodule(wanted) if wanted else None
     except AttributeError:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.declaration import feature_dim_of, input_pixels_of, normalization_of, refuse_other_size
+from vclr_pl.backbone.declaration import feature_dim_of, input_pixels_of, normalization_of, refuse_other_length, refuse_other_size
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.features.encoder_file import EncoderFile, build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.features.named_encoder import named_network
+from vclr_pl.features.sharing import HUB, SharedEncoder, local_path, run_folder
 from vclr_pl.types import InputError, usual_short_side
 
 RANDOM = "random"
@@ -32,6 +34,7 @@ class LoadedBackbone:
     origin: str  # description: source and number of tensors
     view: Mapping[str, Any]  # frames, crop_pixels, short_side_pixels, mean, std, as far as the file gives them
     clip: Mapping[str, Any]  # frames_per_clip, frame_stride, as far as the file gives them
+    run: Path | None = None  # the run folder, for a model card
 
 
 def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None, crop_pixels: int | None = None) -> LoadedBackbone:
@@ -53,14 +56,22 @@ def load_backbone(path: str, *, momentum: bool, backbone: nn.Module | None, crop
         return LoadedBackbone(network=backbone, architecture=None, origin="random initialization", view={}, clip={})
     named = named_network(path, crop_pixels=crop_pixels)
     if named is not None:
-        described, view = named.network.exported_as, {"crop_pixels": named.network.input_pixels}
+        described, view = named.network.exported_as, {"crop_pixels": named.network.input_pixels, **named.view}
         return LoadedBackbone(network=named.network, architecture=described, origin=named.origin, view=view, clip=named.clip)
-    found = read_encoder_file(path, momentum=momentum)
+    file = local_path(path)
+    found = read_encoder_file(file, momentum=momentum)
     architecture = None if backbone is not None else found.architecture or recognize_architecture(found.backbone, path=path)
     network = backbone if architecture is None else build_backbone(architecture)
     assert network is not None
-    summary = _copy_weights(found, network, path=path)
-    return LoadedBackbone(network=network, architecture=architecture, origin=found.origin + summary, view=found.view, clip=found.clip)
+    origin = (path if path.startswith(HUB) else found.origin) + _copy_weights(found, network, path=path)
+    return LoadedBackbone(
+        network=network,
+        architecture=architecture,
+        origin=origin,
+        view=found.view,
+        clip=found.clip,
+        run=None if momentum else run_folder(Path(file)),
+    )
 
 
 def _copy_weights(found: EncoderFile, network: nn.Module, *, path: str) -> str:
@@ -101,7 +112,7 @@ STORED = "stored"  # value of short_side_pixels: frames keep their size
 SINGLE_FRAMES = {"frames_per_clip": 1, "frame_stride": 1}
 
 
-class FrozenEncoder(nn.Module):
+class FrozenEncoder(SharedEncoder, nn.Module):
     """A frozen encoder: evaluation mode, no gradients.
 
     Args:
@@ -156,10 +167,11 @@ class FrozenEncoder(nn.Module):
 def load_encoder(
     path: str, *, momentum: bool = False, backbone: nn.Module | None = None, view: Mapping[str, Any] | None = None
 ) -> FrozenEncoder:
-    """The encoder of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, or torchvision's weights.
+    """The encoder of a run folder, a checkpoint, an exported backbone, a published VCLR or MoCo v2 file, torchvision's weights, or a name.
 
     Args:
-        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is.
+        path: of the file or folder; nothing in it is executed. `random` takes `backbone` as it is; for `timm:NAME`, `hf:NAME`,
+            `hf://owner/name` and others see docs/weights.md.
         momentum: the momentum encoder in place of the query encoder.
         backbone: the network, if the file does not describe it or names a network outside this package.
         view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std`; they override those of the file or, if it has none, the
@@ -195,8 +207,11 @@ def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) 
     merged = {**PUBLISHED_VIEW, **made_for, **loaded.view, **({} if declared is None else vars(declared)), **chosen}
     merged["short_side_pixels"] = _short_side(crop_pixels=merged["crop_pixels"], of_file=loaded.view, chosen=chosen, published=published)
     refuse_other_size(loaded.network, pixels=merged["crop_pixels"], option="protocol.crop_pixels")
+    refuse_other_length(loaded.network, frames_per_clip=clip["frames_per_clip"], option="protocol.frames_per_clip")
     view_of_frames = EvaluationView(**{name: value for name, value in merged.items() if name not in clip})
-    return FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)
+    encoder = FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)
+    encoder.run = loaded.run
+    return encoder
 
 
 def _short_side(*, crop_pixels: int, of_file: Mapping[str, Any], chosen: Mapping[str, Any], published: bool) -> int | None:

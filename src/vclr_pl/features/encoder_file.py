@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vclr_pl.backbone.resnet import SmallResNet, clip_network, resnet
 from vclr_pl.backbone.torchvision_network import torchvision_network
+from vclr_pl.backbone.transformers_network import transformers_network
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import CLASS_HEAD, read_safely
 from vclr_pl.weights.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
@@ -36,6 +37,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "small_resnet": SmallResNet,
     "timm": frozen_timm_network,
     "torchvision": torchvision_network,
+    "transformers": transformers_network,
 }
 # Python paths in files of version 0.1.0 and in the config.yaml of every run, of earlier versions too
 NAME_OF_PATH = {

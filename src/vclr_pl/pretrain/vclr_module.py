@@ -12,7 +12,14 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
-from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_size, refuse_other_views, uses_batch_statistics
+from vclr_pl.backbone.declaration import (
+    feature_dim_of,
+    normalization_of,
+    refuse_other_length,
+    refuse_other_size,
+    refuse_other_views,
+    uses_batch_statistics,
+)
 from vclr_pl.encoder.freezing import Freezing
 from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
@@ -202,6 +209,7 @@ class VCLRModule(lightning.LightningModule):
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             self.check_views(frames_per_clip=data.sampling.frames_per_clip)
             refuse_other_size(self.encoder.backbone, pixels=data.evaluation_view.crop_pixels, option="transform.size_pixels")
+            refuse_other_length(self.encoder.backbone, frames_per_clip=data.sampling.frames_per_clip, option="sampling.frames_per_clip")
             data.normalize_as(normalization_of(self.encoder.backbone))
 
     def on_fit_start(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vclr_pl.backbone.declaration import refuse_other_size, refuse_other_views
+from vclr_pl.backbone.declaration import refuse_other_length, refuse_other_size, refuse_other_views
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.evaluation.accuracy import within_top
@@ -103,6 +103,7 @@ class RecognizerModule(lightning.LightningModule):
             ("evaluation_view.crop_pixels", data.evaluation_view.crop_pixels),
         ):
             refuse_other_size(self.recognizer.backbone, pixels=pixels, option=option)
+        refuse_other_length(self.recognizer.backbone, frames_per_clip=data.sampling.frames_per_clip, option="sampling.frames_per_clip")
         data.normalize_as(self.recognizer.input_normalization)
         self.check_segments(training=data.sampling.segments, test=data.evaluation_view.frames)
 

@@ -24,7 +24,19 @@ if TYPE_CHECKING:  # a known evaluation imports neither
 
 PACKAGE = __name__.partition(".")[0]
 
-PACKAGES = ("vclr-pl", "torch", "torchvision", "pytorch-lightning", "pytorchvideo", "torchcodec", "av", "hydra-core", "scikit-learn")
+PACKAGES = (
+    "vclr-pl",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "pytorchvideo",
+    "torchcodec",
+    "av",
+    "hydra-core",
+    "scikit-learn",
+    "timm",
+    "transformers",
+)
 # Keys that change where files are and what is shown, not what is computed.
 WITHOUT_SCIENCE = ("paths", "callback", "logger", "resume", "plan", "recompute", "debug", "name", "module", "datamodule", "snippet_data")
 PLACES = ("root", "lists", "default_root_dir")

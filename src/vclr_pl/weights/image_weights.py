@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 
+from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import Tensor
 
 from vclr_pl.types import InputError
@@ -75,14 +77,20 @@ def fetched_weights(backbone: Any) -> dict[str, Tensor]:
     try:
         tensors = fetch()
     except (OSError, RuntimeError, ValueError) as error:  # huggingface_hub's and torch.hub's errors are of these kinds
-        cause = str(error).strip().splitlines()
         raise InputError(
             expected=f"the pretrained weights of {name}, in the cache or over the network",
-            got=cause[0] if cause else type(error).__name__,
+            got=_cause(error),
             hint=f"Run once with a network, or copy the cache (HF_HOME, TORCH_HOME). {OFFLINE}",
         ) from error
     own = backbone.state_dict()
     return {key: tensor for key, tensor in tensors.items() if key in own}
+
+
+def _cause(error: Exception) -> str:
+    """What kept the weights away, in one line."""
+    cut_off = isinstance(error, LocalEntryNotFoundError) or (isinstance(error, URLError) and not isinstance(error, HTTPError))
+    lines = str(error).strip().splitlines()
+    return "no network, and no copy in the cache" if cut_off else lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def installed_lite0(backbone: Any) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_views, takes_clips
+from vclr_pl.backbone.declaration import feature_dim_of, normalization_of, refuse_other_length, refuse_other_views, takes_clips
 from vclr_pl.backbone.resnet import SmallResNet
 from vclr_pl.types import InputError, Normalization
 
@@ -50,3 +50,13 @@ def test_a_declaration_of_another_kind_is_refused():
         takes_clips(network)
     with pytest.raises(InputError, match=r"vclr_pl\.types\.Normalization; got .*Linear with input_normalization=\{'mean'"):
         normalization_of(network)
+
+
+def test_clips_of_another_length_are_refused_where_a_network_takes_one():
+    network = nn.Identity()
+    network.usual_clip, network.takes_any_length = {"frames_per_clip": 16, "frame_stride": 2}, True
+    refuse_other_length(network, frames_per_clip=8, option="protocol.frames_per_clip")
+    network.takes_any_length = False
+    refuse_other_length(network, frames_per_clip=16, option="protocol.frames_per_clip")
+    with pytest.raises(InputError, match=r"of 16 frames, .* got protocol\.frames_per_clip=8\. Set protocol\.frames_per_clip=16"):
+        refuse_other_length(network, frames_per_clip=8, option="protocol.frames_per_clip")

@@ -137,3 +137,16 @@ def test_links_are_followed_and_a_circle_ends(tmp_path: Path) -> None:
     found = list(stamps(tmp_path / "set"))
     (tmp_path / "1.mp4").write_bytes(b"1")
     assert 0 < len(found) < len(list(stamps(tmp_path / "set")))
+
+
+def test_a_folder_of_transformers_is_stamped_and_a_name_of_the_hub_is_not_stored(place: Path) -> None:
+    (place / "model").mkdir()
+    (place / "model" / "model.safetensors").write_bytes(b"content")
+    before = StoredFigures.of(composed("encoder=hf:model"))
+    (place / "model" / "model.safetensors").write_bytes(b"content of another training")
+    after = StoredFigures.of(composed("encoder=hf:model"))
+    assert before is not None
+    assert after is not None
+    assert before.path != after.path
+    assert StoredFigures.of(composed("encoder=hf:owner/name")) is None
+    assert StoredFigures.of(composed("encoder=hf://owner/name")) is None
