@@ -65,3 +65,13 @@ def test_what_an_order_blind_oracle_of_the_content_reaches(task: str, blind_perc
     )
     best = 100 * len(contents) / sum(contents.values())  # it names one of the classes that share a content
     assert best == pytest.approx(blind_percent)
+
+
+@pytest.mark.parametrize(("task", "one_frame_percent"), [("composition", 20.0), ("order", 100 / 6), ("shape", 20.0), ("motion", 12.5)])
+def test_what_an_oracle_of_one_frame_reaches(task: str, one_frame_percent: float) -> None:
+    """The oracle is given what a frame of a random third shows, without the number of the frame."""
+    shown = Counter(
+        (third.kinds, third.motion and third.motion.change) for scene_class in scene_classes(task) for third in scene_class.thirds
+    )
+    best = 100 * len(shown) / sum(shown.values())
+    assert best == pytest.approx(one_frame_percent)
