@@ -33,5 +33,6 @@ def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
         for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"))
     }
     chosen = {name: value for name, value in of_user.items() if value is not None and value > 0}
-    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=max(1, devices) * config.trainer.num_nodes, **chosen)
+    processes, segments = max(1, devices) * config.trainer.num_nodes, int(config.sampling.segments)
+    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=processes, segments=segments, **chosen)
     return fit_to_data(config, sizes=sizes, given=given, videos=videos)

@@ -54,7 +54,7 @@ class Appearance:
     speed_fraction: float
     exposure_range: tuple[float, float]
     contrast_range: tuple[float, float]
-    gray: bool
+    gray: bool = False  # configs of earlier versions lack it
 
     def describe(self) -> dict[str, Any]:
         """All values; without `gray` if it is false, as in the descriptions of earlier versions."""

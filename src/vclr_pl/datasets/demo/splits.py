@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vclr_pl.datasets.demo.drawing import SHOTS_PER_THIRD, THIRDS, Appearance
 from vclr_pl.datasets.demo.rendering import DemoSettings, render_set
-from vclr_pl.datasets.demo.tasks import ORDER, TASKS
+from vclr_pl.datasets.demo.tasks import COMPOSITION, ORDER, TASKS
 from vclr_pl.datasets.manifest import VideoSplits
 from vclr_pl.datasets.ucf101 import ucf101
 from vclr_pl.types import InputError
@@ -46,23 +46,23 @@ LEAST_SIZE_PIXELS = 16  # the smallest frame for the H.264 encoder
 def demo(
     *,
     root: str | Path,
-    task: str,
     seed: int,
     train_videos_per_class: int,
     test_videos_per_class: int,
     frames: int,
     size_pixels: int,
     appearance: Appearance,
+    task: str = COMPOSITION,  # configs of earlier versions lack it
 ) -> VideoSplits:
     """Procedural videos of a task below `root`, one folder for each seed and setting.
 
     Args:
         root: folder that contains only rendered sets; created if missing, and safe to delete.
-        task: what defines the classes: a name of `tasks.TASKS`.
         seed: seed of all random choices.
         frames: frames of a video; at least one per shot, with two shots in each third. For the task `order` a multiple
             of 3: the number of frames of a kind would reveal its place.
         size_pixels: height and width, even.
+        task: what defines the classes, a name of `tasks.TASKS`.
 
     Raises:
         InputError: a value out of range, or a `root` with other files in it.
