@@ -54,6 +54,13 @@ def test_a_term_and_a_monitor_can_be_taken_away(data, tmp_path):
     assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"] == {}
 
 
+def test_a_term_can_be_added(data, tmp_path):
+    added = ["+objective/term@objective.terms.nearest_neighbor=nearest_neighbor", "queue.segment.mask_own_video=true"]
+    ends_well(data, tmp_path, *added, "evaluation.enabled=false")
+    header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0]
+    assert {"train/loss_nearest_neighbor", "train/nearest_neighbor_neighbor_similarity"} <= set(header.split(","))
+
+
 def test_videos_without_labels_train(data, tmp_path, capsys):
     ends_well(data, tmp_path / "first", "evaluation.enabled=false")
     (videos,) = (path for path in data.rglob("UCF-101") if path.is_dir())
