@@ -114,7 +114,7 @@ def test_the_count_of_shipped_files():
     assert len(EXPERIMENTS) == 18
     assert [
         *(f"evaluation/measure/{name}" for name in ("linear_probe", "logistic_probe", "nearest_neighbor", "retrieval")),
-        *(f"objective/term/{name}" for name in ("inter_frame", "intra_frame", "segment_contrast", "temporal_order")),
+        *(f"objective/term/{name}" for name in ("inter_frame", "intra_frame", "nearest_neighbor", "segment_contrast", "temporal_order")),
     ] == [choice for choice in NESTED if choice not in OF_FINETUNING and not choice.startswith("experiment/localize/")]
 
 

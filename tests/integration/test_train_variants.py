@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.test_train import SMALL
+from tests.video_fixture import copies
 
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
@@ -53,6 +54,13 @@ def test_a_term_and_a_monitor_can_be_taken_away(data, tmp_path):
     assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"] == {}
 
 
+def test_a_term_can_be_added(data, tmp_path):
+    added = ["+objective/term@objective.terms.nearest_neighbor=nearest_neighbor", "queue.segment.mask_own_video=true"]
+    ends_well(data, tmp_path, *added, "evaluation.enabled=false")
+    header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0]
+    assert {"train/loss_nearest_neighbor", "train/nearest_neighbor_neighbor_similarity"} <= set(header.split(","))
+
+
 def test_videos_without_labels_train(data, tmp_path, capsys):
     ends_well(data, tmp_path / "first", "evaluation.enabled=false")
     (videos,) = (path for path in data.rglob("UCF-101") if path.is_dir())
@@ -63,3 +71,25 @@ def test_videos_without_labels_train(data, tmp_path, capsys):
     assert shown.count("no labels") == 1
     assert "random init" not in shown.split("no labels")[0].rsplit("steps: ", 1)[1]
     assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"] == {}
+
+
+@pytest.mark.parametrize("segments", [2, 8])
+def test_other_numbers_of_segments_train_with_sizes_for_the_videos(data, tmp_path, capsys, segments):
+    """The queue of `inter` takes S keys of each video: with three, the one for these videos would be too short for eight."""
+    root = tmp_path / "videos" / "clips"
+    copies([root / f"{number}.mp4" for number in range(9)], frames=16)
+    folder = [f"data.root={root.parent}", f"sampling.segments={segments}", "trainer=cpu", "trainer.precision=32-true", "loader.workers=0"]
+    sizes = ["backbone=small_resnet", "transform.size_pixels=32", "trainer.max_epochs=1", f"paths.runs={tmp_path}"]
+    assert run(train, config_name="train", arguments=[*folder, *sizes, "plan=true"]) == 0
+    assert "too short" not in capsys.readouterr().out
+    assert run(train, config_name="train", arguments=[*folder, *sizes, f"hydra.run.dir={tmp_path}/run"]) == 0
+    assert (tmp_path / "run" / "views.png").is_file()
+    assert "train/loss_temporal_order" in (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0]
+
+
+def test_videos_with_fewer_than_two_frames_a_segment_are_told(tmp_path, capsys):
+    root = tmp_path / "videos" / "clips"
+    copies([root / f"{number}.mp4" for number in range(9)], frames=15)
+    arguments = [f"data.root={root.parent}", "sampling.segments=8", "trainer=cpu", "loader.workers=0", "backbone=small_resnet"]
+    assert run(train, config_name="train", arguments=[*arguments, "transform.size_pixels=32", f"hydra.run.dir={tmp_path}/run"]) == 2
+    assert "15 frames, but 8 segments of two distinct frames each need 16" in capsys.readouterr().err

@@ -33,6 +33,12 @@ def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
         for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"))
     }
     chosen = {name: value for name, value in of_user.items() if value is not None and value > 0}
-    processes, continued = max(1, devices) * config.trainer.num_nodes, config.get("weight") is not None
-    sizes = sizes_for(videos=videos, has_gpu=has_gpu, processes=processes, continued=continued, **chosen)
+    sizes = sizes_for(
+        videos=videos,
+        has_gpu=has_gpu,
+        processes=max(1, devices) * config.trainer.num_nodes,
+        segments=int(config.sampling.segments),
+        continued=config.get("weight") is not None,
+        **chosen,
+    )
     return fit_to_data(config, sizes=sizes, given=given, videos=videos)

@@ -189,13 +189,13 @@ class FrameOrder:
 
 
 def draw_shuffle(*, segments: int, generator: np.random.Generator) -> npt.NDArray[np.int64]:
-    """A permutation `[S]` that is neither the identity nor the reversal, uniform over the others (4 of 6 for three segments).
+    """A permutation `[S]` that is neither the identity nor the reversal, uniform over the S! - 2 others (4 for three segments).
 
-    Two segments have no such permutation: the identity is returned.
+    Two segments have no such permutation: the reversal is returned, and nothing is drawn.
     """
     identity = np.arange(segments, dtype=np.int64)
-    if segments < 3:
-        return identity
+    if segments == 2:
+        return identity[::-1].copy()
     while True:
         order = generator.permutation(segments).astype(np.int64)
         if not (np.array_equal(order, identity) or np.array_equal(order, identity[::-1])):
@@ -203,8 +203,8 @@ def draw_shuffle(*, segments: int, generator: np.random.Generator) -> npt.NDArra
 
 
 def draw_frame_order(*, segments: int, generator: np.random.Generator) -> FrameOrder:
-    """Shuffle each tuple, query and key, with probability 1/2. With two segments neither is shuffled and the label is 0."""
-    shuffled = [bool(coin) and segments > 2 for coin in generator.integers(2, size=2)]
+    """Shuffle each tuple, query and key, with probability 1/2."""
+    shuffled = [bool(coin) for coin in generator.integers(2, size=2)]
     query, key = (
         draw_shuffle(segments=segments, generator=generator) if coin else np.arange(segments, dtype=np.int64) for coin in shuffled
     )

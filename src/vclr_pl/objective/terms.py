@@ -132,7 +132,8 @@ class TemporalOrder(nn.Module):
     """Temporal order regularization: is the query tuple in order, is the key tuple (VCLR section 3.4).
 
     A linear classifier, part of the objective, reads the projected frames of both tuples, query and key `[B, S, D]` in the order
-    shown. The loss is the cross-entropy of four cases: query shuffled + 2 x key shuffled.
+    shown. The loss is the cross-entropy of four cases: query shuffled + 2 x key shuffled. A shuffled tuple has one of the S! - 2 orders
+    that are neither in time nor in reverse, 4 for 3 segments, all equally likely; of 2 segments, it has the reverse.
 
     Args:
         weight: factor of this term in the sum.
@@ -141,9 +142,6 @@ class TemporalOrder(nn.Module):
         normalize_over: `segment` scales each of the D features to unit norm over the S frames, as the release does (probably
             an error: it mixes the frames whose order is predicted). `feature` scales each frame's feature, probably the intended
             behavior.
-
-    Raises:
-        InputError: for fewer than 3 segments.
     """
 
     needs: ClassVar[TermNeeds] = TermNeeds(head="order", head_input="tuple", unit_norm=False)
@@ -151,12 +149,6 @@ class TemporalOrder(nn.Module):
 
     def __init__(self, *, weight: float, segments: int, dim: int, normalize_over: Literal["segment", "feature"]) -> None:
         super().__init__()
-        if segments < 3:
-            raise InputError(
-                expected="3 segments or more for the order term, as every order of 2 is the identity or its reversal",
-                got=f"sampling.segments={segments}",
-                hint="Raise it, or leave the term out: '~objective.terms.temporal_order'.",
-            )
         if normalize_over not in ("segment", "feature"):
             raise ValueError(f"normalize_over is 'segment' or 'feature', not {normalize_over!r}")
         self.weight = weight

@@ -22,6 +22,7 @@ MOVED = {
     "objective.terms.SegmentContrast": ("objective.segment_contrast.SegmentContrast", "objective.contrast.SegmentContrast"),
     "objective.terms.TemporalOrder": ("objective.temporal_order.TemporalOrder",),
     "objective.terms.WeightedSum": ("objective.weighted_sum.WeightedSum",),
+    "datasets.demo.drawing.Appearance": ("datasets.demo.rendering.Appearance",),
     "localization.bmn.BMN": ("downstream.localizer.bmn.BMN",),
     "localization.module.LocalizerModule": ("downstream.localizer.localizer_module.LocalizerModule",),
     "localization.loss.BoundaryMap": ("downstream.localizer.boundary_map.BoundaryMap",),

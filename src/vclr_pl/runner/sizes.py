@@ -33,7 +33,14 @@ class Size:
 
 
 def sizes_for(
-    *, videos: int, has_gpu: bool, processes: int, batch: int | None = None, epochs: int | None = None, continued: bool = False
+    *,
+    videos: int,
+    has_gpu: bool,
+    processes: int,
+    segments: int,
+    batch: int | None = None,
+    epochs: int | None = None,
+    continued: bool = False,
 ) -> dict[str, Size]:
     """The value of each option by its key.
 
@@ -41,12 +48,13 @@ def sizes_for(
         videos: in the training list.
         has_gpu: the run uses GPUs.
         processes: devices of the run.
+        segments: of a video, each of which adds a key to the inter queue.
         batch, epochs: those that the user gives, which the other sizes follow.
         continued: the run starts from loaded weights.
     """
     batch = batch or max(2, power_of_two(min(LARGEST_BATCH, videos // (STEPS_PER_EPOCH * processes))))
     step = batch * processes
-    inter, segment = (max(min(PUBLISHED_QUEUE, power_of_two(keys * videos)), keys * step + 1) for keys in (3, 1))
+    inter, segment = (max(min(PUBLISHED_QUEUE, power_of_two(keys * videos)), keys * step + 1) for keys in (segments, 1))
     budget = (STEPS_ON_GPU if has_gpu else STEPS_ON_CPU) // (CONTINUED if continued else 1)
     epochs = epochs or max(1, min(PUBLISHED_EPOCHS, math.ceil(budget * step / videos)))
     steps = epochs * videos // step
@@ -57,7 +65,7 @@ def sizes_for(
         ),
         "transform.size_pixels": Size(224 if has_gpu else 112, "224, as published, on a GPU; a quarter of the pixels on a CPU"),
         "loader.batch_size": Size(batch, f"{STEPS_PER_EPOCH} or more steps in an epoch, at most {LARGEST_BATCH}"),
-        "queue.inter.length": Size(inter, "at most the 3 keys of each video, so that a video is no negative of itself"),
+        "queue.inter.length": Size(inter, f"at most the {segments} keys of each video, so that a video is no negative of itself"),
         "queue.segment.length": Size(segment, "at most the one key of each video"),
         "trainer.max_epochs": Size(
             epochs,
@@ -97,7 +105,7 @@ def keep_sizes_of(config: DictConfig, *, run: Path, given: Sequence[str]) -> Non
     file = run / CONFIG_FILE
     earlier = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
     assert isinstance(earlier, DictConfig)
-    for key in sizes_for(videos=1, has_gpu=False, processes=1):
+    for key in sizes_for(videos=1, has_gpu=False, processes=1, segments=1):
         if not is_given(key, given) and _has(config, key) and _has(earlier, key):
             _set(config, key, OmegaConf.select(earlier, key))
 

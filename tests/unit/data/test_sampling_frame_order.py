@@ -36,8 +36,26 @@ def test_each_tuple_is_shuffled_half_the_time_and_the_label_says_which():
     assert all(abs(count - 1000) < 120 for count in counts.values())
 
 
-def test_two_segments_are_never_shuffled():
+def test_two_segments_are_shown_in_time_or_in_reverse():
     generator = np.random.default_rng(0)
-    for _ in range(20):
-        order = draw_frame_order(segments=2, generator=generator)
-        assert (order.query.tolist(), order.key.tolist(), order.label) == ([0, 1], [0, 1], 0)
+    drawn = [draw_frame_order(segments=2, generator=generator) for _ in range(400)]
+    for order in drawn:
+        assert order.query.tolist() == ([1, 0] if order.label in (1, 3) else [0, 1])
+        assert order.key.tolist() == ([1, 0] if order.label in (2, 3) else [0, 1])
+    counts = Counter(order.label for order in drawn)
+    assert all(abs(counts[label] - 100) < 40 for label in range(4))
+
+
+def test_three_segments_are_drawn_as_before_other_numbers_were():
+    """Computed at commit d56ee33: samples of three segments stay the same bit for bit, the generator's later draws included."""
+    generator = np.random.default_rng(7)
+    orders = [draw_frame_order(segments=3, generator=generator) for _ in range(6)]
+    assert [(order.query.tolist(), order.key.tolist(), order.label) for order in orders] == [
+        ([2, 0, 1], [0, 2, 1], 3),
+        ([0, 1, 2], [1, 2, 0], 2),
+        ([0, 1, 2], [0, 2, 1], 2),
+        ([2, 0, 1], [0, 1, 2], 1),
+        ([0, 2, 1], [0, 1, 2], 1),
+        ([1, 0, 2], [0, 2, 1], 3),
+    ]
+    assert generator.integers(10**6) == 845087

@@ -8,6 +8,7 @@ from tests.unit.pretrain.built import small_batch, small_module
 from torch import nn
 
 from vclr_pl.optim.schedule import TrainingLength
+from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding, ViewEncoding
 from vclr_pl.types import Contrast, HeadInput, InputError, Projections, TermNeeds, TermOutput
 
 
@@ -50,6 +51,18 @@ def test_an_ablation_takes_heads_and_queues_along_and_still_trains(keep: tuple[s
     module.on_after_backward()
     trained = [*module.encoder.parameters(), *module.objective.parameters()]
     assert all(parameter.grad is not None for parameter in trained)
+
+
+@pytest.mark.parametrize("segments", range(2, 9))
+@pytest.mark.parametrize("encoding", [SeparateEncoding(), SharedEncoding()], ids=["separate", "shared"])
+def test_every_number_of_segments_trains(segments: int, encoding: ViewEncoding) -> None:
+    module, batch = small_module(encoding=encoding, segments=segments, queue_length=64), small_batch(segments=segments)
+    total = module.training_step(batch)
+    total.backward()
+    module.on_after_backward()
+    assert total.isfinite()
+    assert all(parameter.grad is not None for parameter in [*module.encoder.parameters(), *module.objective.parameters()])
+    assert {name: int(queue.pointer) for name, queue in module.queues.items()} == {"inter": 4 * segments, "segment": 4}
 
 
 def test_gradients_reach_every_trained_parameter_and_none_of_the_momentum_encoder() -> None:

@@ -27,16 +27,18 @@ def composed(*words: str) -> DictConfig:
 
 @pytest.mark.parametrize("has_gpu", [True, False])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_every_number_of_videos_fits(has_gpu: bool, processes: int) -> None:
+@pytest.mark.parametrize("segments", range(2, 9))
+def test_every_number_of_videos_fits(has_gpu: bool, processes: int, segments: int) -> None:
     for videos in (number for number in NUMBERS if number >= 2 * processes):
-        sizes = {key: size.value for key, size in sizes_for(videos=videos, has_gpu=has_gpu, processes=processes).items()}
+        chosen = sizes_for(videos=videos, has_gpu=has_gpu, processes=processes, segments=segments)
+        sizes = {key: size.value for key, size in chosen.items()}
         step = sizes["loader.batch_size"] * processes
         assert 2 <= sizes["loader.batch_size"] <= 32
         assert step <= videos or processes > 1
-        assert sizes["queue.inter.length"] > 3 * step  # what VCLRModule.check_queues requires
+        assert sizes["queue.inter.length"] > segments * step  # what VCLRModule.check_queues requires
         assert sizes["queue.segment.length"] > step
         if videos >= 8 * processes:
-            assert sizes["queue.inter.length"] <= 3 * videos
+            assert sizes["queue.inter.length"] <= segments * videos
             assert sizes["queue.segment.length"] <= videos
             assert videos // step >= 4
         assert 1 <= sizes["trainer.max_epochs"] <= 400
@@ -44,7 +46,7 @@ def test_every_number_of_videos_fits(has_gpu: bool, processes: int) -> None:
 
 
 def test_many_videos_have_the_published_sizes() -> None:
-    sizes = {key: size.value for key, size in sizes_for(videos=240_000, has_gpu=True, processes=8).items()}
+    sizes = {key: size.value for key, size in sizes_for(videos=240_000, has_gpu=True, processes=8, segments=3).items()}
     assert (sizes["backbone"], sizes["transform.size_pixels"], sizes["loader.batch_size"]) == ("resnet50", 224, 32)
     assert (sizes["queue.inter.length"], sizes["queue.segment.length"]) == (131_072, 131_072)
     assert sizes["momentum_encoder.momentum"] == 0.999
@@ -52,7 +54,7 @@ def test_many_videos_have_the_published_sizes() -> None:
 
 def test_a_run_from_weights_is_shorter() -> None:
     one, other = (
-        {key: size.value for key, size in sizes_for(videos=400, has_gpu=False, processes=1, continued=continued).items()}
+        {key: size.value for key, size in sizes_for(videos=400, has_gpu=False, processes=1, segments=3, continued=continued).items()}
         for continued in (False, True)
     )
     assert (one["trainer.max_epochs"], other["trainer.max_epochs"]) == (160, 16)
@@ -66,7 +68,7 @@ def test_powers_of_two() -> None:
 
 def test_the_config_gets_the_sizes() -> None:
     config = composed()
-    fit_to_data(config, sizes=sizes_for(videos=40, has_gpu=False, processes=1), given=[], videos=40)
+    fit_to_data(config, sizes=sizes_for(videos=40, has_gpu=False, processes=1, segments=3), given=[], videos=40)
     assert config.module.backbone.name == "resnet18"
     assert (config.loader.batch_size, config.queue.inter.length, config.queue.segment.length) == (8, 64, 32)
     assert (config.transform.size_pixels, config.evaluation_view.crop_pixels, config.evaluation_view.short_side_pixels) == (112, 112, 128)
@@ -83,13 +85,18 @@ def test_the_config_gets_the_sizes() -> None:
 )
 def test_what_is_given_stays(words: list[str], key: str, value: object) -> None:
     config = composed(*words)
-    fit_to_data(config, sizes=sizes_for(videos=40, has_gpu=False, processes=1), given=[word.partition("=")[0] for word in words], videos=40)
+    fit_to_data(
+        config,
+        sizes=sizes_for(videos=40, has_gpu=False, processes=1, segments=3),
+        given=[word.partition("=")[0] for word in words],
+        videos=40,
+    )
     assert OmegaConf.select(config, key) == value
 
 
 def test_a_resumed_run_keeps_its_sizes(tmp_path: Path) -> None:
     earlier = composed()
-    fit_to_data(earlier, sizes=sizes_for(videos=40, has_gpu=False, processes=1), given=[], videos=40)
+    fit_to_data(earlier, sizes=sizes_for(videos=40, has_gpu=False, processes=1, segments=3), given=[], videos=40)
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(earlier, resolve=False))
     config = composed("trainer.max_epochs=7")
     keep_sizes_of(config, run=tmp_path, given=["trainer.max_epochs"])
@@ -105,6 +112,6 @@ def test_keys_that_set_an_option() -> None:
 
 
 def test_other_sizes_follow_the_epochs_and_the_batch_of_the_user() -> None:
-    sizes = {key: size.value for key, size in sizes_for(videos=136, has_gpu=False, processes=1, batch=4, epochs=5).items()}
+    sizes = {key: size.value for key, size in sizes_for(videos=136, has_gpu=False, processes=1, segments=3, batch=4, epochs=5).items()}
     assert (sizes["schedule.warmup_epochs"], sizes["callback.knn_monitor.every_n_epochs"]) == (0.5, 1)
     assert (sizes["loader.batch_size"], sizes["momentum_encoder.momentum"]) == (4, 0.99)

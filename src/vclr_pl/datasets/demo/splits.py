@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vclr_pl.datasets.demo.rendering import SHOTS_PER_THIRD, THIRDS, Appearance, DemoSettings, render_set
+from vclr_pl.datasets.demo.drawing import SHOTS_PER_THIRD, THIRDS, Appearance
+from vclr_pl.datasets.demo.rendering import DemoSettings, render_set
+from vclr_pl.datasets.demo.tasks import COMPOSITION, ORDER, TASKS
 from vclr_pl.datasets.manifest import VideoSplits
 from vclr_pl.datasets.ucf101 import ucf101
 from vclr_pl.types import InputError
@@ -50,25 +52,32 @@ def demo(
     frames: int,
     size_pixels: int,
     appearance: Appearance,
+    task: str = COMPOSITION,  # configs of earlier versions lack it
 ) -> VideoSplits:
-    """Ten classes of procedural videos below `root`, one folder for each seed and setting.
+    """Procedural videos of a task below `root`, one folder for each seed and setting.
 
     Args:
         root: folder that contains only rendered sets; created if missing, and safe to delete.
         seed: seed of all random choices.
-        frames: frames of a video; at least one per shot, with two shots in each third.
+        frames: frames of a video; at least one per shot, with two shots in each third. For the task `order` a multiple
+            of 3: the number of frames of a kind would reveal its place.
         size_pixels: height and width, even.
+        task: what defines the classes, a name of `tasks.TASKS`.
 
     Raises:
         InputError: a value out of range, or a `root` with other files in it.
     """
+    if task not in TASKS:
+        raise InputError(expected=f"data.task to be one of {', '.join(TASKS)}", got=str(task), hint="Set data.task=NAME.")
     _check("data.seed", seed, seed >= 0, "0 or more")
     _check("data.train_videos_per_class", train_videos_per_class, train_videos_per_class >= 1, "1 or more")
     _check("data.test_videos_per_class", test_videos_per_class, test_videos_per_class >= 1, "1 or more")
     _check("data.frames", frames, frames >= LEAST_FRAMES, f"{LEAST_FRAMES} or more, one for each shot")
+    _check("data.frames", frames, task != ORDER or frames % THIRDS == 0, f"a multiple of {THIRDS} for data.task={ORDER}")
     _check("data.size_pixels", size_pixels, size_pixels >= LEAST_SIZE_PIXELS and size_pixels % 2 == 0, f"even, {LEAST_SIZE_PIXELS} or more")
     require_own_cache(Path(root), key="data.root", own_videos="experiment=folder data.root=DIR")
     settings = DemoSettings(
+        task=task,
         seed=seed,
         train_videos_per_class=train_videos_per_class,
         test_videos_per_class=test_videos_per_class,

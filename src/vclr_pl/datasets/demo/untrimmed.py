@@ -20,9 +20,11 @@ from numpy.random import Generator
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vclr_pl.datasets.activitynet import TRAINING, VALIDATION
-from vclr_pl.datasets.demo.catalog import CLASS_KINDS, KINDS
-from vclr_pl.datasets.demo.rendering import FRAMES_PER_SECOND, Appearance, encode_h264, render_scene
+from vclr_pl.datasets.demo.drawing import Appearance, render_scene
+from vclr_pl.datasets.demo.kinds import KINDS
+from vclr_pl.datasets.demo.rendering import FRAMES_PER_SECOND, encode_h264
 from vclr_pl.datasets.demo.splits import require_own_cache
+from vclr_pl.datasets.demo.tasks import CLASS_KINDS, composition_class
 from vclr_pl.datasets.untrimmed import LocalizationSet, localization_set
 from vclr_pl.files import write_whole
 from vclr_pl.types import InputError
@@ -49,7 +51,8 @@ class UntrimmedSettings:
 
     def describe(self) -> dict[str, Any]:
         """The content of `settings.json`."""
-        return {"version": VERSION, "frames_per_second": FRAMES_PER_SECOND, **asdict(self)}
+        chosen = {**asdict(self), "appearance": self.appearance.describe()}
+        return {"version": VERSION, "frames_per_second": FRAMES_PER_SECOND, **chosen}
 
     @property
     def folder_name(self) -> str:
@@ -168,7 +171,7 @@ def render_video(identity: str, stretches: list[Stretch], settings: UntrimmedSet
         kinds = stretch.kinds if stretch.is_event else (*stretch.kinds, 0, 0, 0)[:1] * 3
         parts.append(
             render_scene(
-                kinds=(kinds[0], kinds[1], kinds[2]),
+                scene_class=composition_class((kinds[0], kinds[1], kinds[2])),
                 frames=stretch.end - stretch.first,
                 size_pixels=settings.size_pixels,
                 appearance=appearance,
@@ -195,7 +198,7 @@ def database(planned: dict[str, list[Stretch]]) -> dict[str, Any]:
             }
             for identity, stretches in planned.items()
         },
-        "taxonomy": [{"nodeName": "".join(sorted(KINDS[kind][0] for kind in kinds)), "parentName": "Event"} for kinds in CLASS_KINDS],
+        "taxonomy": [{"nodeName": composition_class(kinds).name, "parentName": "Event"} for kinds in CLASS_KINDS],
     }
 
 

@@ -1,6 +1,4 @@
-"""A video's frames: what varies, what stays, and that the object can be seen.
-Files are real, whole, kept when there, and never shared by different settings.
-"""
+"""Files of the demo are real, whole, kept when there, and never shared by different settings."""
 
 from __future__ import annotations
 
@@ -14,88 +12,8 @@ import numpy as np
 import pytest
 
 from vclr_pl.datasets.demo.catalog import plan_videos
-from vclr_pl.datasets.demo.rendering import Appearance, DemoSettings, encode_h264, render_file, render_scene, render_set
-
-PLAIN = Appearance(
-    copies=4,
-    hue_spread=0.0,
-    radius_fraction=(0.1, 0.1),
-    background_saturation=0.0,
-    stripe_contrast=0.0,
-    speed_fraction=0.0,
-    exposure_range=(1.0, 1.0),
-    contrast_range=(1.0, 1.0),
-)
-
-
-def render(*, seed: int = 0, kinds: tuple[int, int, int] = (0, 2, 4), frames: int = 15, appearance: Appearance = PLAIN) -> np.ndarray:
-    return render_scene(kinds=kinds, frames=frames, size_pixels=56, appearance=appearance, generator=np.random.default_rng(seed))
-
-
-def strongest_hue(frame: np.ndarray) -> int:
-    """Sixth of the color circle that the most saturated pixels have; the background is gray."""
-    red, green, blue = frame.reshape(-1, 3).astype(float).T
-    angle = np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue)
-    chroma = frame.max(axis=-1).ravel().astype(float) - frame.min(axis=-1).ravel()
-    return round(float(np.median(angle[chroma > 0.7 * chroma.max()])) / (np.pi / 3)) % 6
-
-
-@pytest.mark.parametrize("frames", [6, 15, 16, 17])
-def test_size_and_kind_of_the_frames(frames: int) -> None:
-    video = render(frames=frames)
-    assert video.shape == (frames, 56, 56, 3)
-    assert video.dtype == np.uint8
-
-
-def test_same_seed_same_video_and_another_seed_another() -> None:
-    assert np.array_equal(render(seed=3), render(seed=3))
-    assert not np.array_equal(render(seed=3), render(seed=4))
-
-
-def test_each_third_shows_one_kind_of_the_class_in_some_order() -> None:
-    orders = set()
-    for seed in range(30):
-        hues = [strongest_hue(frame) for frame in render(seed=seed)]
-        thirds = [set(hues[start : start + 5]) for start in (0, 5, 10)]
-        assert [len(third) for third in thirds] == [1, 1, 1]
-        orders.add(tuple(third.pop() for third in thirds))
-    assert orders == {(0, 2, 4), (0, 4, 2), (2, 0, 4), (2, 4, 0), (4, 0, 2), (4, 2, 0)}
-
-
-def test_a_third_has_two_shots_of_two_and_three_frames() -> None:
-    # nothing moves but by the turn of a ring, which does not show: frames of a shot are equal
-    first_shots = set()
-    for seed in range(12):
-        video = render(seed=seed, kinds=(2, 2, 2)).astype(int)
-        cuts = [frame for frame in range(1, 15) if np.abs(video[frame] - video[frame - 1]).max() > 1]
-        assert len(cuts) == 5
-        assert cuts[1] == 5
-        assert cuts[3] == 10
-        first_shots |= {cuts[0], cuts[2] - 5, cuts[4] - 10}
-    assert first_shots == {2, 3}
-
-
-def test_copies_are_as_many_as_asked_and_of_the_asked_size() -> None:
-    area = np.pi * 5.6**2
-    for copies in (1, 4):
-        frame = render(kinds=(0, 0, 0), appearance=replace(PLAIN, copies=copies, radius_fraction=(0.1, 0.1)))[0]
-        chroma = frame.max(axis=-1).astype(int) - frame.min(axis=-1)
-        covered = (chroma / chroma.max()).sum() / area
-        assert covered <= copies * 1.02
-        assert covered >= copies * 0.6  # some stand partly outside or behind one another
-
-
-def test_exposure_is_constant_in_a_video_and_varies_between_videos() -> None:
-    fixed = [render(seed=seed).mean() for seed in range(2)]
-    varied = [render(seed=seed, appearance=replace(PLAIN, exposure_range=(0.5, 0.5))).mean() for seed in range(2)]
-    assert np.allclose(varied, np.array(fixed) / 2, atol=1.0)
-
-
-def test_objects_move_by_their_speed() -> None:
-    still, moving = (render(kinds=(0, 0, 0), appearance=replace(PLAIN, speed_fraction=speed)).astype(int) for speed in (0.0, 0.05))
-    assert np.abs(still[1] - still[0]).max() <= 1
-    assert np.abs(moving[1] - moving[0]).max() > 50
-
+from vclr_pl.datasets.demo.drawing import Appearance, render_scene
+from vclr_pl.datasets.demo.rendering import DemoSettings, encode_h264, render_file, render_set
 
 APPEARANCE = Appearance(
     copies=4,
@@ -106,8 +24,11 @@ APPEARANCE = Appearance(
     speed_fraction=0.04,
     exposure_range=(0.7, 1.2),
     contrast_range=(0.7, 1.3),
+    gray=False,
 )
-SETTINGS = DemoSettings(seed=0, train_videos_per_class=2, test_videos_per_class=1, frames=15, size_pixels=56, appearance=APPEARANCE)
+SETTINGS = DemoSettings(
+    task="composition", seed=0, train_videos_per_class=2, test_videos_per_class=1, frames=15, size_pixels=56, appearance=APPEARANCE
+)
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -124,9 +45,13 @@ def decode(data: bytes, tmp_path: Path) -> tuple[av.VideoStream, np.ndarray, lis
 
 
 def test_a_file_is_h264_with_every_frame_a_keyframe_and_looks_as_drawn(tmp_path: Path) -> None:
-    video = plan_videos(train_videos_per_class=1, test_videos_per_class=1)[0]
+    video = plan_videos(task="composition", train_videos_per_class=1, test_videos_per_class=1)[0]
     drawn = render_scene(
-        kinds=video.kinds, frames=15, size_pixels=56, appearance=APPEARANCE, generator=np.random.default_rng((0, *video.entropy))
+        scene_class=video.scene_class,
+        frames=15,
+        size_pixels=56,
+        appearance=APPEARANCE,
+        generator=np.random.default_rng((0, *video.entropy)),
     )
     stream, pixels, keyframes = decode(render_file(video, SETTINGS), tmp_path)
     assert stream.codec_context.name == "h264"
@@ -208,12 +133,14 @@ def test_a_write_that_fails_leaves_neither_the_file_nor_its_part(tmp_path: Path,
 @pytest.mark.parametrize(
     "changed",
     [
+        {"task": "order"},
         {"seed": 1},
         {"train_videos_per_class": 3},
         {"test_videos_per_class": 2},
         {"frames": 18},
         {"size_pixels": 64},
         {"appearance": replace(APPEARANCE, copies=3)},
+        {"appearance": replace(APPEARANCE, gray=True)},
         {"appearance": replace(APPEARANCE, exposure_range=(0.7, 1.3))},
     ],
     ids=lambda changed: next(iter(changed)),
@@ -225,3 +152,24 @@ def test_any_other_setting_has_another_folder(changed: dict[str, object]) -> Non
 def test_lists_from_yaml_name_the_same_folder_as_tuples() -> None:
     from_yaml = replace(APPEARANCE, radius_fraction=[0.09, 0.15], exposure_range=[0.7, 1.2], contrast_range=[0.7, 1.3])
     assert replace(SETTINGS, appearance=from_yaml).folder_name == SETTINGS.folder_name
+
+
+def test_composition_keeps_the_folder_of_the_first_version() -> None:
+    """The name was computed at commit d56ee33, before there were other tasks: rendered sets and stored features are found again."""
+    drawn = replace(
+        APPEARANCE,
+        radius_fraction=(0.13, 0.18),
+        background_saturation=0.25,
+        stripe_contrast=0.06,
+        speed_fraction=0.02,
+        exposure_range=(0.8, 1.2),
+        contrast_range=(0.8, 1.2),
+    )
+    assert replace(SETTINGS, train_videos_per_class=40, test_videos_per_class=15, appearance=drawn).folder_name == "seed0-56af295c"
+
+
+def test_the_set_of_another_task_has_its_classes(tmp_path: Path) -> None:
+    folder = render_set(root=tmp_path, settings=replace(SETTINGS, task="motion", train_videos_per_class=1, frames=6))
+    assert sum(name.endswith(".mp4") for name in content(folder)) == 16
+    assert (folder / "ucfTrainTestlist/classInd.txt").read_text().splitlines()[0] == "1 LeftGrowClockwise"
+    assert json.loads((folder / "demo.json").read_text())["task"] == "motion"

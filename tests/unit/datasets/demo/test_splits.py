@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vclr_pl.datasets.demo.rendering import Appearance, DemoSettings
+from vclr_pl.datasets.demo.drawing import Appearance
+from vclr_pl.datasets.demo.rendering import DemoSettings
 from vclr_pl.datasets.demo.splits import demo, require_own_cache
 from vclr_pl.types import InputError
 
@@ -19,8 +20,8 @@ def require(root: Path) -> None:
 
 def test_an_absent_an_empty_and_a_rendered_folder_serve(tmp_path: Path) -> None:
     ranges = {"radius_fraction": (0.1, 0.2), "exposure_range": (1, 1), "contrast_range": (1, 1)}
-    appearance = Appearance(copies=4, hue_spread=0, background_saturation=0, stripe_contrast=0, speed_fraction=0, **ranges)
-    sizes = {"train_videos_per_class": 1, "test_videos_per_class": 1, "frames": 6, "size_pixels": 32}
+    appearance = Appearance(copies=4, hue_spread=0, background_saturation=0, stripe_contrast=0, speed_fraction=0, gray=False, **ranges)
+    sizes = {"task": "composition", "train_videos_per_class": 1, "test_videos_per_class": 1, "frames": 6, "size_pixels": 32}
     require(tmp_path / "absent")
     require(tmp_path)
     (tmp_path / DemoSettings(seed=12, appearance=appearance, **sizes).folder_name).mkdir()
@@ -49,8 +50,9 @@ APPEARANCE = Appearance(
     speed_fraction=0.04,
     exposure_range=(0.7, 1.2),
     contrast_range=(0.7, 1.3),
+    gray=False,
 )
-FIGURES = {"seed": 0, "train_videos_per_class": 2, "test_videos_per_class": 1, "frames": 6, "size_pixels": 32}
+FIGURES = {"task": "composition", "seed": 0, "train_videos_per_class": 2, "test_videos_per_class": 1, "frames": 6, "size_pixels": 32}
 
 
 def test_it_renders_and_reads_both_lists(tmp_path: Path) -> None:
@@ -79,3 +81,14 @@ def test_a_figure_out_of_range_is_told_by_its_key(tmp_path: Path, key: str, valu
     with pytest.raises(InputError, match=f"expected data.{key} to be .*; got {value}. Set data.{key}="):
         demo(root=tmp_path, appearance=APPEARANCE, **{**FIGURES, key: value})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_task_is_told_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected data\.task to be one of composition, order, shape, motion; got untrimmed"):
+        demo(root=tmp_path, appearance=APPEARANCE, **{**FIGURES, "task": "untrimmed"})
+
+
+def test_order_takes_thirds_of_equal_length_only(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected data\.frames to be a multiple of 3 for data\.task=order; got 16"):
+        demo(root=tmp_path, appearance=APPEARANCE, **{**FIGURES, "task": "order", "frames": 16})
+    assert len(demo(root=tmp_path, appearance=APPEARANCE, **{**FIGURES, "task": "order"}).test) == 6
