@@ -162,6 +162,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     guesses = guess_losses(training.module)
     record = ResultRecord(
         name=config.name,
+        skipped=evaluation.skipped(training.trainer) if evaluation.enabled else [],
         metrics=evaluation.metrics,
         baseline=evaluation.baseline,
         provenance=provenance(config),
@@ -196,7 +197,7 @@ def search_page(config: DictConfig, training: Pretraining) -> Path | None:
     """Write the page of the evaluated videos' neighbors, if the config has one."""
     data, measured = training.datamodule, training.evaluation.measured
     assert measured is not None
-    manifests = {"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None}
+    manifests = {"gallery": data.manifest("train"), "query": None if measured.query is None else data.manifest("test")}
     origin = f"{config.name}, trained for {training.trainer.global_step} steps"
     maker = page_maker(config, manifests=manifests, origin=origin, view=data.evaluation_view)
     if maker is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -212,12 +212,18 @@ class VideoDataModule(lightning.LightningDataModule):
             collate=self.collate,
         )
 
-    def evaluation_dataloader(self, split: SplitName) -> Iterable[VideoFrames]:
-        """Whole videos of this rank, uint8; over all ranks each video exactly once. A broken video is a row without valid frames."""
+    def evaluation_dataloader(self, split: SplitName, *, videos: Sequence[int] | None = None) -> Iterable[VideoFrames]:
+        """Whole videos of this rank, uint8; over all ranks each video, or each of `videos`, exactly once.
+
+        A broken video is a row without valid frames.
+        """
         manifest = self.manifest(split)
+        return self._whole_videos(manifest, videos=range(len(manifest)) if videos is None else videos, decoder=self.decoding)
+
+    def _whole_videos(self, manifest: Manifest, *, videos: Sequence[int], decoder: VideoDecoder) -> Iterable[VideoFrames]:
         return WatchedLoader(
-            EvaluationVideoDataset(manifest=manifest, decoder=self.decoding, view=self.evaluation_view, sampling=self.sampling),
-            sampler=range(self._rank(), len(manifest), self._ranks()),
+            EvaluationVideoDataset(manifest=manifest, decoder=decoder, view=self.evaluation_view, sampling=self.sampling),
+            sampler=videos[self._rank() :: self._ranks()],
             batch_size=self.loader.evaluation_batch_size,
             num_workers=self._worker_count(),
             pin_memory=self._on_cuda(),

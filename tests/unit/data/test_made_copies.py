@@ -9,9 +9,9 @@ import pytest
 import torch
 from tests.video_fixture import write_pictures
 
+from vclr_pl.data.made_copies import CHANGES, Calibration, CopyDecoder, copies_of
 from vclr_pl.data.video_dataset import subclip
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder
-from vclr_pl.features.made_copies import CHANGES, Calibration, CopyDecoder, copies_of
 from vclr_pl.types import InputError
 from vclr_pl.video.protocol import VideoReadError
 from vclr_pl.video.pyav import PyavDecoder
