@@ -70,7 +70,8 @@ class EncoderEvaluation(lightning.Callback):
             logger.info("evaluating the %s", self.baseline_name)
             network = self.start.to(trainer.strategy.root_device)
             self.baseline = self._measure(trainer, network, name="baseline_evaluation").percent
-        self.start = None
+        if self.start is not None:  # it is exported if the evaluation finds it better than what training made of it
+            self.start = None if self.baseline_name == RANDOM_INITIALIZATION else self.start.cpu()
         self._fit_started = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytorch_lightning as lightning
 from safetensors.torch import save
 from torch import Tensor
 
+from vclr_pl.callback.best_encoder import best_encoder_of
 from vclr_pl.files import write_whole
 
 
@@ -36,8 +37,15 @@ class BackboneExport(lightning.Callback):
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        encoder: Any = pl_module.encoder
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        best = best_encoder_of(trainer)
+        exported = (best.epoch, best.step) if best is not None else (None, None)
+        epochs, steps = exported if exported[1] is not None else (trainer.current_epoch, trainer.global_step)
+        self.write(trainer, pl_module, epochs=epochs, steps=steps)
+
+    def write(self, trainer: Any, module: Any, *, epochs: int | None, steps: int | None) -> None:
+        """Write the module's backbone, which has been trained for so many epochs and steps."""
+        encoder: Any = module.encoder
+        data: Any = trainer.datamodule
         view = data.evaluation_view
         description = {
             "architecture": getattr(encoder.backbone, "exported_as", self.architecture),
@@ -49,8 +57,9 @@ class BackboneExport(lightning.Callback):
             "frames_per_clip": data.sampling.frames_per_clip,
             "frame_stride": data.sampling.frame_stride,
             "feature_dim": encoder.feature_dim,
-            "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
+            "epochs": epochs,
+            "steps": steps,
+            **({} if steps == trainer.global_step else {"chosen": True}),  # `encoder=RUN_FOLDER` then reads this file, not last.ckpt
         }
         write_tensors(self.path, encoder.backbone.state_dict(), description)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vclr_pl.evaluation.chance import chance_percent
+from vclr_pl.evaluation.copy_retrieval import copied_videos, with_copies
 from vclr_pl.evaluation.feature_extraction import extract_features
 from vclr_pl.evaluation.label_needs import applicable
 from vclr_pl.op.collective import broadcast_from_first
@@ -24,6 +26,7 @@ class Measured:
     percent: dict[str, float]
     gallery: FeatureTable
     query: FeatureTable | None
+    copied: int = 0  # videos of which copies were made
 
     @property
     def queries(self) -> int:
@@ -65,6 +68,25 @@ def read_features(
     )
 
 
+def read_copies(
+    *, trainer: Any, encoder: Callable[[Tensor], Tensor], videos: Sequence[int], precision: str, frames_per_pass: int
+) -> FeatureTable:
+    """The table of the made copies of these training videos; `video_index` is that of the original. All ranks call it together."""
+    data = trainer.datamodule
+    kinds, manifest = data.copies_per_video, data.manifest("train")
+    table = extract_features(
+        encoder=encoder,
+        batches=data.copies_dataloader(videos),
+        prepare=data.prepare,
+        path=lambda index: manifest.path(videos[index // kinds]),
+        class_names=(),
+        device=trainer.strategy.root_device,
+        precision=precision,
+        frames_per_pass=frames_per_pass,
+    )
+    return replace(table, video_index=torch.tensor(videos, dtype=torch.long)[table.video_index // kinds])
+
+
 def agree_on_statistics(module: Any) -> None:
     """All ranks take rank 0's batch-norm statistics of the query encoder, which are the ones that are saved and exported.
 
@@ -93,10 +115,14 @@ def measure_encoder(
     sample = None if data.labeled else evenly_spaced(len(data.manifest("train")), wanted=unlabeled_videos)
     gallery = read_features(split="train", videos=sample, **options)
     query = read_features(split="test", **options) if data.labeled and data.has_test else None
+    rows: list[int] = []
+    if wanted := copied_videos(taken):
+        rows = evenly_spaced(len(gallery), wanted=wanted)
+        taken = with_copies(taken, read_copies(videos=gallery.video_index[rows].tolist(), **options))
     percent: dict[str, float] = {}
     for measure in taken.values():
         percent.update(measure(gallery=gallery, query=query))
-    return Measured(percent=percent, gallery=gallery, query=query)
+    return Measured(percent=percent, gallery=gallery, query=query, copied=len(rows))
 
 
 def evenly_spaced(count: int, *, wanted: int) -> list[int]:
@@ -107,7 +133,7 @@ def evenly_spaced(count: int, *, wanted: int) -> list[int]:
 
 
 def videos_read(data: Any, *, unlabeled_videos: int) -> int:
-    """Number of videos that `measure_encoder` reads."""
+    """Number of videos that `measure_encoder` reads, without made copies."""
     train = len(data.manifest("train"))
     if not data.labeled:
         return min(train, unlabeled_videos)

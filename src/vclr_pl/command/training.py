@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -16,7 +17,9 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from vclr_pl.callback.best_encoder import best_encoder_of
 from vclr_pl.callback.evaluation import EncoderEvaluation
+from vclr_pl.callback.export import BackboneExport
 from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.run_summary import RunSummary, guess_losses
 from vclr_pl.command.chosen_sizes import choose_sizes
@@ -32,12 +35,12 @@ from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
 from vclr_pl.report.record import RANDOM_INITIALIZATION, RESULTS, ResultRecord, write_record
-from vclr_pl.report.run_summary import LEARNING, Evidence, longer_epochs, summary_lines, verdict
+from vclr_pl.report.run_summary import LEARNING, WORSE, Evidence, advice_on_start, longer_epochs, summary_lines, verdict
 from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.runner.composition import instantiate_with
 from vclr_pl.runner.encoder_view import fit_to_encoder
-from vclr_pl.runner.next_commands import given_keys, longer_command, next_commands
+from vclr_pl.runner.next_commands import given_keys, longer_command, next_commands, start_encoder
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
 from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING
@@ -159,6 +162,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     evaluation, page = training.evaluation, None
     evidence = evidence_of(training)
     word = None if evidence is None else verdict(evidence).word
+    exported = export_better_start(training, word=word)
     guesses = guess_losses(training.module)
     record = ResultRecord(
         name=config.name,
@@ -168,7 +172,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         provenance=provenance(config),
         timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
         chance={} if evaluation.measured is None else evaluation.measured.chance,
-        training={**counts(training.trainer), **({} if word is None else {"verdict": word})},
+        training={**counts(training.trainer), **({} if word is None else {"verdict": word}), "exported_step": exported},
         baseline_name=evaluation.baseline_name,
         queries=0 if evaluation.measured is None else evaluation.measured.queries,
         guess_losses={f"loss_{term}" if term else "loss": loss for term, loss in guesses.items()},
@@ -179,7 +183,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     if evaluation.measured is not None:
         page = search_page(config, training)
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
-    conclude(config, training, evidence)
+    conclude(config, training, evidence, exported=exported)
     logger.info("run folder: %s", training.folder)
     return TrainResult(
         folder=training.folder,
@@ -219,23 +223,42 @@ def evidence_of(training: Pretraining) -> Evidence | None:
     queries = 0 if evaluation.measured is None else evaluation.measured.queries
     metrics, baseline = evaluation.metrics, evaluation.baseline
     evidence = summary.evidence(training.trainer, training.module, metrics=metrics, baseline=baseline, queries=queries)
-    return replace(evidence, baseline_name=evaluation.baseline_name)
+    return replace(
+        evidence, baseline_name=evaluation.baseline_name, copied=0 if evaluation.measured is None else evaluation.measured.copied
+    )
 
 
-def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None) -> None:
+def export_better_start(training: Pretraining, *, word: str | None) -> int:
+    """Export the start of a run that made it worse, where the run exports its best encoder. Returns the step of the exported encoder."""
+    best = best_encoder_of(training.trainer)
+    step = training.trainer.global_step if best is None or best.step is None else best.step
+    export = next((one for one in callbacks_of(training.trainer) if isinstance(one, BackboneExport)), None)
+    start: Any = training.evaluation.start
+    if word != WORSE or best is None or export is None or start is None or not best.applies(training.trainer):
+        return step
+    export.write(training.trainer, SimpleNamespace(encoder=start), epochs=0, steps=0)
+    return 0
+
+
+def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None, *, exported: int) -> None:
     """Log the summary of the run, unless its callback was removed, and write the run page."""
     summary, evaluation, found, cost = summary_of(training), training.evaluation, None, ""
     longer = longer_training(config, training, command="train", grace_steps=0 if evidence is None else evidence.grace_steps)
     if summary is not None and evidence is not None:
         found, cost = verdict(evidence), summary.cost(training.folder)
-        advice = "" if found.word == LEARNING else longer
+        advice = "" if found.word in (LEARNING, WORSE) else longer
         commands = next_commands(folder=training.folder, labeled=training.datamodule.labeled, longer=advice)
-        for line in summary_lines(evidence, cost=cost, commands=commands):
+        lines = summary_lines(evidence, cost=cost, commands=commands)
+        if found.word == WORSE:
+            lines += advice_on_start(encoder=start_encoder(config), exported=exported == 0, folder=str(training.folder))
+        for line in lines:
             logger.info("%s", line)
     queries = 0 if evaluation.measured is None else evaluation.measured.queries
     chance = {} if evaluation.measured is None else evaluation.measured.chance
     results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline, "chance": chance}
-    ending = Ending(command="train", longer=longer, verdict=found, cost=cost)
+    of_last = exported == training.trainer.global_step
+    chosen = "" if of_last else f"backbone.safetensors is {f'the encoder of step {exported}' if exported else 'the start'}."
+    ending = Ending(command="train", longer=longer, verdict=found, cost=cost, exported=chosen)
     finish_page(training, **results, queries=queries, intervals={}, ending=ending)
 
 

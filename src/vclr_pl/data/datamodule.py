@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from vclr_pl.data.broken_videos import BrokenVideoTracker, WatchedLoader
 from vclr_pl.data.loader import EpochSampler, ResumableLoader
+from vclr_pl.data.made_copies import STRONG_CHANGES, CopyDecoder, copies_of
 from vclr_pl.data.samples import Crop, NoReadableVideo, collate_segment_views, collate_video_frames
 from vclr_pl.data.transform.evaluation_view import EvaluationView, NarrowViewWarning
 from vclr_pl.data.video_dataset import ColorDraw, EvaluationVideoDataset, SegmentVideoDataset
@@ -219,6 +220,15 @@ class VideoDataModule(lightning.LightningDataModule):
         """
         manifest = self.manifest(split)
         return self._whole_videos(manifest, videos=range(len(manifest)) if videos is None else videos, decoder=self.decoding)
+
+    def copies_dataloader(self, videos: Sequence[int]) -> Iterable[VideoFrames]:
+        """As `evaluation_dataloader`, of `copies_per_video` made copies of each of these training videos, one video after another."""
+        copies = copies_of(self._splits.train, videos, kinds=STRONG_CHANGES)
+        return self._whole_videos(copies, videos=range(len(copies)), decoder=CopyDecoder(self.decoding, changes=STRONG_CHANGES))
+
+    @property
+    def copies_per_video(self) -> int:
+        return len(STRONG_CHANGES)
 
     def _whole_videos(self, manifest: Manifest, *, videos: Sequence[int], decoder: VideoDecoder) -> Iterable[VideoFrames]:
         return WatchedLoader(
