@@ -81,7 +81,7 @@ class EncoderMonitor(lightning.Callback):
         if not self._reads(trainer):
             return 0
         is_over = epochs == trainer.max_epochs
-        between = (epochs - is_over) // self.every_n_epochs
+        between = int(epochs - is_over) // self.every_n_epochs
         best = best_encoder_of(trainer)
         return between + int(is_over and between > 0 and best is not None and best.applies(trainer))
 

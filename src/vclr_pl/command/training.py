@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -17,9 +16,8 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from vclr_pl.callback.best_encoder import best_encoder_of
 from vclr_pl.callback.evaluation import EncoderEvaluation
-from vclr_pl.callback.export import BackboneExport
+from vclr_pl.callback.export import exported_step
 from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.run_summary import RunSummary, guess_losses
 from vclr_pl.command.chosen_sizes import choose_sizes
@@ -162,7 +160,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     evaluation, page = training.evaluation, None
     evidence = evidence_of(training)
     word = None if evidence is None else verdict(evidence).word
-    exported = export_better_start(training, word=word)
+    exported = exported_step(training.trainer, better_start=evaluation.start if word == WORSE else None)
     guesses = guess_losses(training.module)
     record = ResultRecord(
         name=config.name,
@@ -226,18 +224,6 @@ def evidence_of(training: Pretraining) -> Evidence | None:
     return replace(
         evidence, baseline_name=evaluation.baseline_name, copied=0 if evaluation.measured is None else evaluation.measured.copied
     )
-
-
-def export_better_start(training: Pretraining, *, word: str | None) -> int:
-    """Export the start of a run that made it worse, where the run exports its best encoder. Returns the step of the exported encoder."""
-    best = best_encoder_of(training.trainer)
-    step = training.trainer.global_step if best is None or best.step is None else best.step
-    export = next((one for one in callbacks_of(training.trainer) if isinstance(one, BackboneExport)), None)
-    start: Any = training.evaluation.start
-    if word != WORSE or best is None or export is None or start is None or not best.applies(training.trainer):
-        return step
-    export.write(training.trainer, SimpleNamespace(encoder=start), epochs=0, steps=0)
-    return 0
 
 
 def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None, *, exported: int) -> None:

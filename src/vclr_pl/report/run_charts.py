@@ -69,8 +69,8 @@ def chart_groups(curves: Curves, *, expected: Expected, alarms: Mapping[str, Seq
         ),
         ChartGroup(
             title="Evaluation during training",
-            hint="Accuracies use labels, which training does not see in pretraining; made copies and RankMe, the number of dimensions in use, "
-            "do not.",
+            hint="Accuracies use labels, which training does not see in pretraining. Made copies and RankMe, the number of dimensions in "
+            "use, need none.",
             charts=[*_tested(curves, expected), *_ranks(curves, expected)],
         ),
         ChartGroup(

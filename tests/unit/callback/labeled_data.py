@@ -31,6 +31,21 @@ def _chosen(batch: VideoFrames, videos: Sequence[int] | None = None) -> VideoFra
     )
 
 
+def _copies(chosen: Sequence[int]) -> list[VideoFrames]:
+    """Two copies of each video: itself, and a paler one."""
+    (batch,) = videos("train")
+    frames = torch.stack([batch.frames[video] * shade for video in chosen for shade in (1.0, 0.9)])
+    copies = len(frames)
+    return [
+        VideoFrames(
+            frames=frames,
+            valid=torch.ones(copies, 2, dtype=torch.bool),
+            label=torch.full((copies,), -1),
+            video_index=torch.arange(copies),
+        )
+    ]
+
+
 class Manifest:
     def __len__(self) -> int:
         return 6
@@ -42,6 +57,8 @@ class Manifest:
 def data(*, has_test: bool = True, labeled: bool = True, broken: tuple[BrokenVideo, ...] = ()) -> Any:
     return SimpleNamespace(
         evaluation_dataloader=lambda split, **chosen: [_chosen(one, **chosen) for one in videos(split, labeled=labeled, broken=broken)],
+        copies_dataloader=_copies,
+        copies_per_video=2,
         prepare=lambda batch: batch,
         manifest=lambda split: Manifest(),
         class_names=("dark", "light"),

@@ -57,7 +57,7 @@ def test_what_workers_prepare_is_skipped() -> None:
 
 
 def test_evaluations_that_are_left() -> None:
-    monitor = EncoderMonitor(measure=dict, every_n_epochs=2, precision="32-true", frames_per_pass=8, unlabeled_videos=6)
+    monitor = EncoderMonitor(measure=dict, label_free={}, every_n_epochs=2, precision="32-true", frames_per_pass=8, unlabeled_videos=6)
     final: Any = EncoderEvaluation(
         enabled=True, baseline=True, precision="32-true", frames_per_pass=8, unlabeled_videos=6, measures={"any": dict}
     )
