@@ -110,7 +110,7 @@ def overrides_of(choice: str) -> list[str]:
 
 
 def test_the_count_of_shipped_files():
-    assert len(PRETRAINING) == 75
+    assert len(PRETRAINING) == 76
     assert len(EXPERIMENTS) == 17
     assert [
         *(f"evaluation/measure/{name}" for name in ("linear_probe", "logistic_probe", "nearest_neighbor", "retrieval")),

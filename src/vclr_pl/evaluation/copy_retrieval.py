@@ -32,9 +32,14 @@ class CopyRetrieval:
     needs_labels = False
 
     def __init__(self, *, videos: int) -> None:
-        self.copied_videos = videos
+        self.videos = videos
         if videos < 2:
             raise InputError(expected="videos of 2 or more, of which copies are made", got=str(videos), hint="Set for instance videos=48.")
+
+    @property
+    def copied_videos(self) -> int:
+        """Number of gallery videos of which it needs copies."""
+        return self.videos
 
     def given(self, copies: FeatureTable) -> RetrievalOfCopies:
         """The measure of these copies; their `video_index` is that of their originals."""
