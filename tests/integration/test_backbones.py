@@ -58,7 +58,8 @@ def test_a_backbone_works_in_every_command(name: str, tmp_path: Path, capfd: pyt
     again = [encoder, *data, "trainer=cpu", "loader.workers=0", "page=null", "bootstrap.resamples=10", *places(tmp_path, "evaluated")]
     assert run(evaluate, config_name="evaluate", arguments=again) == 0, capfd.readouterr().err
     own, stored = (json.loads((tmp_path / one / "results.json").read_text())["metrics"] for one in ("pretrained", "evaluated"))
-    assert {key: stored[key] for key in own} == pytest.approx(own)
+    found = {key: value for key, value in own.items() if key != "copy_top1"}  # a measure of training only
+    assert {key: stored[key] for key in found} == pytest.approx(found)
     exported = run(
         convert, config_name="convert", arguments=[f"input={tmp_path / 'pretrained'}", "to=onnx", f"output={tmp_path / 'encoder.onnx'}"]
     )
@@ -105,4 +106,5 @@ def test_the_loaded_weights_are_the_baseline_of_a_run_that_starts_from_them(tmp_
     named += [*data, "loader.workers=0", "page=null", "bootstrap.resamples=10", *places(tmp_path, "named")]
     assert run(evaluate, config_name="evaluate", arguments=named) == 0, capfd.readouterr().err
     stored = json.loads((tmp_path / "named" / "results.json").read_text())["metrics"]
-    assert {key: stored[key] for key in results["baseline"]} == pytest.approx(results["baseline"])
+    found = {key: value for key, value in results["baseline"].items() if key != "copy_top1"}  # a measure of training only
+    assert {key: stored[key] for key in found} == pytest.approx(found)

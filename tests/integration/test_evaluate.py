@@ -56,7 +56,7 @@ def evaluated(places: Path) -> Path:
 
 def test_evaluate_leaves_results_and_a_page(places: Path, evaluated: Path) -> None:
     record = results(places, "whole")
-    assert set(record["metrics"]) == set(record["intervals"])  # type: ignore[call-overload]
+    assert set(record["metrics"]) - {"rank_me"} == set(record["intervals"])  # type: ignore[call-overload]
     assert {"retrieval_r1", "retrieval_map", "knn_top5", "linear_mean_class"} <= set(record["metrics"])  # type: ignore[call-overload]
     assert set(record["by_class"]["retrieval_r1"]) == {"dark", "long"}  # type: ignore[index]
     assert "0 missing" in record["encoder"]["origin"]  # type: ignore[index]
@@ -224,8 +224,12 @@ def test_test_videos_without_labels_leave_a_page_and_a_line(places: Path, capsys
         write_video(root / name, frames=4)
     arguments = command(places, "half_labeled", f"data.root={root}")
     assert run(evaluate, config_name="evaluate", arguments=arguments) == 0
-    assert "not all test videos have labels: retrieval, kNN and linear probe are skipped" in capsys.readouterr().out
-    assert results(places, "half_labeled")["metrics"] == {}
+    shown = capsys.readouterr().out
+    assert "not all test videos have labels: skipping retrieval, nearest neighbor, linear probe" in shown
+    assert "no labels: retrieval, nearest neighbor, linear probe skipped" in " ".join(shown.split())
+    record = results(places, "half_labeled")
+    assert list(record["metrics"]) == ["rank_me"]  # type: ignore[call-overload]
+    assert record["skipped"] == ["retrieval", "nearest neighbor", "linear probe"]
     page = (places / "runs" / "half_labeled" / "retrieval.html").read_text()
     assert "2 queries, each with the most similar of 3 gallery videos." in page
     assert "Neighbors are not marked right or wrong: 2 of 2 queries have no label." in page

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tests.integration.test_train import SMALL
 from tests.video_fixture import copies
 
+from vclr_pl.features.encoder import load_encoder
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
 
@@ -68,9 +72,42 @@ def test_videos_without_labels_train(data, tmp_path, capsys):
     arguments += [part for part in SHORT if not part.startswith("data.")]
     assert run(train, config_name="train", arguments=[*arguments, f"paths.runs={tmp_path}", f"hydra.run.dir={tmp_path}/run"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("no labels") == 1
-    assert "random init" not in shown.split("no labels")[0].rsplit("steps: ", 1)[1]
-    assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"] == {}
+    assert "the data has no labels: skipping retrieval, nearest neighbor, linear probe" in shown
+    record = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert list(record["metrics"]) == list(record["baseline"]) == ["rank_me", "copy_top1"]
+    assert record["skipped"] == ["retrieval", "nearest neighbor", "linear probe"]
+    assert (record["training"]["exported_step"], record["queries"]) == (record["training"]["steps"], 0)
+
+
+def test_a_run_that_starts_from_weights_exports_its_best_encoder_and_says_so(data, tmp_path, capsys):
+    """Twice the same run; the learning rate of the second is far too high after its first epoch."""
+    ends_well(data, tmp_path / "first", "callback.knn_monitor.every_n_epochs=0", "evaluation.enabled=false")
+    weight = ["weight=lightning", f"weight.path={tmp_path}/first/run/checkpoints/last.ckpt"]
+    again = [part for part in SMALL if not part.startswith(("trainer.max_epochs", "callback.knn"))]
+    again += ["trainer.limit_train_batches=2", "trainer.max_epochs=3", "callback.knn_monitor.every_n_epochs=1", "optimizer.lr=0.5"]
+    places = [f"paths.data={data}", f"paths.runs={tmp_path}", f"hydra.run.dir={tmp_path}/second"]
+    assert run(train, config_name="train", arguments=[*weight, *again, *places]) == 0
+    shown, folder = capsys.readouterr().out, tmp_path / "second"
+    record = json.loads((folder / "results.json").read_text())
+    best, last = (torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True) for name in ("best", "last"))
+    readings = [line for line in csv.DictReader((folder / "metrics.csv").read_text().splitlines()) if line["val/rank_me"]]
+    assert [line["step"] for line in readings] == ["0", "1", "3", "5"]
+    assert float(readings[0]["val/knn_top1"]) == pytest.approx(record["baseline"]["knn_top1"])
+    values = [float(line["val/knn_train_top1"]) for line in readings[1:]]
+    chosen = max(range(3), key=lambda epoch: (values[epoch], epoch))
+    assert best["global_step"] == 2 * (chosen + 1)
+    assert last["global_step"] == 6
+    assert record["training"]["exported_step"] in (0, best["global_step"])
+    if record["training"]["exported_step"]:
+        exported = load_file(folder / "backbone.safetensors")
+        assert all(torch.equal(value, best["state_dict"][f"encoder.backbone.{name}"]) for name, value in exported.items())
+        assert (f"the encoder of step {best['global_step']} is exported" in shown) == (chosen != 2)
+        assert (f"backbone.safetensors is the encoder of step {best['global_step']}" in (folder / "run.html").read_text()) == (chosen != 2)
+    described = json.loads((folder / "backbone.json").read_text())
+    assert described["steps"] == record["training"]["exported_step"]
+    assert described.get("chosen", False) == (described["steps"] != 6)
+    source = "exported backbone" if described["steps"] != 6 else "query encoder"
+    assert load_encoder(str(folder)).origin.startswith(source)
 
 
 @pytest.mark.parametrize("segments", [2, 8])

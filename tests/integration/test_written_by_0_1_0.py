@@ -181,7 +181,8 @@ def test_an_evaluation_of_kept_features_is_the_same(written: Path, capsys: pytes
     measures = ["bootstrap.resamples=20", "evaluation.measures.nearest_neighbor.neighbors=1"]
     folder = go(evaluate, written, *options, *measures, name="evaluated")
     assert capsys.readouterr().out.count("kept in") == 2
-    assert results(folder)["metrics"] == pytest.approx(results(FILES / "evaluated")["metrics"])
+    metrics, earlier = results(folder)["metrics"], results(FILES / "evaluated")["metrics"]
+    assert {name: metrics[name] for name in earlier} == pytest.approx(earlier)
 
 
 def localized(written: Path, *more: str, name: str) -> Path:

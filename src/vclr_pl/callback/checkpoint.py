@@ -22,6 +22,7 @@ from vclr_pl.files import whole_file
 
 # Names of callbacks in checkpoints of 0.1.0, and now: the class, and that the newest two are kept.
 RENAMED_CALLBACKS = {
+    "BestCheckpoint{'monitor': 'val/knn_top1'": "BestCheckpoint{'monitor': 'val/knn_train_top1'",
     "PeriodicCheckpoint{": "ModelCheckpoint{",
     "ModelCheckpoint{'monitor': None, 'mode': 'min'": "ModelCheckpoint{'monitor': 'epoch', 'mode': 'max'",
 }
@@ -55,14 +56,15 @@ logger = logging.getLogger(__name__)
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps `best.ckpt`, the checkpoint with the highest value of a metric. Without the metric it writes nothing.
+    """Keeps `best.ckpt`, the checkpoint with the highest value of a metric; of equal values the later. Without one, nothing.
 
     Args:
         folder: folder of the checkpoints.
         monitor: name of the metric, measured at the end of some epochs.
+        monitor_without_labels: the metric of data without labels.
     """
 
-    def __init__(self, *, folder: str, monitor: str) -> None:
+    def __init__(self, *, folder: str, monitor: str, monitor_without_labels: str) -> None:
         super().__init__(
             dirpath=folder,
             filename="best",
@@ -72,10 +74,25 @@ class BestCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
+        self.monitor_without_labels = monitor_without_labels
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        if not trainer.datamodule.labeled:  # type: ignore[attr-defined]
+            self.monitor = self.monitor_without_labels
+        super().setup(trainer, pl_module, stage)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if self.monitor in trainer.callback_metrics:
             super().on_train_epoch_end(trainer, pl_module)
+
+    def check_monitor_top_k(self, trainer: lightning.Trainer, current: torch.Tensor | None = None) -> bool:
+        equal = current is not None and self.best_model_score is not None and bool(current == self.best_model_score)
+        return super().check_monitor_top_k(trainer, current) or equal
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The state of a checkpoint that was chosen by another metric is left out."""
+        if state_dict.get("monitor") == self.monitor:
+            super().load_state_dict(state_dict)
 
 
 class LastCheckpoint(ModelCheckpoint):

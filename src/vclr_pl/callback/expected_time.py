@@ -6,7 +6,8 @@ import statistics
 import time
 from typing import Any
 
-from vclr_pl.callback.evaluation import EncoderEvaluation, KnnMonitor
+from vclr_pl.callback.encoder_monitor import EncoderMonitor
+from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.recognition import RecognitionEvaluation
 
 LEAST_STEPS, ENOUGH_SECONDS = 5, 5.0  # of a measurement
@@ -92,7 +93,7 @@ def evaluations_left(trainer: Any, *, epochs: int) -> tuple[int, float]:
     """Number of evaluations after the present epoch of a run of so many, and the seconds of one; 0 before the first."""
     readings, known = 0, [0.0]
     for callback in getattr(trainer, "callbacks", ()):
-        if isinstance(callback, KnnMonitor):
+        if isinstance(callback, EncoderMonitor):
             readings += callback.readings(trainer, epochs=epochs) - callback.readings(trainer, epochs=trainer.current_epoch)
         elif isinstance(callback, EncoderEvaluation | RecognitionEvaluation):
             readings += int(callback.applies(trainer))

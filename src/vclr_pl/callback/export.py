@@ -9,8 +9,9 @@ from typing import Any
 
 import pytorch_lightning as lightning
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
+from vclr_pl.callback.best_encoder import best_encoder_of
 from vclr_pl.files import write_whole
 
 
@@ -36,8 +37,15 @@ class BackboneExport(lightning.Callback):
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        encoder: Any = pl_module.encoder
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        best = best_encoder_of(trainer)
+        exported = (best.epoch, best.step) if best is not None else (None, None)
+        epochs, steps = exported if exported[1] is not None else (trainer.current_epoch, trainer.global_step)
+        module: Any = pl_module
+        self.write(trainer, module.encoder, epochs=epochs, steps=steps)
+
+    def write(self, trainer: Any, encoder: Any, *, epochs: int | None, steps: int | None) -> None:
+        """Write the encoder's backbone, which has been trained for so many epochs and steps."""
+        data: Any = trainer.datamodule
         view = data.evaluation_view
         description = {
             "architecture": getattr(encoder.backbone, "exported_as", self.architecture),
@@ -49,10 +57,25 @@ class BackboneExport(lightning.Callback):
             "frames_per_clip": data.sampling.frames_per_clip,
             "frame_stride": data.sampling.frame_stride,
             "feature_dim": encoder.feature_dim,
-            "epochs": trainer.current_epoch,
-            "steps": trainer.global_step,
+            "epochs": epochs,
+            "steps": steps,
+            **({} if steps == trainer.global_step else {"chosen": True}),  # `encoder=RUN_FOLDER` then reads this file, not last.ckpt
         }
         write_tensors(self.path, encoder.backbone.state_dict(), description)
+
+
+def exported_step(trainer: Any, *, better_start: nn.Module | None) -> int:
+    """The step of the exported encoder.
+
+    Args:
+        better_start: the start of a run that made it worse: it replaces the exported encoder where the run exports its best one.
+    """
+    best = best_encoder_of(trainer)
+    export = next((one for one in trainer.callbacks if isinstance(one, BackboneExport)), None)
+    if better_start is not None and best is not None and export is not None and best.applies(trainer):
+        export.write(trainer, better_start, epochs=0, steps=0)
+        return 0
+    return int(trainer.global_step) if best is None or best.step is None else best.step
 
 
 class RecognizerExport(lightning.Callback):

@@ -13,7 +13,7 @@ from torch import nn
 
 from vclr_pl.callback.activations import activation_bytes
 from vclr_pl.callback.checkpoint import BestCheckpoint, LastCheckpoint
-from vclr_pl.callback.evaluation import KnnMonitor
+from vclr_pl.callback.encoder_monitor import EncoderMonitor
 from vclr_pl.callback.export import BackboneExport, RecognizerExport
 from vclr_pl.files import machine_memory
 from vclr_pl.report.plan import Disk, Memory, Steps, plan_lines, shortages
@@ -99,7 +99,7 @@ def disk_of(trainer: Any, module: Any, *, folder: Path, callbacks: Sequence[Any]
 def kept_checkpoints(callbacks: Sequence[Any], trainer: Any, *, epochs: int) -> int:
     """Number of checkpoints in the run folder at the end of a run of so many epochs."""
     written = [callback for callback in callbacks if isinstance(callback, ModelCheckpoint) and not trainer.fast_dev_run]
-    monitored = any(isinstance(callback, KnnMonitor) and callback.readings(trainer, epochs=epochs) for callback in callbacks)
+    monitored = any(isinstance(callback, EncoderMonitor) and callback.readings(trainer, epochs=epochs) for callback in callbacks)
     kept = 0
     for callback in written:
         if isinstance(callback, LastCheckpoint):

@@ -135,6 +135,7 @@ def figures_line(trainer: Any) -> str:
         ("train/videos_per_second", "videos/s", "{:.0f}"),
         ("train/data_wait_percent", "waiting for data", "{:.0f}%"),
         ("val/knn_top1", "kNN", "{:.1f}"),
+        ("val/copy_top1", "copies", "{:.1f}"),
         ("val/top1", "test top-1", "{:.1f}"),
     ):
         if name in values:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 
-from vclr_pl.callback.evaluation import read_features
+from vclr_pl.callback.feature_reading import read_features
 from vclr_pl.callback.start_message import log_plan
 from vclr_pl.evaluation.accuracy import QueryScores
 from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision

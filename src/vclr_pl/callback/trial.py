@@ -14,8 +14,10 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 
-from vclr_pl.callback.evaluation import EncoderEvaluation, KnnMonitor
+from vclr_pl.callback.encoder_monitor import EncoderMonitor
+from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.expected_time import StepClock, skipped_steps
+from vclr_pl.callback.feature_reading import videos_read
 from vclr_pl.callback.plan import epochs_of
 from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.start_message import log_plan
@@ -92,8 +94,11 @@ class Trial(lightning.Callback):
             precision=evaluation.precision,
             frames_per_pass=max(whole_videos, evaluation.frames_per_pass // whole_videos * whole_videos),
         )
-        splits = ["test"] if isinstance(evaluation, RecognitionEvaluation) else ["train", *(["test"] if data.has_test else [])]
-        return reading.seconds_for(sum(len(data.manifest(split)) for split in splits) / trainer.world_size)
+        if isinstance(evaluation, RecognitionEvaluation):
+            videos = len(data.manifest("test"))
+        else:
+            videos = videos_read(data, unlabeled_videos=evaluation.unlabeled_videos)
+        return reading.seconds_for(videos / trainer.world_size)
 
     def conclusion(self, trainer: Any, module: Any) -> list[str]:
         """The lines on memory and time, for the steps that the run still has."""
@@ -149,7 +154,7 @@ def evaluations_of(callbacks: Sequence[lightning.Callback], trainer: Any, *, epo
     """Number of evaluations of a run: of the random initialization, between epochs, and of the end."""
     count = 0
     for callback in callbacks:
-        if isinstance(callback, KnnMonitor):
+        if isinstance(callback, EncoderMonitor):
             count += callback.readings(trainer, epochs=epochs)
         elif isinstance(callback, EncoderEvaluation):
             count += int(callback.applies(trainer)) * (1 + callback.wants_baseline)

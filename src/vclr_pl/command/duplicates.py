@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vclr_pl.command.result import RetrieveResult
 from vclr_pl.command.video_facts import video_facts
+from vclr_pl.data.made_copies import CHANGES, CopyDecoder, copies_of
 from vclr_pl.evaluation.copy_threshold import copy_threshold
 from vclr_pl.evaluation.duplicate_groups import (
     DuplicateGroup,
@@ -28,7 +29,6 @@ from vclr_pl.evaluation.duplicate_groups import (
 )
 from vclr_pl.evaluation.near_duplicates import CopySimilarity, Pairs, near_duplicates
 from vclr_pl.features.copy_views import VIEWS, with_copy_views
-from vclr_pl.features.made_copies import CHANGES, CopyDecoder, copies_of
 from vclr_pl.report.duplicates_page import Facts, write_groups, write_left_out, write_pairs
 from vclr_pl.runner.reading import Reading, only_list, page_maker, readable_table
 from vclr_pl.types import FeatureTable, InputError

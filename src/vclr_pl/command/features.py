@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -15,6 +16,7 @@ from vclr_pl.command.duplicates import duplicates
 from vclr_pl.command.evaluation import PAGE, ROLES, StoredFigures, show_figures
 from vclr_pl.command.result import EmbedResult, EvaluateResult, RetrieveResult
 from vclr_pl.command.segments import neighbors_of, refuse_other_granularity, split_gallery
+from vclr_pl.evaluation.label_needs import applicable, skipped
 from vclr_pl.evaluation.neighbor_search import require_neighbors
 from vclr_pl.evaluation.scoring import Scores, score
 from vclr_pl.files import write_whole
@@ -116,13 +118,14 @@ def lists_of(reading: Reading) -> dict[str, Manifest]:
 
 
 def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, query: FeatureTable | None) -> Scores:
-    """The measures on the features; empty if some videos have no label."""
+    """The measures on the features; without labels for all videos, those that need none."""
     unlabeled = [ROLES[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
-    if unlabeled:
-        logger.info("not all %s videos have labels: retrieval, kNN and linear probe are skipped", " and ".join(unlabeled))
-        return Scores()
-    bootstrap = instantiate(config.bootstrap)
-    return score(measures=instantiate(config.evaluation.measures), gallery=gallery, query=query, bootstrap=bootstrap)
+    measures = instantiate(config.evaluation.measures)
+    left_out = skipped(measures, labeled=not unlabeled)
+    if left_out:
+        logger.info("not all %s videos have labels: skipping %s", " and ".join(unlabeled), ", ".join(left_out))
+    measures = applicable(measures, labeled=not unlabeled)
+    return replace(score(measures=measures, gallery=gallery, query=query, bootstrap=instantiate(config.bootstrap)), skipped=left_out)
 
 
 def report(config: DictConfig, reading: Reading, scores: Scores, *, seconds: dict[str, float]) -> ResultRecord:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from vclr_pl.callback.run_page import Outcome, RunPageWriter
 from vclr_pl.report.run_page import NextCommand, RunDescription
 from vclr_pl.report.run_results import result_rows
-from vclr_pl.report.run_summary import LEARNING, Verdict
+from vclr_pl.report.run_summary import LEARNING, WORSE, Verdict
 from vclr_pl.runner.changed_options import changed_options
 from vclr_pl.runner.next_commands import given_words, page_commands, resume_command
 from vclr_pl.runner.sizes import Size
@@ -49,6 +49,7 @@ class Ending:
     longer: str
     verdict: Verdict | None = None
     cost: str = ""
+    exported: str = ""  # which encoder is exported, where it is not the last one
 
 
 def finish_page(
@@ -69,13 +70,14 @@ def finish_page(
     note = f"Percent of {queries:,} queries, with 95% intervals. " if queries else "Percent. "
     name = getattr(training.evaluation, "baseline_name", "")
     note += f"Before training is the {name}. A gain in gray is within two standard errors. " if baseline else ""
-    note += "Chance is that of random neighbors." if chance else ""
+    note += "Chance is that of random neighbors. " if chance else ""
+    note += ending.exported
     outcome = Outcome(
         results=result_rows(metrics, baseline=baseline, queries=queries, intervals=intervals, chance=chance),
         results_note=note,
         verdict=None if found is None else (found.word, found.reason),
         cost=ending.cost,
-        advice="" if found is None or found.word == LEARNING else ending.longer,
+        advice="" if found is None or found.word in (LEARNING, WORSE) else ending.longer,
     )
     commands = page_commands(folder=training.folder, command=ending.command)
     commands |= {"Train for longer": ending.longer} if ending.longer else {}

@@ -17,6 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
+from vclr_pl.callback.export import exported_step
 from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.run_summary import RunSummary, guess_losses
 from vclr_pl.command.chosen_sizes import choose_sizes
@@ -32,12 +33,12 @@ from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
 from vclr_pl.report.record import RANDOM_INITIALIZATION, RESULTS, ResultRecord, write_record
-from vclr_pl.report.run_summary import LEARNING, Evidence, longer_epochs, summary_lines, verdict
+from vclr_pl.report.run_summary import LEARNING, WORSE, Evidence, advice_on_start, longer_epochs, summary_lines, verdict
 from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.runner.composition import instantiate_with
 from vclr_pl.runner.encoder_view import fit_to_encoder
-from vclr_pl.runner.next_commands import given_keys, longer_command, next_commands
+from vclr_pl.runner.next_commands import given_keys, longer_command, next_commands, start_encoder
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
 from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING
@@ -159,15 +160,17 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     evaluation, page = training.evaluation, None
     evidence = evidence_of(training)
     word = None if evidence is None else verdict(evidence).word
+    exported = exported_step(training.trainer, better_start=evaluation.start if word == WORSE else None)
     guesses = guess_losses(training.module)
     record = ResultRecord(
         name=config.name,
+        skipped=evaluation.skipped(training.trainer) if evaluation.enabled else [],
         metrics=evaluation.metrics,
         baseline=evaluation.baseline,
         provenance=provenance(config),
         timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
         chance={} if evaluation.measured is None else evaluation.measured.chance,
-        training={**counts(training.trainer), **({} if word is None else {"verdict": word})},
+        training={**counts(training.trainer), **({} if word is None else {"verdict": word}), "exported_step": exported},
         baseline_name=evaluation.baseline_name,
         queries=0 if evaluation.measured is None else evaluation.measured.queries,
         guess_losses={f"loss_{term}" if term else "loss": loss for term, loss in guesses.items()},
@@ -178,7 +181,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
     if evaluation.measured is not None:
         page = search_page(config, training)
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
-    conclude(config, training, evidence)
+    conclude(config, training, evidence, exported=exported)
     logger.info("run folder: %s", training.folder)
     return TrainResult(
         folder=training.folder,
@@ -196,7 +199,7 @@ def search_page(config: DictConfig, training: Pretraining) -> Path | None:
     """Write the page of the evaluated videos' neighbors, if the config has one."""
     data, measured = training.datamodule, training.evaluation.measured
     assert measured is not None
-    manifests = {"gallery": data.manifest("train"), "query": data.manifest("test") if data.has_test else None}
+    manifests = {"gallery": data.manifest("train"), "query": None if measured.query is None else data.manifest("test")}
     origin = f"{config.name}, trained for {training.trainer.global_step} steps"
     maker = page_maker(config, manifests=manifests, origin=origin, view=data.evaluation_view)
     if maker is None:
@@ -218,23 +221,30 @@ def evidence_of(training: Pretraining) -> Evidence | None:
     queries = 0 if evaluation.measured is None else evaluation.measured.queries
     metrics, baseline = evaluation.metrics, evaluation.baseline
     evidence = summary.evidence(training.trainer, training.module, metrics=metrics, baseline=baseline, queries=queries)
-    return replace(evidence, baseline_name=evaluation.baseline_name)
+    return replace(
+        evidence, baseline_name=evaluation.baseline_name, copied=0 if evaluation.measured is None else evaluation.measured.copied
+    )
 
 
-def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None) -> None:
+def conclude(config: DictConfig, training: Pretraining, evidence: Evidence | None, *, exported: int) -> None:
     """Log the summary of the run, unless its callback was removed, and write the run page."""
     summary, evaluation, found, cost = summary_of(training), training.evaluation, None, ""
     longer = longer_training(config, training, command="train", grace_steps=0 if evidence is None else evidence.grace_steps)
     if summary is not None and evidence is not None:
         found, cost = verdict(evidence), summary.cost(training.folder)
-        advice = "" if found.word == LEARNING else longer
+        advice = "" if found.word in (LEARNING, WORSE) else longer
         commands = next_commands(folder=training.folder, labeled=training.datamodule.labeled, longer=advice)
-        for line in summary_lines(evidence, cost=cost, commands=commands):
+        lines = summary_lines(evidence, cost=cost, commands=commands)
+        if found.word == WORSE:
+            lines += advice_on_start(encoder=start_encoder(config), exported=exported == 0, folder=str(training.folder))
+        for line in lines:
             logger.info("%s", line)
     queries = 0 if evaluation.measured is None else evaluation.measured.queries
     chance = {} if evaluation.measured is None else evaluation.measured.chance
     results = {"metrics": evaluation.metrics, "baseline": evaluation.baseline, "chance": chance}
-    ending = Ending(command="train", longer=longer, verdict=found, cost=cost)
+    of_last = exported == training.trainer.global_step
+    chosen = "" if of_last else f"backbone.safetensors is {f'the encoder of step {exported}' if exported else 'the start'}."
+    ending = Ending(command="train", longer=longer, verdict=found, cost=cost, exported=chosen)
     finish_page(training, **results, queries=queries, intervals={}, ending=ending)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from vclr_pl.data.broken_videos import BrokenVideoTracker, WatchedLoader
 from vclr_pl.data.loader import EpochSampler, ResumableLoader
+from vclr_pl.data.made_copies import STRONG_CHANGES, CopyDecoder, copies_of
 from vclr_pl.data.samples import Crop, NoReadableVideo, collate_segment_views, collate_video_frames
 from vclr_pl.data.transform.evaluation_view import EvaluationView, NarrowViewWarning
 from vclr_pl.data.video_dataset import ColorDraw, EvaluationVideoDataset, SegmentVideoDataset
@@ -212,12 +213,27 @@ class VideoDataModule(lightning.LightningDataModule):
             collate=self.collate,
         )
 
-    def evaluation_dataloader(self, split: SplitName) -> Iterable[VideoFrames]:
-        """Whole videos of this rank, uint8; over all ranks each video exactly once. A broken video is a row without valid frames."""
+    def evaluation_dataloader(self, split: SplitName, *, videos: Sequence[int] | None = None) -> Iterable[VideoFrames]:
+        """Whole videos of this rank, uint8; over all ranks each video, or each of `videos`, exactly once.
+
+        A broken video is a row without valid frames.
+        """
         manifest = self.manifest(split)
+        return self._whole_videos(manifest, videos=range(len(manifest)) if videos is None else videos, decoder=self.decoding)
+
+    def copies_dataloader(self, videos: Sequence[int]) -> Iterable[VideoFrames]:
+        """As `evaluation_dataloader`, of `copies_per_video` made copies of each of these training videos, one video after another."""
+        copies = copies_of(self._splits.train, videos, kinds=STRONG_CHANGES)
+        return self._whole_videos(copies, videos=range(len(copies)), decoder=CopyDecoder(self.decoding, changes=STRONG_CHANGES))
+
+    @property
+    def copies_per_video(self) -> int:
+        return len(STRONG_CHANGES)
+
+    def _whole_videos(self, manifest: Manifest, *, videos: Sequence[int], decoder: VideoDecoder) -> Iterable[VideoFrames]:
         return WatchedLoader(
-            EvaluationVideoDataset(manifest=manifest, decoder=self.decoding, view=self.evaluation_view, sampling=self.sampling),
-            sampler=range(self._rank(), len(manifest), self._ranks()),
+            EvaluationVideoDataset(manifest=manifest, decoder=decoder, view=self.evaluation_view, sampling=self.sampling),
+            sampler=videos[self._rank() :: self._ranks()],
             batch_size=self.loader.evaluation_batch_size,
             num_workers=self._worker_count(),
             pin_memory=self._on_cuda(),

@@ -48,8 +48,7 @@ def query_labels(*, gallery: FeatureTable, query: FeatureTable | None) -> Tensor
 
 
 def _check(table: FeatureTable, role: str) -> None:
-    if len(table) == 0:
-        raise nothing_readable(f"{role} videos", table.broken)
+    refuse_unusable(table, role=role)
     unlabeled = int((table.label < 0).sum())
     if unlabeled:
         raise InputError(
@@ -57,6 +56,15 @@ def _check(table: FeatureTable, role: str) -> None:
             got=f"{unlabeled} of {len(table)} without a label",
             hint="Add labels, or disable the measures that use labels.",
         )
+
+
+def refuse_unusable(table: FeatureTable, *, role: str) -> None:
+    """
+    Raises:
+        InputError: an empty table, or a feature that is not finite.
+    """
+    if len(table) == 0:
+        raise nothing_readable(f"{role} videos", table.broken)
     if not bool(torch.isfinite(table.features).all()):
         raise InputError(
             expected=f"finite {role} features",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import torch
 
+from vclr_pl.evaluation.copy_retrieval import COPY_TOP1
 from vclr_pl.types import FeatureTable
 
 RECALL = re.compile(r"retrieval_r(\d+)")
@@ -15,7 +16,7 @@ VOTE = "knn_top1"
 
 
 def chance_percent(names: Iterable[str], *, gallery: FeatureTable, query: FeatureTable | None) -> dict[str, float]:
-    """Of the metrics in `names`, those that random neighbors have, in percent: R@k and kNN top-1.
+    """Of the metrics in `names`, those that random neighbors have, in percent: R@k, kNN top-1, and made copies that find their original.
 
     R@k is that of a random ranking of the gallery: the mean over the queries of 1 - C(N - n, k) / C(N, k), for N gallery videos of which
     n have the query's class. kNN is that of one random neighbor, the mean of n / N. Without queries each gallery video is a query, and
@@ -30,6 +31,8 @@ def chance_percent(names: Iterable[str], *, gallery: FeatureTable, query: Featur
     total = sum(queries for _, queries in classes)
     found = {}
     for name in names:
+        if name == COPY_TOP1:
+            found[name] = 100.0 / len(gallery)
         recall = RECALL.fullmatch(name)
         if (recall is None and name != VOTE) or size < 1:
             continue

@@ -82,12 +82,13 @@ def _counts(drawn_rQ: Tensor) -> Tensor:
 
 @dataclass
 class Scores:
-    """Percentages by metric; `by_class` by metric and class name, `chance` of random neighbors."""
+    """Percentages by metric; `by_class` by metric and class name, `chance` of random neighbors; `skipped` measures need labels."""
 
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
 
 
 def score(*, measures: Mapping[str, Any], gallery: FeatureTable, query: FeatureTable | None, bootstrap: Bootstrap) -> Scores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from vclr_pl.backbone.resnet import SmallResNet, clip_network, resnet
 from vclr_pl.backbone.torchvision_network import torchvision_network
 from vclr_pl.backbone.transformers_network import transformers_network
+from vclr_pl.features.run_folder import CHECKPOINT, EXPORT, RECOGNIZER, described_in, file_of_run
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import CLASS_HEAD, read_safely
 from vclr_pl.weights.mmaction import THEIR_BACKBONE, THEIR_HEAD, is_mmaction, is_shifted, torchvision_name
@@ -105,9 +105,6 @@ def recognize_architecture(tensors: Mapping[str, Tensor], *, path: str) -> dict[
     return {"network": "resnet", "name": name}
 
 
-CHECKPOINT = Path("checkpoints") / "last.ckpt"
-EXPORT = "backbone.safetensors"
-RECOGNIZER = "recognizer.safetensors"
 SHIFTED = ", trained with a temporal shift, which is not applied to single frames"
 WRAPPER = "module."
 VIEW = ("frames", "crop_pixels", "short_side_pixels", "mean", "std")
@@ -137,7 +134,7 @@ def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
     Raises:
         InputError: `path` does not exist, has an unknown format, or has no momentum encoder.
     """
-    file = _file_of(Path(path).expanduser())
+    file = _file_of(Path(path).expanduser(), momentum=momentum)
     if file.suffix == ".safetensors":
         exported = _read_export(file)
         if momentum:
@@ -153,9 +150,9 @@ def read_encoder_file(path: str, *, momentum: bool) -> EncoderFile:
     return _of_published_file(state, file, momentum=momentum)
 
 
-def _file_of(path: Path) -> Path:
+def _file_of(path: Path, *, momentum: bool) -> Path:
     if path.is_dir():
-        file = next((path / name for name in (RECOGNIZER, CHECKPOINT, EXPORT, CHECKPOINT.name) if (path / name).is_file()), None)
+        file = file_of_run(path, momentum=momentum)
         if file is None:
             raise InputError(expected=f"a run folder with {CHECKPOINT} or {EXPORT}", got=str(path), hint=HINTS)
         return file
@@ -250,7 +247,7 @@ def _read_export(file: Path) -> EncoderFile:
     try:
         with safe_open(str(file), framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no mapping)
-            described = _described(opened.metadata() or {})
+            described = described_in(opened.metadata() or {})
     except (SafetensorError, ValueError) as error:
         raise InputError(expected=f"safetensors in {file}", got=str(error), hint=HINTS) from error
     if "class_names" in described:
@@ -277,11 +274,6 @@ def _of_recognizer(tensors: Mapping[str, Tensor], described: Mapping[str, Any], 
         clip={name: described[name] for name in ("frames_per_clip", "frame_stride") if name in described},
         classifier={CLASS_HEAD + name: tensor for name, tensor in _below(tensors, "head.").items()},
     )
-
-
-def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Our metadata, each value in JSON. timm's files contain only `format`."""
-    return {name: json.loads(text) for name, text in metadata.items() if name != "format"}
 
 
 def _without_momentum(what: str, file: Path) -> InputError:

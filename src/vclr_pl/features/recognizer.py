@@ -17,7 +17,8 @@ from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.backbone.temporal_shift import ResidualShift
 from vclr_pl.data.transform.evaluation_view import RecognitionView
 from vclr_pl.features.encoder import FrozenEncoder
-from vclr_pl.features.encoder_file import RECOGNIZER, build_backbone, read_encoder_file
+from vclr_pl.features.encoder_file import build_backbone, read_encoder_file
+from vclr_pl.features.run_folder import RECOGNIZER
 from vclr_pl.types import InputError
 from vclr_pl.weights.key_map import BACKBONE, CLASS_HEAD
 

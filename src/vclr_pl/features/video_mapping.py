@@ -20,9 +20,10 @@ from vclr_pl.data.video_dataset import EvaluationVideoDataset
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.activation_map import ClassScore, FeatureNorm, MapTarget, Similarity, VideoMaps, feature_of, map_video, stage_of
 from vclr_pl.features.encoder import EvaluationProtocol, FrozenEncoder
-from vclr_pl.features.encoder_file import CHECKPOINT, EXPORT, build_backbone, read_encoder_file, recognize_architecture
+from vclr_pl.features.encoder_file import build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.features.recognizer import EXPORT as RECOGNIZER
 from vclr_pl.features.recognizer import FrozenRecognizer, is_recognizer, load_recognizer
+from vclr_pl.features.run_folder import CHECKPOINT, EXPORT
 from vclr_pl.files import evenly_spaced
 from vclr_pl.types import BrokenVideo, InputError
 from vclr_pl.video.protocol import VideoDecoder

@@ -198,6 +198,9 @@ def rank_me(features_NF: Tensor) -> float:
 
 def _gram_singular(features_NF: Tensor) -> Tensor:
     """Singular values by the eigenvalues of `[F, F]`, in float64: far cheaper for many rows."""
-    gram_FF = features_NF.double().T @ features_NF.double()
+    width = features_NF.shape[1]
+    gram_FF = torch.zeros(width, width, dtype=torch.float64, device=features_NF.device)
+    for rows_nF in features_NF.split(SAMPLED_ROWS):  # a whole table in float64 can be larger than the memory
+        gram_FF += rows_nF.double().T @ rows_nF.double()
     singular_F: Tensor = torch.linalg.eigvalsh(gram_FF).clamp(min=0).sqrt()
     return singular_F

@@ -21,12 +21,12 @@ CONFIG_FILE = "config.yaml"  # every option of a run; its first line is the comm
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """Metrics in percent by name. `baseline` is empty if it was not evaluated; both are empty if the data has no labels.
+    """Metrics in percent by name; `rank_me` is a number of dimensions. `baseline` is empty if it was not evaluated.
 
     `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; the evaluation of a run
     leaves them empty. `chance` are the metrics of random neighbors. `encoder` gives the source of an evaluated encoder, `baseline_name`
     describes the baseline. A training run has the number of `queries` behind its metrics (else 0), and the losses of a random guess by
-    their name in metrics.csv, as `loss_inter_frame`.
+    their name in metrics.csv, as `loss_inter_frame`. `skipped` names the measures that need labels, where videos have none.
     """
 
     name: str
@@ -42,6 +42,7 @@ class ResultRecord:
     queries: int = 0
     guess_losses: dict[str, float] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
 
 
 def write_record(record: ResultRecord, path: Path) -> None:

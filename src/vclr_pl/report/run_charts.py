@@ -69,7 +69,8 @@ def chart_groups(curves: Curves, *, expected: Expected, alarms: Mapping[str, Seq
         ),
         ChartGroup(
             title="Evaluation during training",
-            hint="Accuracies use labels, which training does not see in pretraining. RankMe is the number of dimensions that the keys use.",
+            hint="Accuracies use labels, which training does not see in pretraining. Made copies and RankMe, the number of dimensions in "
+            "use, need none.",
             charts=[*_tested(curves, expected), *_ranks(curves, expected)],
         ),
         ChartGroup(
@@ -129,15 +130,25 @@ def _accuracies(curves: Curves, expected: Expected) -> list[Chart]:
     return charts
 
 
+FEATURE_RANK = f"{TESTED}rank_me"
+TITLES = {
+    "knn_top1": "kNN accuracy",
+    "knn_train_top1": "kNN accuracy, training videos",
+    "copy_top1": "made copies found",
+    "r1": "R@1",
+    "top1": "top-1 on test videos",
+}
+
+
 def _tested(curves: Curves, expected: Expected) -> list[Chart]:
     charts = []
-    for name in (name for name in curves if name.startswith(TESTED)):
+    for name in (name for name in curves if name.startswith(TESTED) and name != FEATURE_RANK):
         metric = name.removeprefix(TESTED)
         start = expected.start.get(metric)
         levels = [] if start is None else [Level(name=f"{expected.start_name}: {start:.1f}%", value=start)]
         charts.append(
             _percent(
-                {"knn_top1": "kNN accuracy", "r1": "R@1", "top1": "top-1 on test videos"}.get(metric, words(metric)),
+                TITLES.get(metric, words(metric)),
                 curves[name],
                 levels,
                 compared=f"the {expected.start_name}",
@@ -148,6 +159,14 @@ def _tested(curves: Curves, expected: Expected) -> list[Chart]:
 
 
 def _ranks(curves: Curves, expected: Expected) -> list[Chart]:
+    features = curves.get(FEATURE_RANK)
+    start = expected.start.get("rank_me")
+    levels = [] if start is None else [Level(name=f"{expected.start_name}: {start:.1f}", value=start)]
+    of_features = [Chart(title="RankMe, features", curves=[_curve("RankMe", features)], levels=levels, from_zero=True)] if features else []
+    return [*of_features, *_ranks_of_queues(curves, expected)]
+
+
+def _ranks_of_queues(curves: Curves, expected: Expected) -> list[Chart]:
     names = [name for name in curves if name.startswith(RANK)]
     level = Level(name=f"collapsed: below {expected.collapsed_rank:g}", value=expected.collapsed_rank)
     return [

@@ -31,7 +31,11 @@ def run_figures(curves: Curves, *, expected: Expected, broken: int, waited: floa
             chance = expected.accuracies.get(term.removeprefix(TRAIN))
             compared = "" if chance is None else f"random guess {chance:.0f}%"
             found.append(Figure(f"own video found, {short}", f"{within:.0f}%", compared))
-    for name, title, start in (("val/knn_top1", "kNN accuracy", expected.start.get("knn_top1")), ("val/top1", "test top-1", None)):
+    for name, title, start in (
+        ("val/knn_top1", "kNN accuracy", expected.start.get("knn_top1")),
+        ("val/copy_top1", "made copies found", expected.start.get("copy_top1")),
+        ("val/top1", "test top-1", None),
+    ):
         if (value := _last(curves, name)) is not None:
             found.append(Figure(title, f"{value:.1f}%", "" if start is None else f"before training {start:.1f}%"))
     if (top1 := _recent(curves, f"{TRAIN}top1")) is not None:

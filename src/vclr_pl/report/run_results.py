@@ -11,7 +11,7 @@ from vclr_pl.report.run_page import ResultRow
 from vclr_pl.report.run_summary import two_errors
 from vclr_pl.report.tables import interval, metric_title
 
-SHARES = re.compile(r"\w+_(r|top)\d+")  # metrics that are the share of queries with a right answer
+SHARES = re.compile(r"(?!copy_)\w+_(r|top)\d+")  # metrics that are the share of queries with a right answer
 LEVEL = 0.95
 
 

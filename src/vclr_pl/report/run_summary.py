@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vclr_pl.report.record import RANDOM_INITIALIZATION
+from vclr_pl.report.tables import metric_title
 
 LEARNING, COLLAPSING, TOO_SHORT, NOT_LEARNING = "learning", "collapsing", "too short to say", "not learning"
 WORSE = "worse than its start"
 READINGS = 5  # averaged at the start and at the end: single batches scatter
 COLLAPSED_RANK = 2.0  # RankMe; one direction holds nearly everything
 STANDARD_ERRORS = 2.0
+SHOWN = ("retrieval_r1", "knn_top1", "copy_top1", "rank_me")  # of a run that starts from weights, in the summary
 RISE_PERCENT = 5.0  # of the accuracy within the batch, in points
 
 
@@ -45,7 +47,8 @@ class Evidence:
         rank: RankMe of each queue's keys, by name.
         metrics, baseline: after training and at the start, percent; empty without labels.
         baseline_name: the start in words.
-        queries: videos that the metrics are computed over.
+        queries: videos that the metrics of labels are computed over.
+        copied: videos of which copies were made.
     """
 
     steps: int
@@ -58,6 +61,7 @@ class Evidence:
     baseline: Mapping[str, float] = field(default_factory=dict)
     baseline_name: str = RANDOM_INITIALIZATION
     queries: int = 0
+    copied: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +76,9 @@ def verdict(evidence: Evidence) -> Verdict:
     """Whether the encoder learns.
 
     In this order: collapsing, by the similarities or by RankMe below 2 after the grace steps; learning, if R@1 is two standard errors
-    above that of the start, or, without labels, if the accuracy within the batch rose; worse than its start, if loaded weights had an R@1
-    two standard errors higher; too short to say, within the grace steps; else not learning.
+    above that of the start, or, without labels, if the accuracy within the batch rose; worse than its start, if loaded weights had an R@1,
+    or without labels a retrieval of made copies, two standard errors higher; too short to say, within the grace steps; else not learning.
+    RankMe decides on a collapse only: noise has a high rank.
     """
     low = [name for name, rank in evidence.rank.items() if rank < COLLAPSED_RANK]
     if evidence.steps > evidence.grace_steps and (evidence.collapsed or low):
@@ -91,18 +96,22 @@ def verdict(evidence: Evidence) -> Verdict:
 
 
 def _gain(evidence: Evidence) -> Verdict | None:
-    """By R@1 against the start; None where either is missing."""
-    name = "retrieval_r1"
-    if name not in evidence.metrics or name not in evidence.baseline or not evidence.queries:
+    """By R@1 against the start, or, of loaded weights without labels, by the made copies that are found; None where either is missing."""
+    is_random = evidence.baseline_name == RANDOM_INITIALIZATION
+    name, title, count = "retrieval_r1", "R@1", evidence.queries
+    if name not in evidence.metrics and not is_random:
+        name, title, count = "copy_top1", "made copies found", evidence.copied
+    if name not in evidence.metrics or name not in evidence.baseline or not count:
         return None
     before, after = evidence.baseline[name], evidence.metrics[name]
-    error = two_errors(before, after, queries=evidence.queries)
-    is_random = evidence.baseline_name == RANDOM_INITIALIZATION
-    reason = f"R@1 {after:.1f}, {before:.1f} at {'random initialization' if is_random else f'the {evidence.baseline_name}'}"
+    error = two_errors(before, after, queries=count)
+    reason = f"{title} {after:.1f}, {before:.1f} at {'random initialization' if is_random else f'the {evidence.baseline_name}'}"
     if after - before > error:
         return Verdict(word=LEARNING, reason=reason)
     if not is_random and before - after > error:
-        return Verdict(word=WORSE, reason=f"{reason}: use the start itself, or train with a lower optimizer.lr")
+        return Verdict(word=WORSE, reason=reason)
+    if name != "retrieval_r1":
+        return None  # the accuracy within the batch decides
     return Verdict(word=NOT_LEARNING, reason=f"{reason}; the difference is within two standard errors ({error:.1f})")
 
 
@@ -121,6 +130,28 @@ def _rise(evidence: Evidence) -> Verdict | None:
             told = f"{name} finds a video's own key in the batch in {term.last_accuracy:.0f}% of the cases"
             return Verdict(word=LEARNING, reason=f"{told}, {term.first_accuracy:.0f}% at the start, chance {chance:.0f}%")
     return None
+
+
+def _start_and_end(evidence: Evidence) -> list[str]:
+    """The line on each measure before and after the training of loaded weights."""
+    both = [name for name in SHOWN if name in evidence.metrics and name in evidence.baseline]
+    if evidence.baseline_name == RANDOM_INITIALIZATION or not both:
+        return []
+    shown = [f"{metric_title(name)} {evidence.baseline[name]:.1f} and {evidence.metrics[name]:.1f}" for name in both]
+    return [f"{evidence.baseline_name}, and after training: {', '.join(shown)}"]
+
+
+def advice_on_start(*, encoder: str, exported: bool, folder: str) -> list[str]:
+    """The last lines of a run that made its start worse.
+
+    Args:
+        encoder: the start as an option of other commands.
+        exported: the exported file is the start.
+    """
+    lines = [f"the start is better than what training made of it: use the start, {encoder}"]
+    if exported:
+        lines.append(f"{folder}/backbone.safetensors is the start; the checkpoints in {folder}/checkpoints are of the trained encoder")
+    return [*lines, "or train again with a lower optimizer.lr"]
 
 
 def longer_epochs(*, epochs: int, steps_per_epoch: int, grace_steps: int) -> int:
@@ -146,6 +177,7 @@ def summary_lines(evidence: Evidence, *, cost: str, commands: Sequence[str]) -> 
         if term.positive_similarity is not None and term.batch_similarity is not None
     ]
     lines = [f"verdict: {found.word} ({found.reason})"]
+    lines += _start_and_end(evidence)
     lines += [f"losses: {', '.join(losses)}"] if losses else []
     lines += [f"similarity of positives, and of other videos: {', '.join(similarities)}"] if similarities else []
     if evidence.rank:

@@ -68,13 +68,16 @@ class RowTable(Generic[Row]):
                 raise
 
 
-WORDS = {"knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval"}
+WORDS = {"knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval", "copy": "made copies"}
+RANK_ME = "rank_me"  # no percentage
 LOCALIZATION = ("ar", "auc", "map")
 LOCALIZATION_TITLES = {"auc": "AUC", "map": "mAP, mean of 0.5:0.05:0.95"}
 
 
 def metric_title(name: str) -> str:
     """`retrieval_r1` to `retrieval R@1`, `linear_top1` to `linear probe top-1`, `ar_100` to `AR@100`."""
+    if name == RANK_ME:
+        return "RankMe (dimensions)"
     measure, _, figure = name.partition("_")
     if measure in LOCALIZATION:
         return localization_title(name)
@@ -99,7 +102,7 @@ def localization_title(name: str) -> str:
 
 def result_table(record: ResultRecord) -> Table:
     """Table of one run: each metric at its start, trained, and the gain, in percent and points."""
-    table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left")
+    table = Table(title=f"{record.name}, seed {record.provenance.get('seed', '?')}", title_justify="left", caption=_skipped(record))
     table.add_column("percent")
     for column in (*_chance_column(record), _short_name(record), "trained", "gain"):
         table.add_column(column, justify="right")
@@ -107,6 +110,10 @@ def result_table(record: ResultRecord) -> Table:
         before = record.baseline.get(name)
         table.add_row(metric_title(name), *_chance_of(record, name), _figure(before), _figure(value), _gain(value, before))
     return table
+
+
+def _skipped(record: ResultRecord) -> str | None:
+    return f"no labels: {', '.join(record.skipped)} skipped" if record.skipped else None
 
 
 def _short_name(record: ResultRecord) -> str:
@@ -146,13 +153,18 @@ def evaluation_record(
         by_class=found.by_class,
         chance=found.chance,
         encoder=encoder,
+        skipped=found.skipped,
     )
 
 
 def evaluation_table(record: ResultRecord) -> Table:
     """Table of metrics in percent, with intervals over resampled queries."""
     level = record.encoder.get("level_percent", 95)
-    table = Table(title=f"{record.name}: {str(record.encoder.get('origin', '')).partition(': ')[0]}".rstrip(": "), title_justify="left")
+    table = Table(
+        title=f"{record.name}: {str(record.encoder.get('origin', '')).partition(': ')[0]}".rstrip(": "),
+        title_justify="left",
+        caption=_skipped(record),
+    )
     table.add_column("percent")
     for column in ("", *_chance_column(record)):
         table.add_column(column, justify="right")
@@ -169,6 +181,11 @@ def interval(ends: list[float] | tuple[float, float] | None) -> str:
 def metric_figures(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> list[Figure]:
     """The same for the page."""
     return [
-        Figure(metric_title(name), f"{value:.1f}%", interval(intervals.get(name)), headline=name.endswith(HEADLINES))
+        Figure(
+            metric_title(name),
+            f"{value:.1f}{'' if name == RANK_ME else '%'}",
+            interval(intervals.get(name)),
+            headline=name.endswith(HEADLINES),
+        )
         for name, value in metrics.items()
     ]

@@ -24,7 +24,10 @@ class Panel:
 SECTIONS: dict[str, tuple[Panel, ...]] = {
     "Results": (
         Panel("evaluation after training, percent", pattern="evaluation/.*"),
-        Panel("kNN during pretraining, test top-1 during fine-tuning, percent", metrics=("val/knn_top1", "val/top1")),
+        Panel(
+            "kNN and made copies during pretraining, test top-1 during fine-tuning, percent",
+            metrics=("val/knn_top1", "val/copy_top1", "val/top1"),
+        ),
     ),
     "Loss": (
         Panel("total loss", metrics=("train/loss",)),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
 from vclr_pl.runner.command_line import GIVEN_NODES
 
@@ -53,6 +54,17 @@ def page_commands(*, folder: Path, command: str) -> dict[str, str]:
         }
     commands["Export to ONNX"] = ["convert", f"input={run}", "to=onnx", "output=encoder.onnx"]
     return {purpose: _typed(words) for purpose, words in commands.items()}
+
+
+def start_encoder(config: DictConfig) -> str:
+    """The start of a pretraining run that loaded weights, as an option of other commands."""
+    weight, backbone = config.weight, config.backbone
+    name, library = backbone.get("name"), "timm" if "timm" in backbone.get("_target_", "") else "torchvision"
+    if "path" in weight:
+        return f"encoder={shlex.quote(str(weight.path))}"
+    if weight.get("_target_", "").endswith("InstalledImageNet"):
+        return "encoder=imagenet:efficientnet_lite0"
+    return f"encoder={library}:{name}"
 
 
 def _typed(words: Sequence[str]) -> str:

@@ -81,8 +81,13 @@ def run_training(
     if checkpoint is not None:
         state, epochs = training.module.state_dict(), config.trainer.max_epochs
         refuse_foreign_checkpoint(checkpoint, state=state, epochs=epochs, groups=training.groups, hints=training.hints)
-    elif training.load_weights is not None:
-        training.load_weights()
+    if training.load_weights is not None:
+        try:
+            training.load_weights()  # before a checkpoint is restored too: the start remains what the result is compared with
+        except InputError as error:
+            if checkpoint is None:
+                raise
+            logger.warning("the run continues without its start, which cannot be loaded again: %s", error)
     if training.trainer.is_global_zero:
         write_config(config, training.folder)
         log_config(config, training.trainer)

@@ -7,7 +7,7 @@ import pytest
 import pytorch_lightning as lightning
 import torch
 
-from vclr_pl.callback.checkpoint import AtomicCheckpointIO, LastCheckpoint
+from vclr_pl.callback.checkpoint import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 
 
 class Unwritable:
@@ -87,3 +87,41 @@ def test_the_last_one_is_kept_after_every_epoch(tmp_path):
     last = LastCheckpoint(folder=str(tmp_path))
     assert (last._every_n_epochs, last.save_top_k, last._save_on_train_epoch_end) == (1, 1, True)
     assert last.format_checkpoint_name({}) == str(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize(("labeled", "best_epoch"), [(True, 3), (False, 1)])
+def test_the_best_checkpoint_is_the_later_of_equals_by_the_metric_that_the_data_has(tmp_path, labeled, best_epoch):
+    class Watched(Line):
+        def on_train_epoch_end(self):
+            epoch = self.trainer.current_epoch
+            self.log_dict({"val/knn_train_top1": (50.0, 60.0, 60.0, 40.0)[epoch], "val/copy_top1": (9.0, 8.0, 7.0, 6.0)[epoch]})
+
+    best = BestCheckpoint(folder=str(tmp_path), monitor="val/knn_train_top1", monitor_without_labels="val/copy_top1")
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=4,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[best],
+        plugins=[AtomicCheckpointIO()],
+    )
+    trainer.fit(Watched(), datamodule=Data(labeled))
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] + 1 == best_epoch
+    assert [path.name for path in tmp_path.glob("*.ckpt")] == ["best.ckpt"]
+
+
+class Data(lightning.LightningDataModule):
+    def __init__(self, labeled):
+        super().__init__()
+        self.labeled = labeled
+
+    def train_dataloader(self):
+        return torch.utils.data.DataLoader(torch.ones(2, 1))
+
+
+def test_the_state_of_another_metric_is_left_out(tmp_path):
+    best = BestCheckpoint(folder=str(tmp_path), monitor="val/knn_train_top1", monitor_without_labels="val/copy_top1")
+    best.load_state_dict({"monitor": "val/knn_top1", "best_model_score": torch.tensor(99.0), "best_model_path": "best.ckpt"})
+    assert (best.best_model_score, best.best_model_path) == (None, "")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.unit.callback.stage import trainer
 
-from vclr_pl.callback.evaluation import EncoderEvaluation, KnnMonitor
+from vclr_pl.callback.encoder_monitor import EncoderMonitor
+from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.expected_time import StepClock, evaluations_left, skipped_steps
 
 
@@ -56,8 +57,10 @@ def test_what_workers_prepare_is_skipped() -> None:
 
 
 def test_evaluations_that_are_left() -> None:
-    monitor = KnnMonitor(measure=dict, every_n_epochs=2, precision="32-true", frames_per_pass=8)
-    final: Any = EncoderEvaluation(enabled=True, baseline=True, precision="32-true", frames_per_pass=8, measures={})
+    monitor = EncoderMonitor(measure=dict, label_free={}, every_n_epochs=2, precision="32-true", frames_per_pass=8, unlabeled_videos=6)
+    final: Any = EncoderEvaluation(
+        enabled=True, baseline=True, precision="32-true", frames_per_pass=8, unlabeled_videos=6, measures={"any": dict}
+    )
     run = trainer(callbacks=[monitor, final], datamodule=SimpleNamespace(labeled=True), max_epochs=8, current_epoch=3)
     assert evaluations_left(run, epochs=8) == (3, 0.0)  # after 4 and 6 epochs, and at the end
     final.timings_seconds["baseline_evaluation"] = 12.0

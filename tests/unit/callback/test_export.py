@@ -13,7 +13,8 @@ from tests.unit.callback.recognizer_stage import module, stage
 from tests.unit.callback.stage import trainer
 from torch import nn
 
-from vclr_pl.callback.export import BackboneExport, RecognizerExport, write_tensors
+from vclr_pl.callback.best_encoder import BestEncoder
+from vclr_pl.callback.export import BackboneExport, RecognizerExport, exported_step, write_tensors
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 
 
@@ -55,6 +56,38 @@ def test_it_writes_tensors_and_how_to_use_them(tmp_path):
         "steps": 20,
     }
     assert {file.name for file in path.parent.iterdir()} == {"backbone.safetensors", "backbone.json"}
+
+
+def ended(tmp_path, *, exported, export_best=True):
+    """A run of 20 steps that exports the encoder of step `exported`."""
+    best = BestEncoder(export_best=export_best)
+    best.step, best.epoch = exported, exported // 5
+    export = BackboneExport(path=str(tmp_path / "backbone.safetensors"), **FIGURES)
+    return trainer(current_epoch=4, global_step=20, datamodule=DATA, callbacks=[best, export]), export
+
+
+def encoder(weight):
+    backbone = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(backbone.weight, weight)
+    return SimpleNamespace(backbone=backbone, feature_dim=1)
+
+
+@pytest.mark.parametrize(("exported", "described"), [(15, (3, 15, True)), (20, (4, 20, None))])
+def test_an_encoder_that_is_not_the_last_is_described_as_chosen(tmp_path, exported, described):
+    stage, export = ended(tmp_path, exported=exported)
+    export.on_train_end(stage, SimpleNamespace(encoder=encoder(2.0)))
+    found = json.loads((tmp_path / "backbone.json").read_text())
+    assert (found["epochs"], found["steps"], found.get("chosen")) == described
+    assert exported_step(stage, better_start=None) == exported
+
+
+@pytest.mark.parametrize(("export_best", "step", "weight"), [(True, 0, 1.0), (False, 20, 2.0)])
+def test_a_better_start_replaces_the_exported_encoder(tmp_path, export_best, step, weight):
+    stage, export = ended(tmp_path, exported=20, export_best=export_best)
+    export.on_train_end(stage, SimpleNamespace(encoder=encoder(2.0)))
+    assert exported_step(stage, better_start=encoder(1.0)) == step
+    assert load_file(tmp_path / "backbone.safetensors")["weight"].item() == weight
+    assert json.loads((tmp_path / "backbone.json").read_text()).get("chosen", False) == (step == 0)
 
 
 def test_only_the_first_process_writes(tmp_path):

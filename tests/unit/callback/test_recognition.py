@@ -134,7 +134,8 @@ def test_an_unknown_precision_is_told_before_training(precision):
 
 def test_a_test_list_without_a_readable_video_is_told():
     place = stage()
-    place.datamodule.evaluation_dataloader = lambda split: [replace(batch, valid=torch.zeros_like(batch.valid)) for batch in videos(split)]
+    unreadable = [replace(batch, valid=torch.zeros_like(batch.valid)) for batch in videos("test")]
+    place.datamodule.evaluation_dataloader = lambda split, **_: unreadable
     with pytest.raises(
         InputError, match=r"test videos that can be read; got none, 6 failed, the first is 'video_0\.mp4' .*resume=RUN_FOLDER"
     ):

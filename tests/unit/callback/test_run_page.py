@@ -52,7 +52,9 @@ def test_the_page_is_there_before_the_first_step(tmp_path):
 
 
 def test_the_page_names_the_evaluation_before_the_first_step(tmp_path):
-    evaluation = EncoderEvaluation(enabled=True, baseline=True, precision="32-true", frames_per_pass=8, measures={})
+    evaluation = EncoderEvaluation(
+        enabled=True, baseline=True, precision="32-true", frames_per_pass=8, unlabeled_videos=6, measures={"any": dict}
+    )
     evaluation.keep_start(SimpleNamespace(encoder=torch.nn.Linear(1, 1)), name="random initialization")
     before = stage(0, callback_metrics={}, callbacks=[evaluation])
     before.datamodule.labeled = True

@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from vclr_pl.report.run_summary import COLLAPSING, LEARNING, NOT_LEARNING, TOO_SHORT, Evidence, Term, longer_epochs, summary_lines, verdict
+from vclr_pl.report.run_summary import (
+    COLLAPSING,
+    LEARNING,
+    NOT_LEARNING,
+    TOO_SHORT,
+    WORSE,
+    Evidence,
+    Term,
+    advice_on_start,
+    longer_epochs,
+    summary_lines,
+    verdict,
+)
 
 
 def evidence(**changed: Any) -> Evidence:
@@ -42,6 +54,42 @@ def retrieval(before: float, after: float, queries: int = 150) -> dict[str, Any]
 )
 def test_the_verdict(changed: dict[str, Any], word: str) -> None:
     assert verdict(evidence(**changed)).word == word
+
+
+def copies(before: float, after: float, **more: Any) -> dict[str, Any]:
+    return {"baseline": {"copy_top1": before, **more}, "metrics": {"copy_top1": after, **more}, "copied": 48}
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({**retrieval(96.0, 85.3), "baseline_name": "start: a"}, WORSE),
+        ({**retrieval(96.0, 92.0), "baseline_name": "start: a"}, NOT_LEARNING),  # two standard errors are 5.5 points
+        ({**copies(82.0, 49.0), "baseline_name": "start: a"}, WORSE),
+        ({**copies(82.0, 70.0), "baseline_name": "start: a"}, NOT_LEARNING),  # two standard errors are 17.2 points
+        ({**copies(49.0, 82.0), "baseline_name": "start: a"}, LEARNING),
+        ({**copies(82.0, 49.0), "terms": accuracy(20.0, 60.0), "baseline_name": "start: a"}, WORSE),
+        ({**copies(82.0, 75.0), "terms": accuracy(20.0, 60.0), "baseline_name": "start: a"}, LEARNING),
+        ({**copies(82.0, 49.0), "terms": accuracy(20.0, 60.0)}, LEARNING),  # a random start is no encoder to keep
+        ({**copies(82.0, 82.0, rank_me=1.0), "baseline_name": "start: a"}, NOT_LEARNING),
+    ],
+)
+def test_loaded_weights_can_be_better_than_what_training_makes_of_them(changed: dict[str, Any], word: str) -> None:
+    assert verdict(evidence(**changed)).word == word
+
+
+def test_the_lines_of_a_run_that_starts_from_weights() -> None:
+    found = evidence(**copies(82.0, 49.0, rank_me=30.0), baseline_name="start: ImageNet weights")
+    assert summary_lines(found, cost="training took 0:06", commands=[])[:2] == [
+        "verdict: worse than its start (made copies found 49.0, 82.0 at the start: ImageNet weights)",
+        "start: ImageNet weights, and after training: made copies top-1 82.0 and 49.0, RankMe (dimensions) 30.0 and 30.0",
+    ]
+    assert advice_on_start(encoder="encoder=timm:a", exported=True, folder="runs/b") == [
+        "the start is better than what training made of it: use the start, encoder=timm:a",
+        "runs/b/backbone.safetensors is the start; the checkpoints in runs/b/checkpoints are of the trained encoder",
+        "or train again with a lower optimizer.lr",
+    ]
+    assert len(advice_on_start(encoder="encoder=timm:a", exported=False, folder="runs/b")) == 2
 
 
 def test_the_standard_error_is_of_a_difference_of_two_shares() -> None:

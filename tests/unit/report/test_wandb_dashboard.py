@@ -11,7 +11,7 @@ from vclr_pl.report.wandb_dashboard import NAME, SECTIONS, STEP, workspace
 
 LOGGED = ["train/loss", "train/loss_inter_frame", "train/inter_frame_positive_similarity", "train/inter_frame_batch_similarity"]
 LOGGED += ["train/inter_frame_batch_accuracy", "train/lr", "train/videos_per_second", "train/data_wait_percent", "val/knn_top1"]
-LOGGED += ["val/top1", "evaluation/knn_top1"]
+LOGGED += ["val/copy_top1", "val/top1", "evaluation/knn_top1"]
 
 
 def test_every_panel_shows_something_that_is_logged():

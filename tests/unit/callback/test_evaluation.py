@@ -10,7 +10,10 @@ from torch import nn
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.evaluation.neighbors import Retrieval
+from vclr_pl.evaluation.rank_me import RankMe
 from vclr_pl.types import InputError
+
+MEASURES = {"retrieval": Retrieval(ranks=[1]), "rank_me": RankMe()}
 
 
 class Scaled(nn.Module):
@@ -36,7 +39,7 @@ class Module(nn.Module):
 
 def evaluation(**changes: bool) -> EncoderEvaluation:
     figures = {"enabled": True, "baseline": True} | changes
-    return EncoderEvaluation(precision="32-true", frames_per_pass=8, measures={"retrieval": Retrieval(ranks=[1])}, **figures)
+    return EncoderEvaluation(precision="32-true", frames_per_pass=8, unlabeled_videos=6, measures=MEASURES, **figures)
 
 
 def run(callback: EncoderEvaluation, **changes: object) -> EncoderEvaluation:
@@ -57,11 +60,26 @@ def test_the_initialization_is_what_was_kept_before_training():
     assert callback.start is None
 
 
-def test_without_labels_one_line_says_so(caplog):
+def test_without_labels_start_and_result_have_the_measures_that_need_none(caplog):
     with caplog.at_level(logging.INFO):
         callback = run(evaluation(), datamodule=data(labeled=False))
-    assert (callback.baseline, callback.metrics) == ({}, {})
-    assert [record.getMessage() for record in caplog.records] == ["the data has no labels: skipping retrieval, kNN and linear probe"]
+    assert list(callback.metrics) == ["rank_me"]
+    assert callback.baseline["rank_me"] > callback.metrics["rank_me"]
+    assert [record.getMessage() for record in caplog.records].count("the data has no labels: skipping retrieval") == 1
+
+
+def test_data_without_labels_and_measures_that_need_them_are_not_read():
+    callback = EncoderEvaluation(
+        enabled=True,
+        baseline=True,
+        precision="32-true",
+        frames_per_pass=8,
+        unlabeled_videos=6,
+        measures={"retrieval": Retrieval(ranks=[1])},
+    )
+    unread = data(labeled=False)
+    unread.evaluation_dataloader = None
+    assert run(callback, datamodule=unread).metrics == {}
 
 
 @pytest.mark.parametrize("changes", [{"enabled": False}, {"baseline": False}])
@@ -85,15 +103,19 @@ def test_left_out_videos_are_told(caplog):
 @pytest.mark.parametrize("precision", [32, "bf16", "bf16-true"])
 def test_an_unknown_precision_is_told_before_training(precision):
     with pytest.raises(InputError, match=f"32-true, bf16-mixed, 16-mixed; got {precision}"):
-        EncoderEvaluation(precision=precision, frames_per_pass=8, measures={}, enabled=True, baseline=True)
-    EncoderEvaluation(precision=precision, frames_per_pass=8, measures={}, enabled=False, baseline=True)
+        EncoderEvaluation(precision=precision, frames_per_pass=8, unlabeled_videos=6, measures={}, enabled=True, baseline=True)
+    EncoderEvaluation(precision=precision, frames_per_pass=8, unlabeled_videos=6, measures={}, enabled=False, baseline=True)
 
 
 @pytest.mark.parametrize(("stored", "wanted", "kept"), [("recall", True, True), ("another", True, False), ("recall", False, False)])
-def test_a_resumed_run_keeps_a_baseline_of_the_same_measures(stored, wanted, kept):
-    measures = {"recall": Retrieval(ranks=[1])}
-    earlier = EncoderEvaluation(enabled=True, baseline=True, precision="32-true", frames_per_pass=4, measures={stored: measures["recall"]})
+def test_a_resumed_run_keeps_a_baseline_of_its_measures(stored, wanted, kept):
+    measures = {"recall": Retrieval(ranks=[1]), "newer": RankMe()}
+    earlier = EncoderEvaluation(
+        enabled=True, baseline=True, precision="32-true", frames_per_pass=4, unlabeled_videos=6, measures={stored: measures["recall"]}
+    )
     earlier.baseline = {"retrieval_r1": 12.5}
-    resumed = EncoderEvaluation(enabled=True, baseline=wanted, precision="32-true", frames_per_pass=4, measures=measures)
+    resumed = EncoderEvaluation(
+        enabled=True, baseline=wanted, precision="32-true", frames_per_pass=4, unlabeled_videos=6, measures=measures
+    )
     resumed.load_state_dict(earlier.state_dict())
     assert resumed.baseline == ({"retrieval_r1": 12.5} if kept else {})

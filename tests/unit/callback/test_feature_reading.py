@@ -5,7 +5,8 @@ import torch
 from tests.unit.callback.labeled_data import BROKEN, data
 from tests.unit.callback.stage import trainer
 
-from vclr_pl.callback.evaluation import measure_encoder, read_features
+from vclr_pl.callback.feature_reading import evenly_spaced, measure_encoder, read_features
+from vclr_pl.evaluation.neighbors import Retrieval
 
 FIGURES = {"precision": "32-true", "frames_per_pass": 5}
 
@@ -31,7 +32,7 @@ def test_measures_get_gallery_and_query(has_test):
         return {"figure": 1.0}
 
     stage = trainer(datamodule=data(has_test=has_test, broken=(BROKEN,)))
-    measured = measure_encoder(trainer=stage, encoder=MeanColor(), measures={"any": measure}, **FIGURES)
+    measured = measure_encoder(trainer=stage, encoder=MeanColor(), measures={"any": measure}, unlabeled_videos=2, **FIGURES)
     assert measured.percent == {"figure": 1.0}
     assert measured.broken[0] == BROKEN
     torch.testing.assert_close(seen["gallery"].features[0], torch.tensor([1.0, 0.1]))
@@ -39,3 +40,27 @@ def test_measures_get_gallery_and_query(has_test):
         torch.testing.assert_close(seen["query"].features[0], torch.tensor([1.01, 0.11]))
     else:
         assert seen["query"] is None
+
+
+class NeedsNoLabels:
+    needs_labels = False
+
+    def __call__(self, *, gallery, query):
+        self.gallery, self.query = gallery, query
+        return {"videos": float(len(gallery))}
+
+
+def test_without_labels_a_sample_is_read_for_the_measures_that_need_none():
+    measure = NeedsNoLabels()
+    measures = {"mine": measure, "retrieval": Retrieval(ranks=[1])}
+    stage = trainer(datamodule=data(labeled=False))
+    measured = measure_encoder(trainer=stage, encoder=MeanColor(), measures=measures, unlabeled_videos=3, **FIGURES)
+    assert measured.percent == {"videos": 3.0}
+    assert measure.gallery.path == ("video_0.mp4", "video_2.mp4", "video_5.mp4")
+    assert measure.query is None
+    assert (measured.queries, measured.chance) == (0, {})
+
+
+@pytest.mark.parametrize(("count", "wanted", "chosen"), [(5, 9, [0, 1, 2, 3, 4]), (9, 3, [0, 4, 8]), (7, 1, [0]), (0, 4, [])])
+def test_a_sample_reaches_from_the_first_to_the_last_video(count, wanted, chosen):
+    assert evenly_spaced(count, wanted=wanted) == chosen

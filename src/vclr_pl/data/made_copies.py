@@ -1,4 +1,6 @@
-"""Copies of videos, made while they are read: the positives by which the search for near duplicates is calibrated.
+"""Copies of videos, made while they are read.
+
+`CHANGES` are small: they calibrate the search for near duplicates. `STRONG_CHANGES` are those by which `CopyRetrieval` compares encoders.
 
 Legend: T frames, C channels, H W pixels.
 """
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
 
@@ -62,13 +64,52 @@ def with_logo(frames: Tensor) -> Tensor:
 
 
 TRIMMED = "trimmed"
-CHANGES: Mapping[str, Callable[[Tensor], Tensor]] = {  # uint8 `[T, C, H, W]` to the frames of the copy
+CHANGES = {  # uint8 `[T, C, H, W]` to the frames of the copy
     "re-encoded": compressed,
     TRIMMED: torch.clone,  # the list of the copies names the remaining part
     "cropped": cropped,
     "rescaled": rescaled,
     "with a logo": with_logo,
     "mirrored": functional.horizontal_flip,
+}
+
+LATER = "later half"
+ZOOMED = 0.7  # of each side
+BRIGHTNESS, CONTRAST, HUE = 0.7, 1.4, 0.1
+PARTS = {TRIMMED: (0.0, 1 - TENTH), LATER: (0.5, 1.0)}  # of the video, by kind; the other kinds show all of it
+
+
+def zoomed(frames: Tensor) -> Tensor:
+    """The upper right part, of seven tenths of each side, at the size of the frames."""
+    height, width = frames.shape[-2:]
+    part = frames[..., : max(1, round(ZOOMED * height)), width - max(1, round(ZOOMED * width)) :]
+    large: Tensor = functional.resize(part, [height, width], antialias=True)
+    return large
+
+
+def recolored(frames: Tensor) -> Tensor:
+    """Darker, of more contrast and another hue."""
+    changed: Tensor = functional.adjust_hue(functional.adjust_brightness(functional.adjust_contrast(frames, CONTRAST), BRIGHTNESS), HUE)
+    return changed
+
+
+def gray(frames: Tensor) -> Tensor:
+    changed: Tensor = functional.rgb_to_grayscale(frames, num_output_channels=3)
+    return changed
+
+
+def mirrored_and_zoomed(frames: Tensor) -> Tensor:
+    mirrored: Tensor = functional.horizontal_flip(zoomed(frames))
+    return mirrored
+
+
+Changes = Mapping[str, Callable[[Tensor], Tensor]]
+STRONG_CHANGES: Changes = {
+    "re-encoded": compressed,
+    "zoomed": zoomed,
+    "recolored": recolored,
+    "gray": gray,
+    LATER: mirrored_and_zoomed,
 }
 
 
@@ -87,17 +128,17 @@ class _CopyReader(ClosingReader):
 
 
 class CopyDecoder:
-    """Opens paths of the form `PATH/KIND`: the video at PATH, changed as `CHANGES[KIND]` says."""
+    """Opens paths of the form `PATH/KIND`: the video at PATH, changed as `changes[KIND]` says."""
 
-    def __init__(self, decoder: VideoDecoder) -> None:
-        self.decoder = decoder
+    def __init__(self, decoder: VideoDecoder, *, changes: Changes = CHANGES) -> None:
+        self.decoder, self.changes = decoder, changes
 
     def backend_of(self, path: str | PathLike[str]) -> str:
         return self.decoder.backend_of(os.path.dirname(fspath(path)))  # noqa: PTH120 (a path may be any bytes)
 
     def open(self, path: str | PathLike[str]) -> VideoReader:
         original, kind = os.path.split(fspath(path))
-        return _CopyReader(self.decoder.open(original), change=CHANGES[kind])
+        return _CopyReader(self.decoder.open(original), change=self.changes[kind])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,12 +177,12 @@ class Calibration:
         return sorted(generator.choice(count, min(count, self.videos), replace=False).tolist())
 
 
-def copies_of(manifest: Manifest, videos: Sequence[int]) -> Manifest:
-    """The list of the copies of these videos: all kinds of the first, then of the next. The last tenth of trimmed ones is missing."""
+def copies_of(manifest: Manifest, videos: Sequence[int], *, kinds: Iterable[str] = CHANGES) -> Manifest:
+    """The list of the copies of these videos: all kinds of the first, then of the next. Some kinds show a part of the video (`PARTS`)."""
     builder = ManifestBuilder(root="")
     for index in videos:
         begin, end = manifest.span(index)
-        for kind in CHANGES:
-            kept = 1 - TENTH if kind == TRIMMED else 1.0
-            builder.add(os.path.join(manifest.path(index), kind), span=(begin, begin + kept * (end - begin)))  # noqa: PTH118
+        for kind in kinds:
+            first, last = (begin + part * (end - begin) for part in PARTS.get(kind, (0.0, 1.0)))
+            builder.add(os.path.join(manifest.path(index), kind), span=(first, last))  # noqa: PTH118
     return builder.finish()

@@ -9,9 +9,9 @@ import pytest
 import torch
 from tests.video_fixture import write_pictures
 
+from vclr_pl.data.made_copies import CHANGES, STRONG_CHANGES, Calibration, CopyDecoder, copies_of
 from vclr_pl.data.video_dataset import subclip
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder
-from vclr_pl.features.made_copies import CHANGES, Calibration, CopyDecoder, copies_of
 from vclr_pl.types import InputError
 from vclr_pl.video.protocol import VideoReadError
 from vclr_pl.video.pyav import PyavDecoder
@@ -73,3 +73,31 @@ def test_the_sample_depends_on_the_seed() -> None:
         Calibration(videos=0, recall=0.9, seed=0)
     with pytest.raises(InputError, match=r"calibration\.recall above 0 and at most 1; got 92"):
         Calibration(videos=1, recall=92, seed=0)
+
+
+def test_strong_changes(video: str) -> None:
+    """Against NumPy, on frames whose upper right part, later half and colors differ from the rest."""
+    manifest = Manifest.from_pairs([(video, None)])
+    copies = copies_of(manifest, [0], kinds=STRONG_CHANGES)
+    with DECODER.open(video) as reader:
+        whole = reader.frames(range(20))
+    made = {}
+    for index, kind in enumerate(STRONG_CHANGES):
+        with CopyDecoder(DECODER, changes=STRONG_CHANGES).open(copies.path(index)) as file:
+            reader = subclip(file, copies, index)
+            made[kind] = reader.frames(range(reader.frame_count))
+    assert {kind: len(frames) for kind, frames in made.items()} == {
+        "re-encoded": 20,
+        "zoomed": 20,
+        "recolored": 20,
+        "gray": 20,
+        "later half": 10,
+    }
+    assert {tuple(frames.shape[1:]) for frames in made.values()} == {(3, 48, 64)}
+    part = whole[:, :, :34, 19:].float()
+    zoomed = torch.nn.functional.interpolate(part, size=(48, 64), mode="bilinear", align_corners=False)
+    assert (made["zoomed"].float() - zoomed).abs().max() <= 1
+    assert torch.equal(made["later half"], made["zoomed"][10:].flip(-1))
+    shade = (whole.float() * torch.tensor([0.2989, 0.587, 0.114])[:, None, None]).sum(dim=1, keepdim=True)
+    assert (made["gray"].float() - shade).abs().max() <= 1
+    assert made["recolored"].float().mean() < whole.float().mean()
