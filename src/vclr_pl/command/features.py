@@ -96,7 +96,9 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     gallery, query = tables["train"], tables.get("test")
     scores = measured(config, reading, gallery=gallery, query=query)
     manifests = {"gallery": reading.splits.train, "query": reading.splits.test}
-    maker, page = page_maker(config, manifests=manifests, origin=reading.encoder.origin, view=reading.encoder.view), None
+    encoder = reading.encoder
+    maker = page_maker(config, manifests=manifests, origin=encoder.origin, view=encoder.view, feature=encoder.pooling.in_words)
+    page = None
     if maker is not None:
         page = reading.folder / PAGE
         maker.write_search(page, gallery=gallery, query=query, figures=metric_figures(scores.metrics, scores.intervals))
@@ -146,7 +148,9 @@ def retrieve(config: DictConfig) -> RetrieveResult | None:
     if not reading.is_main_process:
         return None
     tables = {role: readable_table(reading, folder, role=role) for role, folder in folders.items()}
-    maker = page_maker(config, manifests=dict(manifests), origin=reading.encoder.origin, view=reading.encoder.view, segments=segments)
+    encoder, shown = reading.encoder, dict(manifests)
+    feature = encoder.pooling.in_words
+    maker = page_maker(config, manifests=shown, origin=encoder.origin, view=encoder.view, segments=segments, feature=feature)
     return neighbors(config, reading, tables, maker, segments)
 
 

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from vclr_pl.data.transform.evaluation_view import NarrowViewWarning
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.encoder import FrozenEncoder
+from vclr_pl.features.pooling import MEAN
 from vclr_pl.features.store import FeatureFolder
 from vclr_pl.features.video_reading import ReadingOptions, VideoReading
 from vclr_pl.files import file_stamp
@@ -115,7 +116,7 @@ class FeatureExtraction(VideoLoop):
     def _feature(self, frames: Tensor) -> Tensor:
         """uint8 `[T, *view]`, already cropped, to `[F]`."""
         ready = self.encoder.normalize(frames)
-        return torch.cat([self.encoder.pooled(part) for part in ready.split(self.frames_per_pass)]).mean(dim=0)
+        return self.encoder.pooling(torch.cat([self.encoder.pooled(part) for part in ready.split(self.frames_per_pass)]))
 
     def _broken(self, index: int, reason: Mapping[str, BrokenVideo]) -> tuple[int, BrokenVideo]:
         path = self.reading.manifest.path(index)
@@ -182,6 +183,8 @@ class Embedder:
     def description(self, manifest: Manifest, *, encoder: FrozenEncoder, precision: str) -> dict[str, Any]:
         """Everything that the features depend on, as JSON."""
         protocol = {"frames": encoder.view.frames, **protocol_of(encoder, decoding=self.decoding, precision=precision)}
+        if encoder.pooling != MEAN:  # not for the mean, so that features of earlier versions are found
+            protocol["pooling_segments"] = encoder.pooling.segments
         return {
             "format": FORMAT,
             "encoder": encoder.digest(),

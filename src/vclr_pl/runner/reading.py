@@ -15,7 +15,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vclr_pl.report.page_maker import PageMaker, ShownView
+from vclr_pl.report.page_maker import FRAME_AVERAGE, PageMaker, ShownView
 from vclr_pl.runner.provenance import write_config
 from vclr_pl.runner.trainer import make_trainer, refuse_absent_gpu
 from vclr_pl.types import FeatureTable, InputError, VideoSegment, nothing_readable
@@ -48,8 +48,21 @@ class Splits(Protocol):
     def published(self) -> bool: ...
 
 
+class Pooling(Protocol):
+    """How the features of a video's frames become its feature."""
+
+    @property
+    def in_words(self) -> str: ...
+
+    @property
+    def segments(self) -> int: ...
+
+
 class Encoder(Protocol):
     """A trained encoder, with its view of the videos."""
+
+    @property
+    def pooling(self) -> Pooling: ...
 
     @property
     def origin(self) -> str: ...
@@ -149,6 +162,8 @@ def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
     if reading.is_main_process:
         logger.info("encoder: %s", encoder.origin)
         logger.info("view: %s", encoder.view.in_words)
+        if encoder.pooling.segments > 1:
+            logger.info("feature of a video: %s", encoder.pooling.in_words)
         write_config(config, reading.folder)
     return reading
 
@@ -184,6 +199,7 @@ def page_maker(
     origin: str,
     view: ShownView,
     segments: Mapping[str, Sequence[VideoSegment]] = MappingProxyType({}),
+    feature: str = FRAME_AVERAGE,
 ) -> PageMaker | None:
     """What writes the command's page; None where `config.page` is null.
 
@@ -192,6 +208,7 @@ def page_maker(
         origin: of the encoder, in words.
         view: of the encoder, which the page draws on the frames.
         segments: of the lists whose rows are segments of videos.
+        feature: what the feature of a video is.
     """
     if config.get("page") is None:
         return None
@@ -205,4 +222,5 @@ def page_maker(
         segments=segments,
         window_seconds=(config.segment.seconds, config.segment.stride_seconds) if segments else (0.0, 0.0),
         data_option="gallery" if "gallery" in config else "data",
+        feature=feature,
     )
