@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -94,7 +95,8 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     seconds = {"features": round(time.perf_counter() - started, 2)}
     tables = {name: reading.table(folder, role=ROLES[name]) for name, folder in folders.items()}
     gallery, query = tables["train"], tables.get("test")
-    scores = measured(config, reading, gallery=gallery, query=query)
+    bootstrap = instantiate(config.bootstrap)
+    scores = score(measures=measures_of(config, reading), gallery=gallery, query=query, bootstrap=bootstrap)
     manifests = {"gallery": reading.splits.train, "query": reading.splits.test}
     encoder = reading.encoder
     maker = page_maker(config, manifests=manifests, origin=encoder.origin, view=encoder.view, feature=encoder.pooling.in_words)
@@ -117,14 +119,13 @@ def lists_of(reading: Reading) -> dict[str, Manifest]:
     return {name: manifest for name, manifest in lists.items() if manifest is not None}
 
 
-def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, query: FeatureTable | None) -> Scores:
-    """The measures on the features; empty if some videos have no label."""
+def measures_of(config: DictConfig, reading: Reading) -> dict[str, Any]:
+    """The measures that the videos allow, by name; empty if some videos have no label."""
     unlabeled = [ROLES[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
     if unlabeled:
         logger.info("not all %s videos have labels: retrieval, kNN and linear probe are skipped", " and ".join(unlabeled))
-        return Scores()
-    bootstrap = instantiate(config.bootstrap)
-    return score(measures=instantiate(config.evaluation.measures), gallery=gallery, query=query, bootstrap=bootstrap)
+        return {}
+    return dict(instantiate(config.evaluation.measures))
 
 
 def report(config: DictConfig, reading: Reading, scores: Scores, *, seconds: dict[str, float]) -> ResultRecord:

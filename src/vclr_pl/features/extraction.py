@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,8 +166,11 @@ class Embedder:
             logger.info("features of %d videos (%d broken): %s", len(frames), len(broken), folder.path)
             _warn_of_unread(broken.values())
 
+        started = time.perf_counter()
         is_new = predict_unfinished(folder.store, trainer=trainer, is_complete=lambda: folder.is_kept, loop=extraction, finish=finish)
-        if not is_new:
+        if is_new:
+            folder.seconds_read = time.perf_counter() - started
+        else:
             _report_kept(folder)
         return folder
 
@@ -178,6 +182,7 @@ class Embedder:
             logger.info("%d of %d videos were already done", len(done), len(folder.manifest))
         reading = VideoReading(manifest=folder.manifest, encoder=encoder, decoding=self.decoding, options=self.loader)
         videos = [index for index in range(len(folder.manifest)) if index not in done]
+        folder.videos_read = len(videos)
         return FeatureExtraction(reading=reading, folder=folder, videos=videos, frames_per_pass=self.frames_per_pass)
 
     def description(self, manifest: Manifest, *, encoder: FrozenEncoder, precision: str) -> dict[str, Any]:
