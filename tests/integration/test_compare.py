@@ -17,6 +17,7 @@ from vclr_pl.compare import compare
 from vclr_pl.evaluate import evaluate
 from vclr_pl.report.__main__ import main as report
 from vclr_pl.runner.run import run
+from vclr_pl.train import train
 
 SMALL = ["backbone=small_resnet", "backbone.widths=[4,8]", "backbone.stem_stride=2"]
 QUICK = ["trainer=cpu", "loader.workers=0", "protocol.frames=4", "protocol.crop_pixels=32", "decoding=pyav", "bootstrap.resamples=50"]
@@ -117,6 +118,25 @@ def test_without_labels_encoders_are_described(places: Path, capsys: pytest.Capt
     assert "5 videos, not all with labels: the encoders are only described." in told
     assert "not all of them have labels" in (places / "runs" / "unlabeled" / "compare.html").read_text().replace("Not", "not")
     assert results(places, "unlabeled")["encoders"][0]["metrics"] == {}
+
+
+def test_the_attentive_probe_reads_frame_features(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    probe = ["evaluation=[retrieval,attentive_probe]", "evaluation.measures.attentive_probe.segments=4"]
+    probe += ["evaluation.measures.attentive_probe.epochs=2", "evaluation.measures.attentive_probe.width=8"]
+    assert command(places, "attentive", f"encoders=[random,{places / 'run'}]", *SMALL, *probe) == 0
+    found = results(places, "attentive")
+    assert {"retrieval_r1", "attentive_top1"} <= set(found["encoders"][1]["metrics"])
+    assert "attentive_top1" in found["differences"][1]
+    assert [record["encoder"]["feature_dim"] for record in found["encoders"]] == [8, 8]
+    widths = {np.load(path, mmap_mode="r").shape[1] for path in (places / "kept").rglob("features.npy")}
+    assert 4 * 8 in widths
+    capsys.readouterr()
+    alone = words(places, "attentive_alone", f"encoder={places / 'run'}", "page=null", *probe)
+    assert run(evaluate, config_name="evaluate", arguments=alone) == 0
+    assert capsys.readouterr().out.count("kept in") == 4  # the means and the frame features of both splits
+    assert results(places, "attentive_alone")["metrics"] == found["encoders"][1]["metrics"]
+    assert run(train, config_name="train", arguments=["evaluation=attentive_probe", f"hydra.run.dir={places / 'runs' / 'trained'}"]) == 2
+    assert "expected measures on mean features in training; got evaluation=attentive_probe" in capsys.readouterr().err
 
 
 def test_from_python(places: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as lightning
 from torch import Tensor, nn
 
+from vclr_pl.evaluation.attentive_probe import refuse_frame_measures
 from vclr_pl.evaluation.chance import chance_percent
 from vclr_pl.evaluation.feature_extraction import extract_features, refuse_unknown_precision
 from vclr_pl.op.collective import broadcast_from_first
@@ -142,12 +143,13 @@ class EncoderEvaluation(lightning.Callback):
         measures: by any name; each takes `gallery` and `query` tables and gives percentages by name.
 
     Raises:
-        InputError: an unsupported precision.
+        InputError: an unsupported precision, or a measure that needs frame features.
     """
 
     def __init__(self, *, enabled: bool, baseline: bool, precision: str, frames_per_pass: int, measures: Mapping[str, Measure]) -> None:
         if enabled:
             refuse_unknown_precision(precision)
+            refuse_frame_measures(measures)
         self.enabled, self.wants_baseline = enabled, baseline
         self.precision, self.frames_per_pass, self.measures = precision, frames_per_pass, dict(measures)
         self.start: nn.Module | None = None

@@ -11,9 +11,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 
 from vclr_pl.command.evaluation import ROLES
-from vclr_pl.command.features import lists_of, measures_of
+from vclr_pl.command.measures import OWN, Folders, Tables, extracted, lists_of, measures_of, scored, tables_of
 from vclr_pl.command.result import CompareResult
-from vclr_pl.evaluation.scoring import Scores, paired_differences, score
+from vclr_pl.evaluation.scoring import Scores, paired_differences
 from vclr_pl.features.distinct_videos import without
 from vclr_pl.features.video_mapping import short_names
 from vclr_pl.files import write_whole
@@ -44,34 +44,29 @@ def compare(config: DictConfig) -> CompareResult | None:
     chosen = choices_of(config)
     bootstrap = instantiate(config.bootstrap)
     readings = build_readings(config, [entry.choice for entry in chosen])
-    measures, lists = measures_of(config, readings[0]), lists_of(readings[0])
-    features: list[dict[str, FeatureFolder]] = []
+    measures = measures_of(config, readings[0])
+    features: list[Folders] = []
     for entry, reading in zip(chosen, readings, strict=True):
         if reading.is_main_process:
             logger.info("%s", entry.name)
             log_encoder(reading.encoder)
-        features.append({name: reading.embed(manifest) for name, manifest in lists.items()})
+        features.append(extracted(reading, measures))
     if not readings[0].is_main_process:
         return None
-    tables = shared_videos(
-        [
-            {name: reading.table(folder, role=ROLES[name]) for name, folder in of.items()}
-            for reading, of in zip(readings, features, strict=True)
-        ],
-        lists=lists,
-    )
-    scores = [score(measures=measures, gallery=of["train"], query=of.get("test"), bootstrap=bootstrap) for of in tables]
+    tables = shared_videos([tables_of(readings[0], folders) for folders in features], lists=lists_of(readings[0]))
+    scores = [scored(measures, of, bootstrap=bootstrap) for of in tables]
+    split = tables[0][OWN]
     differences = [paired_differences(found, first=scores[0], bootstrap=bootstrap) for found in scores[1:]]
     found = EncoderComparison(
         encoders=[
-            described(config, entry, reading, found=of_encoder, folders=folders)
+            described(config, entry, reading, found=of_encoder, folders=folders[OWN])
             for entry, reading, of_encoder, folders in zip(chosen, readings, scores, features, strict=True)
         ],
         differences=[{}, *differences],
         level_percent=config.bootstrap.level_percent,
-        gallery=len(tables[0]["train"]),
-        queries=len(tables[0].get("test", tables[0]["train"])),
-        leave_one_out="test" not in tables[0],
+        gallery=len(split["train"]),
+        queries=len(split.get("test", split["train"])),
+        leave_one_out="test" not in split,
     )
     return write_result(config, readings[0], found)
 
@@ -95,31 +90,33 @@ def choices_of(config: DictConfig) -> list[NamedChoice]:
     ]
 
 
-def shared_videos(tables: Sequence[Mapping[str, FeatureTable]], *, lists: Mapping[str, Manifest]) -> list[dict[str, FeatureTable]]:
-    """The tables of all encoders, by split, with only the videos that every encoder has a feature of; a warning counts the others.
+def shared_videos(tables: Sequence[Tables], *, lists: Mapping[str, Manifest]) -> list[Tables]:
+    """The tables of all encoders with only the videos that every encoder has a feature of; a warning counts the others.
 
     Raises:
         InputError: no video of a split has a feature of every encoder.
     """
-    found: list[dict[str, FeatureTable]] = [{} for _ in tables]
+    common = {}
     for name, manifest in lists.items():
-        common = set.intersection(*(set(of[name].video_index.tolist()) for of in tables))
-        if not common:
+        common[name] = set.intersection(*(set(of[name].video_index.tolist()) for encoder in tables for of in encoder.values()))
+        missing = len(manifest) - len(common[name])
+        if missing == len(manifest):
             raise InputError(
                 expected=f"{ROLES[name]} videos that every encoder can read",
                 got="none",
                 hint="Compare fewer encoders, or repair the videos.",
             )
-        if len(common) < len(manifest):
-            logger.warning(
-                "%d of the %d %s videos are left out for all encoders: they cannot be read",
-                len(manifest) - len(common),
-                len(manifest),
-                ROLES[name],
-            )
-        for kept, of in zip(found, tables, strict=True):
-            kept[name] = without(of[name], [row for row, index in enumerate(of[name].video_index.tolist()) if index not in common])
-    return found
+        if missing:
+            message = "%d of the %d %s videos are left out for all encoders: they cannot be read"
+            logger.warning(message, missing, len(manifest), ROLES[name])
+    return [
+        {segments: {name: _only(table, common[name]) for name, table in of.items()} for segments, of in encoder.items()}
+        for encoder in tables
+    ]
+
+
+def _only(table: FeatureTable, videos: set[int]) -> FeatureTable:
+    return without(table, [row for row, index in enumerate(table.video_index.tolist()) if index not in videos])
 
 
 def described(

@@ -7,17 +7,17 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.command.duplicates import duplicates
-from vclr_pl.command.evaluation import PAGE, ROLES, StoredFigures, show_figures
+from vclr_pl.command.evaluation import PAGE, StoredFigures, show_figures
+from vclr_pl.command.measures import OWN, extracted, lists_of, measures_of, scored, tables_of
 from vclr_pl.command.result import EmbedResult, EvaluateResult, RetrieveResult
 from vclr_pl.command.segments import neighbors_of, refuse_other_granularity, split_gallery
 from vclr_pl.evaluation.neighbor_search import require_neighbors
-from vclr_pl.evaluation.scoring import Scores, score
+from vclr_pl.evaluation.scoring import Scores
 from vclr_pl.files import write_whole
 from vclr_pl.report.page_content import write_neighbors
 from vclr_pl.report.page_maker import PageMaker
@@ -89,14 +89,15 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     """
     started = time.perf_counter()
     reading = build_reading(config)
-    folders = {name: reading.embed(manifest) for name, manifest in lists_of(reading).items()}
+    measures = measures_of(config, reading)
+    found = extracted(reading, measures)
     if not reading.is_main_process:
         return None
     seconds = {"features": round(time.perf_counter() - started, 2)}
-    tables = {name: reading.table(folder, role=ROLES[name]) for name, folder in folders.items()}
+    everything = tables_of(reading, found)
+    folders, tables = found[OWN], everything[OWN]
     gallery, query = tables["train"], tables.get("test")
-    bootstrap = instantiate(config.bootstrap)
-    scores = score(measures=measures_of(config, reading), gallery=gallery, query=query, bootstrap=bootstrap)
+    scores = scored(measures, everything, bootstrap=instantiate(config.bootstrap))
     manifests = {"gallery": reading.splits.train, "query": reading.splits.test}
     encoder = reading.encoder
     maker = page_maker(config, manifests=manifests, origin=encoder.origin, view=encoder.view, feature=encoder.pooling.in_words)
@@ -111,21 +112,6 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
         stored.write(record, tables=tables, features=features, page=page)
     kept = {"folder": reading.folder, "results": reading.folder / RESULTS}
     return EvaluateResult(**kept, metrics=scores.metrics, intervals=scores.intervals, features=features, page=page)
-
-
-def lists_of(reading: Reading) -> dict[str, Manifest]:
-    """The lists of videos, by split."""
-    lists = {"train": reading.splits.train, "test": reading.splits.test}
-    return {name: manifest for name, manifest in lists.items() if manifest is not None}
-
-
-def measures_of(config: DictConfig, reading: Reading) -> dict[str, Any]:
-    """The measures that the videos allow, by name; empty if some videos have no label."""
-    unlabeled = [ROLES[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
-    if unlabeled:
-        logger.info("not all %s videos have labels: retrieval, kNN and linear probe are skipped", " and ".join(unlabeled))
-        return {}
-    return dict(instantiate(config.evaluation.measures))
 
 
 def report(config: DictConfig, reading: Reading, scores: Scores, *, seconds: dict[str, float]) -> ResultRecord:

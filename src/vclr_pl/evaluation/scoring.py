@@ -90,6 +90,11 @@ class Scores:
     chance: dict[str, float] = field(default_factory=dict)
     by_query: dict[str, QueryScores] = field(default_factory=dict)
 
+    def add(self, other: Scores) -> None:
+        """Add the scores of other measures."""
+        for name, values in vars(self).items():
+            values.update(getattr(other, name))
+
 
 def score(*, measures: Mapping[str, Any], gallery: FeatureTable, query: FeatureTable | None, bootstrap: Bootstrap) -> Scores:
     """Metrics of all measures. A measure without the method `scores` (values of each query) gets no intervals.

@@ -156,6 +156,11 @@ class FrozenEncoder(nn.Module):
         features: Tensor = self.backbone(frames)
         return features.float()
 
+    def with_pooling(self, segments: int) -> FrozenEncoder:
+        """The same encoder, with the features of a video pooled into `segments` equal segments."""
+        clip = {"frames_per_clip": self.frames_per_clip, "frame_stride": self.frame_stride}
+        return FrozenEncoder(backbone=self.backbone, view=self.view, origin=self.origin, pooling=FramePooling(segments), **clip)
+
     def digest(self) -> str:
         """Digest of weights and network, 16 hexadecimal digits; encoders with equal digests give equal features."""
         digest = hashlib.sha256(repr(self.backbone).encode())

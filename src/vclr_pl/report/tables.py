@@ -68,7 +68,7 @@ class RowTable(Generic[Row]):
                 raise
 
 
-WORDS = {"knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval"}
+WORDS = {"attentive": "attentive probe", "knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval"}
 LOCALIZATION = ("ar", "auc", "map")
 LOCALIZATION_TITLES = {"auc": "AUC", "map": "mAP, mean of 0.5:0.05:0.95"}
 

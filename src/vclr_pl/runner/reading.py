@@ -74,6 +74,8 @@ class Encoder(Protocol):
     @property
     def backbone(self) -> Any: ...
 
+    def with_pooling(self, segments: int) -> Encoder: ...
+
 
 class FeatureFolder(Protocol):
     """The stored features of one list."""
