@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_broken, write_video
 
 import vclr_pl
+from vclr_pl.command.comparison import shared_videos
+from vclr_pl.command.measures import OWN
 from vclr_pl.compare import compare
 from vclr_pl.evaluate import evaluate
 from vclr_pl.report.__main__ import main as report
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
+from vclr_pl.types import FeatureTable, InputError
 
 SMALL = ["backbone=small_resnet", "backbone.widths=[4,8]", "backbone.stem_stride=2"]
 QUICK = ["trainer=cpu", "loader.workers=0", "protocol.frames=4", "protocol.crop_pixels=32", "decoding=pyav", "bootstrap.resamples=50"]
@@ -108,6 +112,22 @@ def test_an_encoder_that_does_not_load_ends_the_command_before_any_video_is_read
     assert "expected encoders=[A,B] or encoders={NAME: A, NAME: B}; got none" in capsys.readouterr().err
     assert command(places, "random", "encoders=[random]") == 2
     assert "a network for encoder=random" in capsys.readouterr().err
+
+
+def test_a_video_that_one_encoder_cannot_read_is_left_out_for_all() -> None:
+    def of(videos: list[int]) -> FeatureTable:
+        index = torch.tensor(videos)
+        paths = tuple(f"{video}.mp4" for video in videos)
+        return FeatureTable(features=index[:, None].float(), label=index * 0, video_index=index, path=paths)
+
+    tables = [{OWN: {"train": of([0, 1, 3])}, 16: {"train": of([0, 1, 2, 3])}}, {OWN: {"train": of([1, 2, 3])}}]
+    shared = shared_videos(tables, lists={"train": range(4)})  # type: ignore[dict-item]
+    for encoder in shared:
+        for found in encoder.values():
+            assert found["train"].video_index.tolist() == [1, 3]
+            assert found["train"].features.tolist() == [[1.0], [3.0]]
+    with pytest.raises(InputError, match="training videos that every encoder can read; got none"):
+        shared_videos([{OWN: {"train": of([0])}}, {OWN: {"train": of([1])}}], lists={"train": range(4)})  # type: ignore[dict-item]
 
 
 def test_without_labels_encoders_are_described(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
