@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vclr_pl.api import check as check
+    from vclr_pl.api import compare as compare
     from vclr_pl.api import convert as convert
     from vclr_pl.api import embed as embed
     from vclr_pl.api import evaluate as evaluate
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-COMMANDS = ("check", "convert", "embed", "evaluate", "finetune", "localize", "prepare", "retrieve", "train", "visualize")
+COMMANDS = ("check", "compare", "convert", "embed", "evaluate", "finetune", "localize", "prepare", "retrieve", "train", "visualize")
 MODULES = {
     **dict.fromkeys((*COMMANDS, "published_data", "published_module"), "vclr_pl.api"),
     "InputError": "vclr_pl.types",
@@ -54,6 +55,7 @@ __all__ = [  # spelled out, so that type checkers and the API reference read it
     "VideoSplits",
     "__version__",
     "check",
+    "compare",
     "convert",
     "embed",
     "evaluate",

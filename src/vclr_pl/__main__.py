@@ -10,7 +10,20 @@ from vclr_pl.runner.explanation import command_text
 from vclr_pl.runner.help import VERSION, version_line
 
 PREFIX = "python -m vclr_pl."
-COMMANDS = ("check", "prepare", "train", "evaluate", "embed", "retrieve", "finetune", "localize", "visualize", "convert", "report")
+COMMANDS = (
+    "check",
+    "prepare",
+    "train",
+    "evaluate",
+    "compare",
+    "embed",
+    "retrieve",
+    "finetune",
+    "localize",
+    "visualize",
+    "convert",
+    "report",
+)
 REPORT = "Print one table of the results of many runs."  # the one command without a file in conf/
 HELP = ("-h", "--help", "help")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from vclr_pl.command.result import (
     CheckResult,
+    CompareResult,
     ConvertResult,
     EmbedResult,
     EvaluateResult,
@@ -26,7 +27,7 @@ from vclr_pl.command.result import (
     TrainResult,
     VisualizeResult,
 )
-from vclr_pl.runner.python_call import call, composed_node
+from vclr_pl.runner.python_call import call, composed_node, in_grammar
 
 if TYPE_CHECKING:  # they import torch
     from vclr_pl.data.datamodule import VideoDataModule
@@ -77,6 +78,17 @@ def evaluate(*, encoder: File, overrides: Sequence[str] = (), **options: Option)
         overrides: as on the command line.
     """
     return cast(EvaluateResult, _do("evaluation", "evaluate", {"encoder": encoder, **options}, overrides))
+
+
+def compare(*, encoders: Sequence[File] | Mapping[str, File], overrides: Sequence[str] = (), **options: Option) -> CompareResult:
+    """Compare encoders by one protocol: every measure with intervals, and paired differences from the first; a CSV table and a page.
+
+    Args:
+        encoders: as of `evaluate`, in a list or by the names that they get in the table.
+        options: of `python -m vclr_pl.compare --help`.
+        overrides: as on the command line.
+    """
+    return cast(CompareResult, _do("comparison", "compare", options, [f"encoders={in_grammar(encoders)}", *overrides]))
 
 
 def embed(*, encoder: File, overrides: Sequence[str] = (), **options: Option) -> EmbedResult:

@@ -8,6 +8,7 @@ from tests.video_fixture import copies
 from torch import nn
 
 from vclr_pl.check import check
+from vclr_pl.compare import compare
 from vclr_pl.config_path import config_folder
 from vclr_pl.convert import convert
 from vclr_pl.embed import embed
@@ -18,7 +19,7 @@ from vclr_pl.runner.run import run
 from vclr_pl.train import train
 from vclr_pl.visualize import visualize
 
-TASKS = {task.__name__: task for task in (train, check, prepare, embed, retrieve, evaluate, visualize, convert)}
+TASKS = {task.__name__: task for task in (train, check, prepare, embed, retrieve, evaluate, compare, visualize, convert)}
 DATA = sorted(path.stem for path in (config_folder() / "data").glob("*.yaml"))
 
 
@@ -130,6 +131,7 @@ def test_null_is_taken_or_asked_for(command, tmp_path, capfd):
     }
     nodes = {key: value for key, value in FILES[command].items() if isinstance(value, dict) and key != "hydra"}
     needs = {"embed": ["encoder=random"], "retrieve": ["encoder=random"], "visualize": ["encoder=random"], "evaluate": ["encoder=random"]}
+    needs["compare"] = ["encoders=[random]"]
     for name, default in {**nodes, **groups}.items():
         if "override" in name or name in ("experiment", "debug"):
             continue

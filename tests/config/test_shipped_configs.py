@@ -28,7 +28,9 @@ NESTED = [choice for choice in CHOICES if choice.count("/") == 2]
 EXPERIMENTS = [choice for choice in CHOICES if choice.startswith("experiment/")]
 TRAIN_DEFAULTS = [entry for entry in yaml.safe_load((CONF / "train.yaml").read_text())["defaults"] if isinstance(entry, dict)]
 TRAIN_GROUPS = {group for entry in TRAIN_DEFAULTS for group in entry}
-PRETRAINING = [choice for choice in CHOICES if choice.split("/")[0] in TRAIN_GROUPS and choice not in (*NESTED, *OF_FINETUNING)]
+OF_FRAMES = ("evaluation/attentive_probe",)  # of evaluate and compare: tests/integration/test_compare.py
+OTHERS = (*NESTED, *OF_FINETUNING, *OF_FRAMES)
+PRETRAINING = [choice for choice in CHOICES if choice.split("/")[0] in TRAIN_GROUPS and choice not in OTHERS]
 PUBLISHED = {
     "module.backbone.name": "resnet50",
     "head.dim": 128,
@@ -109,11 +111,14 @@ def overrides_of(choice: str) -> list[str]:
     return [f"{group}={name}", *needs.get(group, []), *needs.get(choice, []), *SLIGHT]
 
 
+MEASURES = ("attentive_probe", "linear_probe", "logistic_probe", "nearest_neighbor", "rank_me", "retrieval")
+
+
 def test_the_count_of_shipped_files():
-    assert len(PRETRAINING) == 80
+    assert len(PRETRAINING) == 81
     assert len(EXPERIMENTS) == 18
     assert [
-        *(f"evaluation/measure/{name}" for name in ("linear_probe", "logistic_probe", "nearest_neighbor", "retrieval")),
+        *(f"evaluation/measure/{name}" for name in MEASURES),
         *(f"objective/term/{name}" for name in ("inter_frame", "intra_frame", "nearest_neighbor", "segment_contrast", "temporal_order")),
     ] == [choice for choice in NESTED if choice not in OF_FINETUNING and not choice.startswith("experiment/localize/")]
 

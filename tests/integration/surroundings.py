@@ -30,6 +30,7 @@ from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_video
 
 from vclr_pl.check import check
+from vclr_pl.compare import compare
 from vclr_pl.convert import convert
 from vclr_pl.embed import embed
 from vclr_pl.evaluate import evaluate
@@ -42,7 +43,9 @@ from vclr_pl.runner.run import run
 from vclr_pl.train import train
 from vclr_pl.visualize import visualize
 
-TASKS = {task.__name__: task for task in (train, evaluate, embed, retrieve, finetune, localize, visualize, check, prepare, convert)}
+TASKS = {
+    task.__name__: task for task in (train, evaluate, compare, embed, retrieve, finetune, localize, visualize, check, prepare, convert)
+}
 FITTING = ["trainer=cpu", "trainer.max_epochs=1", "loader.workers=0", "loader.batch_size=2", "decoding=pyav"]
 READING = ["trainer=cpu", "loader.workers=0", "decoding=pyav", "encoder={places}/run"]
 
@@ -76,6 +79,7 @@ def arguments_of(places: Path, output: Path) -> dict[str, list[str]]:
             "evaluation=nearest_neighbor",
             "evaluation.measures.nearest_neighbor.neighbors=1",
         ],
+        "compare": [data, *READING[:-1], "encoders=['{places}/run']", "poolings=[mean,segments]", "bootstrap.resamples=20"],
         "embed": [data, *READING],
         "retrieve": ["gallery.root={places}/videos", *READING, "neighbors=2"],
         "finetune": [

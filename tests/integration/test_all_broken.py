@@ -13,6 +13,7 @@ from tests.file_size_limit import small_files
 from tests.unit.data.annotated import entry, write_annotations
 from tests.video_fixture import write_broken, write_video
 
+from vclr_pl.compare import compare
 from vclr_pl.embed import embed
 from vclr_pl.evaluate import evaluate
 from vclr_pl.finetune import finetune
@@ -32,6 +33,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], str, list[str]]] = {
     "finetune": (finetune, "finetune", ["data.root={set}", "data=folder", *RANDOM, *SMALL_TRAINING]),
     "finetune, at its test": (finetune, "finetune", ["data.root={tested}", "data=folder", *RANDOM, *SMALL_TRAINING]),
     "evaluate": (evaluate, "evaluate", ["data.root={set}", *RANDOM, *LOADING]),
+    "compare": (compare, "compare", ["data.root={set}", "encoders=[random]", *NETWORK, *LOADING]),
     "embed": (embed, "embed", ["data.root={set}", *RANDOM, *LOADING]),
     "retrieve": (retrieve, "retrieve", ["gallery.root={set}", *RANDOM, *LOADING]),
     "localize": (localize, "localize", ["untrimmed.root={set}", "untrimmed.annotations={annotations}", *RANDOM, *LOADING]),

@@ -266,3 +266,23 @@ def test_real_footage_has_a_feature_or_a_reason(places: Path, real_footage: Path
     assert len(features) == sum(line["status"] == "ok" for line in lines)
     assert np.isfinite(features).all()
     assert all(line["status"] == "ok" or line["status"].startswith("broken: ") for line in lines)
+
+
+def test_pooling_in_segments_in_every_command(places: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pooled = ["protocol.pooling=segments", "protocol.pooling_segments=2"]
+    collection = f"root={places / 'set' / 'test'}"
+    assert run(evaluate, config_name="evaluate", arguments=command(places, "pooled", f"data.root={places / 'set'}", *pooled)) == 0
+    assert "feature of a video: the averages over 2 equal segments of its frames, one after another" in capsys.readouterr().out
+    assert "feature is the averages over 2 equal segments of its frames" in (places / "runs" / "pooled" / "retrieval.html").read_text()
+    output = f"output={places / 'pooled_features'}"
+    assert run(embed, config_name="embed", arguments=command(places, "pooled_embed", f"data.{collection}", output, *pooled)) == 0
+    assert np.load(places / "pooled_features" / "features.npy").shape == (6, 16)
+    for name, more in (
+        ("pooled_videos", []),
+        ("pooled_parts", ["granularity=segment", "segment.seconds=0.2", "segment.stride_seconds=0.1"]),
+    ):
+        words = command(places, name, f"gallery.{collection}", "neighbors=2", *more, *pooled)
+        assert run(retrieve, config_name="retrieve", arguments=words) == 0
+    capsys.readouterr()
+    assert run(retrieve, config_name="retrieve", arguments=command(places, "x", f"gallery.{collection}", "duplicates=true", *pooled)) == 2
+    assert "expected protocol.pooling=mean with duplicates=true; got segments. Remove protocol.pooling" in capsys.readouterr().err

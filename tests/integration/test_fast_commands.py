@@ -25,7 +25,7 @@ SLOW = (
     "scipy",
     "matplotlib",
 )
-COMMANDS = ("train", "evaluate", "embed", "retrieve", "finetune", "localize", "visualize", "convert", "check", "prepare")
+COMMANDS = ("train", "evaluate", "compare", "embed", "retrieve", "finetune", "localize", "visualize", "convert", "check", "prepare")
 PROGRAM = """
 import json, runpy, sys
 try:

@@ -12,6 +12,7 @@ import pytorch_lightning as lightning
 from torch import nn
 
 from vclr_pl.callback.feature_reading import Measure, Measured, agree_on_statistics, measure_encoder
+from vclr_pl.evaluation.attentive_probe import refuse_frame_measures
 from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 from vclr_pl.evaluation.label_needs import applicable, skipped
 from vclr_pl.report.record import RANDOM_INITIALIZATION
@@ -33,7 +34,7 @@ class EncoderEvaluation(lightning.Callback):
         measures: by any name; each takes `gallery` and `query` tables and gives percentages by name.
 
     Raises:
-        InputError: an unsupported precision.
+        InputError: an unsupported precision, or a measure that needs frame features.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class EncoderEvaluation(lightning.Callback):
     ) -> None:
         if enabled:
             refuse_unknown_precision(precision)
+            refuse_frame_measures(measures)
         self.enabled, self.wants_baseline = enabled, baseline
         self.precision, self.frames_per_pass, self.measures = precision, frames_per_pass, dict(measures)
         self.unlabeled_videos = unlabeled_videos

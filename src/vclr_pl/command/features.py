@@ -13,12 +13,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.command.duplicates import duplicates
-from vclr_pl.command.evaluation import PAGE, ROLES, StoredFigures, show_figures
+from vclr_pl.command.evaluation import PAGE, StoredFigures, show_figures
+from vclr_pl.command.measures import OWN, extracted, lists_of, measures_of, scored, tables_of
 from vclr_pl.command.result import EmbedResult, EvaluateResult, RetrieveResult
 from vclr_pl.command.segments import neighbors_of, refuse_other_granularity, split_gallery
-from vclr_pl.evaluation.label_needs import applicable, skipped
 from vclr_pl.evaluation.neighbor_search import require_neighbors
-from vclr_pl.evaluation.scoring import Scores, score
+from vclr_pl.evaluation.scoring import Scores
 from vclr_pl.files import write_whole
 from vclr_pl.report.page_content import write_neighbors
 from vclr_pl.report.page_maker import PageMaker
@@ -90,15 +90,19 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     """
     started = time.perf_counter()
     reading = build_reading(config)
-    folders = {name: reading.embed(manifest) for name, manifest in lists_of(reading).items()}
+    measures, left_out = measures_of(config, reading)
+    found = extracted(reading, measures)
     if not reading.is_main_process:
         return None
     seconds = {"features": round(time.perf_counter() - started, 2)}
-    tables = {name: reading.table(folder, role=ROLES[name]) for name, folder in folders.items()}
+    everything = tables_of(reading, found)
+    folders, tables = found[OWN], everything[OWN]
     gallery, query = tables["train"], tables.get("test")
-    scores = measured(config, reading, gallery=gallery, query=query)
+    scores = replace(scored(measures, everything, bootstrap=instantiate(config.bootstrap)), skipped=left_out)
     manifests = {"gallery": reading.splits.train, "query": reading.splits.test}
-    maker, page = page_maker(config, manifests=manifests, origin=reading.encoder.origin, view=reading.encoder.view), None
+    encoder = reading.encoder
+    maker = page_maker(config, manifests=manifests, origin=encoder.origin, view=encoder.view, feature=encoder.pooling.in_words)
+    page = None
     if maker is not None:
         page = reading.folder / PAGE
         maker.write_search(page, gallery=gallery, query=query, figures=metric_figures(scores.metrics, scores.intervals))
@@ -109,23 +113,6 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
         stored.write(record, tables=tables, features=features, page=page)
     kept = {"folder": reading.folder, "results": reading.folder / RESULTS}
     return EvaluateResult(**kept, metrics=scores.metrics, intervals=scores.intervals, features=features, page=page)
-
-
-def lists_of(reading: Reading) -> dict[str, Manifest]:
-    """The lists of videos, by split."""
-    lists = {"train": reading.splits.train, "test": reading.splits.test}
-    return {name: manifest for name, manifest in lists.items() if manifest is not None}
-
-
-def measured(config: DictConfig, reading: Reading, *, gallery: FeatureTable, query: FeatureTable | None) -> Scores:
-    """The measures on the features; without labels for all videos, those that need none."""
-    unlabeled = [ROLES[name] for name, manifest in lists_of(reading).items() if not manifest.labeled]
-    measures = instantiate(config.evaluation.measures)
-    left_out = skipped(measures, labeled=not unlabeled)
-    if left_out:
-        logger.info("not all %s videos have labels: skipping %s", " and ".join(unlabeled), ", ".join(left_out))
-    measures = applicable(measures, labeled=not unlabeled)
-    return replace(score(measures=measures, gallery=gallery, query=query, bootstrap=instantiate(config.bootstrap)), skipped=left_out)
 
 
 def report(config: DictConfig, reading: Reading, scores: Scores, *, seconds: dict[str, float]) -> ResultRecord:
@@ -149,7 +136,9 @@ def retrieve(config: DictConfig) -> RetrieveResult | None:
     if not reading.is_main_process:
         return None
     tables = {role: readable_table(reading, folder, role=role) for role, folder in folders.items()}
-    maker = page_maker(config, manifests=dict(manifests), origin=reading.encoder.origin, view=reading.encoder.view, segments=segments)
+    encoder, shown = reading.encoder, dict(manifests)
+    feature = encoder.pooling.in_words
+    maker = page_maker(config, manifests=shown, origin=encoder.origin, view=encoder.view, segments=segments, feature=feature)
     return neighbors(config, reading, tables, maker, segments)
 
 

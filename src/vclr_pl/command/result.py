@@ -74,6 +74,22 @@ class EvaluateResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareResult:
+    """Several encoders: results.json, the CSV table and the page.
+
+    `metrics` and `intervals` are in percent by encoder; `differences` from the first encoder are `(points, low, high)`.
+    """
+
+    folder: Path
+    results: Path
+    table: Path
+    page: Path
+    metrics: Mapping[str, Mapping[str, float]]
+    intervals: Mapping[str, Mapping[str, Interval]]
+    differences: Mapping[str, Mapping[str, tuple[float, float, float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmbedResult:
     """Folders of features, by split (`train`, `test`): features.npy, videos.csv and features.json."""
 

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.evaluation.distinct_segments import distinct_segments
 from vclr_pl.evaluation.neighbor_search import Neighbors, nearest_neighbors, require_neighbors
+from vclr_pl.features.pooling import MEAN_POOLING
 from vclr_pl.runner.reading import Manifest
 from vclr_pl.types import FeatureTable, InputError, VideoSegment
 
@@ -19,13 +20,19 @@ GALLERY = "gallery"
 def refuse_other_granularity(config: DictConfig) -> None:
     """
     Raises:
-        InputError: an unknown granularity, or segments for near duplicates.
+        InputError: an unknown granularity, or segments, of videos or in the pooling, for near duplicates.
     """
     if config.granularity not in (VIDEO, SEGMENT):
         raise InputError(expected=f"granularity={VIDEO} or {SEGMENT}", got=str(config.granularity), hint=f"Set granularity={VIDEO}.")
     if config.granularity == SEGMENT and config.duplicates:
         raise InputError(
             expected="duplicates=true or granularity=segment", got="both", hint="Remove one of them: near duplicates are whole videos."
+        )
+    if config.duplicates and config.protocol.pooling != MEAN_POOLING:
+        raise InputError(
+            expected=f"protocol.pooling={MEAN_POOLING} with duplicates=true",
+            got=str(config.protocol.pooling),
+            hint="Remove protocol.pooling: copies are found by mean features.",
         )
 
 

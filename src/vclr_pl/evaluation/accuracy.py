@@ -6,7 +6,7 @@ Legend: N videos, Q queries.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ class QueryScores:
     """One measure of Q queries."""
 
     label: Tensor  # [Q] long
-    values: Mapping[str, Tensor]  # by metric, [Q] float64 in 0 to 1: the metric is 100 x their mean
+    values: Mapping[str, Tensor]  # by metric, [Q] float64 in 0 to 1 (-1 to 1 of a difference): the metric is 100 x their mean
     predicted: Tensor | None = None  # [Q] long, predicted class
     class_mean: str | None = None  # name of the metric that weights classes equally: the mean over classes of the mean within a class
     of_class: str = field(default="")  # the metric of `values` that is reported by class and averaged in `class_mean`
@@ -90,6 +90,16 @@ class QueryScores:
             sums_C, counts_C = self.class_sums(torch.ones(1, len(self.label), dtype=torch.float64))
             metrics[self.class_mean] = 100 * float((sums_C[0] / counts_C[0]).mean())
         return metrics
+
+    def minus(self, other: QueryScores) -> QueryScores:
+        """The difference in each query, whose means and intervals are those of the paired difference of the two.
+
+        Raises:
+            ValueError: the two are not of the same queries and metrics.
+        """
+        if not torch.equal(self.label, other.label) or list(self.values) != list(other.values) or self.of_class != other.of_class:
+            raise ValueError("scores of other queries or metrics")
+        return replace(self, values={name: values_Q - other.values[name] for name, values_Q in self.values.items()}, predicted=None)
 
     def by_class(self, class_names: Sequence[str]) -> dict[str, float]:
         """The metric `of_class` in percent within each class of the queries."""

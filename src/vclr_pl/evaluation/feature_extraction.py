@@ -1,5 +1,7 @@
 """One feature per video: the average of its frames' pooled features.
 
+Training always evaluates this way, as published. The option `protocol.pooling` belongs to trained encoders (`features/pooling.py`).
+
 Legend: B videos of a batch, T frames, M valid frames of a batch, N videos of all ranks, F features; `*view` a frame or a clip.
 """
 

@@ -138,7 +138,7 @@ class LogisticProbe:
         Args:
             place_N: index of the class of each row, 0 to C - 1.
         """
-        mean_F, scale_F = _moments(features_NF)
+        mean_F, scale_F = moments(features_NF)
         classes, width = int(place_N.max()) + 1, features_NF.shape[1]
         weight = torch.zeros(classes, width + 1, dtype=torch.float64, requires_grad=True)  # the last column is the bias
         solver = torch.optim.LBFGS(
@@ -167,7 +167,7 @@ class LogisticProbe:
         return weight_CF, weight.detach()[:, -1] - weight_CF @ mean_F
 
 
-def _moments(features_NF: Tensor) -> tuple[Tensor, Tensor]:
+def moments(features_NF: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation `[F]` over the rows, float64; a constant feature has deviation 1."""
     mean_F = sum(part.double().sum(dim=0) for part in features_NF.split(ROWS_PER_BLOCK)) / len(features_NF)
     squares = [((part.double() - mean_F) ** 2).sum(dim=0) for part in features_NF.split(ROWS_PER_BLOCK)]

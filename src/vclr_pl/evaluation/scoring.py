@@ -82,13 +82,25 @@ def _counts(drawn_rQ: Tensor) -> Tensor:
 
 @dataclass
 class Scores:
-    """Percentages by metric; `by_class` by metric and class name, `chance` of random neighbors; `skipped` measures need labels."""
+    """Percentages by metric; `by_class` by metric and class name, `chance` of random neighbors. `by_query` is by measure. `skipped`
+    measures need labels.
+    """
 
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     by_class: dict[str, dict[str, float]] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
+    by_query: dict[str, QueryScores] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+
+    def add(self, other: Scores) -> None:
+        """Add the scores of other measures."""
+        self.metrics.update(other.metrics)
+        self.intervals.update(other.intervals)
+        self.by_class.update(other.by_class)
+        self.chance.update(other.chance)
+        self.by_query.update(other.by_query)
+        self.skipped += other.skipped
 
 
 def score(*, measures: Mapping[str, Any], gallery: FeatureTable, query: FeatureTable | None, bootstrap: Bootstrap) -> Scores:
@@ -98,19 +110,48 @@ def score(*, measures: Mapping[str, Any], gallery: FeatureTable, query: FeatureT
         InputError: a measure cannot use the tables.
     """
     result = Scores()
-    for measure in measures.values():
+    for name, measure in measures.items():
         if not hasattr(measure, "scores"):
             result.metrics.update(measure(gallery=gallery, query=query))
             continue
         scores = measure.scores(gallery=gallery, query=query)
         if scores is None:
             continue
+        result.by_query[name] = scores
         result.metrics.update(scores.metrics())
         result.intervals.update(bootstrap.intervals(scores))
         if scores.of_class:
             result.by_class[scores.of_class] = scores.by_class(gallery.class_names)
     result.chance = chance_percent(result.metrics, gallery=gallery, query=query)
     return result
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric minus that of another encoder, in points, and its interval."""
+
+    points: float
+    low: float
+    high: float
+
+    @property
+    def is_clear(self) -> bool:
+        """The interval does not contain 0."""
+        return self.low > 0 or self.high < 0
+
+
+def paired_differences(scores: Scores, *, first: Scores, bootstrap: Bootstrap) -> dict[str, Difference]:
+    """The metrics of `scores` minus those of `first`, by metric, for the same queries and measures.
+
+    The bootstrap draws queries, and takes the difference of both encoders on each draw (paired): what makes a query hard for both
+    does not widen the interval.
+    """
+    found = {}
+    for name, of_queries in scores.by_query.items():
+        difference = of_queries.minus(first.by_query[name])
+        points, ends = difference.metrics(), bootstrap.intervals(difference)
+        found.update({metric: Difference(points[metric], *ends[metric]) for metric in points})
+    return found
 
 
 MORE = 5

@@ -19,6 +19,7 @@ from vclr_pl.backbone.declaration import feature_dim_of, input_pixels_of, normal
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.features.encoder_file import EncoderFile, build_backbone, read_encoder_file, recognize_architecture
 from vclr_pl.features.named_encoder import named_network
+from vclr_pl.features.pooling import MEAN, MEAN_POOLING, FramePooling, frame_pooling
 from vclr_pl.features.sharing import HUB, SharedEncoder, local_path, run_folder
 from vclr_pl.types import InputError, usual_short_side
 
@@ -106,7 +107,8 @@ def _refuse_deeper(found: EncoderFile, own: Mapping[str, Any], *, path: str) -> 
 
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-PUBLISHED_VIEW: dict[str, Any] = {"frames": 30, "crop_pixels": 224, **IMAGENET}
+PUBLISHED_POOLING = {"pooling": MEAN_POOLING, "pooling_segments": 3}
+PUBLISHED_VIEW: dict[str, Any] = {"frames": 30, "crop_pixels": 224, **IMAGENET, **PUBLISHED_POOLING}
 STORED = "stored"  # value of short_side_pixels: frames keep their size
 
 SINGLE_FRAMES = {"frames_per_clip": 1, "frame_stride": 1}
@@ -120,12 +122,22 @@ class FrozenEncoder(SharedEncoder, nn.Module):
         view: frames of a video, their crop and normalization.
         frames_per_clip, frame_stride: frames of one network input and their distance; 1 and 1 for single frames.
         origin: description of the source.
+        pooling: of the features of a video's frames; `feature_dim` is that of a video.
     """
 
-    def __init__(self, *, backbone: Any, view: EvaluationView, frames_per_clip: int, frame_stride: int, origin: str) -> None:
+    def __init__(
+        self,
+        *,
+        backbone: Any,
+        view: EvaluationView,
+        frames_per_clip: int,
+        frame_stride: int,
+        origin: str,
+        pooling: FramePooling = MEAN,
+    ) -> None:
         super().__init__()
         self.backbone: nn.Module = backbone
-        self.feature_dim = feature_dim_of(backbone)
+        self.pooling, self.feature_dim = pooling, pooling.segments * feature_dim_of(backbone)
         self.view, self.origin = view, origin
         self.frames_per_clip, self.frame_stride = frames_per_clip, frame_stride
         for layer in self.modules():
@@ -140,9 +152,9 @@ class FrozenEncoder(SharedEncoder, nn.Module):
         return ready.reshape(*frames.shape[:-2], *ready.shape[-2:])
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Transformed frames `[B, T, C, H, W]` (clips: `[B, T, C, t, H, W]`) to features `[B, F]`: the mean over T, not scaled."""
+        """Transformed frames `[B, T, C, H, W]` (clips: `[B, T, C, t, H, W]`) to features `[B, feature_dim]`, pooled over T, not scaled."""
         pooled_NF = self.pooled(frames.flatten(0, 1))
-        return pooled_NF.reshape(*frames.shape[:2], -1).mean(dim=1)
+        return self.pooling(pooled_NF.reshape(*frames.shape[:2], -1))
 
     def normalize(self, frames: Tensor) -> Tensor:
         """Cropped uint8 frames `[N, C, H, W]` or clips `[N, C, t, H, W]` to float32."""
@@ -154,6 +166,11 @@ class FrozenEncoder(SharedEncoder, nn.Module):
             frames = frames.contiguous(memory_format=torch.channels_last)
         features: Tensor = self.backbone(frames)
         return features.float()
+
+    def with_pooling(self, segments: int) -> FrozenEncoder:
+        """The same encoder, with the features of a video pooled into `segments` equal segments."""
+        clip = {"frames_per_clip": self.frames_per_clip, "frame_stride": self.frame_stride}
+        return FrozenEncoder(backbone=self.backbone, view=self.view, origin=self.origin, pooling=FramePooling(segments), **clip)
 
     def digest(self) -> str:
         """Digest of weights and network, 16 hexadecimal digits; encoders with equal digests give equal features."""
@@ -177,7 +194,7 @@ def load_encoder(
         view: `frames`, `crop_pixels`, `short_side_pixels`, `mean`, `std`; they override those of the file or, if it has none, the
             published 30, 224 and ImageNet's; a network that declares its normalization keeps it. `frames_per_clip` and
             `frame_stride` of a 3D network. Without a short side, 256/224 of the crop is used; `stored` crops frames of the
-            stored size.
+            stored size. `pooling` (`mean`, `segments`) and `pooling_segments`.
 
     Raises:
         InputError: an unknown format, a file with an incomplete backbone, clips of unknown length for a 3D network, or clips for
@@ -208,8 +225,9 @@ def frozen(loaded: LoadedBackbone, *, view: Mapping[str, Any], published: bool) 
     merged["short_side_pixels"] = _short_side(crop_pixels=merged["crop_pixels"], of_file=loaded.view, chosen=chosen, published=published)
     refuse_other_size(loaded.network, pixels=merged["crop_pixels"], option="protocol.crop_pixels")
     refuse_other_length(loaded.network, frames_per_clip=clip["frames_per_clip"], option="protocol.frames_per_clip")
+    pooling = frame_pooling(**{name: merged.pop(name) for name in PUBLISHED_POOLING})
     view_of_frames = EvaluationView(**{name: value for name, value in merged.items() if name not in clip})
-    encoder = FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, **clip)
+    encoder = FrozenEncoder(backbone=loaded.network, view=view_of_frames, origin=loaded.origin, pooling=pooling, **clip)
     encoder.run = loaded.run
     return encoder
 
@@ -246,6 +264,7 @@ def _require_fitting_clips(network: nn.Module, *, frames_per_clip: int) -> None:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
 class EvaluationProtocol:
     """Loads encoders with their view.
 
@@ -254,28 +273,18 @@ class EvaluationProtocol:
             ones. The frames are evenly spaced over each video.
         short_side_pixels: None for that of the file, or, if it has none, for 256/224 of the crop; `stored` for no resizing.
         frames_per_clip, frame_stride: for 3D networks; None takes them from the file.
+        pooling, pooling_segments: see `frame_pooling`.
     """
 
-    def __init__(
-        self,
-        *,
-        frames: int | None,
-        crop_pixels: int | None,
-        short_side_pixels: int | str | None,
-        mean: Sequence[float] | None,
-        std: Sequence[float] | None,
-        frames_per_clip: int | None,
-        frame_stride: int | None,
-    ) -> None:
-        self.view: dict[str, Any] = {
-            "frames": frames,
-            "crop_pixels": crop_pixels,
-            "short_side_pixels": short_side_pixels,
-            "mean": mean,
-            "std": std,
-            "frames_per_clip": frames_per_clip,
-            "frame_stride": frame_stride,
-        }
+    frames: int | None
+    crop_pixels: int | None
+    short_side_pixels: int | str | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    frames_per_clip: int | None
+    frame_stride: int | None
+    pooling: str
+    pooling_segments: int
 
     def load(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> FrozenEncoder:
         """Load an encoder for the user's own videos; see `load_encoder`."""
@@ -283,8 +292,8 @@ class EvaluationProtocol:
 
     def read(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> LoadedBackbone:
         """See `load_backbone`."""
-        return load_backbone(path, momentum=momentum, backbone=backbone, crop_pixels=self.view["crop_pixels"])
+        return load_backbone(path, momentum=momentum, backbone=backbone, crop_pixels=self.crop_pixels)
 
     def show(self, loaded: LoadedBackbone, *, published: bool) -> FrozenEncoder:
         """See `frozen`."""
-        return frozen(loaded, view=self.view, published=published)
+        return frozen(loaded, view=vars(self), published=published)

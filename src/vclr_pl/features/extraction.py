@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch.utils.data import DataLoader
 from vclr_pl.data.transform.evaluation_view import NarrowViewWarning
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.encoder import FrozenEncoder
+from vclr_pl.features.pooling import MEAN
 from vclr_pl.features.store import FeatureFolder
 from vclr_pl.features.video_reading import ReadingOptions, VideoReading
 from vclr_pl.files import file_stamp
@@ -115,7 +117,7 @@ class FeatureExtraction(VideoLoop):
     def _feature(self, frames: Tensor) -> Tensor:
         """uint8 `[T, *view]`, already cropped, to `[F]`."""
         ready = self.encoder.normalize(frames)
-        return torch.cat([self.encoder.pooled(part) for part in ready.split(self.frames_per_pass)]).mean(dim=0)
+        return self.encoder.pooling(torch.cat([self.encoder.pooled(part) for part in ready.split(self.frames_per_pass)]))
 
     def _broken(self, index: int, reason: Mapping[str, BrokenVideo]) -> tuple[int, BrokenVideo]:
         path = self.reading.manifest.path(index)
@@ -164,8 +166,11 @@ class Embedder:
             logger.info("features of %d videos (%d broken): %s", len(frames), len(broken), folder.path)
             _warn_of_unread(broken.values())
 
+        started = time.perf_counter()
         is_new = predict_unfinished(folder.store, trainer=trainer, is_complete=lambda: folder.is_kept, loop=extraction, finish=finish)
-        if not is_new:
+        if is_new:
+            folder.seconds_read = time.perf_counter() - started
+        else:
             _report_kept(folder)
         return folder
 
@@ -177,11 +182,14 @@ class Embedder:
             logger.info("%d of %d videos were already done", len(done), len(folder.manifest))
         reading = VideoReading(manifest=folder.manifest, encoder=encoder, decoding=self.decoding, options=self.loader)
         videos = [index for index in range(len(folder.manifest)) if index not in done]
+        folder.videos_read = len(videos)
         return FeatureExtraction(reading=reading, folder=folder, videos=videos, frames_per_pass=self.frames_per_pass)
 
     def description(self, manifest: Manifest, *, encoder: FrozenEncoder, precision: str) -> dict[str, Any]:
         """Everything that the features depend on, as JSON."""
         protocol = {"frames": encoder.view.frames, **protocol_of(encoder, decoding=self.decoding, precision=precision)}
+        if encoder.pooling != MEAN:  # not for the mean, so that features of earlier versions are found
+            protocol["pooling_segments"] = encoder.pooling.segments
         return {
             "format": FORMAT,
             "encoder": encoder.digest(),

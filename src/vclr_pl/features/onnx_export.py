@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vclr_pl.backbone.declaration import feature_dim_of
 from vclr_pl.features.encoder import FrozenEncoder
 from vclr_pl.files import whole_file
 from vclr_pl.types import InputError
@@ -41,9 +42,10 @@ class OnnxFile:
         """Save the network with input `frames`, float32 `[B, *view]`, normalized, and output `features`, float32 `[B, F]`; B is free.
 
         Height and width are those of the encoder's crop. The file's metadata give its input as JSON: `size_pixels`,
-        `short_side_pixels`, `mean` and `std` (for RGB in 0 to 1), `frames_per_clip`, `frame_stride` and `feature_dim`. The
-        weights are in the same file, which is written atomically. A recognizer's output is `logits`, and `class_names` are in
-        the metadata; with a temporal shift the input is whole videos, B a multiple of `segments`.
+        `short_side_pixels`, `mean` and `std` (for RGB in 0 to 1), `frames_per_clip`, `frame_stride` and `feature_dim`. By
+        `pooling_segments` S, `FramePooling` turns the features of a video's frames into its feature. The weights are in the same
+        file, which is written atomically. A recognizer's output is `logits`, and `class_names` are in the metadata; with a
+        temporal shift the input is whole videos, B a multiple of `segments`.
 
         Raises:
             InputError: onnx or onnxscript is not installed.
@@ -104,7 +106,8 @@ def description(encoder: FrozenEncoder) -> dict[str, str]:
         "std": list(encoder.view.std),
         "frames_per_clip": encoder.frames_per_clip,
         "frame_stride": encoder.frame_stride,
-        "feature_dim": encoder.feature_dim,
+        "feature_dim": feature_dim_of(encoder.backbone),
+        "pooling_segments": encoder.pooling.segments,
         **recognizer,
     }
     return {name: json.dumps(value) for name, value in figures.items()}

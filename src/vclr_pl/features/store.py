@@ -39,6 +39,7 @@ class FeatureFolder:
     def __init__(self, *, path: Path, manifest: Manifest, feature_dim: int) -> None:
         self.path, self.manifest, self.feature_dim = path, manifest, feature_dim
         self.store = ResumableFolder(path, description=DESCRIPTION)
+        self.videos_read, self.seconds_read = 0, 0.0  # by this process, which may have found all of them stored
 
     @property
     def is_complete(self) -> bool:

@@ -91,6 +91,7 @@ class SideBySide:
             frames_per_clip=model.frames_per_clip,
             frame_stride=model.frame_stride,
             origin=f"random initialization, the network of {path}",
+            pooling=model.pooling,
         )
 
 

@@ -154,6 +154,7 @@ class SnippetProtocol:
 
     Args:
         crop_pixels, short_side_pixels, mean, std: as in `EvaluationProtocol`. They are not used for a recognizer, whose file has them.
+            A snippet is one frame or clip, so there is no pooling.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vclr_pl.report.record import CONFIG_FILE, RESULTS, ResultRecord, read_record
+from vclr_pl.report.record import CONFIG_FILE, RESULTS, ResultRecord, read_records
 from vclr_pl.types import InputError
 
 # options that are shown elsewhere, or not at all
@@ -48,7 +48,7 @@ def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
             raise InputError(expected=f"a run folder with {RESULTS}", got=text, hint="Use run folders of evaluate or train.")
         files += results
     names = _names(files)
-    return [_run(name, file) for name, file in zip(names, files, strict=True)]
+    return [run for name, file in zip(names, files, strict=True) for run in _runs(name, file)]
 
 
 def _numbered(file: Path) -> list[tuple[bool, int, str]]:
@@ -56,9 +56,14 @@ def _numbered(file: Path) -> list[tuple[bool, int, str]]:
     return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in file.parts]
 
 
-def _run(name: str, file: Path) -> ComparedRun:
-    record = _read(file)
-    return ComparedRun(name=name, record=record, options=_all_options(record, _words(file.with_name(CONFIG_FILE))), folders=(file.parent,))
+def _runs(name: str, file: Path) -> list[ComparedRun]:
+    """The run, or a row for each encoder of a comparison."""
+    records, words = _read(file), _words(file.with_name(CONFIG_FILE))
+    names = [name] if len(records) == 1 else [f"{name}: {record.name}" for record in records]
+    return [
+        ComparedRun(name=own, record=record, options=_all_options(record, words), folders=(file.parent,))
+        for own, record in zip(names, records, strict=True)
+    ]
 
 
 def run_of_job(*, number: int, overrides: Sequence[str], folder: Path, record: ResultRecord | None) -> ComparedRun:
@@ -144,9 +149,9 @@ def _with_metrics(record: ResultRecord, metrics: Sequence[str]) -> ResultRecord:
     return replace(record, metrics=chosen(record.metrics), baseline=chosen(record.baseline), intervals=chosen(record.intervals))
 
 
-def _read(file: Path) -> ResultRecord:
+def _read(file: Path) -> list[ResultRecord]:
     try:
-        return read_record(file)
+        return read_records(file)
     except (OSError, TypeError, json.JSONDecodeError) as error:
         raise InputError(expected=f"results of a run in {file}", got=str(error), hint="Use files written by this program.") from error
 

@@ -21,7 +21,8 @@ from vclr_pl.types import FeatureTable, VideoSegment
 
 logger = logging.getLogger(__name__)
 
-FEATURE_NOTE = "A {}'s feature is the average over its frames; similarity is the cosine of two features, 1 for the same direction."
+FEATURE_NOTE = "A {}'s feature is {}; similarity is the cosine of two features, 1 for the same direction."
+FRAME_AVERAGE = "the average over its frames"
 STRIP_NOTE = "A strip shows evenly spaced frames, in temporal order from left to right."
 PictureSource = Callable[[Any, Sequence[int]], Mapping[int, VideoPictures]]
 
@@ -48,6 +49,7 @@ class PageMaker:
         segments: of the lists whose rows are segments of videos, by `gallery` and `query`.
         window_seconds: length of a segment, and time from the start of one to the start of the next.
         data_option: the option of the gallery's list.
+        feature: what the feature of a video is.
     """
 
     options: PageOptions
@@ -58,6 +60,7 @@ class PageMaker:
     segments: Mapping[str, Sequence[VideoSegment]] = field(default_factory=dict)
     window_seconds: tuple[float, float] = (0.0, 0.0)
     data_option: str = "data"
+    feature: str = FRAME_AVERAGE
 
     def write_search(self, path: Path, *, gallery: FeatureTable, query: FeatureTable | None, figures: Sequence[Figure]) -> Path:
         """Search the neighbors exactly, and write their page.
@@ -100,7 +103,7 @@ class PageMaker:
             figures=figures,
             recall=recall,
             confusion=confusion,
-            notes=(self._origin(), FEATURE_NOTE.format(what[:-1]), STRIP_NOTE),
+            notes=(self._origin(), FEATURE_NOTE.format(what[:-1], self.feature), STRIP_NOTE),
             what=f"videos and {what}" if query is not None and what == "segments" and QUERY not in self.segments else what,
         )
         self._write(path, page, shown, gallery, query)

@@ -55,6 +55,15 @@ def read_record(path: Path) -> ResultRecord:
     return ResultRecord(**json.loads(path.read_text()))
 
 
+ENCODERS = "encoders"  # key of the records in results.json of `compare`
+
+
+def read_records(path: Path) -> list[ResultRecord]:
+    """The record of a run, or those of the encoders that `compare` has compared."""
+    content = json.loads(path.read_text())
+    return [ResultRecord(**record) for record in content.get(ENCODERS, [content])]
+
+
 BROKEN_VIDEOS = "broken_videos.csv"
 COLUMNS = ("path", "backend", "reason")
 

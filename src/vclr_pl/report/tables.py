@@ -68,7 +68,14 @@ class RowTable(Generic[Row]):
                 raise
 
 
-WORDS = {"knn": "kNN", "linear": "linear probe", "logistic": "logistic probe", "retrieval": "retrieval", "copy": "made copies"}
+WORDS = {
+    "attentive": "attentive probe",
+    "copy": "made copies",
+    "knn": "kNN",
+    "linear": "linear probe",
+    "logistic": "logistic probe",
+    "retrieval": "retrieval",
+}
 RANK_ME = "rank_me"  # no percentage
 LOCALIZATION = ("ar", "auc", "map")
 LOCALIZATION_TITLES = {"auc": "AUC", "map": "mAP, mean of 0.5:0.05:0.95"}

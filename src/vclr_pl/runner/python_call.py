@@ -85,11 +85,11 @@ def words_of(options: Mapping[str, Any], prefix: str = "") -> list[str]:
         if isinstance(value, Mapping) and "_target_" not in value:
             words += words_of(value, prefix=f"{prefix}{name}.")
         else:
-            words.append(f"{prefix}{name}={_grammar(value)}")
+            words.append(f"{prefix}{name}={in_grammar(value)}")
     return words
 
 
-def _grammar(value: Any) -> str:
+def in_grammar(value: Any) -> str:
     """A value in Hydra's grammar."""
     if value is None:
         return "null"
@@ -99,9 +99,9 @@ def _grammar(value: Any) -> str:
         text = os.fspath(value)
         return str(text) if PLAIN.fullmatch(str(text)) else quoted(str(text))
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{name}: {_grammar(child)}' for name, child in value.items())}}}"
+        return f"{{{', '.join(f'{name}: {in_grammar(child)}' for name, child in value.items())}}}"
     if isinstance(value, Sequence):
-        return f"[{','.join(map(_grammar, value))}]"
+        return f"[{','.join(map(in_grammar, value))}]"
     return str(value)
 
 

@@ -8,19 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytorch_lightning as lightning
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vclr_pl.report.page_maker import PageMaker, ShownView
+from vclr_pl.report.page_maker import FRAME_AVERAGE, PageMaker, ShownView
 from vclr_pl.runner.provenance import write_config
 from vclr_pl.runner.trainer import make_trainer, refuse_absent_gpu
 from vclr_pl.types import FeatureTable, InputError, VideoSegment, nothing_readable
 
 logger = logging.getLogger(__name__)
+RANDOM = "random"
 OPTION = re.compile(r"(?<![\w/.-])data\.(?=[a-z])")  # not within a path
 
 
@@ -48,14 +49,32 @@ class Splits(Protocol):
     def published(self) -> bool: ...
 
 
+class Pooling(Protocol):
+    """How the features of a video's frames become its feature."""
+
+    @property
+    def in_words(self) -> str: ...
+
+    @property
+    def segments(self) -> int: ...
+
+
 class Encoder(Protocol):
     """A trained encoder, with its view of the videos."""
+
+    @property
+    def pooling(self) -> Pooling: ...
 
     @property
     def origin(self) -> str: ...
 
     @property
     def view(self) -> ShownView: ...
+
+    @property
+    def backbone(self) -> Any: ...
+
+    def with_pooling(self, segments: int) -> Encoder: ...
 
 
 class FeatureFolder(Protocol):
@@ -66,6 +85,12 @@ class FeatureFolder(Protocol):
 
     @property
     def feature_dim(self) -> int: ...
+
+    @property
+    def videos_read(self) -> int: ...
+
+    @property
+    def seconds_read(self) -> float: ...
 
     def table(self) -> FeatureTable: ...
 
@@ -125,32 +150,58 @@ def readable_table(reading: Reading, folder: FeatureFolder, *, role: str) -> Fea
 
 
 def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
-    """Instantiate encoder, lists of videos, embedder and trainer; log them, and write the config.
-
-    The network is made right after seeding, so that encoder=random depends on the seed and the network alone.
+    """`build_readings` of the one encoder `config.encoder`; log it.
 
     Args:
         data: key of the lists' node in the config.
+    """
+    (reading,) = build_readings(config, [EncoderChoice(path=str(config.encoder), pooling=config.protocol.pooling)], data=data)
+    if reading.is_main_process:
+        log_encoder(reading.encoder)
+    return reading
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """An encoder by its path or name, and the pooling of its features."""
+
+    path: str
+    pooling: str
+
+
+def build_readings(config: DictConfig, choices: Sequence[EncoderChoice], *, data: str = "data") -> list[Reading]:
+    """Instantiate encoders, lists of videos, embedder and trainer, and write the config. All readings share all but the encoder.
+
+    A random network is made right after seeding, so that it depends on the seed and the network alone. `config.backbone` is its network
+    where `random` is among the encoders, else that of all encoders.
 
     Raises:
         InputError: when a GPU is asked for that is not there, and whatever the constructors find wrong.
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    backbone = instantiate(config.get("backbone"))
-    protocol = instantiate(config.protocol)
-    loaded = protocol.read(str(config.encoder), momentum=config.momentum, backbone=backbone)  # before the lists, which take time
+    protocols = {choice.pooling: instantiate(config.protocol, pooling=choice.pooling) for choice in choices}
+    paths = sorted({choice.path for choice in choices}, key=lambda path: path != RANDOM)
+    loaded = {}
+    for path in paths:  # before the lists, which take time
+        backbone = instantiate(config.get("backbone")) if path == RANDOM or RANDOM not in paths else None
+        loaded[path] = protocols[choices[0].pooling].read(path, momentum=config.momentum, backbone=backbone)
     splits = splits_of(config[data], key=data)
-    encoder = protocol.show(loaded, published=splits.published)
+    encoders = [protocols[choice.pooling].show(loaded[choice.path], published=splits.published) for choice in choices]
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
     trainer = make_trainer(config, callbacks=[instantiate(config.progress)], loggers=loggers)
-    embedder = instantiate(config.embedder)
-    reading = Reading(splits=splits, encoder=encoder, embedder=embedder, trainer=trainer, folder=Path(config.paths.run))
-    if reading.is_main_process:
-        logger.info("encoder: %s", encoder.origin)
-        logger.info("view: %s", encoder.view.in_words)
-        write_config(config, reading.folder)
-    return reading
+    embedder, folder = instantiate(config.embedder), Path(config.paths.run)
+    if trainer.is_global_zero:
+        write_config(config, folder)
+    return [Reading(splits=splits, encoder=encoder, embedder=embedder, trainer=trainer, folder=folder) for encoder in encoders]
+
+
+def log_encoder(encoder: Encoder) -> None:
+    """Log the source, the view and the pooling of an encoder."""
+    logger.info("encoder: %s", encoder.origin)
+    logger.info("view: %s", encoder.view.in_words)
+    if encoder.pooling.segments > 1:
+        logger.info("feature of a video: %s", encoder.pooling.in_words)
 
 
 def splits_of(node: DictConfig, *, key: str) -> Splits:
@@ -184,6 +235,7 @@ def page_maker(
     origin: str,
     view: ShownView,
     segments: Mapping[str, Sequence[VideoSegment]] = MappingProxyType({}),
+    feature: str = FRAME_AVERAGE,
 ) -> PageMaker | None:
     """What writes the command's page; None where `config.page` is null.
 
@@ -192,6 +244,7 @@ def page_maker(
         origin: of the encoder, in words.
         view: of the encoder, which the page draws on the frames.
         segments: of the lists whose rows are segments of videos.
+        feature: what the feature of a video is.
     """
     if config.get("page") is None:
         return None
@@ -205,4 +258,5 @@ def page_maker(
         segments=segments,
         window_seconds=(config.segment.seconds, config.segment.stride_seconds) if segments else (0.0, 0.0),
         data_option="gallery" if "gallery" in config else "data",
+        feature=feature,
     )

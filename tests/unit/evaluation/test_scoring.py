@@ -18,7 +18,16 @@ from vclr_pl.evaluation import scoring as module
 from vclr_pl.evaluation.accuracy import QueryScores
 from vclr_pl.evaluation.neighbors import NearestNeighbor, Retrieval
 from vclr_pl.evaluation.probes import LinearProbe, LogisticProbe
-from vclr_pl.evaluation.scoring import Bootstrap, confusion_matrix, predicted_class, recognition_scores, score
+from vclr_pl.evaluation.scoring import (
+    Bootstrap,
+    Difference,
+    Scores,
+    confusion_matrix,
+    paired_differences,
+    predicted_class,
+    recognition_scores,
+    score,
+)
 from vclr_pl.types import FeatureTable, InputError
 
 
@@ -48,6 +57,32 @@ def test_equal_to_a_loop_over_resamples(monkeypatch: pytest.MonkeyPatch, queries
         means.append(100 * sum(sum(share) / len(share) for share in shares) / len(shares))
     for name, values in (("top1", tops), ("mean_class", means)):
         assert intervals[name] == pytest.approx(np.quantile(values, [0.1, 0.9]).tolist())
+
+
+def test_a_paired_difference_is_equal_to_a_loop_and_narrower_than_an_unpaired_one() -> None:
+    generator = np.random.default_rng(1)
+    label = np.arange(60) % 3
+    hard = generator.random(60)  # a query is as hard for both
+    first, second = (hard < 0.5).astype(int).tolist(), (hard < 0.6).astype(int).tolist()
+    bootstrap = Bootstrap(resamples=200, level_percent=90, seed=5)
+    of_both = [Scores(by_query={"knn": scores_of(right, label.tolist())}) for right in (first, second)]
+    found = paired_differences(of_both[1], first=of_both[0], bootstrap=bootstrap)
+    drawn = list(np.random.default_rng(5).integers(0, 60, (200, 60)))
+    top = [100 * (np.mean(np.array(second)[rows]) - np.mean(np.array(first)[rows])) for rows in drawn]
+    of_class = []
+    for rows in drawn:
+        gaps = [np.mean([second[row] - first[row] for row in rows if label[row] == one]) for one in range(3)]
+        of_class.append(100 * np.mean(gaps))
+    assert found["top1"].points == pytest.approx(100 * (np.mean(second) - np.mean(first)))
+    assert [found["top1"].low, found["top1"].high] == pytest.approx(np.quantile(top, [0.05, 0.95]).tolist())
+    assert [found["mean_class"].low, found["mean_class"].high] == pytest.approx(np.quantile(of_class, [0.05, 0.95]).tolist())
+    alone = bootstrap.intervals(scores_of(second, label.tolist()))["top1"]
+    assert found["top1"].high - found["top1"].low < 0.8 * (alone[1] - alone[0])
+    assert Difference(1.0, 0.1, 2.0).is_clear
+    assert Difference(-1.0, -2.0, -0.1).is_clear
+    assert not Difference(1.0, 0.0, 2.0).is_clear
+    with pytest.raises(ValueError, match="other queries"):
+        scores_of([1], [0]).minus(scores_of([1], [2]))
 
 
 def test_one_query_has_an_interval_without_width() -> None:

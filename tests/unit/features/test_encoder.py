@@ -13,7 +13,7 @@ from tests.unit.features.pretrained_file import small_backbone, write_resnet18, 
 
 import vclr_pl
 from vclr_pl.backbone.resnet import clip_network, resnet
-from vclr_pl.features.encoder import EvaluationProtocol, LoadedBackbone, frozen, load_backbone
+from vclr_pl.features.encoder import PUBLISHED_POOLING, EvaluationProtocol, LoadedBackbone, frozen, load_backbone
 from vclr_pl.types import InputError, Normalization
 
 
@@ -179,9 +179,8 @@ def test_the_package_offers_nothing_else() -> None:
 
 def test_null_is_what_the_file_says(tmp_path: Path) -> None:
     run = str(write_run(tmp_path / "run"))
-    protocol = EvaluationProtocol(
-        frames=12, crop_pixels=None, short_side_pixels=64, mean=None, std=[1.0, 1.0, 1.0], frames_per_clip=None, frame_stride=None
-    )
+    figures = {"frames_per_clip": None, "frame_stride": None, **PUBLISHED_POOLING}
+    protocol = EvaluationProtocol(frames=12, crop_pixels=None, short_side_pixels=64, mean=None, std=[1.0, 1.0, 1.0], **figures)
     encoder = protocol.load(run, momentum=False, backbone=None)
     view = encoder.view
     assert (view.frames, view.crop_pixels, view.short_side_pixels, view.mean, view.std) == (12, 32, 64, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
@@ -191,7 +190,7 @@ def test_null_is_what_the_file_says(tmp_path: Path) -> None:
 
 def test_a_3d_network_needs_to_know_its_clips_and_a_network_of_frames_takes_none() -> None:
     def load(backbone, **clip):  # type: ignore[no-untyped-def]
-        figures = {"frames_per_clip": None, "frame_stride": None} | clip
+        figures = {"frames_per_clip": None, "frame_stride": None, **PUBLISHED_POOLING} | clip
         protocol = EvaluationProtocol(frames=4, crop_pixels=None, short_side_pixels=None, mean=None, std=None, **figures)
         return protocol.load("random", momentum=False, backbone=backbone)
 

@@ -27,9 +27,9 @@ RESULTS = {
     "provenance": {"seed": 3, "versions": {"vclr-pl": "0.2.0", "torch": "2.14.1", "av": "18"}},
 }
 CHOSEN = {
-    "data": {"_target_": "vclr_pl.datasets.folder.folder", "root": "/home/somebody/videos"},
+    "data": {"_target_": "vclr_pl.datasets.folder.folder", "root": "/path/to/somebody/videos"},
     "objective": {"terms": {"inter_frame": {"weight": 1.0}, "temporal_order": None}},
-    "optimizer": {"_target_": "vclr_pl.optim.optimizer.LinearScaledSGD", "lr": 0.02, "_partial_": True, "note": "/home/somebody"},
+    "optimizer": {"_target_": "vclr_pl.optim.optimizer.LinearScaledSGD", "lr": 0.02, "_partial_": True, "note": "/path/to/somebody"},
     "loader": {"batch_size": 32},
     "transform": {"size_pixels": 96},
 }
@@ -38,7 +38,7 @@ CHOSEN = {
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     (tmp_path / "results.json").write_text(json.dumps(RESULTS))
-    (tmp_path / "config.yaml").write_text("# data.root=/home/somebody/videos\n" + yaml.safe_dump(CHOSEN))
+    (tmp_path / "config.yaml").write_text("# data.root=/path/to/somebody/videos\n" + yaml.safe_dump(CHOSEN))
     return tmp_path
 
 

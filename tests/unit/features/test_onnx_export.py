@@ -56,6 +56,7 @@ def test_frames_of_any_batch_and_the_figures_of_the_transform(tmp_path: Path) ->
         "frames_per_clip": 1,
         "frame_stride": 2,
         "feature_dim": 8,
+        "pooling_segments": 1,
     }
     assert [file.name for file in tmp_path.iterdir()] == ["encoder.onnx"]  # weights inside, nothing unfinished
 

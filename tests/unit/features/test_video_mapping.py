@@ -18,7 +18,7 @@ from vclr_pl.backbone.resnet import clip_network
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.activation_map import VideoMaps, feature_of
-from vclr_pl.features.encoder import EvaluationProtocol, FrozenEncoder
+from vclr_pl.features.encoder import PUBLISHED_POOLING, EvaluationProtocol, FrozenEncoder
 from vclr_pl.features.recognizer import FrozenRecognizer, load_recognizer
 from vclr_pl.features.video_mapping import MapQuestion, NamedEncoder, SideBySide, VideoMapping, chosen_videos, device_named, short_names
 from vclr_pl.types import BrokenVideo, InputError
@@ -26,7 +26,7 @@ from vclr_pl.video.pyav import PyavDecoder
 
 
 def loaded(paths: list[str], *, backbone: nn.Module | None = None, frames_per_clip: int | None = None) -> list[NamedEncoder]:
-    figures = {"frames": 5, "frames_per_clip": frames_per_clip, "frame_stride": frames_per_clip and 2}
+    figures = {"frames": 5, "frames_per_clip": frames_per_clip, "frame_stride": frames_per_clip and 2, **PUBLISHED_POOLING}
     protocol = EvaluationProtocol(crop_pixels=None, short_side_pixels=None, mean=None, std=None, **figures)
     together = SideBySide(protocol=protocol, momentum=False)
     return together.load(paths, backbone=lambda: backbone)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+from dataclasses import asdict, replace
 
-from vclr_pl.report.record import ResultRecord, add_to_broken_list, listed_error, read_record, write_record
+from vclr_pl.report.record import ResultRecord, add_to_broken_list, listed_error, read_record, read_records, write_record
 from vclr_pl.types import BrokenVideo, nothing_readable
 
 
@@ -14,6 +16,14 @@ def test_a_record_comes_back_as_it_went(tmp_path):
     write_record(record, tmp_path / "run" / "results.json")
     assert read_record(tmp_path / "run" / "results.json") == record
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["results.json"]
+
+
+def test_the_records_of_a_run_and_of_a_comparison(tmp_path):
+    one = ResultRecord(name="a", metrics={"knn_top1": 1.0}, baseline={}, provenance={}, timings_seconds={})
+    write_record(one, tmp_path / "run.json")
+    assert read_records(tmp_path / "run.json") == [one]
+    (tmp_path / "compare.json").write_text(json.dumps({"encoders": [asdict(one), {**asdict(one), "name": "b"}], "differences": []}))
+    assert read_records(tmp_path / "compare.json") == [one, replace(one, name="b")]
 
 
 FIRST, SECOND = BrokenVideo("a, b.mp4", "pyav", "no frames"), BrokenVideo("c.mp4", "", "5 frames, 6 needed")
