@@ -111,7 +111,7 @@ def overrides_of(choice: str) -> list[str]:
     return [f"{group}={name}", *needs.get(group, []), *needs.get(choice, []), *SLIGHT]
 
 
-MEASURES = ("attentive_probe", "linear_probe", "logistic_probe", "nearest_neighbor", "rank_me", "retrieval")
+MEASURES = ("attentive_probe", "linear_probe", "logistic_probe", "made_copies", "nearest_neighbor", "rank_me", "retrieval")
 
 
 def test_the_count_of_shipped_files():
