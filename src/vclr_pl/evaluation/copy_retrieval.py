@@ -24,6 +24,7 @@ class CopyRetrieval:
 
     Args:
         videos: number of gallery videos of which copies are made, evenly spaced in the list.
+        with_labels: true also takes it of videos with labels, which have better measures.
 
     Raises:
         InputError: less than two videos.
@@ -31,8 +32,8 @@ class CopyRetrieval:
 
     needs_labels = False
 
-    def __init__(self, *, videos: int) -> None:
-        self.videos = videos
+    def __init__(self, *, videos: int, with_labels: bool) -> None:
+        self.videos, self.stands_in_for_labels = videos, not with_labels
         if videos < 2:
             raise InputError(expected="videos of 2 or more, of which copies are made", got=str(videos), hint="Set for instance videos=48.")
 

@@ -1,4 +1,4 @@
-"""Which measures can be taken of videos without labels."""
+"""Which measures are taken of videos with labels, and without."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ def needs_labels(measure: object) -> bool:
     return bool(getattr(measure, "needs_labels", True))
 
 
+def stands_in(measure: object) -> bool:
+    """What the measure declares by `stands_in_for_labels`: whether it is taken only of videos without labels."""
+    return bool(getattr(measure, "stands_in_for_labels", False))
+
+
 def applicable(measures: Mapping[str, Measure], *, labeled: bool) -> dict[str, Measure]:
-    """The measures that can be taken, by name: all of them if the videos are labeled, else those that need no labels."""
-    return {name: measure for name, measure in measures.items() if labeled or not needs_labels(measure)}
+    """The measures to take, by name: without labels those that need none, with labels all that do not stand in for labels."""
+    return {name: measure for name, measure in measures.items() if not (stands_in(measure) if labeled else needs_labels(measure))}
 
 
 def skipped(measures: Mapping[str, object], *, labeled: bool) -> list[str]:
-    """The names of the other measures, in words."""
-    taken = applicable(measures, labeled=labeled)
-    return [name.replace("_", " ") for name in measures if name not in taken]
+    """The names, in words, of the measures that lack labels."""
+    return [name.replace("_", " ") for name, measure in measures.items() if not labeled and needs_labels(measure)]
