@@ -44,11 +44,16 @@ def test_a_video_counts_once_however_many_of_its_copies_can_be_read():
 
 def test_videos_are_named_by_their_place_in_the_list_not_by_their_row():
     gallery = replace(table(torch.eye(3), [-1] * 3), video_index=torch.tensor([4, 6, 9]))
-    assert CopyRetrieval(videos=2, with_labels=False).given(copies(torch.eye(3)[[1, 2]], [6, 9]))(gallery=gallery, query=None) == {"copy_top1": 100.0}
+    assert CopyRetrieval(videos=2, with_labels=False).given(copies(torch.eye(3)[[1, 2]], [6, 9]))(gallery=gallery, query=None) == {
+        "copy_top1": 100.0
+    }
 
 
 def test_without_a_readable_copy_there_is_no_figure():
-    assert CopyRetrieval(videos=2, with_labels=False).given(copies(torch.empty(0, 0), []))(gallery=table(torch.eye(3), [0, 1, 2]), query=None) == {}
+    assert (
+        CopyRetrieval(videos=2, with_labels=False).given(copies(torch.empty(0, 0), []))(gallery=table(torch.eye(3), [0, 1, 2]), query=None)
+        == {}
+    )
 
 
 def test_measures_declare_of_how_many_videos_they_need_copies():
