@@ -30,7 +30,7 @@ def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
     )
     of_user = {
         name: OmegaConf.select(config, key) if is_given(key, given) and isinstance(OmegaConf.select(config, key), int) else None
-        for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"))
+        for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"), ("pixels", "transform.size_pixels"))
     }
     chosen = {name: value for name, value in of_user.items() if value is not None and value > 0}
     sizes = sizes_for(

@@ -17,6 +17,7 @@ from vclr_pl.report.record import CONFIG_FILE
 logger = logging.getLogger(__name__)
 
 LARGEST_BATCH, PUBLISHED_QUEUE, PUBLISHED_EPOCHS, PUBLISHED_WARMUP = 32, 131_072, 400, 5
+PUBLISHED_PIXELS, PUBLISHED_BLUR = 224, (0.1, 2.0)
 STEPS_PER_EPOCH = 4  # at least: the order of the videos is drawn anew in each epoch
 STEPS_ON_GPU, STEPS_ON_CPU = 20_000, 2_000
 CONTINUED = 10  # a run from loaded weights has a tenth of the steps
@@ -40,6 +41,7 @@ def sizes_for(
     segments: int,
     batch: int | None = None,
     epochs: int | None = None,
+    pixels: int | None = None,
     continued: bool = False,
 ) -> dict[str, Size]:
     """The value of each option by its key.
@@ -49,7 +51,7 @@ def sizes_for(
         has_gpu: the run uses GPUs.
         processes: devices of the run.
         segments: of a video, each of which adds a key to the inter queue.
-        batch, epochs: those that the user gives, which the other sizes follow.
+        batch, epochs, pixels: those that the user gives, which the other sizes follow.
         continued: the run starts from loaded weights.
     """
     batch = batch or max(2, power_of_two(min(LARGEST_BATCH, videos // (STEPS_PER_EPOCH * processes))))
@@ -58,12 +60,17 @@ def sizes_for(
     budget = (STEPS_ON_GPU if has_gpu else STEPS_ON_CPU) // (CONTINUED if continued else 1)
     epochs = epochs or max(1, min(PUBLISHED_EPOCHS, math.ceil(budget * step / videos)))
     steps = epochs * videos // step
+    crop = pixels or (PUBLISHED_PIXELS if has_gpu else PUBLISHED_PIXELS // 2)
     large = has_gpu and videos >= VIDEOS_FOR_RESNET50
     return {
         "backbone": Size(
             "resnet50" if large else "resnet18", f"resnet50 from {VIDEOS_FOR_RESNET50:,} videos on a GPU, else the smaller network"
         ),
-        "transform.size_pixels": Size(224 if has_gpu else 112, "224, as published, on a GPU; a quarter of the pixels on a CPU"),
+        "transform.size_pixels": Size(crop, "224, as published, on a GPU; a quarter of the pixels on a CPU"),
+        "color_augmentation.blur_sigma_pixels": Size(
+            [PUBLISHED_BLUR[0], round(PUBLISHED_BLUR[1] * crop / PUBLISHED_PIXELS, 2)],
+            "the published 2 pixels of 224, in proportion to the crop",
+        ),
         "loader.batch_size": Size(batch, f"{STEPS_PER_EPOCH} or more steps in an epoch, at most {LARGEST_BATCH}"),
         "queue.inter.length": Size(inter, f"at most the {segments} keys of each video, so that a video is no negative of itself"),
         "queue.segment.length": Size(segment, "at most the one key of each video"),

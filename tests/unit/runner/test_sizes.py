@@ -62,6 +62,13 @@ def test_a_run_from_weights_is_shorter() -> None:
     assert one["loader.batch_size"] == other["loader.batch_size"] == 32
 
 
+@pytest.mark.parametrize(("has_gpu", "pixels", "sigma"), [(True, None, 2.0), (False, None, 1.0), (False, 96, 0.86), (True, 448, 4.0)])
+def test_the_blur_is_in_proportion_to_the_crop(has_gpu: bool, pixels: int | None, sigma: float) -> None:
+    sizes = sizes_for(videos=400, has_gpu=has_gpu, processes=1, segments=3, pixels=pixels)
+    assert sizes["color_augmentation.blur_sigma_pixels"].value == [0.1, sigma]
+    assert sizes["transform.size_pixels"].value == (pixels or (224 if has_gpu else 112))
+
+
 def test_powers_of_two() -> None:
     assert [power_of_two(limit) for limit in (0, 1, 2, 3, 4, 1000)] == [1, 1, 2, 2, 4, 512]
 
