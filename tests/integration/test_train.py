@@ -103,7 +103,14 @@ def test_the_page_shows_the_test_videos_and_the_figures(whole_run: Path) -> None
 def test_results_stand_beside_their_baseline(whole_run: Path) -> None:
     results = json.loads((whole_run / "results.json").read_text())
     assert set(results["metrics"]) == set(results["baseline"]) >= {"retrieval_r1", "retrieval_r10", "knn_top1", "linear_top1"}
-    assert results["training"] == {"epochs": EPOCHS, "steps": EPOCHS * STEPS_PER_EPOCH, "processes": 1, "verdict": "too short to say"}
+    steps = EPOCHS * STEPS_PER_EPOCH
+    assert results["training"] == {
+        "epochs": EPOCHS,
+        "steps": steps,
+        "processes": 1,
+        "verdict": "too short to say",
+        "exported_step": steps,
+    }
     assert len(results["provenance"]["config_hash"]) == 12
     assert set(results["timings_seconds"]) == {"baseline_evaluation", "fit", "evaluation", "total"}
 

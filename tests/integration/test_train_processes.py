@@ -34,7 +34,7 @@ def test_two_processes_are_one_run(tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     (run,) = (tmp_path / "runs" / "demo").iterdir()
     results = json.loads((run / "results.json").read_text())
-    assert results["training"] == {"epochs": 1, "steps": 5, "processes": 2, "verdict": "too short to say"}
+    assert results["training"] == {"epochs": 1, "steps": 5, "processes": 2, "verdict": "too short to say", "exported_step": 5}
     assert set(results["metrics"]) == set(results["baseline"])
     assert done.stdout.count("steps: 5 an epoch, 5 in all, 4 videos a step") == 1
     assert done.stdout.count("demo, seed 0") == 1

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as lightning
 import torch
 from safetensors.torch import load_file
 from tests.integration.test_train import SMALL
@@ -130,3 +131,34 @@ def test_videos_with_fewer_than_two_frames_a_segment_are_told(tmp_path, capsys):
     arguments = [f"data.root={root.parent}", "sampling.segments=8", "trainer=cpu", "loader.workers=0", "backbone=small_resnet"]
     assert run(train, config_name="train", arguments=[*arguments, "transform.size_pixels=32", f"hydra.run.dir={tmp_path}/run"]) == 2
     assert "15 frames, but 8 segments of two distinct frames each need 16" in capsys.readouterr().err
+
+
+class Spoiled(lightning.Callback):
+    """Gives all channels of the trained backbone the same weights, as no start has them."""
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        with torch.no_grad():
+            for parameter in pl_module.encoder.backbone.parameters():
+                parameter.fill_(1.0)
+
+
+def test_a_start_that_training_made_worse_is_exported(data, tmp_path, capsys):
+    """Without labels; the retrieval of made copies finds the start better."""
+    ends_well(data, tmp_path / "first", "callback.knn_monitor.every_n_epochs=0", "evaluation.enabled=false")
+    (videos,) = (path for path in data.rglob("UCF-101") if path.is_dir())
+    start = tmp_path / "first" / "run" / "checkpoints" / "last.ckpt"
+    words = ["experiment=folder", f"data.root={videos}", "data.class_folders=false", "backbone=small_resnet", "weight=lightning"]
+    words += [f"weight.path={start}", f"+callback.spoiled._target_={__name__}.Spoiled", "callback.knn_monitor.every_n_epochs=0"]
+    words += [part for part in SHORT if not part.startswith(("data.", "callback.knn")) and part != "trainer.max_epochs=4"]
+    assert run(train, config_name="train", arguments=[*words, f"paths.runs={tmp_path}", f"hydra.run.dir={tmp_path}/second"]) == 0
+    shown, folder = capsys.readouterr().out, tmp_path / "second"
+    record = json.loads((folder / "results.json").read_text())
+    assert record["metrics"]["copy_top1"] < record["baseline"]["copy_top1"]
+    assert (record["training"]["verdict"], record["training"]["exported_step"]) == ("worse than its start", 0)
+    exported, loaded = load_file(folder / "backbone.safetensors"), torch.load(start, weights_only=True)["state_dict"]
+    assert all(torch.equal(value, loaded[f"encoder.backbone.{name}"]) for name, value in exported.items())
+    assert load_encoder(str(folder)).origin.startswith("exported backbone")
+    last_lines = shown[shown.rindex("the start is better") :]
+    assert f"use the start, encoder={start}\n" in last_lines
+    assert "backbone.safetensors is the start; the checkpoints in" in last_lines
+    assert "backbone.safetensors is the start." in (folder / "run.html").read_text()

@@ -18,6 +18,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from vclr_pl.callback.fresh_metrics import FreshMetrics
 from vclr_pl.files import whole_file
 
 # Names of callbacks in checkpoints of 0.1.0, and now: the class, and that the newest two are kept.
@@ -75,6 +76,7 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
         self.monitor_without_labels = monitor_without_labels
+        self._fresh = FreshMetrics(prefix="")
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         if not trainer.datamodule.labeled:  # type: ignore[attr-defined]
@@ -82,7 +84,7 @@ class BestCheckpoint(ModelCheckpoint):
         super().setup(trainer, pl_module, stage)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self.monitor in trainer.callback_metrics:
+        if self.monitor in self._fresh.read(trainer):
             super().on_train_epoch_end(trainer, pl_module)
 
     def check_monitor_top_k(self, trainer: lightning.Trainer, current: torch.Tensor | None = None) -> bool:

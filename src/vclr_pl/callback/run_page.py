@@ -14,6 +14,7 @@ from typing import Any
 import pytorch_lightning as lightning
 
 from vclr_pl.callback.evaluation import EncoderEvaluation
+from vclr_pl.callback.fresh_metrics import FreshMetrics
 from vclr_pl.callback.monitor import CollapseMonitor
 from vclr_pl.callback.pace import PacedWork
 from vclr_pl.callback.progress import steps_left
@@ -74,7 +75,7 @@ class RunPageWriter(lightning.Callback):
         self._picture = PacedWork(every_seconds=PAGES_PER_PICTURE * every_seconds, share_of_time=share_of_time)
         self._rank = PacedWork(every_seconds=every_seconds, share_of_time=share_of_time)
         self._started, self._first_step, self._last_read = time.perf_counter(), 0, -1
-        self._measured: dict[str, Any] = {}
+        self._measured = FreshMetrics(prefix=TESTED)
         self._share = 0.0
         self._picture.postpone()
         self._is_warned = False
@@ -115,13 +116,11 @@ class RunPageWriter(lightning.Callback):
             self._write(trainer, pl_module, "running", self._progress(trainer, batch_idx=batch_idx))
 
     def on_train_epoch_end(self, trainer: Any, pl_module: lightning.LightningModule) -> None:
-        """Keep what callbacks measured after this epoch. A metric stays in `callback_metrics` until it is measured again."""
+        """Keep what callbacks measured after this epoch."""
         if not self._applies(trainer):
             return
-        for name, value in trainer.callback_metrics.items():
-            if name.startswith(TESTED) and value is not self._measured.get(name):
-                self._measured[name] = value
-                self._keep(name, trainer.global_step, float(value))
+        for name, value in self._measured.read(trainer).items():
+            self._keep(name, trainer.global_step, value)
         self._measure_rank(trainer, pl_module)
 
     def on_train_end(self, trainer: Any, pl_module: lightning.LightningModule) -> None:

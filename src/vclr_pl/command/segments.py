@@ -28,7 +28,7 @@ def refuse_other_granularity(config: DictConfig) -> None:
         raise InputError(
             expected="duplicates=true or granularity=segment", got="both", hint="Remove one of them: near duplicates are whole videos."
         )
-    if config.duplicates and config.protocol.pooling != MEAN_POOLING:
+    if config.duplicates and config.protocol.pooling not in (None, MEAN_POOLING):
         raise InputError(
             expected=f"protocol.pooling={MEAN_POOLING} with duplicates=true",
             got=str(config.protocol.pooling),

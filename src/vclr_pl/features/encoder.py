@@ -33,7 +33,7 @@ class LoadedBackbone:
     network: Any
     architecture: Mapping[str, Any] | None
     origin: str  # description: source and number of tensors
-    view: Mapping[str, Any]  # frames, crop_pixels, short_side_pixels, mean, std, as far as the file gives them
+    view: Mapping[str, Any]  # keys of `encoder_file.VIEW`, as far as the file gives them
     clip: Mapping[str, Any]  # frames_per_clip, frame_stride, as far as the file gives them
     run: Path | None = None  # the run folder, for a model card
 
@@ -273,7 +273,7 @@ class EvaluationProtocol:
             ones. The frames are evenly spaced over each video.
         short_side_pixels: None for that of the file, or, if it has none, for 256/224 of the crop; `stored` for no resizing.
         frames_per_clip, frame_stride: for 3D networks; None takes them from the file.
-        pooling, pooling_segments: see `frame_pooling`.
+        pooling, pooling_segments: see `frame_pooling`; None for those of the file, or, if it has none, for `mean` and 3.
     """
 
     frames: int | None
@@ -283,8 +283,8 @@ class EvaluationProtocol:
     std: Sequence[float] | None
     frames_per_clip: int | None
     frame_stride: int | None
-    pooling: str
-    pooling_segments: int
+    pooling: str | None
+    pooling_segments: int | None
 
     def load(self, path: str, *, momentum: bool, backbone: nn.Module | None) -> FrozenEncoder:
         """Load an encoder for the user's own videos; see `load_encoder`."""

@@ -107,7 +107,7 @@ def recognize_architecture(tensors: Mapping[str, Tensor], *, path: str) -> dict[
 
 SHIFTED = ", trained with a temporal shift, which is not applied to single frames"
 WRAPPER = "module."
-VIEW = ("frames", "crop_pixels", "short_side_pixels", "mean", "std")
+VIEW = ("frames", "crop_pixels", "short_side_pixels", "mean", "std", "pooling", "pooling_segments")
 HINTS = "Use a run folder, a checkpoint, backbone.safetensors, a published .pth, or `random`."
 
 

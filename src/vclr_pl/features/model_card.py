@@ -83,8 +83,20 @@ def _input(description: Mapping[str, Any]) -> str:
     return (
         f"{description['frames']} evenly spaced {'clips' if clip > 1 else 'frames'} of a video: {what}, "
         f"{'' if side is None else f'resized to a short side of {side} pixels, '}center crop of {description['crop_pixels']} pixels, "
-        f"RGB with mean {_numbers(description['mean'])} and std {_numbers(description['std'])}. The feature is the mean over them."
+        f"RGB with mean {_numbers(description['mean'])} and std {_numbers(description['std'])}. The feature is {_pooled(description)}."
     )
+
+
+def _pooled(description: Mapping[str, Any]) -> str:
+    segments = description.get("pooling_segments")
+    return "the mean over them" if segments is None else f"the means over {segments} equal segments of them, one after another"
+
+
+def _order(description: Mapping[str, Any]) -> str:
+    parts = "frames" if int(description["frames_per_clip"]) == 1 else "clips"
+    if "pooling_segments" in description:
+        return f"The mean over a segment ignores the order of its {parts}."
+    return f"The mean over {parts} ignores their order."
 
 
 def _training(trained: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
@@ -140,9 +152,7 @@ def _figures(record: Mapping[str, Any]) -> str:
 def _limits(description: Mapping[str, Any]) -> str:
     lines = [
         "The figures hold for the data above; measure the encoder on your own videos before you rely on it.",
-        "The mean over frames or clips ignores their order."
-        if int(description["frames_per_clip"]) == 1
-        else "The mean over clips ignores their order.",
+        _order(description),
         f"The center crop leaves out the borders of a frame; it has {description['crop_pixels']} pixels, so small objects may be lost.",
         "It gives features, not class names.",
     ]

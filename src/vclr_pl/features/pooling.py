@@ -31,6 +31,13 @@ class FramePooling:
         return adaptive_avg_pool1d(features.transpose(-1, -2), self.segments).transpose(-1, -2).flatten(-2)
 
     @property
+    def described(self) -> dict[str, str | int]:
+        """The values of `protocol.pooling` and `protocol.pooling_segments`, for a file."""
+        if self.segments == 1:
+            return {"pooling": MEAN_POOLING}
+        return {"pooling": SEGMENT_POOLING, "pooling_segments": self.segments}
+
+    @property
     def in_words(self) -> str:
         """What the feature of a video is."""
         if self.segments == 1:

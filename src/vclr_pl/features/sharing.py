@@ -34,7 +34,7 @@ class SharedEncoder(ModelHubMixin, library_name=LIBRARY, tags=["video", "self-su
     run: Path | None = None  # the run folder of its training
 
     def description(self) -> dict[str, Any]:
-        """The network and its input, as JSON.
+        """The network, its input and its pooling, as JSON.
 
         Raises:
             InputError: the network is not one that a file can describe.
@@ -57,6 +57,7 @@ class SharedEncoder(ModelHubMixin, library_name=LIBRARY, tags=["video", "self-su
             "std": list(view.std),
             "frames_per_clip": encoder.frames_per_clip,
             "frame_stride": encoder.frame_stride,
+            **encoder.pooling.described,
             "feature_dim": encoder.feature_dim,
         }
 

@@ -19,6 +19,7 @@ from vclr_pl.data.sampling import clips_around
 from vclr_pl.data.transform.evaluation_view import EvaluationView, narrow_view
 from vclr_pl.data.video_dataset import DECODE_ERRORS, broken_video
 from vclr_pl.features.encoder import FrozenEncoder, load_encoder
+from vclr_pl.features.pooling import MEAN_POOLING
 from vclr_pl.features.recognizer import FrozenRecognizer, is_recognizer, load_recognizer
 from vclr_pl.types import BrokenVideo, InputError, NarrowView
 from vclr_pl.video.protocol import VideoDecoder, VideoReader
@@ -154,7 +155,7 @@ class SnippetProtocol:
 
     Args:
         crop_pixels, short_side_pixels, mean, std: as in `EvaluationProtocol`. They are not used for a recognizer, whose file has them.
-            A snippet is one frame or clip, so there is no pooling.
+            A snippet is one frame or clip, so the pooling of a file is not used.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class SnippetProtocol:
             if unused:
                 logger.warning("%s: not used; a recognizer's file determines frames, crop and network", ", ".join(unused))
             return recognizer
-        return load_encoder(path, momentum=momentum, backbone=backbone, view=self.view)
+        return load_encoder(path, momentum=momentum, backbone=backbone, view={**self.view, "pooling": MEAN_POOLING})
 
 
 def _refuse_shift(recognizer: FrozenRecognizer) -> None:

@@ -163,10 +163,10 @@ def build_reading(config: DictConfig, *, data: str = "data") -> Reading:
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """An encoder by its path or name, and the pooling of its features."""
+    """An encoder by its path or name, and the pooling of its features; None for that of its file."""
 
     path: str
-    pooling: str
+    pooling: str | None
 
 
 def build_readings(config: DictConfig, choices: Sequence[EncoderChoice], *, data: str = "data") -> list[Reading]:

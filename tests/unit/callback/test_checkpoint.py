@@ -89,12 +89,14 @@ def test_the_last_one_is_kept_after_every_epoch(tmp_path):
     assert last.format_checkpoint_name({}) == str(tmp_path / "last.ckpt")
 
 
-@pytest.mark.parametrize(("labeled", "best_epoch"), [(True, 3), (False, 1)])
+@pytest.mark.parametrize(("labeled", "best_epoch"), [(True, 3), (False, 2)])
 def test_the_best_checkpoint_is_the_later_of_equals_by_the_metric_that_the_data_has(tmp_path, labeled, best_epoch):
     class Watched(Line):
         def on_train_epoch_end(self):
             epoch = self.trainer.current_epoch
-            self.log_dict({"val/knn_train_top1": (50.0, 60.0, 60.0, 40.0)[epoch], "val/copy_top1": (9.0, 8.0, 7.0, 6.0)[epoch]})
+            self.log("val/knn_train_top1", (50.0, 60.0, 60.0, 40.0)[epoch])
+            if epoch == 1:  # Lightning keeps the value in the later epochs, which have no reading
+                self.log("val/copy_top1", 9.0)
 
     best = BestCheckpoint(folder=str(tmp_path), monitor="val/knn_train_top1", monitor_without_labels="val/copy_top1")
     trainer = lightning.Trainer(

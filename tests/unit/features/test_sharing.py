@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from huggingface_hub import ModelCard
 from tests.hub_stand_in import TOKEN, stand_in
 from tests.unit.features.pretrained_file import small_backbone, write_run
 
-from vclr_pl.features.encoder import load_encoder
+from vclr_pl.features.encoder import EvaluationProtocol, load_encoder
+from vclr_pl.features.pooling import FramePooling
 from vclr_pl.features.sharing import HubFolder, run_folder
+from vclr_pl.localization.snippets import SnippetProtocol
 from vclr_pl.types import InputError
 
 VISITOR = """
@@ -104,6 +107,37 @@ def test_a_saved_folder_is_an_encoder_with_the_same_view(run: Path, tmp_path: Pa
     torch.testing.assert_close(again(again.transform(frames)), encoder(encoder.transform(frames)), atol=0, rtol=0)
     card = ModelCard.load(tmp_path / "shared" / "README.md")
     assert (card.data.license, card.data.library_name) == ("apache-2.0", "vclr_pl")
+
+
+@torch.no_grad()
+def test_the_pooling_is_kept_unless_another_is_chosen(run: Path, tmp_path: Path) -> None:
+    shared, place = tmp_path / "shared", str(tmp_path / "shared")
+    encoder = load_encoder(str(run), view={"pooling": "segments", "pooling_segments": 4})
+    encoder.save_pretrained(shared)
+    again = load_encoder(place)
+    assert (again.pooling, again.feature_dim) == (FramePooling(4), 32)
+    frames = torch.rand(2, 8, 3, 32, 32)
+    torch.testing.assert_close(again(frames), encoder(frames), atol=0, rtol=0)
+    assert json.loads((shared / "config.json").read_text())["feature_dim"] == 32
+    card = (shared / "README.md").read_text()
+    assert "The feature is the means over 4 equal segments of them, one after another." in card
+    assert "The mean over a segment ignores the order of its frames." in card
+    unchosen: dict[str, Any] = dict.fromkeys(field.name for field in fields(EvaluationProtocol))
+    for chosen, segments in (({}, 4), ({"pooling": "mean"}, 1), ({"pooling_segments": 2}, 2), ({"pooling": "segments"}, 4)):
+        protocol = EvaluationProtocol(**{**unchosen, **chosen})
+        assert protocol.load(place, momentum=False, backbone=None).pooling.segments == segments
+    none = SnippetProtocol(crop_pixels=None, short_side_pixels=None, mean=None, std=None)
+    assert none.load(place, momentum=False, backbone=None).feature_dim == 8  # of one frame, in localization
+
+
+def test_the_mean_is_the_pooling_of_a_run_and_of_its_shared_folder(run: Path, tmp_path: Path) -> None:
+    load_encoder(str(run)).save_pretrained(tmp_path / "shared")
+    settings = json.loads((tmp_path / "shared" / "config.json").read_text())
+    assert {name: value for name, value in settings.items() if name.startswith("pooling")} == {"pooling": "mean"}
+    card = (tmp_path / "shared" / "README.md").read_text()
+    assert "The feature is the mean over them." in card
+    assert "The mean over frames ignores their order." in card
+    assert load_encoder(str(tmp_path / "shared"), view={"pooling": "segments"}).pooling.segments == 3
 
 
 def test_nothing_in_a_shared_folder_names_a_place_of_this_machine(run: Path, tmp_path: Path) -> None:
