@@ -21,7 +21,7 @@ class TrainResult:
 
     `metrics` are in percent by name, `baseline` those of the start: the random initialization, or the loaded weights; both are
     empty if the data has no labels. `page` is None without page=default. `verdict` is one of `learning`, `too short to say`,
-    `not learning`, `collapsing` and `worse than its start`.
+    `not learning`, `collapsing`, `worse than its start` and `as good as its start`.
     """
 
     folder: Path

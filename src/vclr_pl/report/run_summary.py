@@ -10,7 +10,7 @@ from vclr_pl.report.record import RANDOM_INITIALIZATION
 from vclr_pl.report.tables import metric_title
 
 LEARNING, COLLAPSING, TOO_SHORT, NOT_LEARNING = "learning", "collapsing", "too short to say", "not learning"
-WORSE = "worse than its start"
+WORSE, SAME = "worse than its start", "as good as its start"
 READINGS = 5  # averaged at the start and at the end: single batches scatter
 COLLAPSED_RANK = 2.0  # RankMe; one direction holds nearly everything
 STANDARD_ERRORS = 2.0
@@ -66,7 +66,7 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One of the five words, and its reason."""
+    """One of the six words, and its reason."""
 
     word: str
     reason: str
@@ -77,7 +77,8 @@ def verdict(evidence: Evidence) -> Verdict:
 
     In this order: collapsing, by the similarities or by RankMe below 2 after the grace steps; learning, if R@1 is two standard errors
     above that of the start, or, without labels, if the accuracy within the batch rose; worse than its start, if loaded weights had an R@1,
-    or without labels a retrieval of made copies, two standard errors higher; too short to say, within the grace steps; else not learning.
+    or without labels a retrieval of made copies, two standard errors higher; as good as its start, if they are closer than that; too short
+    to say, within the grace steps; else not learning.
     RankMe decides on a collapse only: noise has a high rank.
     """
     low = [name for name, rank in evidence.rank.items() if rank < COLLAPSED_RANK]
@@ -85,7 +86,7 @@ def verdict(evidence: Evidence) -> Verdict:
         reason = f"positives are no more similar than other videos ({', '.join(evidence.collapsed)})" if evidence.collapsed else ""
         return Verdict(word=COLLAPSING, reason=reason or f"the keys of {', '.join(low)} have one direction")
     gained = _gain(evidence)
-    if gained is not None and gained.word in (LEARNING, WORSE):
+    if gained is not None and gained.word != NOT_LEARNING:
         return gained
     rise = _rise(evidence)
     if gained is None and rise is not None:
@@ -110,9 +111,7 @@ def _gain(evidence: Evidence) -> Verdict | None:
         return Verdict(word=LEARNING, reason=reason)
     if not is_random and before - after > error:
         return Verdict(word=WORSE, reason=reason)
-    if name != "retrieval_r1":
-        return None  # the accuracy within the batch decides
-    return Verdict(word=NOT_LEARNING, reason=f"{reason}; the difference is within two standard errors ({error:.1f})")
+    return Verdict(word=NOT_LEARNING if is_random else SAME, reason=f"{reason}; the difference is within two standard errors ({error:.1f})")
 
 
 def two_errors(before: float, after: float, *, queries: int) -> float:
