@@ -9,7 +9,7 @@
 | `takes_any_size` | False where it takes frames of `input_pixels` only | True |
 | `usual_clip` | for networks of clips: `frames_per_clip` and `frame_stride` that it was made for | none |
 | `takes_any_length` | False where it takes clips of the `frames_per_clip` of `usual_clip` only | True |
-| `last_stage` | the layer of activation maps, by its name; empty for a network of tokens, which has none | `layer4` or `stages` |
+| `last_stage` | the layer of activation maps, by its name; empty where there is none | `layer4` or `stages` |
 | `exported_as` | for networks of this package: how an exported file describes it, by a stable name | the config node |
 | `fetch_weights` | for networks of a library: gives the library's image weights, by name, for `weight=pretrained` | none |
 """

@@ -16,6 +16,7 @@ from timm.models import get_pretrained_cfg
 from torch import Tensor
 
 from vclr_pl.backbone.hub_cache import cache_alone_without_network, quiet_hub
+from vclr_pl.backbone.token_layer import token_layer
 from vclr_pl.types import InputError, Normalization
 
 NEAREST = 3
@@ -43,9 +44,20 @@ def timm_network(*, name: str, input_pixels: int | None, drop_path_rate: float, 
     network.takes_clips = False
     network.input_normalization = Normalization(mean=tuple(config["mean"]), std=tuple(config["std"]))
     network.input_pixels, network.takes_any_size = pixels, not fixed
+    network.last_stage = _last_stage(network)
     network.exported_as = {"network": "timm", "name": name, "input_pixels": pixels}
     network.fetch_weights = functools.partial(pretrained_tensors, name, pixels=pixels if fixed else None)
     return network
+
+
+def _last_stage(network: Any) -> str:
+    """The layer of activation maps; empty where the channels come last, as in Swin."""
+    if getattr(network, "output_fmt", "NCHW") == "NHWC":
+        return ""
+    if hasattr(network, "num_prefix_tokens"):
+        return token_layer(network)
+    known = getattr(network, "feature_info", None) or [{}]
+    return str((known if isinstance(known, list) else known.info)[-1].get("module", ""))
 
 
 def timm_pixels(name: str) -> int:

@@ -10,11 +10,13 @@ import torchvision
 from torch import Tensor, nn
 from torchvision import models
 
+from vclr_pl.backbone.token_layer import token_layer
 from vclr_pl.types import InputError, Normalization
 
 LARGE_CLIPS, CLIPS = {"swin3d_t": 32, "swin3d_s": 32, "swin3d_b": 32}, 16  # frames of a clip in torchvision's evaluation
 FRAME_STRIDE = 2
 FIXED_SIZE = ("vit", "mvit", "maxvit", "s3d")  # beginnings of names
+TOKENS = ("vit", "mvit")
 AUXILIARY = ("googlenet", "inception_v3")  # with a second classifier
 LAYERS = (nn.Linear, nn.Conv2d, nn.Conv3d)
 
@@ -42,6 +44,12 @@ def torchvision_network(*, name: str) -> Any:
     network.input_normalization = Normalization(mean=tuple(preset.mean), std=tuple(preset.std))
     network.input_pixels, network.takes_any_size = int(preset.crop_size[0]), not name.startswith(FIXED_SIZE)
     network.takes_any_length = not name.startswith("mvit")
+    if name.startswith("swin"):
+        network.last_stage = ""  # channels last
+    elif name.startswith(TOKENS):
+        network.last_stage = token_layer(network)
+    elif isinstance(getattr(network, "features", None), nn.Sequential):
+        network.last_stage = "features"
     network.usual_clip = {"frames_per_clip": LARGE_CLIPS.get(name, CLIPS), "frame_stride": FRAME_STRIDE} if takes_clips else {}
     network.exported_as = {"network": "torchvision", "name": name}
     network.fetch_weights = functools.partial(pretrained_tensors, name)

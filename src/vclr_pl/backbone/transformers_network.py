@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vclr_pl.backbone.token_layer import token_layer
 from vclr_pl.types import InputError, Normalization
 
 POOLER, FIRST, MEAN = "pooler_output", "first token", "mean of the tokens"
@@ -60,6 +61,9 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+OTHER_ORDER = ("timesformer", "swin")  # frames after positions, channels last or merged patches: no activation maps
+
+
 @dataclass(frozen=True)
 class ProcessorView:
     """Size and normalization of the frames, from a processor."""
@@ -90,7 +94,8 @@ class TransformersNetwork(nn.Module):
         self.takes_any_size = family.takes_any_size
         self.takes_any_length = family.takes_any_length
         stages = [name for name, layer in model.named_modules() if name.endswith("stages") and isinstance(layer, nn.ModuleList)]
-        self.last_stage = f"model.{stages[0]}.{len(model.get_submodule(stages[0])) - 1}" if stages else ""
+        by_tokens = "" if config.model_type in OTHER_ORDER else token_layer(self)
+        self.last_stage = f"model.{stages[0]}.{len(model.get_submodule(stages[0])) - 1}" if stages else by_tokens
         self.usual_clip: dict[str, int] = {}
         if family.frame_stride is not None:
             self.usual_clip = {"frames_per_clip": _frames_of(config), "frame_stride": family.frame_stride}

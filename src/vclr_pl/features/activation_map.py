@@ -16,6 +16,7 @@ Legend: T frames or clips, t frames of a clip, N = T t input frames, C channels,
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from vclr_pl.backbone.token_layer import grid_of_tokens
 from vclr_pl.features.encoder import FrozenEncoder
 from vclr_pl.files import evenly_spaced
 from vclr_pl.types import InputError
@@ -103,7 +105,8 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
     stage = stage_of(encoder.backbone, layer)
     ready = encoder.normalize(frames.to(device_of(encoder)))
     with differentiable(stage):
-        cam = grad_cam()(model=_WholeVideo(encoder), target_layers=[stage])
+        on_a_grid = functools.partial(_on_a_grid, frames_per_clip=frames.shape[2] if frames.dim() == 5 else 1)
+        cam = grad_cam()(model=_WholeVideo(encoder), target_layers=[stage], reshape_transform=on_a_grid)
         try:
             with torch.enable_grad():
                 (feature,) = cam.activations_and_grads(ready)
@@ -127,15 +130,20 @@ def map_video(encoder: FrozenEncoder, frames: Tensor, *, target: MapTarget, laye
     )
 
 
+def _on_a_grid(output: Tensor, *, frames_per_clip: int) -> Tensor:
+    """Tokens `[N, P, D]` with their height and width; other outputs as they are."""
+    return grid_of_tokens(output, frames_per_clip=frames_per_clip) if output.dim() == 3 else output
+
+
 def _require_positions(activations: Tensor, *, layer: str | None) -> None:
     """Raises InputError unless the layer's output has channels and positions: `[N, C, h, w]`, or `[N, C, t', h, w]` for clips."""
     if activations.dim() not in (4, 5):
-        raise _of_tokens(f"{f'layer={layer}' if layer else 'a last layer'} with an output of shape {tuple(activations.shape)}")
+        raise _without_grid(f"{f'layer={layer}' if layer else 'a last layer'} with an output of shape {tuple(activations.shape)}")
 
 
-def _of_tokens(found: str) -> InputError:
-    expected = "a layer whose output has a height and a width, as in convolutional networks"
-    return InputError(expected=expected, got=found, hint="Choose a convolutional network.")
+def _without_grid(found: str) -> InputError:
+    expected = "a layer whose output has a height and a width, or tokens of a grid"
+    return InputError(expected=expected, got=found, hint="Choose a convolutional network or a vision transformer.")
 
 
 def times_of(encoder: FrozenEncoder, count: int) -> tuple[float, ...]:
@@ -172,7 +180,7 @@ def stage_of(backbone: nn.Module, layer: str | None) -> nn.Module:
     names = [name for name, _ in inner.named_children()]
     declared = getattr(inner, "last_stage", None)
     if declared == "":
-        raise _of_tokens("a network of tokens")
+        raise _without_grid("a network whose tokens are in another order")
     wanted = layer or declared or next((name for name in LAST_STAGES if name in names), None)
     try:
         stage = inner.get_submodule(wanted) if wanted else None

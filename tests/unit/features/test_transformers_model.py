@@ -226,3 +226,38 @@ def test_maps_of_convolutional_networks_come_from_the_last_stage(name: str, tmp_
     side = encoder.view.crop_pixels
     frames = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
     assert map_video(encoder, frames, target=FeatureNorm(), layer=None).maps.shape == (2, side, side)
+
+
+@pytest.mark.parametrize("name", ["dinov2", "siglip_vision", "videomae", "vjepa2", "vivit"])
+def test_maps_of_tokens_are_grad_cam_by_hand_at_the_first_norm_of_the_last_block(name: str, tmp_path: Path) -> None:
+    """Selvaraju et al. 2017, equations 1 and 2, by one hook: the mean gradient of each channel over the grid, times the tokens."""
+    pytest.importorskip("pytorch_grad_cam")
+    saved(name, tmp_path)
+    encoder = load_encoder(f"hf:{tmp_path}")
+    side, clip = encoder.view.crop_pixels, encoder.frames_per_clip
+    shape = (1, 3, clip, side, side) if clip > 1 else (1, 3, side, side)
+    frames = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    found = map_video(encoder, frames, target=FeatureNorm(), layer=None)
+    kept: list[torch.Tensor] = []
+    layer = encoder.backbone.get_submodule(encoder.backbone.last_stage)
+    hook = layer.register_forward_hook(lambda *parts: kept.append(parts[2].requires_grad_()))
+    with torch.enable_grad():
+        encoder(encoder.normalize(frames)[None])[0].norm().backward()
+    hook.remove()
+    grids = found.positions
+    count = torch.Size(grids).numel()
+    tokens, gradients = (value[0, -count:] for value in (kept[0].detach(), kept[0].grad))
+    expected = (tokens * gradients.mean(dim=0)).sum(dim=1).clamp(min=0).reshape(grids)
+    again = torch.nn.functional.interpolate(
+        expected[None, None], size=frames.shape[2:], mode="trilinear" if clip > 1 else "bilinear", align_corners=False
+    )[0, 0]
+    torch.testing.assert_close(found.maps.reshape(again.shape), again, rtol=1e-4, atol=1e-7)
+    assert float(found.maps.max()) > 0
+
+
+def test_tokens_in_another_order_have_no_map(tmp_path: Path) -> None:
+    saved("timesformer", tmp_path)
+    encoder = load_encoder(f"hf:{tmp_path}")
+    frames = torch.zeros(1, 3, encoder.frames_per_clip, encoder.view.crop_pixels, encoder.view.crop_pixels, dtype=torch.uint8)
+    with pytest.raises(InputError, match="tokens are in another order"):
+        map_video(encoder, frames, target=FeatureNorm(), layer=None)
