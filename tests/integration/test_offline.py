@@ -7,6 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from tests.unit.features.pretrained_file import write_run
@@ -81,3 +84,32 @@ def test_one_line_says_what_is_missing(name: str, answers: dict[str, tuple[int, 
     assert len(errors) == 1, shown
     assert STARTS[name][2] in errors[0]
     assert "Traceback" not in shown
+
+
+def test_a_proxy_that_refuses_is_one_line(tmp_path: Path) -> None:
+    """A local proxy that answers every request with 403, for the hub and for timm."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    proxy = f"http://127.0.0.1:{server.server_port}"
+    own = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy") and not key.startswith("HF_")}
+    for encoder in ("hf:owner/name", "hf://owner/name", "timm:convnext_atto"):
+        places = [f"paths.data={tmp_path / 'data'}", f"hydra.run.dir={tmp_path / 'out'}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "vclr_pl.evaluate", f"encoder={encoder}", *DEMO, *places, "trainer=cpu"],
+            env=own | {"HTTPS_PROXY": proxy, "HF_HOME": str(tmp_path / "hf"), "TORCH_HOME": str(tmp_path / "torch")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2, done.stderr[-2000:]
+        assert "Traceback" not in done.stderr
+        assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+    server.shutdown()
+    server.server_close()

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,12 @@ def fetched_folder(name: str, *, files: Sequence[str]) -> Path:
     Raises:
         InputError: no such repository, a gated one, or no way to it and nothing in the cache.
     """
+    other: tuple[type[Exception], ...] = (
+        HfHubHTTPError,
+        OSError,
+        ValueError,
+        *network_errors(),
+    )  # LocalEntryNotFoundError is one of the last
     with cache_alone_without_network(), quiet_hub():
         try:
             return Path(snapshot_download(name, allow_patterns=list(files)))
@@ -48,7 +55,7 @@ def fetched_folder(name: str, *, files: Sequence[str]) -> Path:
                 got=f"{name}, which does not exist or is private",
                 hint="Check the spelling. For a private one run: hf auth login, or set HF_TOKEN.",
             ) from error
-        except (HfHubHTTPError, OSError, ValueError) as error:  # LocalEntryNotFoundError is an OSError or a ValueError, by version
+        except other as error:
             offline = constants.HF_HUB_OFFLINE
             cause = "no network, and no copy in the cache" if offline else first_line(error)
             raise InputError(
@@ -56,6 +63,12 @@ def fetched_folder(name: str, *, files: Sequence[str]) -> Path:
                 got=cause,
                 hint="Run once with a network, or copy the cache (HF_HOME).",
             ) from error
+
+
+def network_errors() -> tuple[type[Exception], ...]:
+    """What the HTTP library of huggingface_hub raises behind a proxy that refuses, beside OSError."""
+    libraries = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    return tuple(library.HTTPError for library in libraries)
 
 
 def first_line(error: BaseException) -> str:

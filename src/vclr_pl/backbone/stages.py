@@ -28,12 +28,16 @@ def stages_of(backbone: Any) -> list[Stage]:
 
 
 def modules_of(backbone: nn.Module, stages: list[Stage]) -> list[nn.Module]:
-    """The modules whose own parameters are all in these stages, such as their norms."""
+    """The modules whose own parameters are all in these stages, such as their norms; a norm without parameters is where the module before
+    it is.
+    """
     names = {name for stage in stages for name in stage}
-    found = []
+    found, is_before = [], False
     for prefix, module in backbone.named_modules():
         own = [f"{prefix}.{name}" if prefix else name for name, _ in module.named_parameters(recurse=False)]
-        if own and names.issuperset(own):
+        if own:
+            is_before = names.issuperset(own)
+        if is_before and (own or isinstance(module, NORMS)):
             found.append(module)
     return found
 
@@ -43,7 +47,18 @@ def _by_matcher(backbone: Any, matcher: Callable[..., Any]) -> list[Stage]:
 
     parameters = dict(backbone.named_parameters())
     grouped = group_parameters(backbone, matcher(coarse=True))
-    return [{name: parameters[name] for name in grouped[number]} for number in sorted(grouped)]
+    stages: list[Stage] = []
+    for number in sorted(grouped):
+        own = {name: parameters[name] for name in grouped[number]}
+        if stages and all(_is_norm(backbone, name) for name in own):
+            stages[-1] |= own  # as ConvNeXt's last norm
+        else:
+            stages.append(own)
+    return stages
+
+
+def _is_norm(backbone: nn.Module, parameter: str) -> bool:
+    return isinstance(backbone.get_submodule(parameter.rpartition(".")[0]), NORMS)
 
 
 def _by_children(backbone: nn.Module) -> list[Stage]:

@@ -15,7 +15,7 @@ from timm.data.config import resolve_model_data_config
 from timm.models import get_pretrained_cfg
 from torch import Tensor
 
-from vclr_pl.backbone.hub_cache import cache_alone_without_network, quiet_hub
+from vclr_pl.backbone.hub_cache import cache_alone_without_network, network_errors, quiet_hub
 from vclr_pl.backbone.token_layer import token_layer
 from vclr_pl.types import InputError, Normalization
 
@@ -76,7 +76,10 @@ def pretrained_tensors(name: str, *, pixels: int | None) -> dict[str, Tensor]:
         OSError, RuntimeError, ValueError: as timm and huggingface_hub do where there are no weights, or no way to them.
     """
     with cache_alone_without_network(), quiet_hub():
-        tensors: dict[str, Tensor] = timm.create_model(name, pretrained=True, num_classes=0, **_sized(pixels)).state_dict()
+        try:
+            tensors: dict[str, Tensor] = timm.create_model(name, pretrained=True, num_classes=0, **_sized(pixels)).state_dict()
+        except network_errors() as error:
+            raise OSError(str(error)) from error
     return tensors
 
 

@@ -57,7 +57,7 @@ class EncoderMonitor(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if self.readings(trainer, epochs=epoch) > self.readings(trainer, epochs=epoch - 1):
+        if self.readings(trainer, epochs=epoch) > self.readings(trainer, epochs=epoch - 1) or self._ends_by_steps(trainer, epochs=epoch):
             agree_on_statistics(pl_module)
             values = self._values(trainer, pl_module)
             pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, rank_zero_only=True)
@@ -84,6 +84,12 @@ class EncoderMonitor(lightning.Callback):
         between = int(epochs - is_over) // self.every_n_epochs
         best = best_encoder_of(trainer)
         return between + int(is_over and between > 0 and best is not None and best.applies(trainer))
+
+    def _ends_by_steps(self, trainer: Any, *, epochs: int) -> bool:
+        """True after the last epoch of a run that `max_steps` ends, whose last encoder competes with the best of earlier readings."""
+        best = best_encoder_of(trainer)
+        competes = best is not None and best.applies(trainer) and self.readings(trainer, epochs=epochs) > 0
+        return competes and epochs != trainer.max_epochs and 0 < trainer.max_steps <= trainer.global_step
 
     def _reads(self, trainer: Any) -> bool:
         taken = applicable(self.measures, labeled=trainer.datamodule.labeled)

@@ -82,7 +82,8 @@ def choices_of(config: DictConfig) -> list[NamedChoice]:
     names = short_names(paths) if isinstance(given, ListConfig | list) else [str(name) for name in given]
     if not paths:
         raise InputError(expected="encoders=[A,B] or encoders={NAME: A, NAME: B}", got="none", hint="Name at least one encoder.")
-    poolings = list(config.poolings or [config.protocol.pooling])
+    wanted = config.poolings or [config.protocol.pooling]
+    poolings = [wanted] if isinstance(wanted, str) else list(wanted)
     return [
         NamedChoice(name=f"{name}, {pooling}" if len(poolings) > 1 else name, choice=EncoderChoice(path=path, pooling=pooling))
         for name, path in zip(names, paths, strict=True)

@@ -1,4 +1,4 @@
-"""What pretraining leaves as it is at the start: batch-norm statistics, first stages, the backbone while the heads warm up."""
+"""What pretraining leaves as it is at the start: batch-norm statistics, and first stages."""
 
 from __future__ import annotations
 

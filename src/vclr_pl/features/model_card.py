@@ -111,6 +111,9 @@ def _recipe(trained: Mapping[str, Any], chosen: Mapping[str, Any]) -> Iterator[t
     if "_target_" in data:
         yield "data", _class(data)
     yield from ((name, str(trained["training"][name])) for name in ("epochs", "steps", "verdict") if name in trained.get("training", {}))
+    exported = trained.get("training", {}).get("exported_step")
+    if exported is not None and exported != trained["training"].get("steps"):
+        yield "this encoder", f"of step {exported}" if exported else "the start itself: training made it worse"
     if trained.get("baseline_name"):
         yield "start", str(trained["baseline_name"]).removeprefix("start: ")
     terms = dict(chosen.get("objective", {}).get("terms", {}))
@@ -136,6 +139,8 @@ def _figures(record: Mapping[str, Any]) -> str:
     if not metrics:
         return f"None measured. Measure them with `{INTERVALS}`."
     intervals, start, chance = (record.get(name, {}) for name in ("intervals", "baseline", "chance"))
+    if record.get("training", {}).get("exported_step") == 0 and start:
+        metrics = start  # the start is the exported encoder
     lines = ["| percent | this encoder | 95% interval | start | chance |", "|---|---|---|---|---|"]
     for name, value in metrics.items():
         low_high = intervals.get(name)

@@ -14,6 +14,7 @@ WORSE, SAME = "worse than its start", "as good as its start"
 READINGS = 5  # averaged at the start and at the end: single batches scatter
 COLLAPSED_RANK = 2.0  # RankMe; one direction holds nearly everything
 STANDARD_ERRORS = 2.0
+OTHER_ACCURACIES = ("knn_top1", "linear_top1", "logistic_top1")  # of a run that starts from weights, without R@1
 SHOWN = ("retrieval_r1", "knn_top1", "copy_top1", "rank_me")  # of a run that starts from weights, in the summary
 RISE_PERCENT = 5.0  # of the accuracy within the batch, in points
 
@@ -75,17 +76,19 @@ class Verdict:
 def verdict(evidence: Evidence) -> Verdict:
     """Whether the encoder learns.
 
-    In this order: collapsing, by the similarities or by RankMe below 2 after the grace steps; learning, if R@1 is two standard errors
-    above that of the start, or, without labels, if the accuracy within the batch rose; worse than its start, if loaded weights had an R@1,
-    or without labels a retrieval of made copies, two standard errors higher; as good as its start, if they are closer than that; too short
-    to say, within the grace steps; else not learning.
+    In this order: worse than its start, if loaded weights had an R@1 (without it: another accuracy; without labels: a retrieval of made
+    copies) two standard errors higher; collapsing, by the similarities or by RankMe below 2 after the grace steps; learning, if R@1 is two
+    standard errors above that of the start, or, without labels, if the accuracy within the batch rose; as good as its start, if loaded
+    weights are closer than that; too short to say, within the grace steps; else not learning.
     RankMe decides on a collapse only: noise has a high rank.
     """
+    gained = _gain(evidence)
+    if gained is not None and gained.word == WORSE:
+        return gained
     low = [name for name, rank in evidence.rank.items() if rank < COLLAPSED_RANK]
     if evidence.steps > evidence.grace_steps and (evidence.collapsed or low):
         reason = f"positives are no more similar than other videos ({', '.join(evidence.collapsed)})" if evidence.collapsed else ""
         return Verdict(word=COLLAPSING, reason=reason or f"the keys of {', '.join(low)} have one direction")
-    gained = _gain(evidence)
     if gained is not None and gained.word != NOT_LEARNING:
         return gained
     rise = _rise(evidence)
@@ -101,7 +104,9 @@ def _gain(evidence: Evidence) -> Verdict | None:
     is_random = evidence.baseline_name == RANDOM_INITIALIZATION
     name, title, count = "retrieval_r1", "R@1", evidence.queries
     if name not in evidence.metrics and not is_random:
-        name, title, count = "copy_top1", "made copies found", evidence.copied
+        others = [(other, metric_title(other), evidence.queries) for other in OTHER_ACCURACIES]
+        others.append(("copy_top1", "made copies found", evidence.copied))
+        name, title, count = next((one for one in others if one[0] in evidence.metrics), others[-1])
     if name not in evidence.metrics or name not in evidence.baseline or not count:
         return None
     before, after = evidence.baseline[name], evidence.metrics[name]

@@ -61,6 +61,17 @@ def test_a_norm_after_the_stem_belongs_to_the_stem() -> None:
     assert network.layer1[0].bn1 not in modules_of(network, stages_of(network)[:1])
 
 
+def test_the_last_norm_of_convnext_belongs_to_its_last_stage() -> None:
+    stages = stages_of(timm("convnext_atto", 64))
+    assert len(stages) == 5
+    assert {"head.norm.weight", "stages.3.blocks.0.gamma"} <= set(stages[-1])
+
+
+def test_a_norm_without_parameters_is_frozen_with_the_layer_before_it() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, affine=False), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, affine=False))
+    assert modules_of(network, [{"0.weight": network[0].weight, "0.bias": network[0].bias}]) == [network[0], network[1]]
+
+
 def test_parameters_of_the_backbone_itself_are_in_the_first_stage() -> None:
     class Own(nn.Module):
         def __init__(self) -> None:

@@ -85,7 +85,8 @@ def saved(name: str, folder: Path) -> Any:
             parameter.add_(0.1 * torch.randn_like(parameter))
     transformers.utils.logging.disable_progress_bar()
     model.save_pretrained(folder)
-    getattr(transformers, processor_kind)(**processor_settings).save_pretrained(folder)
+    processor = getattr(transformers, processor_kind, None) or getattr(transformers, f"{processor_kind}Fast")  # before version 5
+    processor(**processor_settings).save_pretrained(folder)
     return model
 
 

@@ -73,6 +73,8 @@ def copies(before: float, after: float, **more: Any) -> dict[str, Any]:
         ({**copies(82.0, 75.0), "terms": accuracy(20.0, 60.0), "baseline_name": "start: a"}, SAME),
         ({**copies(82.0, 49.0), "terms": accuracy(20.0, 60.0)}, LEARNING),  # a random start is no encoder to keep
         ({**copies(82.0, 82.0, rank_me=1.0), "baseline_name": "start: a"}, SAME),
+        ({**retrieval(90.0, 20.0), "collapsed": ["inter_frame"], "steps": 600, "baseline_name": "start: a"}, WORSE),
+        ({"baseline": {"linear_top1": 90.0}, "metrics": {"linear_top1": 20.0}, "queries": 150, "baseline_name": "start: a"}, WORSE),
     ],
 )
 def test_loaded_weights_can_be_better_than_what_training_makes_of_them(changed: dict[str, Any], word: str) -> None:
