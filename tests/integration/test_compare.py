@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_broken, write_video
 
 import vclr_pl
-from vclr_pl.command.comparison import shared_videos
+from vclr_pl.command.comparison import choices_of, shared_videos
 from vclr_pl.command.measures import OWN
 from vclr_pl.compare import compare
 from vclr_pl.evaluate import evaluate
@@ -168,3 +169,8 @@ def test_from_python(places: Path) -> None:
     assert np.array(list(found.differences["b"].values())).tolist() == [[0.0, 0.0, 0.0]] * len(found.metrics["a"])
     assert found.table.is_file()
     assert found.page.is_file()
+
+
+def test_one_pooling_may_be_a_word() -> None:
+    config = OmegaConf.create({"encoders": ["a", "b"], "poolings": "segments", "protocol": {"pooling": None}})
+    assert [(entry.name, entry.choice.pooling) for entry in choices_of(config)] == [("a", "segments"), ("b", "segments")]

@@ -83,6 +83,15 @@ def test_the_last_epoch_is_read_where_the_best_is_exported(start, export_best, r
     assert monitor(every_n_epochs=7).readings(stage, epochs=6) == 0  # nothing to choose from
 
 
+@pytest.mark.parametrize(("steps", "is_read"), [(12, True), (13, False), (-1, False)])
+def test_the_last_encoder_of_a_run_that_steps_end_competes_with_the_best(steps: int, is_read: bool) -> None:
+    callbacks = [evaluation("start: a"), BestEncoder(export_best="auto")]
+    module = Logged()
+    stage = trainer(max_epochs=100, max_steps=steps, global_step=12, current_epoch=2, datamodule=data(), callbacks=callbacks)
+    monitor().on_train_epoch_end(stage, module)
+    assert (module.values != {}) == is_read
+
+
 @pytest.mark.parametrize(
     ("start", "step", "expected"), [("start: a", 0, [(0, 41.0)]), ("start: a", 3, []), ("random initialization", 0, [])]
 )

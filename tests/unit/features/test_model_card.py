@@ -76,6 +76,22 @@ def test_intervals_come_from_an_evaluation(run: Path, tmp_path_factory: pytest.T
     assert "88.7" not in card
 
 
+@pytest.mark.parametrize(
+    ("step", "line", "figure"),
+    [
+        (0, "the start itself: training made it worse", "| retrieval_r1 | 18.7 | - | 18.7 | 10.0 |"),
+        (160, "of step 160", "| retrieval_r1 | 88.7 | - | 18.7 | 10.0 |"),
+    ],
+)
+def test_the_card_is_of_the_exported_encoder(run: Path, step: int, line: str, figure: str) -> None:
+    (run / "results.json").write_text(json.dumps({**RESULTS, "training": {"epochs": 12, "steps": 240, "exported_step": step}}))
+    card = text(run=run)
+    assert f"| this encoder | {line} |" in card
+    assert figure in card
+    (run / "results.json").write_text(json.dumps({**RESULTS, "training": {"epochs": 12, "steps": 240, "exported_step": 240}}))
+    assert "| this encoder | of" not in text(run=run)
+
+
 def test_without_a_run_folder_nothing_is_claimed() -> None:
     card = text(run=None)
     assert "data and recipe are not known" in card
