@@ -17,7 +17,7 @@ from vclr_pl.types import InputError
 
 NULL = re.compile(r"(?P<group>[\w/]+)=(null|None)?")
 WHOLE_NODE = re.compile(r"(?P<group>\w+)=(?P<node>\{.*\})", re.DOTALL)
-ABSENT = re.compile(r"~(?P<removed>\w+)(=.*)?|(?P<null>\w+)=(null|None)?")
+ABSENT = re.compile(r"~(?P<removed>[\w/]+)(=.*)?|(?P<null>[\w/]+)=(null|None)?")
 WITHOUT = ("logger", "page", "query", "video")  # what a command can do without, whatever its default
 OPTION = re.compile(r"(?P<key>[+~]*[\w./@]+)=(?P<value>[^\"'\[{].*)", re.DOTALL)
 DEMO_BY_DEFAULT = "train"  # the entry point that renders the demo where nothing is given
