@@ -164,9 +164,8 @@ def test_from_python(places: Path) -> None:
     found = vclr_pl.compare(encoders={"a": places / "run", "b": places / "run"}, data={"root": str(places / "set")}, **quick, **paths)
     assert set(found.metrics) == {"a", "b"}
     assert found.metrics["a"] == found.metrics["b"]
-    assert np.array(list(found.differences["b"].values())).tolist() == [[0.0, 0.0, 0.0]] * (
-        len(found.metrics["a"]) - 1
-    )  # RankMe has no value of each query
+    with_intervals = len(found.metrics["a"]) - 1  # RankMe has no value of each query
+    assert np.array(list(found.differences["b"].values())).tolist() == [[0.0, 0.0, 0.0]] * with_intervals
     assert found.table.is_file()
     assert found.page.is_file()
 
