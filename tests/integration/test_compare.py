@@ -136,6 +136,12 @@ def test_without_labels_encoders_are_described(places: Path, capsys: pytest.Capt
     assert command(places, "unlabeled", *more) == 0
     told = capsys.readouterr().out
     assert "skipping retrieval, nearest neighbor, linear probe" in told
+    assert "5 videos, not all with labels: retrieval, nearest neighbor, linear probe skipped." in told
+    page = (places / "runs" / "unlabeled" / "compare.html").read_text()
+    assert "5 videos. Not all of them have labels: retrieval, nearest neighbor, linear probe skipped." in page
+    assert "RankMe (dimensions)" in page
+    assert "(percent)" not in page
+    assert "as queries" not in page
     assert list(results(places, "unlabeled")["encoders"][0]["metrics"]) == ["rank_me"]
 
 

@@ -56,6 +56,11 @@ class EncoderComparison:
         """The metrics of the table: those of `HEADLINES`, or all where there are none of them."""
         return [name for name in self.metrics if name.endswith(HEADLINES)] or self.metrics
 
+    @property
+    def over_queries(self) -> list[str]:
+        """The metrics of the table that are percentages over queries: those with intervals. RankMe is none."""
+        return [name for name in self.headlines if any(name in record.intervals for record in self.encoders)]
+
     def json(self) -> str:
         """The content of results.json; a difference is its points and the ends of its interval."""
         content = {
@@ -104,7 +109,7 @@ def _fact_table(found: EncoderComparison, *, title: str) -> Table:
 
 def _metric_table(found: EncoderComparison) -> Table:
     table = Table()
-    table.add_column("percent", overflow="fold")
+    table.add_column("percent" if found.over_queries else "", overflow="fold")
     for name in ("", f"{found.level_percent:g}% interval", "difference"):
         table.add_column(name, justify="right")
     for name in found.headlines:
@@ -121,8 +126,10 @@ def _metric_table(found: EncoderComparison) -> Table:
 
 def caption(found: EncoderComparison) -> str:
     """What the figures are."""
-    if not found.metrics:
-        return f"{found.gallery} videos, not all with labels: the encoders are only described."
+    if skipped := found.encoders[0].skipped:
+        return f"{found.gallery} videos, not all with labels: {', '.join(skipped)} skipped."
+    if not found.over_queries:
+        return f"{found.gallery} videos."
     queries = f"{found.queries} queries" + (", each against the others" if found.leave_one_out else f", {found.gallery} gallery videos")
     if len(found.encoders) == 1:
         return f"{queries}."

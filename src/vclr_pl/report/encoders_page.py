@@ -26,7 +26,8 @@ def encoders_html(found: EncoderComparison) -> str:
         leave_one_out=found.leave_one_out,
         titles=[metric_title(name) for name in found.headlines],
         rows=[_row(found, place) for place in range(len(found.encoders))],
-        charts=[_chart(found, name) for name in found.headlines],
+        charts=[_chart(found, name) for name in found.over_queries],
+        skipped=", ".join(found.encoders[0].skipped),
         names=[record.name for record in found.encoders],
         all_metrics=[
             {"title": metric_title(name), "cells": [_cell(found, place, name) for place in range(len(found.encoders))]}

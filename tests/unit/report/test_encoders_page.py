@@ -35,8 +35,8 @@ def test_names_are_escaped() -> None:
 
 def test_without_metrics_the_encoders_are_described() -> None:
     found = comparison()
-    bare = [replace(record, metrics={}, intervals={}, chance={}) for record in found.encoders]
+    bare = [replace(record, metrics={}, intervals={}, chance={}, skipped=["retrieval"]) for record in found.encoders]
     page = encoders_html(replace(found, encoders=bare, differences=[{}, {}]))
-    assert "Not all of them have labels" in page
+    assert "Not all of them have labels: retrieval skipped." in page
     assert "<figure" not in page
     assert "1,280" in page
