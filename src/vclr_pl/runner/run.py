@@ -25,10 +25,13 @@ from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.help import VERSION, help_topic, print_help, version_line
 from vclr_pl.runner.log import warning_filters
 from vclr_pl.runner.process_launch import is_sweep, process_rank
+from vclr_pl.runner.stopping import stopped_exit_code
+from vclr_pl.stop import Stopped, listening, stop_if_requested
 from vclr_pl.store import LOCK
 from vclr_pl.text import print_readable, readable
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"
+CTRL_C = "\nstopping as soon as nothing is lost; Ctrl-C again ends at once\n"
 
 
 def run(task: Task[object], *, config_name: str, arguments: Sequence[str] | None = None) -> int:
@@ -40,16 +43,25 @@ def run(task: Task[object], *, config_name: str, arguments: Sequence[str] | None
         arguments: the command line without the program; `sys.argv` where None.
 
     Returns:
-        The exit code: 0, or 2 for bad input, with one line on stderr. Other errors, and all errors when HYDRA_FULL_ERROR=1, are raised.
+        The exit code: 0; 2 for bad input, with one line on stderr; 143 or 130 after SIGTERM or Ctrl-C. Other errors, and all errors
+        when HYDRA_FULL_ERROR=1, are raised.
     """
+    try:
+        with listening(answer="" if process_rank() else CTRL_C):
+            return _run(task, config_name=config_name, words=sys.argv[1:] if arguments is None else arguments)
+    except Stopped as stopped:
+        return stopped_exit_code(stopped)
+
+
+def _run(task: Task[object], *, config_name: str, words: Sequence[str]) -> int:
     print_readable()
     warning_filters()
     register_resolvers()
     wants_traceback = os.environ.get(TRACEBACK_SWITCH)
-    words: Sequence[str] = sys.argv[1:] if arguments is None else arguments
 
     def job(config: DictConfig) -> None:
         try:
+            stop_if_requested()
             with _environment(TRACEBACK_SWITCH, wants_traceback):
                 code = do_checked(task, config, config_name=config_name)
         except Exception as error:
