@@ -121,6 +121,11 @@ class LastCheckpoint(ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
             self._written = time.perf_counter()
 
+    def save(self, trainer: lightning.Trainer) -> None:
+        """Write `last.ckpt` now, on all ranks together; it is on the disk when this returns."""
+        trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")
+        self._written = time.perf_counter()
+
     def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:
         super().on_exception(trainer, pl_module, exception)
         path = Path(str(self.dirpath)) / "last.ckpt"

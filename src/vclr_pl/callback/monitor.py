@@ -16,6 +16,7 @@ from typing import Any
 import pytorch_lightning as lightning
 
 from vclr_pl.callback.progress import BATCH, POSITIVE
+from vclr_pl.callback.stopping import agreed
 from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class FiniteLoss(lightning.Callback):
 def refuse_broken_loss(trainer: Any, values: Mapping[str, float]) -> None:
     """See `FiniteLoss`; losses are the values whose names begin with `train/loss`."""
     broken = [name for name, value in values.items() if name.startswith("train/loss") and not math.isfinite(value)]
-    if trainer.strategy.reduce_boolean_decision(bool(broken), all=False):
+    if agreed(trainer, flag=bool(broken)):
         raise InputError(
             expected="a finite loss",
             got=f"{', '.join(f'{name}={values[name]}' for name in broken) or 'another rank with none'} at step {trainer.global_step}",

@@ -29,6 +29,7 @@ from vclr_pl.report.run_charts import RANK, TESTED, TRAIN, Expected, chart_group
 from vclr_pl.report.run_figures import alarm_sentences, figures_note, run_figures
 from vclr_pl.report.run_page import CURVES, BrokenRow, ResultRow, RunDescription, RunPage, RunState, StateWord, VideoViews, write_run_page
 from vclr_pl.report.run_summary import COLLAPSED_RANK, READINGS
+from vclr_pl.stop import Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ class RunPageWriter(lightning.Callback):
             return
         with self._forgiven():
             self._read(trainer)
-        word: StateWord = "stopped" if isinstance(exception, KeyboardInterrupt | SystemExit) else "failed"
+        word: StateWord = "stopped" if isinstance(exception, KeyboardInterrupt | SystemExit | Stopped) else "failed"
         reason = "Stopped by the user or the system" if word == "stopped" else f"{type(exception).__name__}: {exception}"
         self._write(trainer, pl_module, word, f"{reason.rstrip('.')}. The last step was {trainer.global_step:,}.")
 

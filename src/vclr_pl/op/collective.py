@@ -6,7 +6,7 @@ With one process the batch that batch norm sees is the same in any order, so not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -41,6 +41,16 @@ def broadcast_from_first(tensors: Iterable[Tensor]) -> None:
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, src=0)
+
+
+@torch.no_grad()
+def largest_over_ranks(numbers: Sequence[float], *, device: torch.device) -> list[float]:
+    """The largest value of each number over all ranks, by one collective."""
+    if world_size() == 1:
+        return list(numbers)
+    reduced = torch.tensor(numbers, dtype=torch.float32, device=device)
+    dist.all_reduce(reduced, op=dist.ReduceOp.MAX)
+    return [float(number) for number in reduced.tolist()]
 
 
 def gather_objects(value: Any) -> list[Any]:

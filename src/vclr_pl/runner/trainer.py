@@ -15,6 +15,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
 
 from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON, port_in_use
 from vclr_pl.types import InputError
@@ -53,9 +54,26 @@ def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], log
     _refuse_negative_length(max_epochs=config.trainer.get("max_epochs"), max_steps=config.trainer.get("max_steps"))
     _refuse_tasks_without_srun()
     trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
+    _leave_signals_to_us(trainer)
     _refuse_processes_of_a_call(trainer)
     _refuse_busy_port(trainer)
     return trainer
+
+
+class _NoSignals(_SignalConnector):
+    """Sets no handlers. Lightning's broadcast within the handler of SIGTERM, where two signalled ranks wait for each other forever."""
+
+    def register_signal_handlers(self) -> None:
+        pass
+
+    def teardown(self) -> None:
+        pass
+
+
+def _leave_signals_to_us(trainer: lightning.Trainer) -> None:
+    """Without Lightning's handlers, and without its collective before each step: `Stopping` carries the request in another."""
+    trainer._signal_connector = _NoSignals(trainer)
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
 
 def _refuse_negative_length(**lengths: int | None) -> None:

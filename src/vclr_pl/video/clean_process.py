@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from vclr_pl.stop import SIGNALS
 from vclr_pl.types import InputError
 from vclr_pl.video.process_server import ASK, ENDED, LIFE, NOT_FORKED, READY, UNFIT, Beginning
 
@@ -146,7 +147,7 @@ class _Server:
             [sys.executable, "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _PROGRAM],
             {**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
             file_actions=[(os.POSIX_SPAWN_DUP2, file, target) for target, file in enumerate((theirs.fileno(), speaking, speaking))],
-            setsigmask=[signal.SIGINT],  # blocked until the server ignores it
+            setsigmask=SIGNALS,  # blocked until the server ignores them
         )
         theirs.close()
         os.close(speaking)

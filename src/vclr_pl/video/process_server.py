@@ -22,6 +22,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from vclr_pl.stop import SIGNALS
+
 ASK = b"f"  # fork one process; the byte is sent with the descriptors of its connection and its files
 LIFE = b"l"  # sent once, with a pipe whose other end is open only in the process that started the server
 MOST_FILES = 8
@@ -41,8 +43,9 @@ class Beginning:
 def serve() -> None:
     """Fork on request until the starting process, or every process with the other end of standard input, has ended; then end all forks."""
     _close_all_but_standard_files()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the client decides
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # SIGINT was blocked until now
+    for number in SIGNALS:  # Ctrl-C, torchrun and SLURM signal the whole group; the client decides
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # they were blocked until now
     faulthandler.disable()
     _leave_no_core_files()
     _import_what_decoding_needs()
