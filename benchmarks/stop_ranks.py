@@ -25,11 +25,12 @@ import torch
 
 import vclr_pl
 
-SMALL = (
-    "data.train_videos_per_class=4 data.test_videos_per_class=1 data.frames=6 data.size_pixels=32 transform.size_pixels=32 "
-    "backbone.widths=[8,16] head.dim=8 queue.inter.length=48 queue.segment.length=48 loader.batch_size=2 loader.workers=1 "
-    "trainer.precision=32-true trainer.max_epochs=100000 evaluation.enabled=false callback.knn_monitor.every_n_epochs=0"
-).split()
+SMALL = [
+    *("data.train_videos_per_class=4", "data.test_videos_per_class=1", "data.frames=6", "data.size_pixels=32", "transform.size_pixels=32"),
+    *("backbone.widths=[8,16]", "head.dim=8", "queue.inter.length=48", "queue.segment.length=48", "loader.batch_size=2"),
+    *("trainer.precision=32-true", "trainer.max_epochs=100000", "evaluation.enabled=false", "callback.knn_monitor.every_n_epochs=0"),
+    "loader.workers=1",
+]
 LONGEST_SECONDS = 120.0
 
 

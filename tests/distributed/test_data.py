@@ -9,9 +9,8 @@ from collections import Counter
 import pytest
 import pytorch_lightning as lightning
 import torch
-import torch.distributed as dist
-from pytorch_lightning.plugins.environments import LightningEnvironment
 from tests.color_draws import published_color
+from tests.distributed.pair_environment import PairEnvironment
 from tests.video_fixture import copies, write_broken, write_video
 
 from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
@@ -103,21 +102,6 @@ def test_evaluation_reads_each_video_once_over_the_ranks(two_processes, paths, t
     ranks = two_processes(evaluated, paths)
     assert [len(share) for share in ranks] == [7, 7]
     assert sorted(ranks[0] + ranks[1]) == [(index, index < 13) for index in range(14)]
-
-
-class PairEnvironment(LightningEnvironment):
-    """The test's own gloo group as Lightning's cluster."""
-
-    creates_processes_externally = True
-
-    def world_size(self):
-        return dist.get_world_size()
-
-    def global_rank(self):
-        return dist.get_rank()
-
-    def local_rank(self):
-        return dist.get_rank()
 
 
 class Watcher(lightning.LightningModule):

@@ -123,7 +123,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write `last.ckpt` now, on all ranks together; it is on the disk when this returns."""
-        trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")
+        trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt", weights_only=False)
         self._written = time.perf_counter()
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:

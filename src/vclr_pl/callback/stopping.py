@@ -32,16 +32,17 @@ class Stopping(Checkpoint):
         self.every_n_steps, self.every_seconds = every_n_steps, every_seconds
         self._signal = 0  # agreed
         self._until_next, self._batches, self._started = every_n_steps, 0, time.perf_counter()
+        self._agreed_now = False  # after this batch
 
     def seconds_per_batch(self) -> float:
-        """Since the last agreement, on this rank."""
-        return (time.perf_counter() - self._started) / max(1, self._batches)
+        """Since the last agreement, on this rank; called at the end of a batch."""
+        return (time.perf_counter() - self._started) / (self._batches + 1)
 
     def agree(self, *, signal: int, seconds_per_batch: float) -> None:
         """Take over what the ranks have agreed on: the signal, 0 for none, and the slowest rank's time."""
         self._signal = signal
         self._until_next = max(1, min(self.every_n_steps, int(self.every_seconds / max(seconds_per_batch, 1e-9))))
-        self._batches, self._started = 0, time.perf_counter()
+        self._agreed_now = True
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self._batches, self._started = 0, time.perf_counter()
@@ -54,11 +55,13 @@ class Stopping(Checkpoint):
             Stopped: on all ranks after the same step.
         """
         del pl_module, outputs, batch
-        self._batches += 1
         if trainer.world_size == 1:
             self._signal = stop_requested() or 0
-        elif self._batches >= self._until_next:
+        elif self._batches + 1 >= self._until_next and not self._agreed_now:
             agreed(trainer, flag=False)
+        self._batches += 1
+        if self._agreed_now:
+            self._batches, self._started, self._agreed_now = 0, time.perf_counter(), False
         is_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if not self._signal or not (is_step or trainer.is_last_batch):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ def stopped_exit_code(stopped: Stopped) -> int:
     Returns:
         143 for SIGTERM, 130 for Ctrl-C; 0 for a job that is in the queue again.
     """
+    gc.freeze()  # Python collects garbage before it ends: with torch loaded that takes seconds, which a scheduler may not wait
     job = slurm_job() if stopped.signal == REQUEUE_SIGNAL else None
     if process_rank():
         return stopped.exit_code if job is None else 0

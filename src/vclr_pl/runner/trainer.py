@@ -54,7 +54,7 @@ def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], log
     _refuse_negative_length(max_epochs=config.trainer.get("max_epochs"), max_steps=config.trainer.get("max_steps"))
     _refuse_tasks_without_srun()
     trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
-    _leave_signals_to_us(trainer)
+    leave_signals_to_us(trainer)
     _refuse_processes_of_a_call(trainer)
     _refuse_busy_port(trainer)
     return trainer
@@ -70,7 +70,7 @@ class _NoSignals(_SignalConnector):
         pass
 
 
-def _leave_signals_to_us(trainer: lightning.Trainer) -> None:
+def leave_signals_to_us(trainer: lightning.Trainer) -> None:
     """Without Lightning's handlers, and without its collective before each step: `Stopping` carries the request in another."""
     trainer._signal_connector = _NoSignals(trainer)
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

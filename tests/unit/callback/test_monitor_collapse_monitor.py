@@ -8,6 +8,7 @@ import torch
 from tests.unit.callback.stage import trainer
 
 from vclr_pl.callback.monitor import CollapseMonitor
+from vclr_pl.op.collective import rank
 from vclr_pl.types import InputError
 
 
@@ -61,12 +62,19 @@ def test_a_loss_that_is_no_number_ends_the_run(value):
         monitor().on_train_batch_end(trainer(global_step=7, callback_metrics=metrics), None, None, None, 6)
 
 
-def test_another_ranks_loss_ends_it_too():
+def broken_on_one_rank():
+    """What this rank's monitor says when the loss of rank 1 is not finite."""
+    metrics = {"train/loss": torch.tensor(math.nan if rank() else 1.0)}
+    with pytest.raises(InputError) as error:
+        monitor().on_train_batch_end(trainer(global_step=7, world_size=2, callback_metrics=metrics), None, None, None, 6)
+    return str(error.value)
+
+
+def test_another_ranks_loss_ends_it_too(two_processes):
     """All ranks stop together, or the others would wait for ever."""
-    stage = trainer(global_step=7)
-    stage.strategy.reduce_boolean_decision = lambda decision, all: True
-    with pytest.raises(InputError, match="another rank"):
-        monitor().on_train_batch_end(stage, None, None, None, 6)
+    first, second = two_processes(broken_on_one_rank)
+    assert "another rank" in first
+    assert "train/loss=nan" in second
 
 
 def test_it_looks_this_seldom():
