@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError
 
 VIDEO_SUFFIXES = frozenset(
@@ -61,6 +62,7 @@ def scan_files(folder: str | os.PathLike[str], *, wanted: Callable[[str], bool])
         unreadable.append(f"{os.path.relpath(os.fsdecode(error.filename), top)} ({error.strerror})")
 
     for current, folders, files in os.walk(top, followlinks=True, onerror=note):
+        stop_if_requested()
         relative = os.path.relpath(current, top)
         status = os.stat(current)  # noqa: PTH116
         if (first := names.setdefault((status.st_dev, status.st_ino), relative)) != relative:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vclr_pl.evaluation.accuracy import QueryScores, query_labels
 from vclr_pl.evaluation.probes import linear_scores, moments, refuse_single_class
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import FeatureTable, InputError
 
 ROWS_PER_PASS = 1024
@@ -132,6 +133,7 @@ class AttentiveProbe:
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         for _ in range(self.epochs):
             for rows in torch.randperm(len(features)).split(self.batch_size):
+                stop_if_requested()
                 optimizer.zero_grad(set_to_none=True)
                 loss = nn.functional.cross_entropy(network(standardized(features[rows])), place_N[rows].to(self.device))
                 loss.backward()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vclr_pl.op.collective import gather_objects
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import BrokenVideo, FeatureTable, InputError, VideoFrames
 
 AUTOCAST_DTYPE = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -60,6 +61,7 @@ def extract_features(
     dtype, kind = AUTOCAST_DTYPE[precision], torch.device(device).type
     with torch.no_grad(), evaluation_mode(encoder), torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
         for batch in batches:
+            stop_if_requested()
             _add_batch(rows, prepare(batch.to(device)), encoder, path, frames_per_pass)
     return _merge(gather_objects(rows), path, class_names)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError
 
 ROWS_PER_BLOCK = 1024
@@ -81,6 +82,7 @@ class CopySimilarity:
         for start in range(0, len(self), ROWS_PER_BLOCK):
             first_gVF = self.unit_GVF[start : start + ROWS_PER_BLOCK].double()
             for other in range(start, len(self), ROWS_PER_BLOCK):
+                stop_if_requested()
                 second_gVF = first_gVF if start == other else self.unit_GVF[other : other + ROWS_PER_BLOCK].double()
                 found_gg = torch.full((len(first_gVF), len(second_gVF)), -1.0, dtype=torch.float64)
                 for view in range(first_gVF.shape[1]):

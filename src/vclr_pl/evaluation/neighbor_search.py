@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vclr_pl.files import evenly_spaced
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError
 
 # Cosines are rounded to multiples of this: far finer than the resolution of float32 features, far coarser than the noise of a
@@ -108,6 +109,7 @@ def _keys_in_float64(gallery_GF: Tensor, queries_QF: Tensor, count: int, own_Q: 
         unit_gF = _unit(gallery_GF[start : start + GALLERY_ROWS_PER_BLOCK].double())
         parts = []
         for first in range(0, len(queries_QF), QUERY_ROWS_PER_BLOCK):
+            stop_if_requested()
             block = slice(first, first + QUERY_ROWS_PER_BLOCK)
             key_qg = _keys(_unit(queries_QF[block].double()) @ unit_gF.T, start=start, rows=len(gallery_GF))
             if own_Q is not None:
@@ -124,6 +126,7 @@ def _keys_by_candidates(gallery_GF: Tensor, queries_QF: Tensor, count: int, own_
     queries_per_ranking = max(1, VALUES_PER_RANKING // (row_QN.shape[1] * gallery_GF.shape[1]))
     parts = []
     for first in range(0, len(queries_QF), queries_per_ranking):
+        stop_if_requested()
         block = slice(first, first + queries_per_ranking)
         row_qN = row_QN[block]
         unit_qNF = _unit(gallery_GF[row_qN].double())
@@ -150,6 +153,7 @@ def _candidates(gallery_GF: Tensor, queries_QF: Tensor, wanted: int, own_Q: Tens
         row_g = torch.arange(start, start + len(unit_gF))
         values, rows = [], []
         for first in range(0, len(queries_QF), QUERY_ROWS_PER_BLOCK):
+            stop_if_requested()
             block = slice(first, first + QUERY_ROWS_PER_BLOCK)
             cosine_qg = _unit(queries_QF[block].float()) @ unit_gF.T
             if own_Q is not None:
@@ -213,6 +217,7 @@ class FaissSearch:
         if not index.is_trained:
             index.train(_unit_array(gallery_GF[evenly_spaced(len(gallery_GF), self.training_rows)]))
         for part_gF in gallery_GF.split(ROWS_PER_BLOCK):
+            stop_if_requested()
             index.add(_unit_array(part_gF))
         inverted = self._faiss.try_extract_index_ivf(index)  # also after a transform, as in OPQ16,IVF1024,PQ16
         if inverted is not None:

@@ -10,6 +10,7 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, from_numpy
 
 from vclr_pl.evaluation.accuracy import QueryScores, query_labels, within_top
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import FeatureTable, InputError
 
 
@@ -151,6 +152,7 @@ class LogisticProbe:
         )
 
         def loss() -> Tensor:
+            stop_if_requested()
             solver.zero_grad()
             total = (weight[:, :-1] ** 2).sum() / (2 * self.regularization_c * len(features_NF))
             total.backward()

@@ -17,6 +17,7 @@ from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.datasets.video_scan import few, file_identity
 from vclr_pl.features.encoder import FrozenEncoder
 from vclr_pl.features.video_reading import ReadingOptions, VideoReading
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import FeatureTable, InputError
 from vclr_pl.video.protocol import VideoDecoder
 
@@ -91,6 +92,7 @@ class DistinctVideos:
         blank = []
         batches: Any = reading.batches(list(row_of), rank=0, ranks=1, pin_memory=False) if rows else ()
         for batch in batches:
+            stop_if_requested()
             for index, frames, valid in zip(batch.video_index.tolist(), batch.frames, batch.valid, strict=True):
                 shown = frames[valid]
                 if len(shown) and contrast(shown) < self.minimum_contrast:

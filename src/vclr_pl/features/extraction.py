@@ -26,6 +26,7 @@ from vclr_pl.features.pooling import MEAN
 from vclr_pl.features.store import FeatureFolder
 from vclr_pl.features.video_reading import ReadingOptions, VideoReading
 from vclr_pl.files import file_stamp
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.store import ResumableFolder
 from vclr_pl.types import SLOW, BrokenVideo, VideoFrames
 from vclr_pl.video.protocol import VideoDecoder
@@ -42,6 +43,11 @@ class VideoLoop(lightning.LightningModule):
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer videos than ranks, for instance a single query
         self.videos, self.videos_done = list(videos), 0
+
+    def on_predict_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """The videos of the batch are journaled: nothing is lost by a stop here."""
+        del outputs, batch, batch_idx, dataloader_idx
+        stop_if_requested()
 
     def agreed_videos(self) -> list[Any]:
         """The list of rank 0. Another rank may read longer journals later, and would then select different videos."""
@@ -239,6 +245,7 @@ def list_digest(manifest: Manifest) -> str:
     """Digest of paths, labels, spans, file sizes and times, 16 hexadecimal digits. A changed file is a new video."""
     found = hashlib.sha256()
     for index in range(len(manifest)):
+        stop_if_requested()
         path = manifest.path(index)
         stamp = file_stamp(path) or (-1, -1)
         found.update(repr((path, manifest.label(index), manifest.span(index), stamp)).encode(errors="surrogateescape"))

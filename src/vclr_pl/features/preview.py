@@ -20,6 +20,7 @@ from torchvision.transforms.v2 import functional
 from vclr_pl.data.part_reading import subclip
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.files import available_cores, evenly_spaced, file_stamp, write_whole
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError, scaled_size
 
@@ -79,6 +80,7 @@ class PreviewMaker:
         workers = min(available_cores() if self.workers is None else self.workers, len(videos) // 8)
         pictures = {}
         for item in DataLoader(dataset, batch_size=None, num_workers=workers):
+            stop_if_requested()
             if item is not None:
                 pictures[item[0]] = item[1]
         return pictures

@@ -25,6 +25,7 @@ from vclr_pl.features.recognizer import EXPORT as RECOGNIZER
 from vclr_pl.features.recognizer import FrozenRecognizer, is_recognizer, load_recognizer
 from vclr_pl.features.run_folder import CHECKPOINT, EXPORT
 from vclr_pl.files import evenly_spaced
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import BrokenVideo, InputError
 from vclr_pl.video.protocol import VideoDecoder
 
@@ -170,6 +171,7 @@ class VideoMapping:
         """Maps of one video for each encoder, in order; or the broken video."""
         maps = []
         for place, named in enumerate(self.encoders):
+            stop_if_requested()
             frames = self._frames(self.manifest, index, place)
             if isinstance(frames, BrokenVideo):
                 return frames

@@ -19,6 +19,7 @@ import numpy as np
 
 from vclr_pl.files import file_stamp, whole_file, write_whole
 from vclr_pl.localization.snippets import Features, resample
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError
 
 SUFFIXES = (".npy", ".csv")
@@ -117,6 +118,7 @@ class SnippetResampling:
         output.mkdir(parents=True, exist_ok=True)
         written, dimension = {}, 0
         for identity, file in files.items():
+            stop_if_requested()
             target = output / f"{identity}.npy"
             stamp = output / f"{identity}.key"
             key = self._key(file, whole=whole)

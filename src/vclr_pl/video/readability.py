@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import queue
@@ -13,12 +14,14 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar, cast
 
 from vclr_pl.files import available_cores
+from vclr_pl.stop import Stopped, stop_if_requested
 from vclr_pl.types import InputError
 from vclr_pl.video.clean_process import CleanProcess, ProcessEndedError, can_start
 from vclr_pl.video.isolated import IsolatedDecoder
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError
 
 _BETWEEN_SIGNS_SECONDS = 0.2
+_CLEANING_SECONDS = 5.0
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -76,10 +79,25 @@ def map_in_processes(
                 running[process] = _Running(piece, time.monotonic())
             if not running:
                 return
+            stop_if_requested()
             yield from _finished(running, failed=failed, silence_seconds=silence_seconds)
+    except Stopped:
+        _let_clean_up(running)
+        raise
     finally:
         for process in running:
             process.end()
+
+
+def _let_clean_up(processes: Iterable[CleanProcess]) -> None:
+    """The processes remove their drafts at their next sign of life; those that give none in time are killed with theirs."""
+    for process in processes:
+        process.send(None)
+    until = time.monotonic() + _CLEANING_SECONDS
+    for process in processes:
+        with contextlib.suppress(TimeoutError, ProcessEndedError):
+            while process.receive(timeout_seconds=max(0.0, until - time.monotonic())) is None:
+                pass
 
 
 def _finished(
@@ -112,6 +130,10 @@ def _message(process: CleanProcess) -> tuple[str, Any] | None:
     return message
 
 
+class _ToldToEndError(Exception):
+    """The command stops."""
+
+
 def _do(connection: Connection, descriptors: list[int], *, piece: Piece, work: Callable[[Piece, SignOfLife], Result]) -> None:
     """Entry point of one process."""
     del descriptors
@@ -119,6 +141,8 @@ def _do(connection: Connection, descriptors: list[int], *, piece: Piece, work: C
 
     def sign_of_life() -> None:
         nonlocal sent_seconds
+        if connection.poll():
+            raise _ToldToEndError
         if time.monotonic() - sent_seconds > _BETWEEN_SIGNS_SECONDS:
             connection.send(None)
             sent_seconds = time.monotonic()
@@ -184,7 +208,11 @@ def check_readability(
     running = processes
     try:
         while running:
-            row = done.get()
+            stop_if_requested()
+            try:
+                row = done.get(timeout=_BETWEEN_SIGNS_SECONDS)
+            except queue.Empty:
+                continue
             if row is None:
                 running -= 1
             elif isinstance(row, Exception):

@@ -7,7 +7,9 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from tests.unit.video.ffmpeg_frames import apart, shown_by_ffmpeg
 from tests.unit.video.numbered_video import write_numbered_video
 from tests.unit.video.process_watch import children_of, wait_until
 
+from vclr_pl.files import whole_file
+from vclr_pl.stop import Stopped, listening
 from vclr_pl.types import InputError
 from vclr_pl.video.choice import AutoDecoder
 from vclr_pl.video.frame_folder import FrameFolderDecoder
@@ -244,3 +248,29 @@ def _ffprobe_count(path) -> int | None:
     if done.returncode or done.stderr.strip() or not streams:
         return None
     return int(streams[0]["nb_read_frames"])
+
+
+def draft_and_wait(piece, sign_of_life):
+    """A piece that takes long, with a draft of its result."""
+    with whole_file(Path(piece)) as draft:
+        draft.touch()
+        while True:
+            time.sleep(0.05)
+            sign_of_life()
+
+
+def test_a_stop_leaves_no_draft(tmp_path):
+    pieces = [str(tmp_path / "one"), str(tmp_path / "two")]
+    failed, seen = (lambda piece, reason: (piece, reason)), []
+
+    def stop_with_two_drafts():
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+        seen.extend(tmp_path.iterdir())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with listening():
+        threading.Thread(target=stop_with_two_drafts).start()
+        with pytest.raises(Stopped):
+            list(map_in_processes(pieces, work=draft_and_wait, failed=failed, processes=2, silence_seconds=60))
+    assert len(seen) == 2
+    assert not list(tmp_path.iterdir())

@@ -21,6 +21,7 @@ from vclr_pl.datasets.demo.catalog import LIST_FOLDER, VIDEO_FOLDER, PlannedVide
 from vclr_pl.datasets.demo.drawing import Appearance, render_scene
 from vclr_pl.datasets.demo.tasks import COMPOSITION
 from vclr_pl.files import write_whole
+from vclr_pl.stop import stop_if_requested
 
 VERSION = 1  # version of the drawing: increment it whenever a pixel changes
 FRAMES_PER_SECOND = 15
@@ -80,6 +81,7 @@ def _render_missing(missing: list[PlannedVideo], video_folder: Path, settings: D
     # One thread: two were not faster (small arrays, one interpreter), and processes would each have to import torch.
     with Progress(*columns) as progress:
         for video in progress.track(missing, description=f"Rendering demo videos into {video_folder.parent.name}"):
+            stop_if_requested()
             write_whole(video_folder / video.listed_path, render_file(video, settings))
 
 
