@@ -17,11 +17,15 @@ SIGNALLED = 128  # exit code of a process that a signal has ended, without the n
 
 
 class Stopped(BaseException):
-    """The work ends because of `number`, a signal; what it has finished is on the disk. `except Exception` does not catch it."""
+    """The work ends because of `number`, a signal; what it has finished is on the disk. `except Exception` does not catch it.
 
-    def __init__(self, number: int) -> None:
+    Args:
+        agreed: all ranks stop at the same point, and none waits for another.
+    """
+
+    def __init__(self, number: int, *, agreed: bool = False) -> None:
         super().__init__(number)
-        self.signal = signal.Signals(number)
+        self.signal, self.agreed = signal.Signals(number), agreed
 
     @property
     def exit_code(self) -> int:
@@ -39,6 +43,13 @@ _listening = False
 def stop_requested() -> signal.Signals | None:
     """The first signal that asked this process to stop; None without one."""
     return _requested
+
+
+def request_stop() -> None:
+    """Set the flag without a signal: another rank has ended."""
+    global _requested
+    if _requested is None and _listening:
+        _requested = signal.SIGTERM
 
 
 def stop_if_requested() -> None:
@@ -83,6 +94,21 @@ def listening(*, answer: str = "") -> Iterator[None]:
         _requested, _listening = before
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """A signal ends the process at once during the block, also where it waits in C: nothing is lost yet."""
+    if not _listening or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stop_if_requested()
+    handlers = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 _LOOK_SECONDS = 1.0  # between two looks of a fork at its parent

@@ -15,7 +15,6 @@ from tests.video_fixture import write_video
 from vclr_pl.check import check
 from vclr_pl.embed import embed
 from vclr_pl.evaluate import evaluate
-from vclr_pl.retrieve import retrieve
 from vclr_pl.runner.composition import Task
 from vclr_pl.runner.run import run
 
@@ -36,13 +35,12 @@ def drafts(folder: Path) -> list[Path]:
     return list(folder.rglob("*.unfinished"))
 
 
-@pytest.mark.parametrize("task", [embed, evaluate, retrieve])
+@pytest.mark.parametrize("task", [embed, evaluate])
 def test_features_continue_after_the_last_video(tmp_path: Path, words: list[str], task: Task[Any], capfd: Any) -> None:
     name = task.__name__
     measure = ["evaluation=nearest_neighbor", "evaluation.measures.nearest_neighbor.neighbors=1"]
     more = {"evaluate": [*measure, "bootstrap.resamples=20", "page=null"]}
-    more["retrieve"] = [f"query={tmp_path / 'set' / 'a' / '0.mp4'}"]
-    words = [word.replace("data.root=", "gallery.root=" if name == "retrieve" else "data.root=") for word in [*words, *more.get(name, [])]]
+    words = [*words, *more.get(name, [])]
     assert run(task, config_name=name, arguments=[*words, signal_at("4.mp4")]) == 143
     assert "stopped by SIGTERM" in capfd.readouterr().err
     assert not drafts(tmp_path)

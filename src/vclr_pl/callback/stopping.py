@@ -72,7 +72,7 @@ class Stopping(Checkpoint):
             if isinstance(callback, LastCheckpoint) and resumes_inside_epochs:
                 callback.save(trainer)
         if not trainer.is_last_batch:
-            raise Stopped(self._signal)
+            raise Stopped(self._signal, agreed=True)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         """
@@ -80,7 +80,7 @@ class Stopping(Checkpoint):
             Stopped: the ranks agreed at the last batch; the other callbacks of the epoch's end have done their work.
         """
         if self._signal and trainer.current_epoch + 1 != trainer.max_epochs:
-            raise Stopped(self._signal)
+            raise Stopped(self._signal, agreed=True)
 
 
 def agreed(trainer: Any, *, flag: bool) -> bool:

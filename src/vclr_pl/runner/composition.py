@@ -22,7 +22,7 @@ from vclr_pl.runner.command_line import place_given_nodes
 from vclr_pl.runner.failure import Command
 from vclr_pl.runner.group import option_names
 from vclr_pl.runner.moved_path import use_present_paths
-from vclr_pl.runner.process_launch import is_sweep, own_processes
+from vclr_pl.runner.process_launch import is_sweep, own_processes, told_to_other_ranks
 from vclr_pl.runner.schema import refuse_unknown_keys
 from vclr_pl.types import BrokenVideosError, usual_short_side
 
@@ -74,10 +74,11 @@ def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> R
             from vclr_pl.runner.precision import settle_precision  # it imports torch
 
             settle_precision(config)
-        try:
-            return task(config)
-        except BrokenVideosError as error:
-            raise listed_error(error, file=Path(config.paths.run) / BROKEN_VIDEOS) from error
+        with told_to_other_ranks():
+            try:
+                return task(config)
+            except BrokenVideosError as error:
+                raise listed_error(error, file=Path(config.paths.run) / BROKEN_VIDEOS) from error
 
 
 def instantiate_with(node: DictConfig, **given: object) -> Any:

@@ -16,10 +16,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import read_write
 
+from vclr_pl.runner import ranks
+from vclr_pl.stop import Stopped
 from vclr_pl.types import InputError
 
 CALLED_FROM_PYTHON = ContextVar("CALLED_FROM_PYTHON", default=False)  # the job is a call of the Python API, not a command
 PRECISION_VARIABLE = "VCLR_PL_PRECISION"  # what this job has chosen, for the processes that it starts
+BAD_INPUT = 2  # exit code
 LAUNCH_VARIABLES = (
     "MASTER_ADDR",
     "MASTER_PORT",
@@ -47,11 +50,44 @@ def own_processes() -> Iterator[None]:
         yield
     finally:
         sys.argv = command
+        ranks.leave()
         _leave_process_group()
         for name, value in marks.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+class EndedWithAnotherRankError(Exception):
+    """Another rank has failed; `failure` is its."""
+
+    def __init__(self, failure: ranks.Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+@contextlib.contextmanager
+def told_to_other_ranks() -> Iterator[None]:
+    """An error of the block ends all ranks of the run.
+
+    Raises:
+        EndedWithAnotherRankError: in place of an error that follows from the end of another rank.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not (isinstance(error, Stopped) and error.agreed) and (failure := ranks.failure_of_another()) is not None:
+            raise EndedWithAnotherRankError(failure) from error
+        tell_ranks(error)
+        raise
+
+
+def tell_ranks(error: BaseException) -> None:
+    """End the other ranks because of this error, unless it follows from the failure of another."""
+    if isinstance(error, Stopped) and error.agreed:
+        return
+    code = error.exit_code if isinstance(error, Stopped) else BAD_INPUT if isinstance(error, InputError | OSError) else 1
+    ranks.tell(code=code, line=f"{type(error).__name__}: {error}")
 
 
 def _leave_process_group() -> None:

@@ -24,7 +24,8 @@ from vclr_pl.runner.composition import Task, described, do_checked, register_res
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.help import VERSION, help_topic, print_help, version_line
 from vclr_pl.runner.log import warning_filters
-from vclr_pl.runner.process_launch import is_sweep, process_rank
+from vclr_pl.runner.process_launch import EndedWithAnotherRankError, is_sweep, process_rank
+from vclr_pl.runner.ranks import report
 from vclr_pl.runner.stopping import stopped_exit_code
 from vclr_pl.stop import Stopped, listening, stop_if_requested
 from vclr_pl.store import LOCK
@@ -64,6 +65,11 @@ def _run(task: Task[object], *, config_name: str, words: Sequence[str]) -> int:
             stop_if_requested()
             with _environment(TRACEBACK_SWITCH, wants_traceback):
                 code = do_checked(task, config, config_name=config_name)
+        except EndedWithAnotherRankError as ended:
+            if is_sweep():
+                raise
+            report(ended.failure, own_rank=process_rank())
+            raise SystemExit(ended.failure.code) from None
         except Exception as error:
             # Hydra continues a sweep after an error and reports it at the end; after a single job it would print lines of its own.
             if is_sweep() or not _print_line(error, config_name=config_name, words=words, wants_traceback=wants_traceback):

@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
 
 from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON, port_in_use
+from vclr_pl.runner.rank_launch import end_together
 from vclr_pl.types import InputError
 
 INTERACTIVE = ("bash", "interactive")  # job names for which Lightning looks at no variable of SLURM
@@ -55,6 +56,7 @@ def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], log
     _refuse_tasks_without_srun()
     trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
     leave_signals_to_us(trainer)
+    end_together(trainer)
     _refuse_processes_of_a_call(trainer)
     _refuse_busy_port(trainer)
     return trainer
