@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -128,6 +129,17 @@ def _leave_signals_to_parent() -> None:
     if hasattr(signal, "sigtimedwait"):  # not on macOS
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def stop_with(process: int) -> None:
+    """Request a stop, by SIGTERM, when `process`, which started this one, has ended."""
+
+    def look() -> None:
+        while os.getppid() == process:
+            time.sleep(_LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def _end_with_parent(parent: int) -> None:

@@ -18,7 +18,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vclr_pl.data.broken_videos import BrokenVideoTracker, WatchedLoader
+from vclr_pl.data.list_agreement import refuse_other_lists
 from vclr_pl.data.loader import EpochSampler, ResumableLoader
+from vclr_pl.data.machine_limits import require_room
 from vclr_pl.data.made_copies import STRONG_CHANGES, CopyDecoder, copies_of
 from vclr_pl.data.samples import Crop, NoReadableVideo, collate_segment_views, collate_video_frames
 from vclr_pl.data.transform.evaluation_view import EvaluationView, NarrowViewWarning
@@ -116,6 +118,12 @@ class VideoDataModule(lightning.LightningDataModule):
         self._steps = 0
         # The number of workers is an option, and 0 is valid.
         warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        """Before the first batch: the ranks have the same list, and the machine has room for the workers' batches."""
+        refuse_other_lists(self._splits.train, name="training videos")
+        processes = self.trainer.num_devices if self.trainer else 1
+        require_room(batches_bytes=self.batches_bytes, workers=self.workers, prefetch=self.loader.prefetch_batches, processes=processes)
 
     @property
     def labeled(self) -> bool:

@@ -22,7 +22,7 @@ from vclr_pl.runner.command_line import place_given_nodes
 from vclr_pl.runner.failure import Command
 from vclr_pl.runner.group import option_names
 from vclr_pl.runner.moved_path import use_present_paths
-from vclr_pl.runner.process_launch import is_sweep, own_processes, told_to_other_ranks
+from vclr_pl.runner.process_launch import do_in_process_of_its_own, is_job_of_processes, is_sweep, own_processes, told_to_other_ranks
 from vclr_pl.runner.schema import refuse_unknown_keys
 from vclr_pl.types import BrokenVideosError, usual_short_side
 
@@ -66,6 +66,8 @@ def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> R
     Raises:
         InputError: a key or value that the config may not have, and whatever the task finds wrong.
     """
+    if (trainer := config.get("trainer")) is not None and is_job_of_processes(trainer.get("devices", 1), trainer.get("num_nodes", 1)):
+        return do_in_process_of_its_own(config_name)  # type: ignore[return-value]  # a command's exit code, which is 0
     with own_processes(), own_wandb_run() if is_sweep() else contextlib.nullcontext():
         place_given_nodes(config)
         use_present_paths(config)

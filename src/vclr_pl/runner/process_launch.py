@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -17,12 +18,14 @@ from hydra.types import RunMode
 from omegaconf import read_write
 
 from vclr_pl.runner import ranks
-from vclr_pl.stop import Stopped
+from vclr_pl.stop import Stopped, stop_if_requested, stop_requested, stop_with
 from vclr_pl.types import InputError
 
 CALLED_FROM_PYTHON = ContextVar("CALLED_FROM_PYTHON", default=False)  # the job is a call of the Python API, not a command
 PRECISION_VARIABLE = "VCLR_PL_PRECISION"  # what this job has chosen, for the processes that it starts
 BAD_INPUT = 2  # exit code
+SWEEP_VARIABLE = "VCLR_PL_SWEEP"  # the process of the sweep, with which its job ends
+BETWEEN_LOOKS_SECONDS = 0.5
 LAUNCH_VARIABLES = (
     "MASTER_ADDR",
     "MASTER_PORT",
@@ -101,6 +104,40 @@ def process_rank() -> int:
     if os.environ.get("NODE_RANK", "0") != "0" and "RANK" not in os.environ:
         return int(os.environ["NODE_RANK"])
     return int(next((os.environ[name] for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if os.environ.get(name)), "0"))
+
+
+def is_job_of_processes(devices: object, nodes: object) -> bool:
+    """Does this job of a sweep start further ranks? torchrun or srun have started those of others."""
+    return is_sweep() and (str(devices), str(nodes)) != ("1", "1") and not {"RANK", "LOCAL_RANK", "SLURM_PROCID"} & os.environ.keys()
+
+
+def do_in_process_of_its_own(config_name: str) -> None:
+    """Do this job of a sweep in a process of its own: a failure of one of its ranks may leave no way but to end all of them.
+
+    Raises:
+        InputError: the job failed; it has said why.
+        Stopped: a signal asked this process to stop; the job gets it too.
+    """
+    hydra_config = HydraConfig.get()
+    words = job_command(sys.argv, list(hydra_config.overrides.task))[1:]
+    command = [sys.executable, "-m", f"vclr_pl.{config_name}", *words, f'hydra.run.dir="{hydra_config.runtime.output_dir}"']
+    with subprocess.Popen(command, env={**os.environ, SWEEP_VARIABLE: str(os.getpid())}) as job:
+        while job.poll() is None:
+            if (number := stop_requested()) is not None:
+                job.send_signal(number)
+                job.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                job.wait(BETWEEN_LOOKS_SECONDS)
+    stop_if_requested()
+    if job.returncode:
+        folder = hydra_config.runtime.output_dir
+        raise InputError(expected="a job without an error", got=f"exit code {job.returncode}", hint=f"See above, and the log in {folder}.")
+
+
+def with_sweep() -> None:
+    """A job in a process of its own stops when the sweep's process has ended."""
+    if (sweep := os.environ.pop(SWEEP_VARIABLE, None)) is not None:
+        stop_with(int(sweep))
 
 
 def is_sweep() -> bool:

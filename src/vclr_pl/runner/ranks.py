@@ -108,16 +108,16 @@ class _Circle:
         threading.Thread(target=self.end_at_last, args=(failure,), daemon=True, name="end").start()
 
     def end_at_last(self, failure: Failure) -> None:
-        """End a process whose main thread waits in a collective."""
+        """End a process whose main thread waits in a collective, or takes long to end."""
         time.sleep(PATIENCE_SECONDS)
         if not self.left:
             report(failure, own_rank=self.rank)
-            self.end_children()
-            os._exit(failure.code)
+        self.end_children(patience_seconds=0.0)
+        os._exit(failure.code)
 
-    def end_children(self) -> None:
+    def end_children(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Let the processes that this one has started end; kill those that do not."""
-        until = time.monotonic() + PATIENCE_SECONDS
+        until = time.monotonic() + patience_seconds
         for process in self.children:
             try:
                 process.wait(max(0.0, until - time.monotonic()))

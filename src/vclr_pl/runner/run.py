@@ -24,7 +24,7 @@ from vclr_pl.runner.composition import Task, described, do_checked, register_res
 from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.help import VERSION, help_topic, print_help, version_line
 from vclr_pl.runner.log import warning_filters
-from vclr_pl.runner.process_launch import EndedWithAnotherRankError, is_sweep, process_rank
+from vclr_pl.runner.process_launch import EndedWithAnotherRankError, is_sweep, process_rank, with_sweep
 from vclr_pl.runner.ranks import report
 from vclr_pl.runner.stopping import stopped_exit_code
 from vclr_pl.stop import Stopped, listening, stop_if_requested
@@ -48,6 +48,7 @@ def run(task: Task[object], *, config_name: str, arguments: Sequence[str] | None
         when HYDRA_FULL_ERROR=1, are raised.
     """
     try:
+        with_sweep()
         with listening(answer="" if process_rank() else CTRL_C):
             return _run(task, config_name=config_name, words=sys.argv[1:] if arguments is None else arguments)
     except Stopped as stopped:

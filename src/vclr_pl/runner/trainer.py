@@ -21,6 +21,8 @@ from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON, port_in_use
 from vclr_pl.runner.rank_launch import end_together
 from vclr_pl.types import InputError
 
+SPLITTING = ("fsdp", "deepspeed", "modelparallel", "model_parallel")  # in names of strategies
+HALF_PRECISIONS = ("bf16-true", "16-true")
 INTERACTIVE = ("bash", "interactive")  # job names for which Lightning looks at no variable of SLURM
 
 
@@ -54,6 +56,7 @@ def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], log
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
     _refuse_negative_length(max_epochs=config.trainer.get("max_epochs"), max_steps=config.trainer.get("max_steps"))
     _refuse_tasks_without_srun()
+    _refuse_split_networks(strategy=config.trainer.get("strategy"), precision=config.trainer.get("precision"))
     trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
     leave_signals_to_us(trainer)
     end_together(trainer)
@@ -83,6 +86,20 @@ def _refuse_negative_length(**lengths: int | None) -> None:
     for name, length in lengths.items():
         if length is not None and length < -1:
             raise InputError(expected=f"trainer.{name} of at least 1", got=str(length), hint=f"Set trainer.{name}=100.")
+
+
+def _refuse_split_networks(*, strategy: object, precision: object) -> None:
+    """Raises InputError for strategies that split the network over devices, and for networks in half precision.
+
+    The momentum encoder and the queues are whole on each rank, and a moving average of 0.999 does not move in bfloat16.
+    """
+    named = str(strategy.get("_target_", "") if isinstance(strategy, DictConfig) else strategy).lower()
+    if any(kind in named for kind in SPLITTING):
+        raise InputError(expected="trainer.strategy=auto, or a trainer of DDP", got=f"{named}", hint="Set trainer=ddp.")
+    if str(precision) in HALF_PRECISIONS:
+        raise InputError(
+            expected="trainer.precision of 32-true, bf16-mixed or 16-mixed", got=str(precision), hint="Set trainer.precision=bf16-mixed."
+        )
 
 
 def _refuse_processes_of_a_call(trainer: lightning.Trainer) -> None:

@@ -1,0 +1,89 @@
+"""Processes that are connected end together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vclr_pl.runner.ranks import Failure
+
+RANK = """
+import json, os, signal, sys, time
+from pathlib import Path
+from vclr_pl.runner import ranks
+from vclr_pl.stop import SIGNALS, listening, stop_requested
+ranks.PATIENCE_SECONDS = 2.0
+rank, folder, deeds = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")
+
+def broadcast(value):
+    path = folder / "said"
+    if rank == 0:
+        (folder / "draft").write_text(json.dumps(value))
+        (folder / "draft").rename(path)
+    while not path.exists():
+        time.sleep(0.02)
+    return json.loads(path.read_text())
+
+with listening():
+    ranks.connect(rank=rank, ranks=len(deeds), host="localhost", broadcast=broadcast)
+    deed = deeds[rank]
+    if deed == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if deed == "fails":
+        ranks.tell(code=2, line="ValueError: private")
+        sys.exit(2)
+    if deed == "ends":
+        ranks.leave()
+        sys.exit(0)
+    while deed == "stuck":
+        time.sleep(60)
+    while (found := ranks.failure_of_another()) is None and deed != "alone":
+        pass
+    if deed == "alone":
+        time.sleep(2.5)
+        ranks.leave()
+        sys.exit(0)
+    print(found.rank, found.line, bool(stop_requested()), flush=True)
+    ranks.leave()
+    sys.exit(found.code)
+"""
+
+
+def ended(folder: Path, deeds: str) -> tuple[list[int], list[str], str]:
+    """Exit codes, output of each rank, and what rank 0 has said on stderr."""
+    command = [sys.executable, "-c", RANK]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen([*command, str(rank), str(folder), deeds], **pipes) for rank in range(len(deeds.split(",")))]
+    said = [process.communicate(timeout=60) for process in started]
+    return [process.returncode for process in started], [output.strip() for output, _ in said], said[0][1]
+
+
+@pytest.mark.parametrize(("deeds", "codes"), [("works,works,killed", [1, 1, -9]), ("killed,works,works", [-9, 1, 1])])
+def test_a_killed_rank_ends_the_others(tmp_path, deeds, codes):
+    found, said, _ = ended(tmp_path, deeds)
+    assert found == codes
+    assert [line for line in said if line] == [f"{codes.index(-9)}  True"] * 2
+
+
+def test_a_failed_rank_says_why(tmp_path):
+    codes, said, _ = ended(tmp_path, "works,fails,works")
+    assert codes == [2, 2, 2]
+    assert said == ["1 ValueError: private True", "", "1 ValueError: private True"]
+
+
+def test_a_rank_that_waits_in_a_collective_is_ended(tmp_path):
+    codes, _, error = ended(tmp_path, "stuck,killed,stuck")
+    assert codes == [1, -9, 1]
+    assert error == "error: rank 1 was ended from outside, or crashed; the other processes end with it\n"
+
+
+def test_a_rank_that_has_ended_regularly_ends_no_other(tmp_path):
+    codes, _, error = ended(tmp_path, "alone,ends,alone")
+    assert (codes, error) == ([0, 0, 0], "")
+
+
+def test_a_failure_names_its_rank():
+    assert str(Failure(3, 2, "ValueError: private")) == "rank 3 failed: ValueError: private"
