@@ -8,13 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+from tests.integration.failing_rank import failing
 from tests.integration.test_train import SMALL
 
+import vclr_pl
+
+PLACES = [str(Path(__file__).parents[2]), str(Path(vclr_pl.__file__).parents[1])]  # the tests, and the package that they test
 TWO = ["trainer=ddp_cpu", "trainer.max_epochs=1", "loader.batch_size=2", "trainer.precision=32-true"]
 
 
 def command(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HYDRA_FULL_ERROR": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "HYDRA_FULL_ERROR": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(PLACES)}
     small = [part for part in SMALL if not part.startswith(("trainer=", "trainer.max_epochs", "loader.batch_size"))]
     arguments = [
         sys.executable,
@@ -46,3 +52,30 @@ def test_bad_input_that_only_the_processes_find_ends_both(tmp_path):
     assert done.returncode == 2, done.stderr
     assert "error: expected a queue longer than the 12 keys" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("how", "code", "said"), [("raise", 1, "ValueError: private"), ("kill", 137, "rank 1 was ended from outside")])
+def test_a_rank_that_fails_alone_ends_both(tmp_path, how, code, said):
+    """`command` waits for the end of its output, which both processes hold."""
+    done = command(tmp_path, "evaluation.enabled=false", failing(how))
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "[rank0]" not in done.stderr
+    assert "[rank 0]" not in done.stderr
+
+
+def test_one_signalled_rank_stops_both_with_a_checkpoint(tmp_path):
+    done = command(tmp_path, "evaluation.enabled=false", "trainer.max_epochs=3", failing("stop", batch=7))
+    assert done.returncode == 143, done.stderr
+    assert "stopped by SIGTERM" in done.stderr
+    (saved,) = (tmp_path / "runs").rglob("last.ckpt")
+    assert torch.load(saved, weights_only=False)["global_step"] == 8
+    assert not list((tmp_path / "runs").rglob("*.unfinished"))
+
+
+def test_the_next_job_of_a_sweep_runs(tmp_path):
+    done = command(tmp_path, "evaluation.enabled=false", failing("raise").replace(", batch: 2", ""), "+callback.failing.batch=2,200", "-m")
+    assert done.returncode, done.stderr
+    assert "ValueError: private" in done.stderr
+    (finished,) = (tmp_path / "runs").rglob("results.json")
+    assert finished.parent.name == "1"

@@ -7,7 +7,7 @@ import copy
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -67,7 +67,8 @@ def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> R
         InputError: a key or value that the config may not have, and whatever the task finds wrong.
     """
     if (trainer := config.get("trainer")) is not None and is_job_of_processes(trainer.get("devices", 1), trainer.get("num_nodes", 1)):
-        return do_in_process_of_its_own(config_name)  # type: ignore[return-value]  # a command's exit code, which is 0
+        do_in_process_of_its_own(config_name)
+        return cast(Result, 0)
     with own_processes(), own_wandb_run() if is_sweep() else contextlib.nullcontext():
         place_given_nodes(config)
         use_present_paths(config)
