@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import selectors
@@ -21,6 +22,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from vclr_pl.stop import SIGNALLED, request_stop
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0  # for the main thread to end by itself: its collective fails, and it closes its files
 ARRIVAL_SECONDS = 2.0  # a collective may fail before the word that says why has arrived
@@ -149,10 +152,12 @@ def connect(*, rank: int, ranks: int, host: str, broadcast: Callable[[tuple[int,
     listener = None if rank else _listener()
     own = (0, "") if listener is None else (listener.getsockname()[1], secrets.token_hex(16))
     port, token = broadcast(own)
-    if listener is None:
-        _circle.join(host=host, port=port, token=token)
-    else:
-        _circle.accept(listener, ranks=ranks, token=token)
+    try:
+        _circle.join(host=host, port=port, token=token) if listener is None else _circle.accept(listener, ranks=ranks, token=token)
+    except OSError as error:
+        logger.warning(
+            "rank %d is not connected to port %d of %s (%s): a failing rank may leave the others waiting", rank, port, host, error
+        )
     threading.Thread(target=_circle.watch, daemon=True, name="ranks").start()
 
 
@@ -227,4 +232,6 @@ def _message(connection: socket.socket) -> dict[str, Any] | None:
     with contextlib.suppress(OSError):
         while not line.endswith(b"\n") and (byte := connection.recv(1)):
             line += byte
-    return json.loads(line) if line.endswith(b"\n") else None
+    with contextlib.suppress(ValueError):  # the word of another program
+        return dict(json.loads(line)) if line.endswith(b"\n") else None
+    return {"bye": None}
