@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from vclr_pl.stop import SIGNALLED, request_stop
+from vclr_pl.stop import request_stop
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class _Circle:
         for local_rank, process in enumerate(self.children, 1):
             if process.returncode:
                 time.sleep(BETWEEN_LOOKS_SECONDS)  # its own word comes first
-                self.learn(Failure(local_rank, max(process.returncode, SIGNALLED - process.returncode)))
+                self.learn(Failure(local_rank, max(process.returncode, UNEXPECTED_EXIT_CODE)))
 
     def learn(self, failure: Failure) -> None:
         if self.failure is not None or self.left:
