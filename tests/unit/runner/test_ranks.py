@@ -38,7 +38,7 @@ with listening():
     if deed == "ends":
         ranks.leave()
         sys.exit(0)
-    while deed == "stuck":
+    if deed == "stuck":
         time.sleep(60)
     while (found := ranks.failure_of_another()) is None and deed != "alone":
         pass
