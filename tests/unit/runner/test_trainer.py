@@ -82,3 +82,18 @@ def test_an_absent_gpu_is_refused():
     with pytest.raises(InputError, match="trainer=cpu"):
         refuse_absent_gpu(accelerator="gpu")
     refuse_absent_gpu(accelerator="auto")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("strategy", "fsdp"),
+        ("strategy", "deepspeed_stage_2"),
+        ("strategy", {"_target_": "pytorch_lightning.strategies.FSDPStrategy"}),
+        ("precision", "bf16-true"),
+    ],
+)
+def test_what_would_split_or_halve_the_network_is_refused(option, value):
+    config = OmegaConf.merge(TWO, {"trainer": {"strategy": None}}, {"trainer": {option: value}})
+    with pytest.raises(InputError, match=rf"expected trainer\.{option}.*Set trainer"):
+        make_trainer(config, callbacks=[], loggers=[])
