@@ -72,6 +72,6 @@ def raise_open_files(*, batches: int) -> None:
         raise InputError(
             expected=f"{needed} open files for the loader's batches",
             got=f"a limit of {hard}",
-            hint="Raise the limit with `ulimit -n`, in a container with --ulimit nofile=65536, or set loader.workers lower.",
+            hint="Raise the limit with `ulimit -n`, or set loader.workers lower.",
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
