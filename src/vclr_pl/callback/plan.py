@@ -98,12 +98,12 @@ def disk_of(trainer: Any, module: Any, *, folder: Path, callbacks: Sequence[Any]
 
 def kept_checkpoints(callbacks: Sequence[Any], trainer: Any, *, epochs: int) -> int:
     """Number of checkpoints in the run folder at the end of a run of so many epochs."""
-    written = [callback for callback in callbacks if isinstance(callback, ModelCheckpoint) and not trainer.fast_dev_run]
+    written = [callback for callback in callbacks if isinstance(callback, ModelCheckpoint | LastCheckpoint) and not trainer.fast_dev_run]
     monitored = any(isinstance(callback, EncoderMonitor) and callback.readings(trainer, epochs=epochs) for callback in callbacks)
     kept = 0
     for callback in written:
         if isinstance(callback, LastCheckpoint):
-            kept += 1
+            kept += 2  # and the one before
         elif isinstance(callback, BestCheckpoint):
             kept += int(monitored)
         else:
