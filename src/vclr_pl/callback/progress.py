@@ -49,7 +49,8 @@ class RunProgress(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self.first_step = self.last_step = trainer.global_step
-        total = trainer.global_step + steps_left(trainer, batch_idx=-1)
+        loop = trainer.fit_loop
+        total = trainer.global_step + steps_left(trainer, batch_idx=loop.epoch_loop.batch_idx if loop.restarted_mid_epoch else -1)
         self.clock = StepClock(skipped_steps=skipped_steps(trainer.datamodule, total=total))  # type: ignore[attr-defined]
         if not (trainer.is_global_zero and self.console.is_terminal):
             return

@@ -110,7 +110,7 @@ class RunPageWriter(lightning.Callback):
         if not self._applies(trainer) or step == self._last_read:
             return
         interval = min(self.every_n_steps, trainer.log_every_n_steps)
-        if step % interval == 0 or step == self._first_step + 1 or trainer.is_last_batch:
+        if step % interval == 0 or not self.curves or trainer.is_last_batch:
             self._read(trainer)
         if self._page.is_due() and self.curves:
             self._measure_rank(trainer, pl_module)

@@ -61,10 +61,10 @@ class RunSummary(lightning.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The first readings are those of the run's first start."""
-        return {"first": self.first}
+        return {"first": self.first, "last": self.last}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.first = list(state_dict["first"])
+        self.first, self.last = list(state_dict["first"]), list(state_dict.get("last", []))  # 0.1.0 has no last ones
 
     def evidence(self, trainer: Any, module: Any, *, metrics: Mapping[str, float], baseline: Mapping[str, float], queries: int) -> Evidence:
         """Everything that the verdict depends on."""

@@ -40,6 +40,8 @@ class ViewGrid(lightning.Callback):
         if self.is_drawn or not trainer.is_global_zero or trainer.fast_dev_run or not isinstance(batch, SegmentViews):  # type: ignore[attr-defined]
             return
         self.is_drawn = True
+        if trainer.global_step and self.path.is_file():  # of the first batch, drawn before the run was continued
+            return
         normalized: Any = trainer.datamodule.color_augmentation  # type: ignore[attr-defined]
         picture = draw_grid(batch, videos=self.videos, mean=normalized.mean, std=normalized.std)
         with whole_file(self.path) as draft:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -31,11 +32,23 @@ class BrokenVideoTracker:
             if video.path not in self._agreed:
                 self._fresh.setdefault(video.path, video)
 
-    def agree(self) -> None:
-        """Share new broken videos among ranks (collective call). Raises BrokenVideosError on all ranks above `max_broken_fraction`."""
+    def state_dict(self) -> dict[str, Any]:
+        """The broken videos of all ranks (collective call)."""
+        self._share()
+        return {"broken": [dataclasses.asdict(video) for video in self._agreed.values()]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        videos = [BrokenVideo(**fields) for fields in state_dict["broken"]]
+        self._agreed.update((video.path, video) for video in videos)
+
+    def _share(self) -> None:
         for videos in gather_objects(tuple(self._fresh.values())):
             self._agreed.update((video.path, video) for video in videos)
         self._fresh.clear()
+
+    def agree(self) -> None:
+        """Share new broken videos among ranks (collective call). Raises BrokenVideosError on all ranks above `max_broken_fraction`."""
+        self._share()
         if len(self._agreed) > self._most:
             first = next(iter(self._agreed.values()))
             raise BrokenVideosError(

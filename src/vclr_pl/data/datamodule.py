@@ -176,6 +176,16 @@ class VideoDataModule(lightning.LightningDataModule):
         """Steps of an epoch, equal on all ranks. Raises InputError if a batch is larger than the data."""
         return self._sampler().batches
 
+    def batches_after(self, videos: int) -> int:
+        """Steps that are left of an epoch of which all ranks have seen so many videos."""
+        return self._sampler().batches_after(videos)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._account.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._account.load_state_dict(state_dict)
+
     @property
     def broken_videos(self) -> tuple[BrokenVideo, ...]:
         """Broken training videos so far; after the last batch of an epoch, of all ranks."""
@@ -263,9 +273,8 @@ class VideoDataModule(lightning.LightningDataModule):
         self.color_augmentation.mean = self.evaluation_view.mean = normalization.mean
         self.color_augmentation.std = self.evaluation_view.std = normalization.std
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ARG002
         """Count broken videos. Ranks exchange them every 64 steps and at the end of an epoch, and stop together if there are too many."""
-        del dataloader_idx
         if isinstance(batch, TrainingBatch) and self.trainer is not None and self.trainer.training:
             self._account.observe(batch.broken)
             self._steps += 1
@@ -273,9 +282,8 @@ class VideoDataModule(lightning.LightningDataModule):
                 self._account.agree()
         return batch
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ARG002
         """Color, blur, flip and normalization of all views of the batch at once, on the device."""
-        del dataloader_idx
         if not isinstance(batch, TrainingBatch):
             return batch
         views = self.color_augmentation.apply(batch.views.flatten(0, 1), batch.color_parameters.flatten(0, 1))

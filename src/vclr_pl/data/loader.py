@@ -29,6 +29,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
 
     The order of an epoch is a permutation that depends on (seed, epoch); rank r of W takes every W-th video, starting at r. So the b-th
     batches of all ranks together are the b-th batch of a single process with W times the batch size. The incomplete last batch is dropped.
+    `first_video` is where an epoch begins that is continued; the videos before it were seen, in batches of any size.
     A subclass of DistributedSampler, so that Lightning sets its epoch and does not replace it.
 
     Raises InputError if there are fewer videos than one global batch.
@@ -36,8 +37,8 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
 
     def __init__(self, *, videos: int, batch_size: int, rank: int, ranks: int, seed: int) -> None:
         super().__init__(range(videos), num_replicas=ranks, rank=rank, shuffle=True, seed=seed, drop_last=True)  # type: ignore[arg-type]
-        self.batch_size = batch_size
-        self.batches = videos // (ranks * batch_size)
+        self.videos, self.batch_size = videos, batch_size
+        self.batches = self.batches_after(0)
         if not self.batches:
             requested = f"{batch_size}" if ranks == 1 else f"{ranks} processes x {batch_size}"
             raise InputError(
@@ -46,13 +47,21 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
                 hint=f"Set loader.batch_size={max(1, videos // ranks)} or less.",
             )
         self.num_samples, self.total_size = self.batches * batch_size, self.batches * batch_size * ranks
-        self.first_batch = 0
+        self.first_video = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch = self.epoch
-        order = np.random.default_rng(np.random.SeedSequence((self.seed, epoch))).permutation(len(self.dataset))  # type: ignore[arg-type]
-        share = order[self.rank : self.total_size : self.num_replicas]
-        yield from ((epoch, int(index)) for index in share[self.first_batch * self.batch_size :])
+        order = np.random.default_rng(np.random.SeedSequence((self.seed, epoch))).permutation(self.videos)
+        end = self.first_video + self.batches_after(self.first_video) * self.global_batch_size
+        yield from ((epoch, int(index)) for index in order[self.first_video + self.rank : end : self.num_replicas])
+
+    @property
+    def global_batch_size(self) -> int:
+        return self.batch_size * self.num_replicas
+
+    def batches_after(self, videos: int) -> int:
+        """Batches of an epoch of which so many videos were seen."""
+        return (self.videos - videos) // self.global_batch_size
 
 
 _GIVEN_BACK_BYTES = 32 * 2**20  # glibc reuses smaller blocks
@@ -72,8 +81,9 @@ def empty_pictures(shape: torch.Size) -> Tensor:
 class ResumableLoader(DataLoader[Any]):
     """Batches made by `collate`. Lightning saves and restores the position with `state_dict` and `load_state_dict`.
 
-    The position is the number of batches returned; prefetched batches do not count. Reading starts when the first batch is
-    requested, because Lightning creates an iterator before it sets the epoch.
+    The position is the number of videos of the epoch that all ranks have returned, so a run may continue with another batch size or number
+    of ranks; prefetched batches do not count. Reading starts when the first batch is requested, because Lightning creates an iterator
+    before it sets the epoch.
     """
 
     def __init__(
@@ -86,7 +96,7 @@ class ResumableLoader(DataLoader[Any]):
         pin_memory: bool,
         collate: Callable[[list[Any]], Any] = collate_segment_views,
     ) -> None:
-        self.position = 0  # batches returned in this epoch
+        self.seen = 0  # videos of this epoch that all ranks have returned
         self.waiting_seconds = 0.0  # time spent waiting for a batch
         self._restored_epoch: int | None = None
         self._watch = UnreadWatch()  # batches returned in all epochs
@@ -112,16 +122,15 @@ class ResumableLoader(DataLoader[Any]):
         return self._batches()
 
     def _batches(self) -> Iterator[Any]:
-        goes_on = self._restored_epoch == self.epoch_sampler.epoch and self.position < len(self)
+        sampler = self.epoch_sampler
+        sampler.first_video = self.seen = self.seen if self._restored_epoch == sampler.epoch else 0
         self._restored_epoch = None
-        self.position = self.position if goes_on else 0
-        self.epoch_sampler.first_batch = self.position
         batches = super().__iter__()
         while (batch := self._awaited(batches)) is not None:
             self._watch.observe(batch.broken)
             if isinstance(batch, NoReadableVideo):
                 raise nothing_readable("training videos", list({video.path: video for video in batch.broken}.values()))
-            self.position += 1
+            self.seen += sampler.global_batch_size
             yield batch
 
     def _awaited(self, batches: Iterator[Any]) -> Any:
@@ -131,24 +140,21 @@ class ResumableLoader(DataLoader[Any]):
         return batch
 
     def state_dict(self) -> dict[str, int]:
+        """The place of all ranks in the order of the epoch. 0.1.0 reads `position` and `global_batch_size`."""
         sampler = self.epoch_sampler
-        return {
-            "epoch": sampler.epoch,
-            "position": self.position,
-            "global_batch_size": sampler.batch_size * sampler.num_replicas,
-            "videos": len(self.dataset),  # type: ignore[arg-type]
-            "seed": sampler.seed,
-        }
+        size = sampler.global_batch_size
+        state = {"epoch": sampler.epoch, "seen": self.seen, "videos": sampler.videos, "seed": sampler.seed}
+        return {**state, "position": self.seen // size, "global_batch_size": size}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Raises InputError if resuming inside an epoch with options that change its order."""
-        present = self.state_dict()
-        differing = [name for name in ("global_batch_size", "videos", "seed") if state[name] != present[name]]
-        if differing and 0 < state["position"] < len(self):
+        present, seen = self.state_dict(), state.get("seen", state["position"] * state["global_batch_size"])
+        differing = [name for name in ("videos", "seed") if state[name] != present[name]]
+        if differing and 0 < seen < state["videos"] // state["global_batch_size"] * state["global_batch_size"]:
             raise InputError(
                 expected="a run that resumes inside an epoch to keep " + ", ".join(f"{name}={state[name]}" for name in differing),
                 got=", ".join(f"{name}={present[name]}" for name in differing),
-                hint="Use the loader.batch_size, number of processes, data and seed of the interrupted run.",
+                hint="Use the data and seed of the interrupted run.",
             )
         self.epoch_sampler.set_epoch(state["epoch"])
-        self.position, self._restored_epoch = state["position"], state["epoch"]
+        self.seen, self._restored_epoch = seen, state["epoch"]

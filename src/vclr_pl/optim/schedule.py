@@ -9,7 +9,7 @@ and drop the loader's restored position (pytorch-lightning#20550).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from vclr_pl.optim.epoch_rest import count_batches_of, epoch_rest
 from vclr_pl.types import InputError
 
 EPOCHS_DONE = "epochs_done"  # in a checkpoint, as numerator and denominator
@@ -33,6 +34,8 @@ class TrainingLength:
     total_steps: int  # with those of earlier starts
     done_steps: int = 0  # by earlier starts
     done_epochs: Fraction = Fraction(0)  # by earlier starts
+    rest_steps: int = 0  # of the epoch inside which an earlier start ended
+    epoch_end: Fraction = Fraction(0)  # the epochs that are over after them
 
     @property
     def global_batch_size(self) -> int:
@@ -41,7 +44,10 @@ class TrainingLength:
 
     def epochs_at(self, step: int) -> Fraction:
         """Epochs of the run that are over before optimizer step `step`, counted from 0."""
-        return self.done_epochs + Fraction(step - self.done_steps, self.steps_per_epoch)
+        ahead = step - self.done_steps
+        if ahead < self.rest_steps:
+            return self.done_epochs + (self.epoch_end - self.done_epochs) * Fraction(ahead, self.rest_steps)
+        return self.epoch_end + Fraction(ahead - self.rest_steps, self.steps_per_epoch)
 
     def place(self, step: int) -> int | float:
         """Step `step` as it would be counted if all steps before had been of this start's size."""
@@ -54,7 +60,7 @@ class TrainingLength:
         return self.place(self.total_steps)
 
 
-def training_length(trainer: Any, *, checkpoint: Mapping[str, Any] | None = None) -> TrainingLength:
+def training_length(trainer: Any, *, checkpoint: MutableMapping[str, Any] | None = None) -> TrainingLength:
     """Length of the run that `trainer` is about to do on its data module.
 
     Args:
@@ -70,12 +76,15 @@ def training_length(trainer: Any, *, checkpoint: Mapping[str, Any] | None = None
             got="data loaders without a VideoDataModule",
             hint="Wrap the dataset: VideoDataModule(splits=dataset, ...).",
         )
-    batches = _limited(data.batches_per_epoch, trainer.limit_train_batches)
+    batches = _batches_per_epoch(trainer)
     steps_per_epoch = max(1, math.ceil(batches / trainer.accumulate_grad_batches))
     done_steps = 0 if checkpoint is None else int(checkpoint["global_step"])
     kept = None if checkpoint is None else checkpoint.get(EPOCHS_DONE)
     done_epochs = Fraction(done_steps, steps_per_epoch) if kept is None else Fraction(*kept)
-    left = [math.ceil((trainer.max_epochs - done_epochs) * steps_per_epoch)] if trainer.max_epochs not in (None, -1) else []
+    rest = None if checkpoint is None else epoch_rest(checkpoint, batches=batches, data=data)
+    rest_steps = 0 if rest is None else rest.steps(accumulated_batches=trainer.accumulate_grad_batches)
+    epoch_end = done_epochs if rest is None else Fraction(math.ceil(done_epochs))
+    left = [rest_steps + math.ceil((trainer.max_epochs - epoch_end) * steps_per_epoch)] if trainer.max_epochs not in (None, -1) else []
     left += [trainer.max_steps - done_steps] if trainer.max_steps not in (None, -1) else []
     if not left:
         raise InputError(expected="an end of the run", got="neither", hint="Set trainer.max_epochs or trainer.max_steps.")
@@ -87,7 +96,17 @@ def training_length(trainer: Any, *, checkpoint: Mapping[str, Any] | None = None
         total_steps=done_steps + max(0, min(left)),
         done_steps=done_steps,
         done_epochs=done_epochs,
+        rest_steps=rest_steps,
+        epoch_end=epoch_end,
     )
+
+
+def resumed_length(trainer: Any, checkpoint: MutableMapping[str, Any]) -> TrainingLength:
+    """Length of the run that `trainer` continues. The checkpoint then counts the batches of its epoch in the present size."""
+    rest = epoch_rest(checkpoint, batches=_batches_per_epoch(trainer), data=trainer.datamodule)
+    if rest is not None:
+        count_batches_of(rest, checkpoint)
+    return training_length(trainer, checkpoint=checkpoint)
 
 
 def keep_place(checkpoint: MutableMapping[str, Any], length: TrainingLength) -> None:
@@ -95,7 +114,8 @@ def keep_place(checkpoint: MutableMapping[str, Any], length: TrainingLength) -> 
     checkpoint[EPOCHS_DONE] = list(length.epochs_at(int(checkpoint["global_step"])).as_integer_ratio())
 
 
-def _limited(batches: int, limit: int | float) -> int:
+def _batches_per_epoch(trainer: Any) -> int:
+    batches, limit = int(trainer.datamodule.batches_per_epoch), trainer.limit_train_batches
     return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 
 

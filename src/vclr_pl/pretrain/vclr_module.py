@@ -26,8 +26,9 @@ from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
 from vclr_pl.objective.terms import WeightedSum
 from vclr_pl.op.collective import broadcast_from_first, gather_stacked, permutation_of, world_size
 from vclr_pl.op.contrast import feature_spread, segment_consensus, unit_norm
+from vclr_pl.op.random_state import seed_generators
 from vclr_pl.optim.optimizer import LinearScaled, ParameterGroup, ParameterGroups, UniformGroups
-from vclr_pl.optim.schedule import StepFunctionLR, TrainingLength, WarmupCosine, keep_place, training_length
+from vclr_pl.optim.schedule import StepFunctionLR, TrainingLength, WarmupCosine, keep_place, resumed_length, training_length
 from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
 from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews, TermNeeds
 
@@ -100,6 +101,10 @@ class VCLRModule(lightning.LightningModule):
         pooled: Tensor = self.encoder(self.runtime.prepare(frames))
         return pooled
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Dropout depends only on seed, batch number and rank."""
+        seed_generators(seed=self.shuffle_seed, batch=self.batches_seen(), rank=self.global_rank)
+
     def training_step(self, batch: SegmentViews) -> Tensor:
         keys = self.project_keys(self.encode_keys(batch))
         queries = self.encode_queries(batch)
@@ -168,7 +173,6 @@ class VCLRModule(lightning.LightningModule):
         self.awaiting_enqueue.clear()
 
     def queue_of(self, name: str) -> NegativeQueue:
-        """The queue of this name."""
         return cast(NegativeQueue, self.queues[name])
 
     def keys_per_video(self, *, segments: int) -> dict[str, int]:
@@ -269,7 +273,7 @@ class VCLRModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self._trainer is not None:
-            self.length = training_length(self.trainer, checkpoint=checkpoint)
+            self.length = resumed_length(self.trainer, checkpoint)
 
 
 def _maker(queue: Mapping[str, Callable[..., NegativeQueue]], name: str) -> Callable[..., NegativeQueue]:

@@ -17,8 +17,9 @@ from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.evaluation.accuracy import within_top
 from vclr_pl.op.contrast import at_least_float32
+from vclr_pl.op.random_state import seed_generators
 from vclr_pl.optim.optimizer import LinearScaled, ParameterGroup, ParameterGroups, UniformGroups
-from vclr_pl.optim.schedule import StepDecay, StepFunctionLR, TrainingLength, keep_place, training_length
+from vclr_pl.optim.schedule import StepDecay, StepFunctionLR, TrainingLength, keep_place, resumed_length, training_length
 from vclr_pl.types import InputError, LabeledFeatures, LabeledViews
 
 
@@ -59,7 +60,7 @@ class RecognizerModule(lightning.LightningModule):
         """Dropout depends only on seed, batch number and rank, so a resumed run uses the same masks."""
         del batch, batch_idx
         batches_seen = self.trainer.fit_loop.epoch_loop.total_batch_idx
-        torch.manual_seed(self.dropout_seed * 2**32 + batches_seen * self.trainer.world_size + self.trainer.global_rank)
+        seed_generators(seed=self.dropout_seed, batch=batches_seen, rank=self.global_rank)
 
     def training_step(self, batch: LabeledViews | LabeledFeatures) -> Tensor:
         logits = self.recognizer.logits_of(batch.features) if isinstance(batch, LabeledFeatures) else self.video_logits(batch.views)
@@ -156,4 +157,4 @@ class RecognizerModule(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self._trainer is not None:
-            self.length = training_length(self.trainer, checkpoint=checkpoint)
+            self.length = resumed_length(self.trainer, checkpoint)

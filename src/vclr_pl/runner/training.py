@@ -15,6 +15,7 @@ import pytorch_lightning as lightning
 from omegaconf import DictConfig
 
 from vclr_pl.files import whole_file
+from vclr_pl.runner.global_batch import GlobalBatch
 from vclr_pl.runner.provenance import log_config, write_config
 from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, checkpoint_path, refuse_foreign_checkpoint, refuse_running
 from vclr_pl.store import FolderLock
@@ -119,8 +120,11 @@ def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None)
     the checkpoint is copied, so that this run's folder is complete.
     """
     trainer, module = training.trainer, training.module
+    global_batch = GlobalBatch(trainer, training.datamodule)
+    trainer.callbacks.append(global_batch)  # type: ignore[attr-defined]
     if checkpoint is not None:
         logger.info("continuing from %s", checkpoint)
+        global_batch.keep(trainer, checkpoint)
     trainer.fit(module, datamodule=training.datamodule, ckpt_path=checkpoint)
     if checkpoint is None or "fit" in training.evaluation.timings_seconds:  # on_train_end was called
         return

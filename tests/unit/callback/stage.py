@@ -42,6 +42,7 @@ def trainer(**changes: Any) -> SimpleNamespace:
         "log_every_n_steps": 10,
         "callback_metrics": {},
         "train_dataloader": SimpleNamespace(waiting_seconds=0.0),
+        "fit_loop": SimpleNamespace(restarted_mid_epoch=False, epoch_loop=SimpleNamespace(batch_idx=-1)),
         "loggers": [],
         "callbacks": [],
         "default_root_dir": "runs/demo/now",

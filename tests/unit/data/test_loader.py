@@ -56,9 +56,25 @@ def test_batches_of_all_ranks_are_the_batches_of_one_process(ranks, batch_size):
 
 def test_it_goes_on_after_the_batches_that_were_passed():
     whole, rest = list(sampler()), sampler()
-    rest.first_batch = 3
+    rest.first_video = 12
     assert list(rest) == whole[12:]
     assert len(rest) == 20
+
+
+@pytest.mark.parametrize(("batch_size", "ranks", "first_video"), [(2, 1, 12), (2, 2, 12), (8, 1, 8), (3, 2, 8), (4, 2, 16), (5, 1, 20)])
+def test_an_epoch_continues_in_other_batches_without_a_gap_or_a_repetition(batch_size, ranks, first_video):
+    """Batches of 4 before, and 23 videos."""
+    before = list(sampler(epoch=1))[:first_video]
+    shares = []
+    for rank in range(ranks):
+        rest = sampler(batch_size=batch_size, rank=rank, ranks=ranks, epoch=1)
+        rest.first_video = first_video
+        shares.append(list(rest))
+    batches = (23 - first_video) // (batch_size * ranks)
+    assert [len(share) for share in shares] == [batches * batch_size] * ranks
+    order = list(sampler(batch_size=23, epoch=1))
+    together = [key for share in shares for key in share]
+    assert sorted(before + together) == sorted(order[: first_video + batches * batch_size * ranks])
 
 
 def test_a_batch_larger_than_the_data_is_told():
@@ -185,14 +201,14 @@ def test_samples_do_not_depend_on_workers_and_epochs_differ(paths, workers):
     assert seen[0] != seen[1]
 
 
-def test_a_finished_or_another_epoch_starts_anew(paths):
+def test_another_epoch_starts_anew(paths):
     loader = loader_of(paths)
     everything = indices(loader)
     finished = loader.state_dict()
-    assert finished["position"] == 4
-    for state, epoch in [(finished, 0), (finished | {"position": 2}, 1)]:
+    assert (finished["seen"], finished["position"]) == (8, 4)
+    for state in (finished, finished | {"seen": 4}):
         loader.load_state_dict(state)
-        loader.sampler.set_epoch(epoch)
+        loader.sampler.set_epoch(1)
         assert len(list(loader)) == 4
     loader.sampler.set_epoch(0)
     assert indices(loader) == everything
@@ -215,11 +231,38 @@ def test_an_epoch_left_early_does_not_move_the_next(paths):
     assert indices(loader) == expected
 
 
+def test_a_finished_epoch_has_nothing_left(paths):
+    """A checkpoint of the last batch: the callbacks of the epoch's end follow, and then the next epoch."""
+    loader = loader_of(paths)
+    list(loader)
+    again = loader_of(paths)
+    again.load_state_dict(loader.state_dict())
+    assert list(again) == []
+    assert len(again) == 4
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_an_epoch_continues_in_batches_of_another_size(paths, batch_size):
+    """Nine videos, of which four were seen, in the state of this version and of 0.1.0, which counted batches."""
+    order = [index for _, index in EpochSampler(videos=9, batch_size=9, rank=0, ranks=1, seed=0)]
+    loader = loader_of(paths)
+    batches = iter(loader)
+    next(batches), next(batches)
+    state = loader.state_dict()
+    for stored in (state, {name: value for name, value in state.items() if name != "seen"}):
+        other = loader_of(paths, batch_size=batch_size)
+        other.load_state_dict(stored)
+        found = [index for batch in indices(other) for index in batch]
+        assert found == order[4 : 4 + len(found)]
+        assert len(found) == 5 // batch_size * batch_size
+        assert other.state_dict()["seen"] == 4 + len(found)
+
+
 def test_other_options_inside_an_epoch_are_told(paths):
-    state = loader_of(paths).state_dict() | {"position": 2}
-    with pytest.raises(InputError, match=r"to keep global_batch_size=2; got global_batch_size=3\. Use the loader\.batch_size"):
-        loader_of(paths, batch_size=3).load_state_dict(state)
-    loader_of(paths, batch_size=3).load_state_dict(state | {"position": 0})
+    state = loader_of(paths).state_dict() | {"seen": 4}
+    with pytest.raises(InputError, match=r"to keep seed=0; got seed=1\. Use the data and seed"):
+        loader_of(paths, seed=1).load_state_dict(state)
+    loader_of(paths, seed=1).load_state_dict(state | {"seen": 0})
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -31,6 +31,8 @@ class Line(lightning.LightningModule):
 
 
 class Data(lightning.LightningDataModule):
+    batch_size = 2
+
     def train_dataloader(self) -> DataLoader[torch.Tensor]:
         return DataLoader(torch.ones(4), batch_size=2)
 
