@@ -89,11 +89,12 @@ class CollapseMonitor(lightning.Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"gaps": self.gaps, "times_chance": self.times_chance, "warned": sorted(self.warned)}
+        return {"gaps": self.gaps, "times_chance": self.times_chance, "warned": sorted(self.warned), "last_step": self.last_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.gaps, self.times_chance = dict(state_dict["gaps"]), dict(state_dict["times_chance"])
         self.warned = set(state_dict["warned"])
+        self.last_step = state_dict.get("last_step", -1)  # 0.1.0 does not keep it
 
 
 def _follow(means: dict[str, float], term: str, value: float) -> None:

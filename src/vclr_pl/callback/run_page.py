@@ -152,6 +152,7 @@ class RunPageWriter(lightning.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.curves = {name: [(step, value) for step, value in points] for name, points in state_dict["curves"].items()}
+        self._last_read = max((points[-1][0] for points in self.curves.values() if points), default=-1)
         self.alarms = {name: [(start, end) for start, end in stretches] for name, stretches in state_dict["alarms"].items()}
 
     def _read(self, trainer: Any) -> None:

@@ -45,9 +45,11 @@ class TrainingLength:
     def epochs_at(self, step: int) -> Fraction:
         """Epochs of the run that are over before optimizer step `step`, counted from 0."""
         ahead = step - self.done_steps
-        if ahead < self.rest_steps:
+        if ahead >= self.rest_steps:
+            return self.epoch_end + Fraction(ahead - self.rest_steps, self.steps_per_epoch)
+        if ahead > 0:
             return self.done_epochs + (self.epoch_end - self.done_epochs) * Fraction(ahead, self.rest_steps)
-        return self.epoch_end + Fraction(ahead - self.rest_steps, self.steps_per_epoch)
+        return self.done_epochs + Fraction(ahead, self.steps_per_epoch)
 
     def place(self, step: int) -> int | float:
         """Step `step` as it would be counted if all steps before had been of this start's size."""

@@ -40,7 +40,7 @@ class GlobalBatch(lightning.Callback):
         if rest:
             wanted = -(-stored["videos"] // trainer.world_size)
             raise InputError(
-                expected=f"devices that share {stored['videos']} videos a step, each loader.batch_size={self.given['batch_size']} at a time",
+                expected=f"devices that share {stored['videos']} videos a step, loader.batch_size={self.given['batch_size']} at a time",
                 got=f"{trainer.world_size}; the run had {stored['devices']}",
                 hint=f"Set loader.batch_size={wanted}, for {wanted * trainer.world_size} videos a step, or use {stored['devices']} again.",
             )
