@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from vclr_pl.optim.schedule import StepDecay, StepFunctionLR, WarmupCosine, keep_place, training_length
+from vclr_pl.optim.schedule import StepDecay, StepFunctionLR, WarmupCosine, keep_place, resumed_length, training_length
 from vclr_pl.types import InputError
 
 
@@ -87,6 +87,30 @@ def test_a_place_inside_an_epoch_and_a_second_resume() -> None:
     keep_place(again, accumulating)
     assert Fraction(*again["epochs_done"]) == Fraction(145, 100)
     assert training_length(trainer(), checkpoint=again).place(10) == pytest.approx(14.5)
+
+
+@pytest.mark.parametrize(("batches", "left", "rest_steps"), [(10, 3, 3), (20, 6, 6), (5, 1, 1), (5, 0, 0)])
+def test_the_rest_of_an_epoch_ends_with_it(batches: int, left: int, rest_steps: int) -> None:
+    """70 of 100 videos were seen in 7 steps; however many steps follow, the epoch ends at 1, and the run after four more."""
+    checkpoint: dict[str, Any] = {"global_step": 7}
+    keep_place(checkpoint, training_length(trainer()))
+    progress = {"total": {"processed": 7, "completed": 6}, "current": {"processed": 7, "completed": 6}, "is_last_batch": False}
+    checkpoint["loops"] = {
+        "fit_loop": {
+            "state_dict": {"combined_loader": [{"seen": 70, "position": 7, "global_batch_size": 10}]},
+            "epoch_progress": {"current": {"started": 1, "processed": 0}},
+            "epoch_loop.batch_progress": progress,
+            "epoch_loop.state_dict": {"_batches_that_stepped": 6},
+        }
+    }
+    resumed = trainer()
+    resumed.datamodule = SimpleNamespace(batches_per_epoch=batches, batch_size=8, batches_after=lambda seen: left if seen else batches)
+    length = resumed_length(resumed, checkpoint)
+    assert length.total_steps == 7 + rest_steps + 4 * batches
+    expected = [0.7 + 0.3 * step / rest_steps for step in range(rest_steps)] + [1 + step / batches for step in range(4 * batches + 1)]
+    assert [float(length.epochs_at(7 + step)) for step in range(rest_steps + 4 * batches + 1)] == pytest.approx(expected)
+    assert length.epochs_at(0) < length.epochs_at(7)  # before Lightning restores the step
+    assert progress["current"] == dict.fromkeys(("ready", "started", "processed", "completed"), batches - left)
 
 
 def test_an_older_checkpoint_is_taken_to_be_of_this_batch_size() -> None:
