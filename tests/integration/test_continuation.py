@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,8 @@ import torch
 from tests.integration.interruption import diary
 from tests.integration.test_train import SMALL
 
+from vclr_pl.files import usable
+from vclr_pl.finetune import finetune
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
 
@@ -68,29 +74,94 @@ def assert_equal(expected: Any, found: Any, place: str) -> None:
         assert expected == found or expected != expected, place
 
 
+LAYERWISE = ["optimizer=adamw", "parameter_groups=layerwise", "freezing.stages=1", "freezing.norm_statistics=true"]
 VARIANTS: dict[str, tuple[list[str], list[int]]] = {
     "no_worker": ([], [1, 5, 8]),  # the 5th is the last of its epoch
     "one_worker": (["loader.workers=1"], [3]),
     "two_workers": (["loader.workers=2"], [7]),
     "accumulation": (["trainer.accumulate_grad_batches=2"], [1, 3]),
+    "lars": (["optimizer=lars"], [3]),
+    "layers": ([*LAYERWISE, "momentum_encoder.copy_buffers=true", "+momentum_encoder.final_momentum=1.0"], [3]),
+    "neighbors": (["+objective/term@objective.terms.nearest_neighbor=nearest_neighbor"], [3]),
 }
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_it_ends_as_the_run_that_was_not_stopped(places: Path, variant: str) -> None:
     options, stops = VARIANTS[variant]
-    whole = f"{variant}_whole"
-    assert run(train, config_name="train", arguments=arguments(places, whole, *options)) == 0
-    expected = diary(places / whole)
     saved = f"{variant}_saved"
     assert run(train, config_name="train", arguments=arguments(places, saved, *options, saving(places, saved))) == 0
-    assert diary(places / saved) == expected  # saving changes nothing
+    expected = diary(places / saved)
+    if variant == "no_worker":  # saving changes nothing
+        assert run(train, config_name="train", arguments=arguments(places, "whole")) == 0
+        assert diary(places / "whole") == expected
     for stop in stops:
         name = f"{variant}_{stop}"
         resume = f"resume={places / 'copies' / saved / f'step_{stop:04}.ckpt'}"
         assert run(train, config_name="train", arguments=arguments(places, name, *options, resume)) == 0
         assert diary(places / name) == [line for line in expected if line["step"] > stop or is_accumulated(line, stop, expected)]
-        assert_equal_end(last(places, whole), last(places, name))
+        assert_equal_end(last(places, saved), last(places, name))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_run_continues_from_its_last_checkpoint(places: Path, processes: int) -> None:
+    """SIGKILL while a thread writes: the file is of an earlier step, and whole. The second start removes the draft."""
+    options = ["loader.workers=1", *(["trainer=ddp_cpu", "trainer.precision=32-true", "loader.batch_size=2"] if processes == 2 else [])]
+    watched = f"+callback.diary={{_target_: tests.integration.interruption.Diary, path: {places}/KIND_{processes}}}"
+    kill = "+callback.kill={_target_: tests.integration.interruption.Kill, step: 8}"
+    modules = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]  # the callbacks are those of the tests
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(modules)}
+    folder = places / "runs" / f"killed_{processes}"
+    codes = {}
+    for kind, more in (("whole", []), ("killed", [kill, "callback.last_checkpoint.every_seconds=0"]), ("rest", [f"resume={folder}"])):
+        name = f"whole_{processes}" if kind == "whole" else folder.name
+        own = [option for option in arguments(places, name, *options, *more) if not option.startswith("+callback.diary")]
+        program = [sys.executable, "-m", "vclr_pl.train", *own, watched.replace("KIND", kind)]
+        done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        codes[kind] = done.returncode
+        assert kind == "killed" or not done.returncode, done.stdout + done.stderr
+        if kind == "killed":
+            assert any(usable(folder / "checkpoints" / name) for name in ("last.ckpt", "previous.ckpt")), done.stdout + done.stderr
+    assert codes["killed"] == -signal.SIGKILL
+    for rank in range(processes):
+        expected, rest = (diary(places / f"{kind}_{processes}", rank=rank) for kind in ("whole", "rest"))
+        assert rest == expected[-len(rest) :]
+        assert len(rest) < len(expected)
+    assert_equal_end(last(places, f"whole_{processes}"), last(places, folder.name))
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["epoch_0001.ckpt", "last.ckpt", "previous.ckpt"]
+
+
+def test_fine_tuning_continues(places: Path) -> None:
+    """With dropout."""
+    data = [option for option in SMALL if option.startswith("data.")]
+    own = [
+        "experiment=finetune/demo",
+        "encoder=random",
+        "backbone=small_resnet",
+        "backbone.widths=[8,16]",
+        "trainer=cpu",
+        "loader.workers=0",
+    ]
+    own += [
+        *data,
+        "transform.size_pixels=32",
+        "evaluation_view.crop_pixels=32",
+        "evaluation_view.short_side_pixels=32",
+        "loader.batch_size=4",
+    ]
+    own += ["trainer.precision=32-true", "trainer.max_epochs=2", "trainer.log_every_n_steps=1", "bootstrap.resamples=20"]
+    paths = [f"paths.data={places / 'data'}", f"paths.runs={places / 'runs'}"]
+
+    def started(name: str, *more: str) -> list[dict[str, Any]]:
+        watched = f"+callback.diary={{_target_: tests.integration.interruption.Diary, path: {places / name}}}"
+        options = [*own, *paths, f"hydra.run.dir={places / 'runs' / name}", watched, *more]
+        assert run(finetune, config_name="finetune", arguments=options) == 0
+        return diary(places / name)
+
+    expected = started("tuned", saving(places, "tuned"))
+    rest = started("tuned_rest", f"resume={places / 'copies' / 'tuned' / 'step_0003.ckpt'}")
+    assert rest == [line for line in expected if line["step"] > 3]
+    assert len(rest) == len(expected) - 3
 
 
 def is_accumulated(line: dict[str, Any], stop: int, lines: list[dict[str, Any]]) -> bool:

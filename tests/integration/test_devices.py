@@ -36,9 +36,13 @@ def started(places: Path, name: str, *more: str, resume: str = "", stop: int | N
         options += [f"+callback.copies={{{copies}}}"]
     options += [f"resume={places / 'runs' / resume}"] if resume else []
     program = [sys.executable, "-m", "vclr_pl.train", *options, *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    modules = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]  # the callbacks are those of the tests
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(modules)}
     done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert (done.returncode == 0) == (stop is None and not returns), done.stdout + done.stderr
+    if stop is None:
+        assert done.returncode == returns, done.stdout + done.stderr
+    else:
+        assert (folder / f"step_{stop:04}.ckpt").is_file(), done.stdout + done.stderr
     return done.stdout + done.stderr
 
 

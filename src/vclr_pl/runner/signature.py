@@ -92,7 +92,10 @@ def _module(name: str) -> ast.Module | None:
     folders = None
     spec = None
     for length in range(1, name.count(".") + 2):
-        spec = PathFinder.find_spec(".".join(name.split(".")[:length]), folders)
+        try:
+            spec = PathFinder.find_spec(".".join(name.split(".")[:length]), folders)
+        except KeyError:  # a folder without __init__.py in another one: Python looks for the outer one among the imported modules
+            return None
         if spec is None:
             return None
         folders = spec.submodule_search_locations

@@ -61,3 +61,11 @@ def test_nothing_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "[False, False] [True, True, True]\n"
+
+
+def test_a_class_in_folders_without_init_files_is_imported(tmp_path, monkeypatch):
+    folder = tmp_path / "outer_namespace" / "inner_namespace"
+    folder.mkdir(parents=True)
+    (folder / "part.py").write_text("class Part:\n    def __init__(self, *, width: int) -> None:\n        self.width = width\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert dict(signature_of("outer_namespace.inner_namespace.part.Part").annotations) == {"width": "int"}
