@@ -111,6 +111,7 @@ def test_a_run_leaves_its_files(whole: Path) -> None:
         "recognizer.json",
         "recognizer.safetensors",
         "checkpoints/last.ckpt",
+        "checkpoints/previous.ckpt",
     }
     page = (whole / "run.html").read_text()
     assert all(f"<h3>{title}</h3>" in page for title in ("total loss", "top-1 on training videos", "learning rate"))

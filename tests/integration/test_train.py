@@ -73,6 +73,7 @@ def test_a_run_leaves_its_files(whole_run: Path) -> None:
         "backbone.json",
         "backbone.safetensors",
         "checkpoints/last.ckpt",
+        "checkpoints/previous.ckpt",
         "checkpoints/best.ckpt",
         "checkpoints/epoch_0001.ckpt",
         "checkpoints/epoch_0003.ckpt",

@@ -103,7 +103,7 @@ def kept_checkpoints(callbacks: Sequence[Any], trainer: Any, *, epochs: int) -> 
     kept = 0
     for callback in written:
         if isinstance(callback, LastCheckpoint):
-            kept += 2  # and the one before
+            kept += min(2, epochs)  # and the one before
         elif isinstance(callback, BestCheckpoint):
             kept += int(monitored)
         else:
