@@ -49,7 +49,7 @@ class TrainingLength:
             return self.epoch_end + Fraction(ahead - self.rest_steps, self.steps_per_epoch)
         if ahead > 0:
             return self.done_epochs + (self.epoch_end - self.done_epochs) * Fraction(ahead, self.rest_steps)
-        return self.done_epochs + Fraction(ahead, self.steps_per_epoch)
+        return max(Fraction(0), self.done_epochs + Fraction(ahead, self.steps_per_epoch))  # before Lightning restores the step
 
     def place(self, step: int) -> int | float:
         """Step `step` as it would be counted if all steps before had been of this start's size."""
