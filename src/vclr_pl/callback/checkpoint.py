@@ -15,9 +15,8 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
 from vclr_pl.callback.checkpoint_writing import PREVIOUS, AtomicCheckpointIO
 from vclr_pl.callback.fresh_metrics import FreshMetrics
-from vclr_pl.callback.monitor import refuse_broken_loss
 from vclr_pl.files import usable
-from vclr_pl.op.collective import first_decides
+from vclr_pl.op.collective import largest_over_ranks
 
 __all__ = ["AtomicCheckpointIO", "BestCheckpoint", "LastCheckpoint", "usable"]
 
@@ -99,7 +98,7 @@ class LastCheckpoint(Checkpoint):
     def save(self, trainer: lightning.Trainer) -> bool:
         """Write `last.ckpt` now and wait until it is whole; all ranks together, at the end of an optimizer step or epoch.
 
-        Within accumulated batches the gradients would be lost: `is_between_steps`.
+        Elsewhere within an epoch the run would continue from it without some gradients or videos: `resumes_here`.
 
         Returns:
             True if the file is whole, on all ranks. The reason why it is not is a warning.
@@ -109,20 +108,22 @@ class LastCheckpoint(Checkpoint):
         """
         self._write(trainer)
         failure = self._io(trainer).wait()
-        return not first_decides(failure is not None, device=trainer.strategy.root_device)
+        return not self._first(trainer, failure is not None)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         del pl_module, outputs, batch
-        if self.every_seconds is None or trainer.is_last_batch or not is_between_steps(trainer) or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        from vclr_pl.callback.stopping import agreed  # which imports this file
+
+        if self.every_seconds is None or trainer.is_last_batch or not resumes_here(trainer) or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if trainer.world_size > 1 and (batch_idx + 1) // int(trainer.accumulate_grad_batches) % STEPS_BETWEEN_AGREEMENTS:
             return
         since = self._started if self._written is None else self._written
         due = time.perf_counter() - since >= self.every_seconds and not self._io(trainer).is_writing
-        if first_decides(due, device=trainer.strategy.root_device):
+        if agreed(trainer, flag=due and trainer.is_global_zero):
             self._write(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
@@ -136,7 +137,7 @@ class LastCheckpoint(Checkpoint):
         elapsed = math.inf if self._written is None else time.perf_counter() - self._written
         if is_last and not self.save(trainer):
             raise self._io(trainer).wait() or OSError(errno.EIO, "rank 0 cannot write it", str(self.path))
-        if not is_last and first_decides(elapsed >= self.pause_seconds, device=trainer.strategy.root_device):
+        if not is_last and self._first(trainer, elapsed >= self.pause_seconds):
             self._write(trainer)
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
@@ -146,9 +147,16 @@ class LastCheckpoint(Checkpoint):
             logger.info("interrupted; resume=%s continues from there", self.path)
 
     def _write(self, trainer: lightning.Trainer) -> None:
+        from vclr_pl.callback.monitor import refuse_broken_loss  # which imports this file
+
         refuse_broken_loss(trainer, {name: float(value) for name, value in trainer.callback_metrics.items()})
         trainer.save_checkpoint(self.path, weights_only=False, storage_options={PREVIOUS: self.previous_path})
         self._written = time.perf_counter()
+
+    @staticmethod
+    def _first(trainer: lightning.Trainer, flag: bool) -> bool:
+        """The flag of rank 0, on all ranks."""
+        return bool(largest_over_ranks([float(flag and trainer.is_global_zero)], device=trainer.strategy.root_device)[0])
 
     @staticmethod
     def _io(trainer: lightning.Trainer) -> AtomicCheckpointIO:
@@ -157,6 +165,6 @@ class LastCheckpoint(Checkpoint):
         return io
 
 
-def is_between_steps(trainer: Any) -> bool:
-    """True if no gradient of an earlier batch waits for an optimizer step."""
-    return not trainer.fit_loop._should_accumulate()
+def resumes_here(trainer: Any) -> bool:
+    """True if no gradient of an earlier batch waits for an optimizer step, and the loader can continue inside an epoch."""
+    return not trainer.fit_loop._should_accumulate() and hasattr(trainer.train_dataloader, "load_state_dict")

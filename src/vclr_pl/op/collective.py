@@ -53,15 +53,6 @@ def largest_over_ranks(numbers: Sequence[float], *, device: torch.device) -> lis
     return [float(number) for number in reduced.tolist()]
 
 
-def first_decides(flag: bool, *, device: torch.device) -> bool:
-    """The flag of rank 0, on all ranks."""
-    if world_size() == 1:
-        return flag
-    decision = torch.tensor(flag, dtype=torch.uint8, device=device)
-    dist.broadcast(decision, src=0)
-    return bool(decision)
-
-
 def gather_objects(value: Any) -> list[Any]:
     """Picklable values of all ranks, in order of rank."""
     if world_size() == 1:
