@@ -15,6 +15,7 @@ import errno
 import json
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 LOCK = ".vclr.lock"
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # errors of file systems without locks
 BETWEEN_TRIES_SECONDS = 1.0
+OTHER_MACHINE_SECONDS = 150.0  # NFS version 4 and Lustre free the locks of a dead machine within about 100 seconds
 
 
 class ResumableFolder:
@@ -150,9 +152,10 @@ class ResumableFolder:
 
 
 class FolderLock:
-    """An advisory lock on `folder`. The system releases it when this process dies.
+    """An advisory lock on `folder`. The system releases it when this process dies; the file system does when its machine dies.
 
-    Forked loader workers do not hold it. Every process acquires it if the system has no locks, or if the folder is read-only.
+    The file names the process and its machine. Forked loader workers do not hold the lock. Every process acquires it if the system has no
+    locks, or if the folder is read-only.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -173,7 +176,33 @@ class FolderLock:
             os.close(file)
             return False
         self._file = file
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()} {socket.gethostname()}".encode())
         return True
+
+    def acquired_after_wait(self, *, seconds: float = OTHER_MACHINE_SECONDS) -> bool:
+        """Try, and wait while a process of another machine holds the lock: a file system keeps the locks of a dead machine for a while."""
+        end, is_waiting = time.monotonic() + seconds, False
+        while not self.acquired():
+            if self._holder()[1] in ("", socket.gethostname()) or time.monotonic() > end:
+                return False
+            if not is_waiting:
+                logger.info("%s holds the lock of %s: waiting %.0f s for it", self.holder(), self._path.parent, seconds)
+            is_waiting = True
+            time.sleep(BETWEEN_TRIES_SECONDS)
+        return True
+
+    def holder(self) -> str:
+        """The process that holds the lock, in words."""
+        process, host = self._holder()
+        return f"process {process} of {host}" if host else "another process"
+
+    def _holder(self) -> tuple[str, str]:
+        try:
+            process, _, host = self._path.read_text().partition(" ")
+        except OSError:
+            return "", ""
+        return process, host
 
     def release(self) -> None:
         """Remove the lock's file and free it. Without the lock, do nothing."""

@@ -19,10 +19,9 @@ def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
     Returns those that were chosen for the videos and the machine.
     """
     given = given_keys()
-    if config.resume is not None:
-        checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
-        if checkpoint is not None:
-            keep_sizes_of(config, run=run_folder_of(checkpoint), given=given)
+    checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
+    if checkpoint is not None:
+        keep_sizes_of(config, run=run_folder_of(checkpoint), given=given)
         return {}
     has_gpu = config.trainer.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
     devices = (

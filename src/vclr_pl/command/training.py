@@ -22,6 +22,7 @@ from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.run_summary import RunSummary, guess_losses
 from vclr_pl.command.chosen_sizes import choose_sizes
 from vclr_pl.command.evaluation import PAGE
+from vclr_pl.command.finished_run import TEST_FILES, finetuned, pretrained
 from vclr_pl.command.plan import show_plan
 from vclr_pl.command.result import FinetuneResult, TrainResult
 from vclr_pl.command.run_page import Ending, describe_run, finish_page
@@ -41,7 +42,7 @@ from vclr_pl.runner.encoder_view import fit_to_encoder
 from vclr_pl.runner.next_commands import given_keys, longer_command, next_commands, start_encoder
 from vclr_pl.runner.provenance import provenance
 from vclr_pl.runner.reading import page_maker
-from vclr_pl.runner.resume import FINE_TUNING, LAST_CHECKPOINT, PRETRAINING
+from vclr_pl.runner.resume import FINE_TUNING, PRETRAINING
 from vclr_pl.runner.sizes import Size
 from vclr_pl.runner.trainer import callbacks_of, refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import Training, run_training
@@ -50,7 +51,6 @@ logger = logging.getLogger(__name__)
 
 Pretraining = Training[VCLRModule, VideoDataModule, EncoderEvaluation]
 FineTuning = Training[RecognizerModule, RecognitionDataModule, RecognitionEvaluation]
-BACKBONE = "backbone.safetensors"
 
 
 def train(config: DictConfig) -> TrainResult | None:
@@ -60,7 +60,7 @@ def train(config: DictConfig) -> TrainResult | None:
     if config.plan:
         show_plan(config, build=build_pretraining)
         return None
-    return run_training(config, build=build_pretraining, report=functools.partial(report_pretraining, config))
+    return run_training(config, build=build_pretraining, report=functools.partial(report_pretraining, config), finished=pretrained)
 
 
 def finetune(config: DictConfig) -> FinetuneResult | None:
@@ -68,7 +68,7 @@ def finetune(config: DictConfig) -> FinetuneResult | None:
     if config.plan:
         show_plan(config, build=build_finetuning)
         return None
-    return run_training(config, build=build_finetuning, report=functools.partial(report_finetuning, config))
+    return run_training(config, build=build_finetuning, report=functools.partial(report_finetuning, config), finished=finetuned)
 
 
 def build_pretraining(config: DictConfig) -> Pretraining:
@@ -155,7 +155,7 @@ def _with_architecture(callback: Any, architecture: Any) -> lightning.Callback:
     return finished
 
 
-def report_pretraining(config: DictConfig, training: Pretraining, seconds: float) -> TrainResult:
+def report_pretraining(config: DictConfig, training: Pretraining, seconds: Mapping[str, float]) -> TrainResult:
     """Write results.json; if the encoder was evaluated, print the table and write the page."""
     evaluation, page = training.evaluation, None
     evidence = evidence_of(training)
@@ -168,7 +168,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         metrics=evaluation.metrics,
         baseline=evaluation.baseline,
         provenance=provenance(config),
-        timings_seconds={**evaluation.timings_seconds, "total": round(seconds, 2)},
+        timings_seconds=dict(seconds),
         chance={} if evaluation.measured is None else evaluation.measured.chance,
         training={**counts(training.trainer), **({} if word is None else {"verdict": word}), "exported_step": exported},
         baseline_name=evaluation.baseline_name,
@@ -183,16 +183,7 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: float
         log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
     conclude(config, training, evidence, exported=exported)
     logger.info("run folder: %s", training.folder)
-    return TrainResult(
-        folder=training.folder,
-        results=training.folder / RESULTS,
-        backbone=training.folder / BACKBONE,
-        checkpoint=training.folder / LAST_CHECKPOINT,
-        metrics=evaluation.metrics,
-        baseline=evaluation.baseline,
-        verdict=word,
-        page=page,
-    )
+    return pretrained(training.folder)
 
 
 def search_page(config: DictConfig, training: Pretraining) -> Path | None:
@@ -258,22 +249,22 @@ def longer_training(config: DictConfig, training: Any, *, command: str, grace_st
     return longer_command(folder=training.folder, command=command, epochs=wanted)
 
 
-def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) -> FinetuneResult:
+def report_finetuning(config: DictConfig, training: FineTuning, seconds: Mapping[str, float]) -> FinetuneResult:
     """Write results.json; after a test, write predictions.csv and confusion.csv and print the table."""
-    folder, evaluation, result, files = training.folder, training.evaluation, Scores(), {}
+    folder, evaluation, result = training.folder, training.evaluation, Scores()
     tested: Mapping[str, int] = {}
     if evaluation.scores is not None and evaluation.logits is not None:
         scores, logits, manifest = evaluation.scores, evaluation.logits, training.datamodule.manifest("test")
         by_class = {scores.of_class: scores.by_class(training.datamodule.class_names)}
         result = Scores(metrics=scores.metrics(), intervals=instantiate(config.bootstrap).intervals(scores), by_class=by_class)
         paths = [manifest.path(index) for index in range(len(manifest))]
-        files = {"predictions": folder / "predictions.csv", "confusion": folder / "confusion.csv"}
-        write_predictions(files["predictions"], predictions(logits, path=paths, label=manifest.labels.tolist()))
-        write_confusion(files["confusion"], logits)
+        write_predictions(folder / TEST_FILES["predictions"], predictions(logits, path=paths, label=manifest.labels.tolist()))
+        write_confusion(folder / TEST_FILES["confusion"], logits)
         tested = {"test_videos": len(manifest), "broken_test_videos": len(logits.broken)}
     encoder = {"origin": f"{config.mode}, from {config.encoder}", "path": config.encoder, "level_percent": config.bootstrap.level_percent}
-    timings = {**evaluation.timings_seconds, "total": round(seconds, 2)}
-    record = evaluation_record(name=config.name, found=result, provenance=provenance(config), timings_seconds=timings, encoder=encoder)
+    record = evaluation_record(
+        name=config.name, found=result, provenance=provenance(config), timings_seconds=dict(seconds), encoder=encoder
+    )
     write_record(replace(record, training={**counts(training.trainer), **tested}), folder / RESULTS)
     if record.metrics:
         rich.get_console().print(evaluation_table(record))
@@ -282,9 +273,7 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: float) 
     ending = Ending(command="finetune", longer=longer_training(config, training, command="finetune", grace_steps=0))
     finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, chance={}, ending=ending)
     logger.info("run folder: %s", folder)
-    intervals = result.intervals
-    kept = {"folder": folder, "results": folder / RESULTS, "checkpoint": folder / LAST_CHECKPOINT}
-    return FinetuneResult(**kept, metrics=result.metrics, intervals=intervals, **files)
+    return finetuned(folder)
 
 
 def counts(trainer: lightning.Trainer) -> dict[str, int]:

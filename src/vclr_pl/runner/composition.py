@@ -23,6 +23,7 @@ from vclr_pl.runner.failure import Command
 from vclr_pl.runner.group import option_names
 from vclr_pl.runner.moved_path import use_present_paths
 from vclr_pl.runner.process_launch import do_in_process_of_its_own, is_job_of_processes, is_sweep, own_processes, told_to_other_ranks
+from vclr_pl.runner.run_identity import AUTO, is_restart_of_launch, register_folder_names
 from vclr_pl.runner.schema import refuse_unknown_keys
 from vclr_pl.types import BrokenVideosError, usual_short_side
 
@@ -41,8 +42,9 @@ Task = Callable[[DictConfig], Result]
 
 
 def register_resolvers() -> None:
-    """Define `${faster_precision:ACCELERATOR}` and `${view_pixels:TARGET,NAME}`, which may import torch, `${usual_short_side:224}` and
-    `${run_title:NAME}`."""
+    """Define `${faster_precision:ACCELERATOR}` and `${view_pixels:TARGET,NAME}`, which may import torch, `${usual_short_side:224}`,
+    `${run_title:NAME}`, and the names of run folders."""
+    register_folder_names()
     OmegaConf.register_new_resolver("faster_precision", lambda accelerator: get_method(FASTER_PRECISION)(accelerator)[0], replace=True)
     OmegaConf.register_new_resolver("usual_short_side", usual_short_side, replace=True)
     OmegaConf.register_new_resolver("view_pixels", view_pixels, replace=True)
@@ -73,6 +75,10 @@ def do_checked(task: Task[Result], config: DictConfig, *, config_name: str) -> R
         place_given_nodes(config)
         use_present_paths(config)
         refuse_unknown_keys(config, config_name=config_name)
+        if config.get("resume") == AUTO or (is_restart_of_launch() and "resume" in config):
+            from vclr_pl.runner.resume import continue_own_folder  # it imports torch
+
+            continue_own_folder(config)
         if config.get("resume") is not None or ("trainer" in config and OmegaConf.is_interpolation(config.trainer, "precision")):
             from vclr_pl.runner.precision import settle_precision  # it imports torch
 

@@ -86,8 +86,7 @@ def _of_resumed_run(config: DictConfig) -> Any:
     if config.get("resume") is None:
         return None
     checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
-    assert checkpoint is not None
-    for folder in checkpoint.parents[:2]:
+    for folder in checkpoint.parents[:2] if checkpoint is not None else ():
         if (folder / CONFIG_FILE).is_file():
             return OmegaConf.select(OmegaConf.load(folder / CONFIG_FILE), "trainer.precision")
     return None

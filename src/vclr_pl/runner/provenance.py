@@ -61,10 +61,9 @@ def write_config(config: DictConfig, folder: Path) -> None:
 
 
 def log_config(config: DictConfig, trainer: lightning.Trainer) -> None:
-    """Log the config with every logger but the CSV logger, which would copy config.yaml."""
+    """Log the config with every logger; metrics.csv takes none."""
     for logger in trainer.loggers:
-        if type(logger).__name__ != "CSVLogger":
-            logger.log_hyperparams(readable_content(OmegaConf.to_container(config, resolve=True)))
+        logger.log_hyperparams(readable_content(OmegaConf.to_container(config, resolve=True)))
 
 
 def config_hash(config: DictConfig) -> str:

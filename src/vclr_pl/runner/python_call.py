@@ -25,6 +25,7 @@ from vclr_pl.runner.failure import input_error
 from vclr_pl.runner.log import filters_of_a_call, log_of_a_call
 from vclr_pl.runner.moved_path import use_present_paths
 from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON
+from vclr_pl.runner.run_identity import AUTO
 from vclr_pl.runner.schema import refuse_unknown_keys
 
 PLAIN = re.compile(r"(?!(?:null|true|false|nan|inf)$)[A-Za-z_/.][\w/.-]*", re.ASCII | re.IGNORECASE)
@@ -145,7 +146,7 @@ def _run_folder(config: DictConfig) -> Path:
     """The run folder; numbered where its name is the time, and another call of the same second has that folder."""
     folder = Path(str(config.hydra.run.dir)).absolute()
     written: Any = OmegaConf.to_container(config.hydra.run, resolve=False)
-    if "${now:" not in str(written["dir"]):
+    if "${now:" not in str(written["dir"]) or config.get("resume") == AUTO:
         return folder
     numbered = (folder if number == 1 else folder.with_name(f"{folder.name}_{number}") for number in range(1, 10_000))
     return next(path for path in numbered if not path.exists())

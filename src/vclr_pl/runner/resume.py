@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import DictConfig
 
-from vclr_pl.report.record import RESULTS
+from vclr_pl.report.record import RESULTS, read_record
+from vclr_pl.runner.run_identity import AUTO
 from vclr_pl.store import LOCK, FolderLock
 from vclr_pl.types import InputError
+
+logger = logging.getLogger(__name__)
 
 LAST = "last"
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
@@ -41,13 +46,11 @@ def checkpoint_path(resume: str | None, *, experiment_folder: Path) -> Path | No
     Raises:
         InputError: when there is no such file.
     """
-    if resume is None:
+    if resume in (None, AUTO):  # `continue_own_folder` has put the checkpoint in the place of AUTO if there is one
         return None
-    if resume == LAST:
-        return _newest(experiment_folder)
-    path = Path(resume)
+    path = _newest(experiment_folder) if resume == LAST else Path(str(resume))
     if path.is_dir():
-        path = path / LAST_CHECKPOINT if (path / LAST_CHECKPOINT).is_file() else path / LAST_CHECKPOINT.name
+        path = newest_usable(path) or path / LAST_CHECKPOINT
     if not path.is_file():
         raise InputError(
             expected="a checkpoint or a run folder with checkpoints/last.ckpt", got=f"resume={resume}", hint="Correct the path."
@@ -148,6 +151,7 @@ def _read(path: Path, hints: Hints) -> dict[str, Any]:
 
 
 def _newest(experiment_folder: Path) -> Path:
+    """The folder of the newest checkpoint."""
     found = [path for depth in ("*", "*/*") for path in experiment_folder.glob(f"{depth}/{LAST_CHECKPOINT}")]
     if not found:
         raise InputError(
@@ -155,4 +159,45 @@ def _newest(experiment_folder: Path) -> Path:
             got="none",
             hint="Start one without resume, or give its path.",
         )
-    return max(found, key=lambda path: path.stat().st_mtime).absolute()
+    return max(found, key=lambda path: path.stat().st_mtime).parents[1]
+
+
+def newest_usable(folder: Path) -> Path | None:
+    """The checkpoint of a run folder, or of its folder `checkpoints`, that has the most steps; damaged ones are skipped with a warning."""
+    inside = folder / LAST_CHECKPOINT.parent
+    found: dict[Path, tuple[int, bool, float]] = {}
+    for path in (inside if inside.is_dir() else folder).glob("*.ckpt"):
+        steps = steps_of(path)
+        if steps is None:
+            logger.warning("%s is damaged: continuing from the checkpoint before it", path)
+        else:
+            found[path.absolute()] = (steps, path.name.startswith(LAST), path.stat().st_mtime)
+    return max(found, key=lambda path: found[path]) if found else None
+
+
+def steps_of(checkpoint: Path) -> int | None:
+    """The optimizer steps that a checkpoint of a run has had; None if the file is damaged, or is something else."""
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        return int(content["global_step"]) if "loops" in content else None
+    except Exception:  # whatever torch raises on what is not a whole checkpoint
+        return None
+
+
+def continue_own_folder(config: DictConfig) -> None:
+    """Put the newest usable checkpoint of the run's own folder in the place of `resume=auto`, which stays if there is none."""
+    config.resume = AUTO
+    if not config.plan and (checkpoint := newest_usable(Path(config.paths.run))) is not None:
+        config.resume = str(checkpoint)
+
+
+def is_finished(config: DictConfig) -> bool:
+    """True if `resume=auto` finds the results of as many epochs, or steps, in the run's own folder."""
+    results = Path(config.paths.run) / RESULTS
+    own = config.resume == AUTO or (config.resume is not None and run_folder_of(Path(config.resume)).resolve() == results.parent.resolve())
+    if not own or not results.is_file():
+        return False
+    done, wanted = read_record(results).training, config.trainer
+    epochs, steps = wanted.get("max_epochs") or -1, wanted.get("max_steps") or -1
+    limited = epochs > 0 or steps > 0
+    return not limited or 0 < epochs <= int(done.get("epochs", 0)) or 0 < steps <= int(done.get("steps", 0))

@@ -28,7 +28,7 @@ from vclr_pl.runner.process_launch import EndedWithAnotherRankError, is_sweep, p
 from vclr_pl.runner.ranks import report
 from vclr_pl.runner.stopping import stopped_exit_code
 from vclr_pl.stop import Stopped, listening, stop_if_requested
-from vclr_pl.store import LOCK
+from vclr_pl.store import LOCK, FolderLock
 from vclr_pl.text import print_readable, readable
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"
@@ -105,7 +105,7 @@ def remove_folder_of_refused() -> None:
     """Remove a run folder that contains nothing but the log and the config, and the folders above it that are empty then."""
     hydra_config = HydraConfig.get()
     folder, own = Path(hydra_config.runtime.output_dir), {f"{hydra_config.job.name}.log", CONFIG_FILE, LOCK, RUN_PAGE}
-    if process_rank() or not folder.is_dir() or {path.name for path in folder.iterdir()} - own:
+    if process_rank() or not folder.is_dir() or {path.name for path in folder.iterdir()} - own or _is_in_use(folder):
         return
     root_logger = logging.getLogger()
     for handler in [
@@ -120,6 +120,14 @@ def remove_folder_of_refused() -> None:
             emptied.rmdir()
         except OSError:  # it contains other runs, or it is the working directory
             return
+
+
+def _is_in_use(folder: Path) -> bool:
+    """True if another command trains in the folder: this one was refused for it."""
+    lock = FolderLock(folder)
+    is_free = lock.acquired()
+    lock.release()
+    return not is_free
 
 
 def _print_line(error: Exception, *, config_name: str, words: Sequence[str], wants_traceback: str | None) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import time
 from pathlib import Path
 
 import pytorch_lightning as lightning
@@ -17,8 +16,10 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
 
+from vclr_pl.report.metrics_file import ROWS, MetricsFile, MetricsRows
 from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON, port_in_use
 from vclr_pl.runner.rank_launch import end_together
+from vclr_pl.runner.run_clock import RunClock
 from vclr_pl.types import InputError
 
 SPLITTING = ("fsdp", "deepspeed", "modelparallel", "model_parallel")  # in names of strategies
@@ -28,23 +29,30 @@ INTERACTIVE = ("bash", "interactive")  # job names for which Lightning looks at 
 
 def trainer_of(config: DictConfig, *, callbacks: list[lightning.Callback]) -> lightning.Trainer:
     """The trainer with the config's loggers, which write into the run folder."""
-    if not config.get("plan"):
-        keep_earlier_metrics(Path(config.paths.run))
     loggers = [instantiate(node) for node in (config.get("logger") or {}).values() if node is not None]
-    return make_trainer(config, callbacks=callbacks, loggers=loggers)
+    rows = [MetricsRows(one) for one in loggers if isinstance(one, MetricsFile)]
+    return make_trainer(config, callbacks=[*callbacks, RunClock(), *rows], loggers=loggers)
+
+
+def continue_loggers(trainer: lightning.Trainer, *, checkpoint: Path | None) -> None:
+    """Prepare the loggers for the rows and steps after a checkpoint; without one they begin anew."""
+    if checkpoint is None:
+        return
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    for one in trainer.loggers:
+        if hasattr(one, "continue_from"):
+            one.continue_from(step=content["global_step"], rows=content.get(ROWS))
+
+
+def clock_of(trainer: lightning.Trainer) -> RunClock:
+    """The clock that `trainer_of` has added."""
+    return next(one for one in callbacks_of(trainer) if isinstance(one, RunClock))
 
 
 def callbacks_of(trainer: lightning.Trainer) -> list[lightning.Callback]:
     """All callbacks of a trainer; Lightning does not type them."""
     callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return callbacks
-
-
-def keep_earlier_metrics(folder: Path) -> None:
-    """Rename the metrics.csv of a resumed run: Lightning's CSV logger would remove it."""
-    earlier = folder / "metrics.csv"
-    if earlier.is_file() and os.environ.get("LOCAL_RANK", "0") == "0":
-        earlier.rename(folder / f"metrics_until_{time.strftime('%Y-%m-%d_%H-%M-%S', time.localtime(earlier.stat().st_mtime))}.csv")
 
 
 def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], loggers: list[Logger]) -> lightning.Trainer:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -16,8 +16,11 @@ from omegaconf import DictConfig
 
 from vclr_pl.files import whole_file
 from vclr_pl.runner.global_batch import GlobalBatch
+from vclr_pl.report.record import RESULTS
+from vclr_pl.runner.process_launch import process_rank
 from vclr_pl.runner.provenance import log_config, write_config
-from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, checkpoint_path, refuse_foreign_checkpoint, refuse_running
+from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, checkpoint_path, is_finished, refuse_foreign_checkpoint, refuse_running
+from vclr_pl.runner.trainer import clock_of, continue_loggers
 from vclr_pl.store import FolderLock
 from vclr_pl.types import InputError
 
@@ -60,25 +63,41 @@ def run_training(
     config: DictConfig,
     *,
     build: Callable[[DictConfig], Training[Module, Data, Evaluated]],
-    report: Callable[[Training[Module, Data, Evaluated], float], Result],
+    report: Callable[[Training[Module, Data, Evaluated], Mapping[str, float]], Result],
+    finished: Callable[[Path], Result],
 ) -> Result | None:
-    """Build, load weights or check the checkpoint of `resume`, fit, and report on rank 0.
+    """Build, load weights or check the checkpoint of `resume`, fit, and report on rank 0. A finished run of `resume=auto` is only read.
 
     Args:
         build: instantiates the nodes of the config.
-        report: gets the finished training and the seconds that the run took; writes its files.
+        report: gets the finished training and the seconds that its parts took; writes its files.
+        finished: reads what `report` has written into a run folder.
 
     Returns:
         What `report` returns; None on other ranks.
 
     Raises:
-        InputError: `resume` names no checkpoint of this run, or whatever `build` and the run find wrong.
+        InputError: another command trains in the run folder, `resume` names no checkpoint of this run, or whatever `build` and the run
+            find wrong.
     """
-    started = time.perf_counter()
+    started, folder = time.perf_counter(), Path(config.paths.run)
+    with running(folder):
+        if is_finished(config):
+            logger.info("this run has finished: its results are in %s", folder / RESULTS)
+            return None if process_rank() else finished(folder)
+        training = _fitted(config, build=build, started=started)
+        seconds = clock_of(training.trainer).seconds(training.trainer)
+        return report(training, seconds) if training.trainer.is_global_zero else None
+
+
+def _fitted(
+    config: DictConfig, *, build: Callable[[DictConfig], Training[Module, Data, Evaluated]], started: float
+) -> Training[Module, Data, Evaluated]:
     checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
     if checkpoint is not None:
         refuse_running(checkpoint, folder=Path(config.paths.run))
     training = build(config)
+    clock_of(training.trainer).started = started
     if checkpoint is not None:
         state, epochs = training.module.state_dict(), config.trainer.max_epochs
         refuse_foreign_checkpoint(checkpoint, state=state, epochs=epochs, groups=training.groups, hints=training.hints)
@@ -91,22 +110,26 @@ def run_training(
             logger.warning("the run continues without its start, which cannot be loaded again: %s", error)
     if training.trainer.is_global_zero:
         write_config(config, training.folder)
+        continue_loggers(training.trainer, checkpoint=checkpoint)
         log_config(config, training.trainer)
-    with running(training):
-        fit(training, checkpoint=checkpoint)
-    return report(training, time.perf_counter() - started) if training.trainer.is_global_zero else None
+    fit(training, checkpoint=checkpoint)
+    return training
 
 
 @contextlib.contextmanager
-def running(training: Training[Module, Data, Evaluated]) -> Iterator[None]:
-    """Lock the run folder on rank 0 during the block, so that no other command resumes a run that is still training.
+def running(folder: Path) -> Iterator[None]:
+    """Lock the run folder on rank 0 during the block: no other command trains in it, or resumes its run.
 
     Raises:
         InputError: another process trains in the folder.
     """
-    lock = FolderLock(training.folder)
-    if training.trainer.is_global_zero and not lock.acquired():
-        raise InputError(expected="a run folder of its own", got=f"{training.folder}, in which another run trains", hint="Choose another.")
+    lock = FolderLock(folder)
+    if process_rank() == 0 and not lock.acquired_after_wait():
+        raise InputError(
+            expected="a run folder in which no other command trains",
+            got=f"{folder}, in which {lock.holder()} trains",
+            hint="Wait for its end, stop it, or choose another folder with hydra.run.dir=DIR.",
+        )
     try:
         yield
     finally:
