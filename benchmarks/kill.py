@@ -3,10 +3,10 @@
     python benchmarks/kill.py                                  # 50 kills; --kills 6 --seed 1 for a few
     python benchmarks/kill.py --kills 50 --json benchmarks/results/kill_<hardware>_<yyyymm>.json
 
-Each kill starts one of three commands anew: `train resume=auto` with one process, with two, and `evaluate`, which extracts features. SIGKILL,
-SIGTERM or SIGINT meets it while it starts, trains, saves, evaluates or extracts. Then the same command line is started until it ends, and its
-files are compared to the bit with those of the undisturbed command: weights, queues, optimizer, metrics.csv, results.json, features. No process and
-no temporary file may be left. Exits with 1 if a comparison fails.
+Each kill starts one of three commands anew: `train resume=auto` with one process, with two, and `evaluate`, which extracts features.
+SIGKILL, SIGTERM or SIGINT meets it while it starts, trains, saves, evaluates or extracts. Then the same command line is started until it
+ends, and its files are compared to the bit with those of the undisturbed command: weights, queues, optimizer, metrics.csv, results.json,
+features. No process and no temporary file may be left. Exits with 1 if a comparison fails.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ PHASES_OF = {"evaluate": ["starting", "extracting"]}
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 CODES = {signal.SIGKILL: (-9, 137), signal.SIGTERM: (143,), signal.SIGINT: (130,)}
 TIMED = ("train/data_wait_percent", "train/videos_per_second")  # columns that are measured times
+# Of torch, which every run leaves; sockets of multiprocessing, which no process can remove after SIGKILL.
+OF_OTHERS = ("torchinductor_", "pymp-")
 STARTS = 6
 SECONDS_OF_COMMAND, SECONDS_TO_END = 900, 60
 
@@ -93,24 +95,14 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path, help="folder in which failed trials are kept")
     arguments = parser.parse_args()
-    signals = [signal.Signals[name] for name in arguments.signals]
+    chosen: dict[str, Any] = {"signals": [signal.Signals[name] for name in arguments.signals], "commands": arguments.commands}
     with tempfile.TemporaryDirectory(prefix="kill_") as temporary:
-        trials = list(
-            kills(
-                Path(temporary),
-                count=arguments.kills,
-                seed=arguments.seed,
-                signals=signals,
-                commands=arguments.commands,
-                keep=arguments.keep,
-            )
-        )
+        trials = list(kills(Path(temporary), count=arguments.kills, seed=arguments.seed, keep=arguments.keep, **chosen))
     failed = [trial for trial in trials if trial.wrong]
     print(f"{len(trials) - len(failed)} of {len(trials)} kills end like the undisturbed command")
     if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"seed": arguments.seed, "failed": len(failed), "trials": [asdict(one) for one in trials]}, indent=1) + "\n"
-        )
+        content = {"seed": arguments.seed, "failed": len(failed), "trials": [asdict(one) for one in trials]}
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
     return int(bool(failed))
 
 
@@ -136,7 +128,7 @@ def kills(
             flush=True,
         )
         if trial.wrong and keep is not None:
-            shutil.copytree(place.folder, keep / str(number), dirs_exist_ok=True)
+            shutil.copytree(place.folder, keep / str(number), ignore=shutil.ignore_patterns("tmp"), dirs_exist_ok=True)
         shutil.rmtree(place.folder)
         yield trial
 
@@ -227,9 +219,8 @@ class Place:
 
 def differences(whole: Place, again: Place) -> list[str]:
     """What differs between the files of two commands, in words, and the temporary files that are left."""
-    left = [
-        path for path in again.folder.rglob("*") if path.name.endswith((".unfinished", ".lock", ".tmp")) or path.parent == again.temporary
-    ]
+    left = [path for path in again.folder.rglob("*") if path.name.endswith((".unfinished", ".lock", ".tmp"))]
+    left += [path for path in again.temporary.iterdir() if not path.name.startswith(OF_OTHERS)]
     wrong = [f"left: {path.relative_to(again.folder)}" for path in left]
     folders = sorted({path.parent for path in again.runs.rglob("results.json")})
     if len(folders) != 1:

@@ -20,6 +20,9 @@ from vclr_pl.types import InputError
 ANY_BYTE: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  # file names are bytes; a CSV file keeps all of them
 
 
+UNFINISHED = ".unfinished"  # end of the name of a draft
+
+
 @contextlib.contextmanager
 def whole_file(path: Path, *, one_writer: bool = False) -> Iterator[Path]:
     """The name of a draft beside `path`. The block writes the draft; its end moves it to `path`, and its failure removes it.
@@ -33,7 +36,7 @@ def whole_file(path: Path, *, one_writer: bool = False) -> Iterator[Path]:
         OSError: the file cannot be written; the error names the file.
     """
     writer = "" if one_writer else f".{os.getpid()}"
-    draft = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{writer}.unfinished")
+    draft = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{writer}{UNFINISHED}")
     with errors_name(path, draft=draft):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -41,6 +44,12 @@ def whole_file(path: Path, *, one_writer: bool = False) -> Iterator[Path]:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove the drafts that killed processes have left below `folder`, into which nothing else writes."""
+    for draft in folder.rglob(f".*{UNFINISHED}"):
+        draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

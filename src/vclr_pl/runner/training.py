@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import pytorch_lightning as lightning
 from omegaconf import DictConfig
 
-from vclr_pl.files import whole_file
+from vclr_pl.files import remove_drafts, whole_file
 from vclr_pl.runner.global_batch import GlobalBatch
 from vclr_pl.report.record import RESULTS
 from vclr_pl.runner.process_launch import process_rank
@@ -131,6 +131,8 @@ def running(folder: Path) -> Iterator[None]:
             hint="Wait for its end, stop it, or choose another folder with hydra.run.dir=DIR.",
         )
     try:
+        if process_rank() == 0:
+            remove_drafts(folder)
         yield
     finally:
         lock.release()
