@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from vclr_pl.files import usable
 from vclr_pl.report.record import RESULTS, read_record
 from vclr_pl.runner.run_identity import AUTO
 from vclr_pl.store import LOCK, FolderLock
@@ -152,7 +153,7 @@ def _read(path: Path, hints: Hints) -> dict[str, Any]:
 
 def _newest(experiment_folder: Path) -> Path:
     """The folder of the newest checkpoint."""
-    found = [path for depth in ("*", "*/*") for path in experiment_folder.glob(f"{depth}/{LAST_CHECKPOINT}")]
+    found = [path for depth in ("*", "*/*") for path in experiment_folder.glob(f"{depth}/{LAST_CHECKPOINT.with_name('*.ckpt')}")]
     if not found:
         raise InputError(
             expected=f"a run with {LAST_CHECKPOINT} in {experiment_folder}",
@@ -167,21 +168,28 @@ def newest_usable(folder: Path) -> Path | None:
     inside = folder / LAST_CHECKPOINT.parent
     found: dict[Path, tuple[int, bool, float]] = {}
     for path in (inside if inside.is_dir() else folder).glob("*.ckpt"):
-        steps = steps_of(path)
-        if steps is None:
-            logger.warning("%s is damaged: continuing from the checkpoint before it", path)
-        else:
-            found[path.absolute()] = (steps, path.name.startswith(LAST), path.stat().st_mtime)
-    return max(found, key=lambda path: found[path]) if found else None
+        steps = _steps(path)
+        if steps is not None:
+            found[path.absolute()] = (steps, path.name == LAST_CHECKPOINT.name, path.stat().st_mtime)
+    for path in sorted(found, key=lambda path: found[path], reverse=True):
+        if usable(path):
+            return path
+        _warn_of_damage(path)
+    return None
 
 
-def steps_of(checkpoint: Path) -> int | None:
-    """The optimizer steps that a checkpoint of a run has had; None if the file is damaged, or is something else."""
+def _steps(checkpoint: Path) -> int | None:
+    """The optimizer steps that a checkpoint of a run has had; None if torch cannot open the file, or if it is something else."""
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        return int(content["global_step"]) if "loops" in content else None
     except Exception:  # whatever torch raises on what is not a whole checkpoint
+        _warn_of_damage(checkpoint)
         return None
+    return int(content["global_step"]) if isinstance(content, dict) and {"global_step", "loops"} <= content.keys() else None
+
+
+def _warn_of_damage(checkpoint: Path) -> None:
+    logger.warning("%s is damaged: looking for the checkpoint before it", checkpoint)
 
 
 def continue_own_folder(config: DictConfig) -> None:
