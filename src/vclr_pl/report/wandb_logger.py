@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,30 @@ from typing import Any
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from vclr_pl.report.logged_run import keep_logged_run, logged_run
 from vclr_pl.report.wandb_dashboard import is_installed, save_dashboard
 
 logger = logging.getLogger(__name__)
 
 
 ONLINE, OFFLINE = "online", "offline"
+KIND = "wandb"
 Intervals = Mapping[str, tuple[float, float]]
 
 
-def wandb_logger(*, project: str, name: str, save_dir: str, group: str | None = None, dashboard: bool = False) -> ForgivingWandbLogger:
+def wandb_logger(
+    *, project: str, name: str, save_dir: str, group: str | None = None, dashboard: bool = False, resume: str | None = None
+) -> ForgivingWandbLogger:
     """A logger that writes below `save_dir`; WANDB_MODE and the other variables and files of W&B have their usual effect.
 
     Args:
         dashboard: save a view of the project with our panels at the start of a run that is online.
+        resume: of the training. Unless it is None, the W&B run of an earlier start in `save_dir` is continued.
     """
     Path(save_dir).mkdir(parents=True, exist_ok=True)
-    return ForgivingWandbLogger(project=project, name=name, group=group, save_dir=save_dir, log_model=False, dashboard=dashboard)
+    number = (logged_run(save_dir, kind=KIND) if resume is not None else None) or uuid.uuid4().hex[:8]
+    options = {"project": project, "name": name, "group": group, "save_dir": save_dir, "id": number}
+    return ForgivingWandbLogger(**options, log_model=False, dashboard=dashboard)
 
 
 class ForgivingWandbLogger(WandbLogger):
@@ -89,6 +97,7 @@ class ForgivingWandbLogger(WandbLogger):
     def _begin(self) -> None:
         """Start the run online if there are a key and a connection, else offline; W&B's own variables and files have priority."""
         _keep_cache_in(Path(str(self._save_dir)) / "wandb" / "cache")
+        keep_logged_run(str(self._save_dir), kind=KIND, name=str(self._wandb_init["id"]))
         import wandb  # takes half a second, which a run without W&B avoids
 
         mode, reason = wandb.setup().settings.mode, "has no API key"

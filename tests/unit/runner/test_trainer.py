@@ -8,7 +8,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from vclr_pl.runner.trainer import keep_earlier_metrics, make_trainer, refuse_absent_gpu
+from vclr_pl.runner.trainer import make_trainer, refuse_absent_gpu
 from vclr_pl.types import InputError
 
 TWO = OmegaConf.create(
@@ -66,15 +66,6 @@ def test_what_is_no_port_is_refused(port, monkeypatch):
     monkeypatch.setenv("MASTER_PORT", port)
     with pytest.raises(InputError, match=f"expected MASTER_PORT to be a port; got {port}"):
         make()
-
-
-def test_the_curve_of_an_interrupted_run_is_kept_under_another_name(tmp_path):
-    keep_earlier_metrics(tmp_path)
-    (tmp_path / "metrics.csv").write_text("step,loss")
-    keep_earlier_metrics(tmp_path)
-    (kept,) = tmp_path.glob("*.csv")
-    assert kept.name.startswith("metrics_until_")
-    assert kept.read_text() == "step,loss"
 
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="this machine has a GPU")
