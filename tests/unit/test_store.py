@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,7 @@ def test_all_ranks_follow_the_first(tmp_path: Path) -> None:
 
 TRY = """
 import sys
+import threading
 from pathlib import Path
 from vclr_pl.store import FolderLock
 print(FolderLock(Path(sys.argv[1])).acquired())
@@ -152,3 +154,44 @@ def test_without_locks_everyone_gets_it(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_folder_that_nobody_writes_to_needs_no_lock(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert FolderLock(tmp_path).acquired()
+
+
+HOLD = """
+import socket, sys, time
+from pathlib import Path
+from vclr_pl.store import FolderLock
+if sys.argv[2] != "here":
+    socket.gethostname = lambda: sys.argv[2]
+print(FolderLock(Path(sys.argv[1])).acquired(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_names_its_holder_and_only_that_of_another_machine_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file system frees the locks of a dead machine after a while; those of a dead process of this machine are free at once."""
+    caplog.set_level("INFO")
+    for host, waits in (("here", False), ("node7", True)):
+        with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path), host], stdout=subprocess.PIPE, text=True) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "True\n"
+            lock = FolderLock(tmp_path)
+            assert not lock.acquired_after_wait(seconds=0.1)
+            assert lock.holder() == f"process {holder.pid} of {store.socket.gethostname() if host == 'here' else host}"
+            assert ("waiting" in caplog.text) == waits
+            if waits:
+                threading.Timer(0.5, holder.kill).start()
+                assert lock.acquired_after_wait(seconds=60)
+                lock.release()
+            holder.kill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path), "here"], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        holder.kill()
+    assert (tmp_path / LOCK).is_file()
+    lock = FolderLock(tmp_path)
+    assert lock.acquired_after_wait(seconds=0)
+    lock.release()

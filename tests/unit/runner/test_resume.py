@@ -7,16 +7,26 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import DictConfig, OmegaConf
 
-from vclr_pl.runner.resume import FINE_TUNING, checkpoint_path, refuse_foreign_checkpoint, refuse_running
+from vclr_pl.report.record import ResultRecord, write_record
+from vclr_pl.runner.resume import (
+    FINE_TUNING,
+    checkpoint_path,
+    continue_own_folder,
+    is_finished,
+    newest_usable,
+    refuse_foreign_checkpoint,
+    refuse_running,
+)
 from vclr_pl.types import InputError
 
 STATE = {"a": torch.zeros(1), "b": torch.zeros(1)}
 
 
-def written(path: Path, *, content: object = None) -> Path:
+def written(path: Path, *, content: object = None, steps: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(content, path)
+    torch.save({"loops": {}, "global_step": steps} if content is None else content, path)
     return path
 
 
@@ -42,6 +52,64 @@ def test_last_is_the_newest_run_sweeps_included(tmp_path):
     for age, file in enumerate(files):
         os.utime(file, (1000 - age, 1000 - age))
     assert checkpoint_path("last", experiment_folder=tmp_path) == files[0]
+
+
+def test_the_newest_whole_checkpoint_continues(tmp_path, caplog):
+    """A killed run leaves `previous.ckpt` alone, or a damaged `last.ckpt`; other checkpoints have fewer steps."""
+    folder = tmp_path / "run" / "checkpoints"
+    assert newest_usable(tmp_path / "run") is None
+    files = {name: written(folder / f"{name}.ckpt", steps=steps) for name, steps in (("best", 10), ("epoch_0001", 8), ("previous", 9))}
+    last = written(folder / "last.ckpt", steps=10)
+    written(folder / "weights.ckpt", content={"state_dict": {}})  # no checkpoint of a run
+    for resume in (tmp_path / "run", folder, "last"):
+        assert checkpoint_path(str(resume), experiment_folder=tmp_path) == last
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 255
+    last.write_bytes(content)
+    assert newest_usable(tmp_path / "run") == files["best"]
+    assert "last.ckpt is damaged" in caplog.text
+    last.write_bytes(content[: len(content) // 2])
+    files["best"].unlink()
+    assert newest_usable(folder) == files["previous"]
+
+
+def run_config(folder: Path, *, resume: str | None = "auto", plan: bool = False, **lengths: int) -> DictConfig:
+    return OmegaConf.create({"resume": resume, "plan": plan, "paths": {"run": str(folder)}, "trainer": lengths})
+
+
+def test_auto_means_the_own_folder(tmp_path):
+    config = run_config(tmp_path)
+    continue_own_folder(config)
+    assert config.resume == "auto"
+    assert checkpoint_path(config.resume, experiment_folder=tmp_path) is None
+    last = written(tmp_path / "checkpoints" / "last.ckpt")
+    continue_own_folder(config)
+    assert checkpoint_path(config.resume, experiment_folder=tmp_path) == last
+    restarted = run_config(tmp_path, resume=None)  # by torchrun
+    continue_own_folder(restarted)
+    assert restarted.resume == str(last)
+
+
+@pytest.mark.parametrize(
+    ("resume", "lengths", "finished"),
+    [
+        ("auto", {"max_epochs": 3}, True),
+        ("auto", {"max_epochs": 2, "max_steps": -1}, True),
+        ("auto", {"max_epochs": 4}, False),
+        ("auto", {"max_epochs": 9, "max_steps": 30}, True),
+        ("auto", {"max_epochs": -1}, True),
+        ("own", {"max_epochs": 3}, True),
+        (None, {"max_epochs": 3}, False),
+        ("other", {"max_epochs": 3}, False),
+    ],
+)
+def test_a_finished_run(resume, lengths, finished, tmp_path):
+    resume = {"own": str(tmp_path / "checkpoints" / "last.ckpt"), "other": "/elsewhere/checkpoints/last.ckpt"}.get(resume, resume)
+    config = run_config(tmp_path, resume=resume, **lengths)
+    assert not is_finished(config)
+    record = ResultRecord(name="a", metrics={}, baseline={}, provenance={}, timings_seconds={}, training={"epochs": 3, "steps": 30})
+    write_record(record, tmp_path / "results.json")
+    assert is_finished(config) == finished
 
 
 HOLDER = """
