@@ -22,9 +22,10 @@ from vclr_pl.localization.page import LabeledSegment, LocalizedVideo, localizati
 from vclr_pl.report.record import RESULTS, ResultRecord, read_record, write_record
 from vclr_pl.runner.moved_path import with_first_paths
 from vclr_pl.runner.provenance import provenance, write_config
-from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, refuse_foreign_checkpoint
+from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, newest_usable, refuse_foreign_checkpoint
 from vclr_pl.runner.suggestion import did_you_mean
-from vclr_pl.runner.trainer import make_trainer, refuse_absent_gpu, trainer_of
+from vclr_pl.runner.trainer import continue_loggers, make_trainer, refuse_absent_gpu, trainer_of
+from vclr_pl.runner.training import running
 from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
@@ -52,13 +53,16 @@ class Localization:
         """The chosen stages, in their order.
 
         Raises:
-            InputError: an unknown stage, a precision that the localizer has not, or whatever a stage finds wrong.
+            InputError: an unknown stage, an unsupported precision, another command in the folder, or whatever a stage finds wrong.
         """
         stages = chosen_stages(list(self.config.stages))
+        with running(self.folder):
+            self._run(stages)
+
+    def _run(self, stages: list[str]) -> None:
         refuse_absent_gpu(accelerator=self.config.trainer.accelerator)
         lightning.seed_everything(self.config.seed, workers=True, verbose=False)
         self._refuse_precision()
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._gather()
         for stage in stages:
             started = time.perf_counter()
@@ -114,23 +118,23 @@ class Localization:
     def train(self) -> None:
         """Stage 3: train the network; resumes after the last completed epoch, skipped if training is complete."""
         module = self._module()
-        checkpoint = self.folder / LAST_CHECKPOINT
-        made_of = self._made_of()
-        described = self.folder / MADE_OF
-        if checkpoint.is_file():
+        checkpoint, made_of, described = newest_usable(self.folder), self._made_of(), self.folder / MADE_OF
+        if checkpoint is not None:
             stored = described.read_text() if described.is_file() else ""
             if stored != made_of:
                 expected = f"{self.folder} to hold a localizer of the same features, annotations and options"
-                hint = f"Choose another name=..., or remove {checkpoint.parent}."
-                raise InputError(expected=expected, got="one of others", hint=hint)
+                raise InputError(expected=expected, got="one of others", hint=f"Choose another name=..., or remove {checkpoint.parent}.")
             refuse_foreign_checkpoint(checkpoint, state=module.state_dict(), epochs=None, hints=HINTS)
-            epochs = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
+            loops = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["loops"]
+            epochs = loops["fit_loop"]["epoch_progress"]["current"]["processed"]  # an epoch that was stopped inside does not count
             if 0 < (self.config.trainer.max_epochs or 0) <= epochs:
                 logger.info("trained for %d epochs: kept in %s", epochs, checkpoint)
                 return
             logger.info("continuing from %s", checkpoint)
         callbacks = [instantiate(node) for node in self.config.callback.values() if node is not None]
         trainer = trainer_of(self.config, callbacks=callbacks)
+        if trainer.is_global_zero:
+            continue_loggers(trainer, checkpoint=checkpoint)
         loader = self.data.training_loader(seed=self.config.seed, rank=trainer.global_rank, ranks=trainer.world_size)
         if trainer.is_global_zero:
             write_whole(described, made_of)
@@ -144,7 +148,7 @@ class Localization:
                 logger.warning("%d steps in all are few to learn from: raise trainer.max_epochs, or lower batches.batch_size", steps)
         if trainer.log_every_n_steps > len(loader):  # type: ignore[attr-defined]
             trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
-        trainer.fit(module, train_dataloaders=loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
+        trainer.fit(module, train_dataloaders=loader, ckpt_path=checkpoint)
 
     def propose(self) -> None:
         """Stage 4: proposals of the judged subset."""

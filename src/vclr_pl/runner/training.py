@@ -118,11 +118,12 @@ def _fitted(
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[None]:
-    """Lock the run folder on rank 0 during the block: no other command trains in it, or resumes its run.
+    """Make the run folder and lock it on rank 0 during the block: no other command trains in it, or resumes its run.
 
     Raises:
         InputError: another process trains in the folder.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(folder)
     if process_rank() == 0 and not lock.acquired_after_wait():
         raise InputError(
