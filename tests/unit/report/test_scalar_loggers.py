@@ -84,3 +84,38 @@ def test_mlflow_takes_the_users_server(tmp_path, monkeypatch):
     logger.log_metrics({"train/loss": 1.0}, 0)
     assert (tmp_path / "own.db").is_file()
     assert not (tmp_path / "mlflow").exists()
+
+
+def test_tensorboard_hides_the_steps_that_a_restart_repeats(tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is an option: pip install tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for steps, value, continued in ((range(4), 1.0, None), (range(2, 5), 2.0, 2)):
+        logger = tensorboard_logger(save_dir=str(tmp_path))
+        if continued is not None:
+            logger.continue_from(step=continued, rows=None)
+        for step in steps:
+            logger.log_metrics({"train/loss": value}, step)
+        logger.finalize("success")
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(point.step, point.value) for point in events.Scalars("train/loss")] == [(0, 1.0), (1, 1.0), (2, 2.0), (3, 2.0), (4, 2.0)]
+
+
+def test_mlflow_continues_the_run_of_its_folder(tmp_path):
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is an option: pip install mlflow")
+    places = {
+        "experiment": "demo",
+        "name": "demo",
+        "tracking_uri": None,
+        "folder": str(tmp_path / "mlflow"),
+        "save_dir": str(tmp_path / "run"),
+    }
+    for step, resume in enumerate((None, "auto", None)):
+        logger = mlflow_logger(**places, resume=resume)
+        logger.log_hyperparams({"seed": 1, "resume": resume})
+        logger.log_metrics({"train/loss": 1.0}, step)
+        logger.finalize("success")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("demo").experiment_id], order_by=["start_time"])
+    steps = [sorted(point.step for point in client.get_metric_history(run.info.run_id, "train/loss")) for run in runs]
+    assert sorted(steps) == [[0, 1], [2]]

@@ -143,3 +143,27 @@ def test_a_page_is_logged_and_an_error_ends_only_the_logging(tmp_path):
     assert "continuing without it" in shown
     (panel,) = tmp_path.glob("run/wandb/offline-run-*/files/media/html/**/*.html")
     assert panel.read_text() == "<h1>Nearest videos</h1>"
+
+
+def test_a_restart_continues_the_run_and_a_new_start_does_not(tmp_path):
+    """Offline: the parts have one id, so `wandb sync` sends them to one run."""
+    for resume in ("None", "'auto'", "'auto'", "None"):
+        ended(LOGGED.replace('save_dir="run"', f'save_dir="run", resume={resume}'), tmp_path)
+    ids = [path.stem.removeprefix("run-") for path in sorted(kept(tmp_path), key=lambda path: path.stat().st_mtime)]
+    assert len(ids) == 4
+    assert ids[0] == ids[1] == ids[2] != ids[3]
+
+
+def test_a_restart_asks_the_server_for_its_run(tmp_path):
+    """Online: wandb gets the id and may resume it; the server's part is W&B's own."""
+    told = """
+    from vclr_pl.report.wandb_logger import wandb_logger
+    for resume in (None, "auto"):
+        logger = wandb_logger(project="vclr_pl", name="a", save_dir="run", resume=resume)
+        from vclr_pl.report.logged_run import keep_logged_run
+        print(resume, logger._wandb_init["id"], logger._wandb_init["resume"])
+        keep_logged_run("run", kind="wandb", name=logger._wandb_init["id"])
+    """
+    first, second = (line.split() for line in ended(told, tmp_path).splitlines())
+    assert (first[0], second[0]) == ("None", "auto")
+    assert first[1:] == second[1:] == [first[1], "allow"]
