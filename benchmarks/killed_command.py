@@ -49,6 +49,7 @@ def _as_command(module: str, words: list[str], environment: dict[str, str], outp
     """What `python -m MODULE WORDS` does, in a session of its own."""
     from importlib import import_module  # in the fork
 
+    multiprocessing.set_start_method(None, force=True)  # of the platform, as in a command
     os.setsid()
     os.environ.update(environment)
     tempfile.tempdir = None

@@ -105,9 +105,8 @@ sys.stdin.read()
 
 
 def test_a_sweep_continues_its_jobs(places: Path) -> None:
-    sweep = command(
-        places, "resume=auto", "-m", "seed=0,1", "trainer.max_epochs=1", "evaluation.enabled=false", "callback.knn_monitor.every_n_epochs=0"
-    )
+    short = ["trainer.max_epochs=1", "evaluation.enabled=false", "callback.knn_monitor.every_n_epochs=0"]
+    sweep = ["-m", *command(places, "resume=auto", "seed=0,1", *short)]
     for _ in range(2):
         assert run(train, config_name="train", arguments=sweep) == 0
     (folder,) = (places / "runs" / "demo").glob("sweep_*")
