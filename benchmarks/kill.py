@@ -34,7 +34,7 @@ TINY = [
 TRAIN = [
     *TINY,
     *("transform.size_pixels=32", "head.dim=8", "queue.inter.length=48", "queue.segment.length=16", "loader.workers=1"),
-    *("trainer.max_epochs=6", "trainer.log_every_n_steps=1", "schedule.warmup_epochs=1", "callback.checkpoint.every_n_epochs=2"),
+    *("trainer.max_epochs=4", "trainer.log_every_n_steps=1", "schedule.warmup_epochs=1", "callback.checkpoint.every_n_epochs=2"),
     *("callback.knn_monitor.every_n_epochs=2", "resume=auto"),
 ]
 COMMANDS = {
@@ -48,6 +48,8 @@ COMMANDS = {
         "data=demo",
         "trainer=cpu",
         "hydra.run.dir={runs}/evaluate",
+        "protocol.frames=4",
+        "protocol.crop_pixels=32",
     ],
 }
 # The line that begins a phase; `saving` begins when a checkpoint is being written.
@@ -126,7 +128,7 @@ def kills(folders: Folders, *, count: int, seed: int, signals: list[signal.Signa
     for number in range(count):
         name = commands[number % len(commands)]
         phases = PHASES_OF.get(name, ["starting", "training", "saving", "evaluating"])
-        stop = signals[(number + number // len(commands)) % len(signals)]
+        stop = signals[(number % len(commands) + number // len(commands)) % len(signals)]
         trial = Trial(name, draw.choice(phases), stop.name, round(draw.uniform(0, 3) ** 2 / 3, 3), to_all=draw.random() < 0.5)
         command = folders.command(name, folder=str(number))
         tried(trial, command, whole=wholes[name])
@@ -145,7 +147,7 @@ def tried(trial: Trial, command: KilledCommand, *, whole: KilledCommand) -> None
     """Start, kill at the trial's moment, start again until the command ends, and compare."""
     process, stop = command.started(), signal.Signals[trial.signal]
     wait_for(trial, command, process)
-    for target in command.processes() if trial.to_all else [process.pid]:
+    for target in {process.pid, *(command.processes() if trial.to_all else ())}:
         try:
             os.kill(target, stop)
         except ProcessLookupError:

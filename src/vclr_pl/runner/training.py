@@ -129,7 +129,7 @@ def running(folder: Path) -> Iterator[None]:
         raise InputError(
             expected="a run folder in which no other command trains",
             got=f"{folder}, in which {lock.holder()} trains",
-            hint="Wait for its end, stop it, or choose another folder with hydra.run.dir=DIR.",
+            hint="Wait for its end, or stop it.",
         )
     try:
         if process_rank() == 0:
