@@ -100,10 +100,14 @@ class ConsoleHandler(logging.Handler):
 
 
 class LogFile(logging.FileHandler):
-    """The run's log file. A write error ends the run; logging's own handler prints a traceback and continues."""
+    """The run's log file, with the warnings of ranks other than 0. A write error ends the run; logging's own handler prints a traceback."""
 
     def __init__(self, filename: str) -> None:
         super().__init__(filename, delay=True, encoding="utf-8", errors=READABLE)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if process_rank() == 0 or record.levelno >= logging.WARNING:
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 (logging's name)
         stream, self.stream = self.stream, None

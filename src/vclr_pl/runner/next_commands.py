@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from vclr_pl.runner.command_line import GIVEN_NODES
+from vclr_pl.runner.run_identity import AUTO
 
 OWN_VIDEOS, RENDERED = "folder", "demo"
 
@@ -37,6 +38,8 @@ def longer_command(*, folder: Path, command: str, epochs: int) -> str:
 
 def resume_command(*, folder: Path, command: str) -> str:
     """To resume a run of `command` after a stop."""
+    if f"resume={AUTO}" in given_words():
+        return _typed([command, *given_words()])
     same = [word for word in given_words() if not word.startswith(("resume=", "hydra."))]
     return _typed([command, *same, f"resume={_shown(folder)}"])
 

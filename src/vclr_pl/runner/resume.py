@@ -193,10 +193,9 @@ def _warn_of_damage(checkpoint: Path) -> None:
 
 
 def continue_own_folder(config: DictConfig) -> None:
-    """Put the newest usable checkpoint of the run's own folder in the place of `resume=auto`, which stays if there is none."""
-    config.resume = AUTO
-    if not config.plan and (checkpoint := newest_usable(Path(config.paths.run))) is not None:
-        config.resume = str(checkpoint)
+    """Put the newest usable checkpoint of the run's own folder in the place of `resume`. Without one `resume` stays, null as `auto`."""
+    checkpoint = None if config.plan else newest_usable(Path(config.paths.run))
+    config.resume = str(checkpoint or config.resume or AUTO)
 
 
 def is_finished(config: DictConfig) -> bool:

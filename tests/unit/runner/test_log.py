@@ -125,3 +125,14 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         handler.close()
+
+
+def test_the_log_file_has_the_warnings_of_other_ranks_only(tmp_path, monkeypatch):
+    """All ranks write into one run folder."""
+    handler = LogFile(str(tmp_path / "train.log"))
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        for level in (logging.INFO, logging.WARNING):
+            handler.emit(logging.LogRecord("a", level, "", 0, f"rank {rank}, level {level}", None, None))
+    handler.close()
+    assert (tmp_path / "train.log").read_text().splitlines() == ["rank 0, level 20", "rank 0, level 30", "rank 1, level 30"]

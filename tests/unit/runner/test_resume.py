@@ -88,6 +88,9 @@ def test_auto_means_the_own_folder(tmp_path):
     restarted = run_config(tmp_path, resume=None)  # by torchrun
     continue_own_folder(restarted)
     assert restarted.resume == str(last)
+    of_another = run_config(tmp_path / "new", resume="PATH")  # by torchrun, before the first checkpoint
+    continue_own_folder(of_another)
+    assert of_another.resume == "PATH"
 
 
 @pytest.mark.parametrize(
