@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,10 @@ from omegaconf import DictConfig
 
 from vclr_pl.callback.progress import watched
 from vclr_pl.command.result import CheckResult, PrepareResult
-from vclr_pl.data.prepare import CopiedFile, summary
+from vclr_pl.data.copied_file import CopiedFile, summary
+from vclr_pl.data.fetch_ahead import followed
 from vclr_pl.datasets.manifest import VideoSplits
+from vclr_pl.datasets.video_file import local_file
 from vclr_pl.report.tables import RowTable
 from vclr_pl.runner.provenance import write_config
 from vclr_pl.types import InputError
@@ -25,8 +28,9 @@ LISTED = 20
 
 def check(config: DictConfig) -> CheckResult:
     """Decode the files of all splits and write check.csv."""
-    paths = paths_of(instantiate(config.data))
-    rows = instantiate(config.reading)(paths=paths)
+    splits = instantiate(config.data)
+    paths, remote = paths_of(splits), splits.train.remote
+    rows = instantiate(config.reading)(paths=followed(paths, remote=remote), local_file=functools.partial(local_file, remote=remote))
     write_config(config, Path(config.paths.run))
     output = Path(config.paths.run) / "check.csv" if config.output is None else Path(config.output).expanduser()
     with RowTable(path=output, row_type=Readability) as table:

@@ -25,7 +25,6 @@ from vclr_pl.features.encoder import FrozenEncoder
 from vclr_pl.features.pooling import MEAN
 from vclr_pl.features.store import FeatureFolder
 from vclr_pl.features.video_reading import ReadingOptions, VideoReading
-from vclr_pl.files import file_stamp
 from vclr_pl.store import ResumableFolder
 from vclr_pl.types import SLOW, BrokenVideo, VideoFrames
 from vclr_pl.video.protocol import VideoDecoder
@@ -239,8 +238,7 @@ def list_digest(manifest: Manifest) -> str:
     """Digest of paths, labels, spans, file sizes and times, 16 hexadecimal digits. A changed file is a new video."""
     found = hashlib.sha256()
     for index in range(len(manifest)):
-        path = manifest.path(index)
-        stamp = file_stamp(path) or (-1, -1)
-        found.update(repr((path, manifest.label(index), manifest.span(index), stamp)).encode(errors="surrogateescape"))
+        stamp = manifest.stamp(index) or (-1, -1)
+        found.update(repr((manifest.path(index), manifest.label(index), manifest.span(index), stamp)).encode(errors="surrogateescape"))
     found.update(repr(manifest.class_names).encode())
     return found.hexdigest()[:16]

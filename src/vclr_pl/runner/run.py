@@ -26,7 +26,7 @@ from vclr_pl.runner.help import VERSION, help_topic, print_help, version_line
 from vclr_pl.runner.log import warning_filters
 from vclr_pl.runner.process_launch import is_sweep, process_rank
 from vclr_pl.store import LOCK
-from vclr_pl.text import print_readable, readable
+from vclr_pl.text import print_readable, readable, redacted
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"
 
@@ -110,7 +110,7 @@ def _print_line(error: Exception, *, config_name: str, words: Sequence[str], wan
         return False
     line = one_line(error, command=described(words, config_name=config_name))
     if line is not None:
-        print(f"{_rank_prefix()}error: {readable(line)}", file=sys.stderr)
+        print(f"{_rank_prefix()}error: {redacted(readable(line))}", file=sys.stderr)
     return line is not None
 
 
