@@ -29,9 +29,8 @@ from vclr_pl.data.fetch_ahead import followed
 from vclr_pl.datasets.video_file import held, size_and_seconds
 from vclr_pl.datasets.video_scan import data_folder, is_video, scan_files
 from vclr_pl.files import DISK_IS_FULL, whole_file
-from vclr_pl.remote.cache import FileCache
 from vclr_pl.remote.path import Folder
-from vclr_pl.store import ResumableFolder
+from vclr_pl.store import Part, ResumableFolder
 from vclr_pl.types import InputError
 from vclr_pl.video.container import UPRIGHT, orientation_of
 from vclr_pl.video.protocol import VideoReadError
@@ -166,6 +165,7 @@ def _upright(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 SETTINGS_FILE = ".vclr_prepare.json"
+JOURNAL = ".vclr_prepare"  # only of commands with a part
 _SAME_TIME_SECONDS = 2.0  # resolution of file times on some file systems
 _EARLIER_SECONDS = 3600.0  # a video that was kept has an earlier time than its original, so the next command tries it again
 
@@ -177,46 +177,50 @@ class SetCopy:
         reencoder: re-encodes the videos.
         processes: files processed at a time. None: the available cores.
         decode_timeout_seconds: time limit for one frame. A video that exceeds it, or crashes the decoder, is copied unchanged.
-        cache: for the URL of a server.
+        part: `3/100`: only these files.
     """
 
-    def __init__(
-        self, *, reencoder: Reencoder, processes: int | None, decode_timeout_seconds: float, cache: FileCache | None = None
-    ) -> None:
-        self.cache = cache
+    def __init__(self, *, reencoder: Reencoder, processes: int | None, decode_timeout_seconds: float, part: str | None = None) -> None:
+        self.part = Part.of(part)
         self.reencoder, self.processes = reencoder, process_count(processes, key="set_copy.processes")
         self.decode_timeout_seconds = decode_timeout_seconds
 
-    def plan(self, *, root: str | Path, output: str | Path) -> list[str]:
+    def plan(self, *, root: str | Folder, output: str | Path) -> list[str]:
         """The files below `root`, relative to it. Creates `output` and writes the settings into it.
 
         Raises:
             InputError: one folder contains the other, or `output` contains files that were not made with these settings.
         """
-        folder, target = data_folder(root, cache=self.cache), Path(output).expanduser().absolute()
+        folder, target = data_folder(root), Path(output).expanduser().absolute()
         inner, outer = folder.resolve() if isinstance(folder, Path) else None, target.resolve()
         if inner is not None and (inner == outer or inner in outer.parents or outer in inner.parents):
             raise InputError(
                 expected="output and data.root outside each other", got=f"'{target}'", hint="Set output=DIR to another folder."
             )
-        store = _store(target)
-        if not store.description() and target.is_dir() and any(target.iterdir()):
+        store = self.store(output)
+        foreign = target.is_dir() and any(not path.name.startswith(".") for path in target.iterdir())
+        if not store.description() and foreign:
             raise InputError(
                 expected="output to be an empty or new folder", got=f"'{target}', which contains files", hint="Set output=DIR."
             )
         store.begin(self.reencoder.settings, content="videos", hint="Use the settings of that copy, or set output=DIR to another folder.")
         return list(scan_files(folder, wanted=lambda name: not name.startswith(".")))
 
-    def copy(self, files: list[str], *, root: str | Path, output: str | Path) -> Iterator[CopiedFile]:
+    def store(self, output: str | Path) -> ResumableFolder:
+        """The folder of the copy. A finished file has the modification time of its original."""
+        target = Path(output).expanduser().absolute()
+        return ResumableFolder(target, description=SETTINGS_FILE, journal=JOURNAL, part=self.part)
+
+    def copy(self, files: list[str], *, root: str | Folder, output: str | Path) -> Iterator[CopiedFile]:
         """One row for each file, in order of completion. Raises OSError if the disk is full."""
-        source, target = data_folder(root, cache=self.cache), Path(output).expanduser().absolute()
+        source, target = data_folder(root), Path(output).expanduser().absolute()
         remote = None if isinstance(source, Path) else source.remote
 
         def failed(file: str, reason: str) -> CopiedFile:
             return _keep(file, source / file, target / file, reason=reason)
 
         work = functools.partial(_copied, reencoder=self.reencoder, source=source, target=target)
-        with _store(target).exclusive():
+        with self.store(output).exclusive():
             rows: Iterator[CopiedFile | OSError] = map_in_processes(
                 followed(files, remote=remote),
                 work=work,
@@ -228,11 +232,6 @@ class SetCopy:
                 if isinstance(row, OSError):
                     raise row
                 yield row
-
-
-def _store(target: Path) -> ResumableFolder:
-    """True if the file is finished; then it has the modification time of its original."""
-    return ResumableFolder(target, description=SETTINGS_FILE)
 
 
 def _copied(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Folder, target: Path) -> CopiedFile | OSError:

@@ -31,11 +31,13 @@ def is_video(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 (called a million times)
 
 
-def data_folder(root: str | os.PathLike[str], *, key: str = "data.root", cache: FileCache | None = None) -> Folder:
+def data_folder(root: str | Folder, *, key: str = "data.root", cache: FileCache | None = None) -> Folder:
     """The folder as an absolute path, links kept; for the URL of a server, the folder there, whose files are read through `cache`.
 
     Raises InputError if it does not exist, is not a folder, is unreadable, or is empty.
     """
+    if isinstance(root, RemotePath):
+        return root
     if is_url(root):
         return RemotePath(open_folder(os.fspath(root), cache=cache or FileCache()))
     folder = Path(os.path.abspath(Path(local_path(root)).expanduser()))  # noqa: PTH100 (resolve() would follow links that the user chose)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ TAG_BYTES = 16
 EXTRA = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}  # in the extra `remote`; huggingface_hub (hf) is always there
 _HEADS_AT_A_TIME = 16  # an HTTP server's index page has no sizes: one request for each file
 _SECONDS_WITHOUT_DATA = 60
+_TALKING = ("fsspec", "fsspec.http", "s3fs", "gcsfs", "aiobotocore", "botocore")  # they log URLs, and where they found credentials
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Server:
     def _path(self, top: str, name: str) -> str:
         if not self.location.is_http:
             return f"{top}/{name}"
-        return f"{top}/{quote(name)}{'?' if self.location.query else ''}{self.location.query}"
+        return f"{top}/{quote(name)}" + (f"?{self.location.query}" if self.location.query else "")
 
     def connect(self) -> None:
         """Connect this process now. Otherwise the first request does. Raises InputError if a package is missing."""
@@ -111,9 +113,13 @@ class Server:
 
     def _http_names(self, system: Any, top: str, folder: str, seen: set[str]) -> Iterator[str]:
         """The links of index pages that lead below the folder. Links with a query sort the page."""
-        for url in sorted(system.ls(self._path(top, folder) if folder else f"{top}/{self._query}", detail=False)):
-            name = unquote(str(url).partition("?")[0].removeprefix(top).lstrip("/"))
-            if not str(url).startswith(f"{top}/") or "?" in str(url).removesuffix(self._query) or name in seen:
+        page = self._path(top, folder)
+        for url in sorted(system.ls(page, detail=False)):
+            start = next((start for start in (f"{page.rstrip('/')}/", f"{top}/") if url.startswith(start)), None)
+            if start is None or "?" in url[len(start) :]:
+                continue
+            name = ("" if start == f"{top}/" else folder) + unquote(url[len(start) :])
+            if name in seen:
                 continue
             seen.add(name)
             if name.endswith("/"):
@@ -121,13 +127,11 @@ class Server:
             else:
                 yield name
 
-    @property
-    def _query(self) -> str:
-        return f"?{self.location.query}" if self.location.query else ""
-
 
 def _connect(location: Location) -> tuple[Any, str]:
-    options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
+    for name in _TALKING:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    options: dict[str, Any] = {"use_listings_cache": False}
     if location.is_http:
         import aiohttp  # only for these URLs
 
