@@ -82,7 +82,9 @@ def two_processes(process_pair: ProcessPair) -> Callable[..., list[Any]]:
 def s3_server() -> Iterator[S3]:
     """An S3 server without requests before; use `s3`."""
     pytest.importorskip("s3fs", reason="the extra `remote` is not installed")
-    server = pytest.importorskip("moto.server", reason="moto, of the extra `dev`, is not installed").ThreadedMotoServer(port=0, verbose=False)
+    server = pytest.importorskip("moto.server", reason="moto, of the extra `dev`, is not installed").ThreadedMotoServer(
+        port=0, verbose=False
+    )
     server.start()
     address = server.get_host_and_port()
     import boto3  # comes with moto

@@ -65,7 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, body=content, headers=dict(self.headers))
             answer = connection.getresponse()
             body = answer.read()
-        headers = {name: value for name, value in answer.getheaders() if name.lower() not in ("transfer-encoding", "connection", "content-length")}
+        headers = {
+            name: value for name, value in answer.getheaders() if name.lower() not in ("transfer-encoding", "connection", "content-length")
+        }
         if self.command == "HEAD":
             headers["Content-Length"] = answer.getheader("Content-Length") or "0"
         self._answer(answer.status, headers, body, fault=fault)

@@ -12,7 +12,19 @@ from vclr_pl.remote.listing import Listing
 from vclr_pl.remote.server import MD5, Entry
 from vclr_pl.types import InputError
 
-NAMES = ["b/2.mp4", "b/10.mp4", "b.mp4", "b/c/1.mp4", "b-d/1.mp4", "b0/1.mp4", "a.mp4", "a/list.txt", ".hidden/1.mp4", "é/ü.mp4", "caf\udce9/1.mp4"]
+NAMES = [
+    "b/2.mp4",
+    "b/10.mp4",
+    "b.mp4",
+    "b/c/1.mp4",
+    "b-d/1.mp4",
+    "b0/1.mp4",
+    "a.mp4",
+    "a/list.txt",
+    ".hidden/1.mp4",
+    "é/ü.mp4",
+    "caf\udce9/1.mp4",
+]
 
 
 def entry(size: int) -> Entry:
@@ -41,7 +53,10 @@ def test_it_walks_in_the_order_of_a_folder_on_the_disk(listing, tmp_path):
 
 def test_folders_are_what_files_are_below(listing):
     assert sorted(listing.children("b")) == [("10.mp4", False), ("2.mp4", False), ("c", True)]
-    assert listing.is_folder("b") and listing.is_folder("") and not listing.is_folder("b.mp4") and not listing.is_folder("absent")
+    assert listing.is_folder("b")
+    assert listing.is_folder("")
+    assert not listing.is_folder("b.mp4")
+    assert not listing.is_folder("absent")
 
 
 def test_a_copy_for_another_process_holds_no_arrays(listing):

@@ -6,8 +6,8 @@ import base64
 import hashlib
 import sys
 
-import fsspec
 import pytest
+from fsspec.registry import _registry
 from tests.remote_server import http_server
 
 from vclr_pl.remote.location import Location
@@ -58,7 +58,7 @@ def test_files_of_a_web_server_have_size_and_tag(tmp_path):
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    monkeypatch.delitem(_registry, "s3", raising=False)
     with pytest.raises(InputError, match=r"s3fs is not installed.*pip install 'vclr-pl\[remote\]'"):
         list(Server(Location.of("s3://bucket/videos")).files())
 
