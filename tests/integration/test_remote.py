@@ -27,7 +27,7 @@ TINY = [
     "transform.size_pixels=32",
     "backbone=small_resnet",
 ]
-TINY += ["evaluation.enabled=false", "fit_to_data=false", "queue.rows=16", "decoding=pyav", "callback.run_page=null"]
+TINY += ["evaluation.enabled=false", "fit_to_data=false", "queue.default.length=64", "decoding=pyav"]
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ class Listing:
         self.path = path
         arrays: dict[str, npt.NDArray[Any]] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         self._text, self._ends, self._sizes, self._kinds, self._tags = (arrays[name] for name in ARRAYS)
+        self._bytes, self._places = memoryview(self._text), memoryview(self._ends)  # five times as fast as numpy, one name at a time
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Listing, (self.path,)
@@ -112,8 +113,7 @@ class Listing:
             yield from (f"{name}/{file}" for file in self.walk(f"{folder}/{name}" if folder else name, wanted=wanted))
 
     def _name(self, row: int) -> bytes:
-        start = int(self._ends[row - 1]) if row else 0
-        return self._text[start : int(self._ends[row])].tobytes()
+        return bytes(self._bytes[self._places[row - 1] if row else 0 : self._places[row]])
 
     def _first_row(self, name: bytes) -> int:
         return bisect.bisect_left(range(len(self)), name, key=self._name)
