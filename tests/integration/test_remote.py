@@ -39,7 +39,7 @@ def videos(tmp_path) -> Path:
 
 def losses(folder: Path) -> list[str]:
     with (folder / "metrics.csv").open(newline="") as file:
-        return [line["loss"] for line in csv.DictReader(file) if line.get("loss")]
+        return [line["train/loss"] for line in csv.DictReader(file) if line["train/loss"]]
 
 
 def test_training_has_the_same_losses(tmp_path, videos, s3):

@@ -31,7 +31,7 @@ class Listing:
         self.path = path
         arrays: dict[str, npt.NDArray[Any]] = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         self._text, self._ends, self._sizes, self._kinds, self._tags = (arrays[name] for name in ARRAYS)
-        self._bytes, self._places = memoryview(self._text), memoryview(self._ends)  # five times as fast as numpy, one name at a time
+        self._bytes, self._places = self._text.data, self._ends.data  # five times as fast as numpy, one name at a time
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Listing, (self.path,)
