@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from tests.process_pair import ProcessPair
+from tests.remote_server import BUCKET, S3, SECRET, USER, proxy_to
 
 FOOTAGE_VARIABLE = "VCLR_REAL_FOOTAGE"
 
@@ -75,6 +76,39 @@ def two_processes(process_pair: ProcessPair) -> Callable[..., list[Any]]:
     The pair starts with the first test that asks for it and serves the whole session. Tensors come back as they went.
     """
     return process_pair.run
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    """An S3 server without requests before; use `s3`."""
+    pytest.importorskip("s3fs", reason="the extra `remote` is not installed")
+    server = pytest.importorskip("moto.server", reason="moto, of the extra `dev`, is not installed").ThreadedMotoServer(
+        port=0, verbose=False
+    )
+    server.start()
+    address = server.get_host_and_port()
+    import boto3  # comes with moto
+
+    client = boto3.client(
+        "s3", endpoint_url="http://{}:{}".format(*address), aws_access_key_id=USER, aws_secret_access_key=SECRET, region_name="us-east-1"
+    )
+    client.create_bucket(Bucket=BUCKET)
+    with proxy_to(address) as proxy:
+        yield S3(address, client, proxy)
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """An S3 server, with the credentials where its users have them."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.proxy.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", USER)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    yield s3_server
+    s3_server.require_signatures("inf")
+    s3_server.proxy.faults.clear()
+    s3_server.proxy.requests.clear()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@
 - A journal, `<name>_<rank>.jsonl`, contains one line for each finished video. Each rank writes its own journal and reads all of them, so a
   command continues with any number of ranks. The result of a video is on the disk before its line.
 - The lock admits one command at a time. It is removed when the command ends.
+- Commands with a `part` each have a journal and a lock of their own, so that they run at the same time, on one machine or on many. The
+  journals say what all of them have finished: the command that finishes last completes the folder.
 
 The results themselves (rows, arrays, files) and the list of videos belong to the code that uses the folder.
 """
@@ -12,12 +14,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +42,48 @@ BETWEEN_TRIES_SECONDS = 1.0
 OTHER_MACHINE_SECONDS = 150.0  # NFS version 4 and Lustre free the locks of a dead machine within about 100 seconds
 
 
+@dataclass(frozen=True)
+class Part:
+    """Part `number` of `count`, from 1. The hash of its path puts a file into a part, whatever else is in the list."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def of(cls, text: str | None) -> Part | None:
+        """`3/100`; None for None. Raises InputError for other text."""
+        if text is None:
+            return None
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", str(text))
+        part = None if found is None else cls(int(found[1]), int(found[2]))
+        if part is None or not 1 <= part.number <= part.count:
+            raise InputError(
+                expected="part=NUMBER/COUNT, from 1/COUNT to COUNT/COUNT", got=f"part={text}", hint="Set for instance part=3/100."
+            )
+        return part
+
+    @property
+    def name(self) -> str:
+        return f"part_{self.number}_of_{self.count}"
+
+    def has(self, path: str) -> bool:
+        digest = hashlib.blake2b(os.fsencode(path), digest_size=8).digest()
+        return int.from_bytes(digest, "big") % self.count == self.number - 1
+
+
 class ResumableFolder:
     """
     Args:
         path: of the folder.
         description: file name of the description.
         journal: beginning of the file names of the journals.
+        part: of the videos that this command finishes; None for all.
     """
 
-    def __init__(self, path: Path, *, description: str, journal: str = "journal") -> None:
+    def __init__(self, path: Path, *, description: str, journal: str = "journal", part: Part | None = None) -> None:
         self.path, self._description, self._journal = path, path / description, journal
+        self._own_journal = journal if part is None else f"{journal}_{part.name}"
+        self._lock = LOCK if part is None else f"{LOCK}_{part.name}"
 
     def description(self) -> dict[str, Any]:
         """What the results in the folder depend on. It is empty for a folder that no command has begun."""
@@ -95,7 +132,7 @@ class ResumableFolder:
         """Journal finished videos: JSON objects, each with the key `video`."""
         now = {"written_nanoseconds": time.time_ns()}
         text = "".join(f"{json.dumps({**line, **now})}\n" for line in lines)
-        path = self.path / f"{self._journal}_{rank:05}.jsonl"
+        path = self.path / f"{self._own_journal}_{rank:05}.jsonl"
         with errors_name(path), path.open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
@@ -130,7 +167,7 @@ class ResumableFolder:
             leads: True on rank 0, which takes the lock.
             broadcast: sends a word from rank 0 to all ranks.
         """
-        lock = FolderLock(self.path)
+        lock = FolderLock(self.path, name=self._lock)
         try:
             waiting = False
             while True:
@@ -158,8 +195,8 @@ class FolderLock:
     locks, or if the folder is read-only.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / LOCK
+    def __init__(self, folder: Path, *, name: str = LOCK) -> None:
+        self._path = folder / name
         self._file: int | None = None
 
     def acquired(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,24 @@ def readable_content(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {readable_content(key): readable_content(content) for key, content in value.items()}
     return [readable_content(content) for content in value] if isinstance(value, list | tuple) else value
+
+
+_USER = re.compile(r"(?<=://)[^/\s@'\"]+@")
+_QUERY = re.compile(r"(https?://[^\s'\"?<>]*)\?[^\s'\"<>]+")
+
+
+def redacted(text: str) -> str:
+    """The text without the user and password of the URLs in it, and without the queries of web addresses, which may be signatures."""
+    return _QUERY.sub(r"\1?***", _USER.sub("***@", text)) if "://" in text else text
+
+
+def redacted_content(value: Any) -> Any:
+    """A JSON-like value with every string `redacted`."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, Mapping):
+        return {key: redacted_content(content) for key, content in value.items()}
+    return [redacted_content(content) for content in value] if isinstance(value, list | tuple) else value
 
 
 def print_readable() -> None:

@@ -115,7 +115,7 @@ MEASURES = ("attentive_probe", "linear_probe", "logistic_probe", "made_copies", 
 
 
 def test_the_count_of_shipped_files():
-    assert len(PRETRAINING) == 81
+    assert len(PRETRAINING) == 82
     assert len(EXPERIMENTS) == 18
     assert [
         *(f"evaluation/measure/{name}" for name in MEASURES),

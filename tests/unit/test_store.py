@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vclr_pl import store
-from vclr_pl.store import LOCK, FolderLock, ResumableFolder
+from vclr_pl.store import LOCK, FolderLock, Part, ResumableFolder
 from vclr_pl.types import InputError
 
 
@@ -195,3 +195,13 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     assert lock.acquired_after_wait(seconds=0)
     lock.release()
+
+
+def test_parts_are_disjoint_cover_everything_and_do_not_depend_on_the_list():
+    paths = [f"class{number % 7}/{number}.mp4" for number in range(1000)]
+    parts = [Part.of(f"{number}/10") for number in range(1, 11)]
+    found = [[path for path in paths if part.has(path)] for part in parts]
+    assert sorted(path for part in found for path in part) == sorted(paths)
+    assert min(map(len, found)) > 70
+    assert [path for path in paths[::2] if parts[3].has(path)] == [path for path in found[3] if path in set(paths[::2])]
+    assert Part.of(None) is None

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from vclr_pl.text import READABLE, duration, print_readable, readable, readable_content
+from vclr_pl.text import READABLE, duration, print_readable, readable, readable_content, redacted, redacted_content
 
 NAME = os.fsdecode(b"caf\xe9.mp4")
 
@@ -42,3 +42,10 @@ def test_bytes_are_decoded_as_ever():
 
 def test_times_as_on_a_clock() -> None:
     assert [duration(seconds) for seconds in (9.64, 59.94, 139.4, 3723.0)] == ["9.6 s", "59.9 s", "2:19", "1:02:03"]
+
+
+def test_urls_without_secrets():
+    assert redacted("open https://me:pw@host/a?sig=abc&x=1 and s3://bucket/a?b") == "open https://***@host/a?*** and s3://bucket/a?b"
+    assert redacted("data.root='https://host/a?sig=abc'") == "data.root='https://host/a?***'"
+    assert redacted("hf://datasets/owner/name@main is there? yes, me@host") == "hf://datasets/owner/name@main is there? yes, me@host"
+    assert redacted_content({"a": ["ftp://u@h/", 1], "b": None}) == {"a": ["ftp://***@h/", 1], "b": None}

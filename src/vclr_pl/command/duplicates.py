@@ -144,7 +144,7 @@ def features_of_copies(reading: Reading, manifest: Any, videos: Sequence[int], *
     logger.info("calibration: %d copies of each of %d videos (%s)", len(CHANGES), len(videos), ", ".join(CHANGES))
     folder = Path(reading.trainer.strategy.broadcast(str(reading.folder / "made_copies")))
     embedder: Any = reading.embedder
-    copying = replace(reading, embedder=replace(embedder, decoding=CopyDecoder(embedder.decoding), cache=str(folder)))
+    copying = replace(reading, embedder=replace(embedder, decoding=CopyDecoder(manifest.decoder(embedder.decoding)), cache=str(folder)))
     found = copying.embed(copies).table()
     table = replace(found, features=found.features.clone())
     reading.trainer.strategy.barrier()
@@ -162,7 +162,7 @@ def write_result(
     near = found.near.nonzero().flatten().tolist()
     index_of = {row: int(table.video_index[row]) for row in near}
     decoder: Any = instantiate(config.decoding)
-    facts = {row: video_facts(table.path[row], decoder=decoder, span=manifest.span(index)) for row, index in index_of.items()}
+    facts = {row: video_facts(manifest, index, decoder=decoder) for row, index in index_of.items()}
     groups = groups_of(table, found, facts)
     names = ("duplicates.csv", "left_out.csv", "duplicates.html", "duplicate_pairs.csv")
     files = [reading.folder / name for name in names]

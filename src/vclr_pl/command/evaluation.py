@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.command.result import EvaluateResult
 from vclr_pl.files import ANY_BYTE, file_stamp, write_whole
+from vclr_pl.remote.location import is_url
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
 from vclr_pl.report.tables import evaluation_table
 from vclr_pl.runner.provenance import PACKAGE, science_of, versions, write_config
@@ -109,19 +110,20 @@ class StoredFigures:
     @classmethod
     def of(cls, config: DictConfig) -> StoredFigures | None:
         """The file for this config. None if the evaluation must run: with a logger, several processes, a name of the
-        hub, or classes of other packages."""
+        hub, videos on a server, or classes of other packages."""
         content: Any = OmegaConf.to_container(config, resolve=True)
         foreign = {target.partition(".")[0] for target in targets(content)} - OWN
         if (
             foreign
             or may_change(str(content["encoder"]))
+            or any(map(is_url, texts_in(content["data"])))  # only its listing says what is there
             or config.get("logger") is not None
             or int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1
         ):
             return None
         digest = hashlib.sha256(json.dumps([science_of(content), versions(), str(Path.cwd())], sort_keys=True, default=str).encode())
         left = MOST_FILES
-        for path in (Path(__file__).parents[1], *named_paths([content["encoder"], content["data"]])):
+        for path in (Path(__file__).parents[1], *named_paths([content["encoder"], {**content["data"], "cache": None}])):
             for stamp in stamps(path):
                 digest.update(stamp)
                 left -= 1
@@ -192,15 +194,19 @@ def may_change(encoder: str) -> bool:
     return encoder.startswith(HUB) and not Path(encoder.removeprefix(HUB)).exists()
 
 
+def texts_in(content: object) -> Iterator[str]:
+    """The strings of a resolved config."""
+    if isinstance(content, str):
+        yield content
+    for value in content.values() if isinstance(content, Mapping) else content if isinstance(content, list) else ():
+        yield from texts_in(value)
+
+
 def named_paths(content: object) -> Iterator[Path]:
     """The existing files and folders named by strings of a resolved config."""
-    if isinstance(content, Mapping):
-        content = list(content.values())
-    if isinstance(content, list):
-        for value in content:
-            yield from named_paths(value)
-    elif isinstance(content, str) and content and Path(content.removeprefix(HUB)).exists():
-        yield Path(content.removeprefix(HUB))
+    for text in texts_in(content):
+        if text and Path(text.removeprefix(HUB)).exists():
+            yield Path(text.removeprefix(HUB))
 
 
 def stamps(path: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[bytes]:

@@ -58,11 +58,13 @@ def embed(config: DictConfig) -> EmbedResult:
     for name, manifest in manifests.items():
         below = f"/{name}" if len(manifests) > 1 else ""
         folder = reading.embed(manifest, output=None if config.output is None else f"{config.output}{below}")
+        if not folder.is_complete:  # other parts are not finished
+            continue
         folders[name] = folder.path
         if reading.is_main_process:
             table = reading.table(folder, role="training" if name == "train" else name)
             logger.info("%s: %d features of %d numbers, %d broken videos", folder.path, len(table), folder.feature_dim, len(table.broken))
-    if reading.is_main_process:
+    if reading.is_main_process and folders:
         link_features(reading.folder, folders)
     return EmbedResult(folder=reading.folder, features=folders)
 

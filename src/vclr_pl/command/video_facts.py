@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 
+from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.evaluation.duplicate_groups import VideoFacts
 from vclr_pl.video.container import video_seconds
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError
 
 
-def video_facts(path: str, *, decoder: VideoDecoder, span: tuple[float, float]) -> VideoFacts:
-    """The facts of the part `span` of a file (fractions of its length).
+def video_facts(manifest: Manifest, index: int, *, decoder: VideoDecoder) -> VideoFacts:
+    """The facts of a video of the list, which may be a part of its file.
 
     A fact that cannot be read is 0, for instance the length of a frame folder.
     """
+    try:
+        with manifest.local_file(index) as path:
+            return _facts(path, decoder=decoder, span=manifest.span(index))
+    except VideoReadError:  # a server does not give it
+        return VideoFacts(width=0, height=0, seconds=0.0, kilobits_per_second=0)
+
+
+def _facts(path: str, *, decoder: VideoDecoder, span: tuple[float, float]) -> VideoFacts:
     try:
         with decoder.open(path) as reader:
             height, width = reader.frames([0]).shape[-2:]

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from vclr_pl.data.fetch_ahead import FetchAhead
+from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.op.collective import gather_objects
 from vclr_pl.types import SLOW, BrokenVideo, BrokenVideosError, broken_hint
 
@@ -87,10 +89,13 @@ class UnreadWatch:
 
 
 class WatchedLoader(DataLoader[Any]):
-    """A DataLoader whose batches list their `broken` videos."""
+    """A DataLoader whose batches list their `broken` videos, of a dataset with a `manifest`."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         watch = UnreadWatch()
-        for batch in super().__iter__():
-            watch.observe(batch.broken)
-            yield batch
+        manifest: Manifest = self.dataset.manifest  # type: ignore[attr-defined]
+        with FetchAhead(remote=manifest.remote, paths=map(manifest.path, self.sampler)) as ahead:
+            for batch in super().__iter__():
+                watch.observe(batch.broken)
+                yield batch
+                ahead.passed(len(batch.video_index))

@@ -242,7 +242,9 @@ class VideoDataModule(lightning.LightningDataModule):
     def copies_dataloader(self, videos: Sequence[int]) -> Iterable[VideoFrames]:
         """As `evaluation_dataloader`, of `copies_per_video` made copies of each of these training videos, one video after another."""
         copies = copies_of(self._splits.train, videos, kinds=STRONG_CHANGES)
-        return self._whole_videos(copies, videos=range(len(copies)), decoder=CopyDecoder(self.decoding, changes=STRONG_CHANGES))
+        return self._whole_videos(
+            copies, videos=range(len(copies)), decoder=CopyDecoder(self._splits.train.decoder(self.decoding), changes=STRONG_CHANGES)
+        )
 
     @property
     def copies_per_video(self) -> int:

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from vclr_pl.data.broken_videos import UnreadWatch
+from vclr_pl.data.fetch_ahead import FetchAhead
 from vclr_pl.data.samples import NoReadableVideo, collate_segment_views
 from vclr_pl.types import InputError, nothing_readable
 
@@ -125,13 +126,22 @@ class ResumableLoader(DataLoader[Any]):
         sampler = self.epoch_sampler
         sampler.first_video = self.seen = self.seen if self._restored_epoch == sampler.epoch else 0
         self._restored_epoch = None
-        batches = super().__iter__()
-        while (batch := self._awaited(batches)) is not None:
-            self._watch.observe(batch.broken)
-            if isinstance(batch, NoReadableVideo):
-                raise nothing_readable("training videos", list({video.path: video for video in batch.broken}.values()))
-            self.seen += sampler.global_batch_size
-            yield batch
+        with self._fetched_ahead() as ahead:
+            batches = super().__iter__()
+            while (batch := self._awaited(batches)) is not None:
+                self._watch.observe(batch.broken)
+                if isinstance(batch, NoReadableVideo):
+                    raise nothing_readable("training videos", list({video.path: video for video in batch.broken}.values()))
+                self.seen += sampler.global_batch_size
+                ahead.passed(sampler.batch_size)
+                yield batch
+
+    def _fetched_ahead(self) -> FetchAhead:
+        """Fetches the rest of the epoch from a server, if the videos are there."""
+        manifest = getattr(self.dataset, "manifest", None)
+        if manifest is None or manifest.remote is None:
+            return FetchAhead(remote=None, paths=())
+        return FetchAhead(remote=manifest.remote, paths=(manifest.path(index) for _, index in self.epoch_sampler))
 
     def _awaited(self, batches: Iterator[Any]) -> Any:
         requested = time.perf_counter()

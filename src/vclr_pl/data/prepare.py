@@ -16,7 +16,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike, fspath
 from pathlib import Path
@@ -25,9 +24,13 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange
 
+from vclr_pl.data.copied_file import ABSENT, COPIED, KEPT, PRESENT, REENCODED, CopiedFile
+from vclr_pl.data.fetch_ahead import followed
+from vclr_pl.datasets.video_file import held, size_and_seconds
 from vclr_pl.datasets.video_scan import data_folder, is_video, scan_files
 from vclr_pl.files import DISK_IS_FULL, whole_file
-from vclr_pl.store import ResumableFolder
+from vclr_pl.remote.path import Folder
+from vclr_pl.store import Part, ResumableFolder
 from vclr_pl.types import InputError
 from vclr_pl.video.container import UPRIGHT, orientation_of
 from vclr_pl.video.protocol import VideoReadError
@@ -162,44 +165,9 @@ def _upright(frame: av.VideoFrame) -> av.VideoFrame:
 
 
 SETTINGS_FILE = ".vclr_prepare.json"
-REENCODED, COPIED, KEPT, PRESENT, ABSENT = "reencoded", "copied", "kept", "present", "absent"
+JOURNAL = ".vclr_prepare"  # only of commands with a part
 _SAME_TIME_SECONDS = 2.0  # resolution of file times on some file systems
 _EARLIER_SECONDS = 3600.0  # a video that was kept has an earlier time than its original, so the next command tries it again
-
-
-@dataclass(frozen=True)
-class CopiedFile:
-    """One row of `prepare.csv`.
-
-    | status | file |
-    |---|---|
-    | reencoded | a video |
-    | copied | not a video |
-    | kept | a video that does not decode; it is copied unchanged |
-    | present | finished by an earlier command |
-    | absent | cannot be copied |
-    """
-
-    path: str  # relative to both folders
-    status: str
-    bytes_before: int
-    bytes_after: int
-    frames: int
-    seconds: float
-    reason: str  # reason for a video that is kept
-
-    @property
-    def failed(self) -> bool:
-        return self.status in (KEPT, ABSENT)
-
-
-def summary(rows: list[CopiedFile]) -> str:
-    """The number of files by status, and the size of the videos, in words."""
-    counts = {status: sum(row.status == status for row in rows) for status in (REENCODED, KEPT, PRESENT)}
-    videos = [row for row in rows if row.status in (REENCODED, KEPT)]
-    before, after = sum(row.bytes_before for row in videos) / 1e6, sum(row.bytes_after for row in videos) / 1e6
-    videos_done = f"{counts[REENCODED]} videos re-encoded, {counts[KEPT]} copied unchanged: {before:.1f} MB became {after:.1f} MB"
-    return f"{videos_done}; {counts[PRESENT]} files already existed"
 
 
 class SetCopy:
@@ -209,43 +177,56 @@ class SetCopy:
         reencoder: re-encodes the videos.
         processes: files processed at a time. None: the available cores.
         decode_timeout_seconds: time limit for one frame. A video that exceeds it, or crashes the decoder, is copied unchanged.
+        part: `3/100`: only these files.
     """
 
-    def __init__(self, *, reencoder: Reencoder, processes: int | None, decode_timeout_seconds: float) -> None:
+    def __init__(self, *, reencoder: Reencoder, processes: int | None, decode_timeout_seconds: float, part: str | None = None) -> None:
+        self.part = Part.of(part)
         self.reencoder, self.processes = reencoder, process_count(processes, key="set_copy.processes")
         self.decode_timeout_seconds = decode_timeout_seconds
 
-    def plan(self, *, root: str | Path, output: str | Path) -> list[str]:
+    def plan(self, *, root: str | Folder, output: str | Path) -> list[str]:
         """The files below `root`, relative to it. Creates `output` and writes the settings into it.
 
         Raises:
             InputError: one folder contains the other, or `output` contains files that were not made with these settings.
         """
         folder, target = data_folder(root), Path(output).expanduser().absolute()
-        inner, outer = folder.resolve(), target.resolve()
-        if inner == outer or inner in outer.parents or outer in inner.parents:
+        inner, outer = folder.resolve() if isinstance(folder, Path) else None, target.resolve()
+        if inner is not None and (inner == outer or inner in outer.parents or outer in inner.parents):
             raise InputError(
                 expected="output and data.root outside each other", got=f"'{target}'", hint="Set output=DIR to another folder."
             )
-        store = _store(target)
-        if not store.description() and target.is_dir() and any(target.iterdir()):
+        store = self.store(output)
+        foreign = target.is_dir() and any(not path.name.startswith(".") for path in target.iterdir())
+        if not store.description() and foreign:
             raise InputError(
                 expected="output to be an empty or new folder", got=f"'{target}', which contains files", hint="Set output=DIR."
             )
         store.begin(self.reencoder.settings, content="videos", hint="Use the settings of that copy, or set output=DIR to another folder.")
         return list(scan_files(folder, wanted=lambda name: not name.startswith(".")))
 
-    def copy(self, files: list[str], *, root: str | Path, output: str | Path) -> Iterator[CopiedFile]:
+    def store(self, output: str | Path) -> ResumableFolder:
+        """The folder of the copy. A finished file has the modification time of its original."""
+        target = Path(output).expanduser().absolute()
+        return ResumableFolder(target, description=SETTINGS_FILE, journal=JOURNAL, part=self.part)
+
+    def copy(self, files: list[str], *, root: str | Folder, output: str | Path) -> Iterator[CopiedFile]:
         """One row for each file, in order of completion. Raises OSError if the disk is full."""
-        source, target = Path(root).expanduser().absolute(), Path(output).expanduser().absolute()
+        source, target = data_folder(root), Path(output).expanduser().absolute()
+        remote = None if isinstance(source, Path) else source.remote
 
         def failed(file: str, reason: str) -> CopiedFile:
             return _keep(file, source / file, target / file, reason=reason)
 
         work = functools.partial(_copied, reencoder=self.reencoder, source=source, target=target)
-        with _store(target).exclusive():
+        with self.store(output).exclusive():
             rows: Iterator[CopiedFile | OSError] = map_in_processes(
-                files, work=work, failed=failed, processes=self.processes, silence_seconds=self.decode_timeout_seconds
+                followed(files, remote=remote),
+                work=work,
+                failed=failed,
+                processes=self.processes,
+                silence_seconds=self.decode_timeout_seconds,
             )
             for row in rows:
                 if isinstance(row, OSError):
@@ -253,12 +234,7 @@ class SetCopy:
                 yield row
 
 
-def _store(target: Path) -> ResumableFolder:
-    """True if the file is finished; then it has the modification time of its original."""
-    return ResumableFolder(target, description=SETTINGS_FILE)
-
-
-def _copied(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Path, target: Path) -> CopiedFile | OSError:
+def _copied(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Folder, target: Path) -> CopiedFile | OSError:
     """The row of a file; for a full disk an error, which ends the copy because the next files would fail too."""
     try:
         return _copy_file(file, sign_of_life, reencoder=reencoder, source=source, target=target)
@@ -268,33 +244,35 @@ def _copied(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source
         return OSError(error.errno, error.strerror, str(target / file))
 
 
-def _copy_file(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Path, target: Path) -> CopiedFile:
+def _copy_file(file: str, sign_of_life: SignOfLife, *, reencoder: Reencoder, source: Folder, target: Path) -> CopiedFile:
     original, copy = source / file, target / file
-    started, status = time.perf_counter(), original.stat()
-    if copy.exists() and abs(copy.stat().st_mtime - status.st_mtime) < _SAME_TIME_SECONDS:
-        return CopiedFile(file, PRESENT, status.st_size, copy.stat().st_size, 0, 0.0, "")
+    started, (size, changed) = time.perf_counter(), size_and_seconds(original)
+    if copy.exists() and abs(copy.stat().st_mtime - changed) < _SAME_TIME_SECONDS:
+        return CopiedFile(file, PRESENT, size, copy.stat().st_size, 0, 0.0, "")
     frames, kind = 0, COPIED
     try:
-        with whole_file(copy, one_writer=True) as draft:
+        with held(original) as local, whole_file(copy, one_writer=True) as draft:
             if is_video(original.name):
-                frames, kind = reencoder.encode(original, draft, each_frame=sign_of_life), REENCODED
+                frames, kind = reencoder.encode(local, draft, each_frame=sign_of_life), REENCODED
             else:
-                shutil.copyfile(original, draft)
-            os.utime(draft, ns=(status.st_atime_ns, status.st_mtime_ns))
+                shutil.copyfile(local, draft)
+            os.utime(draft, (changed, changed))
     except VideoReadError as error:
         return _keep(file, original, copy, reason=error.reason)
-    return CopiedFile(file, kind, status.st_size, copy.stat().st_size, frames, round(time.perf_counter() - started, 3), "")
+    return CopiedFile(file, kind, size, copy.stat().st_size, frames, round(time.perf_counter() - started, 3), "")
 
 
-def _keep(file: str, source: Path, target: Path, *, reason: str) -> CopiedFile:
+def _keep(file: str, source: Folder, target: Path, *, reason: str) -> CopiedFile:
     """Copy a video that does not decode, with an earlier time, so that the next command tries it again."""
     try:
-        with whole_file(target, one_writer=True) as draft:
-            shutil.copyfile(source, draft)  # without permissions: a read-only temporary file could not be overwritten
-            status = source.stat()
-            os.utime(draft, (status.st_atime, status.st_mtime - _EARLIER_SECONDS))
+        with held(source) as local, whole_file(target, one_writer=True) as draft:
+            shutil.copyfile(local, draft)  # without permissions: a read-only temporary file could not be overwritten
+            size, changed = size_and_seconds(source)
+            os.utime(draft, (changed, changed - _EARLIER_SECONDS))
+    except VideoReadError as error:
+        return CopiedFile(file, ABSENT, 0, 0, 0, 0.0, f"not copied: {error.reason}")
     except OSError as error:  # shutil also raises this for a pipe
         if error.errno in DISK_IS_FULL:
             raise
         return CopiedFile(file, ABSENT, 0, 0, 0, 0.0, f"{reason}; not copied: {error.strerror or error}")
-    return CopiedFile(file, KEPT, status.st_size, status.st_size, 0, 0.0, reason)
+    return CopiedFile(file, KEPT, size, size, 0, 0.0, reason)

@@ -82,7 +82,7 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
     """
 
     def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, seed: int) -> None:
-        self.manifest, self.decoder, self.seed = manifest, decoder, seed
+        self.manifest, self.decoder, self.seed = manifest, manifest.decoder(decoder), seed
         self._broken: dict[int, BrokenVideo] = {}
         self._tried_once: set[int] = set()
 
@@ -166,8 +166,8 @@ class EvaluationVideoDataset(Dataset[EvaluationSample]):
     """
 
     def __init__(self, *, manifest: Manifest, decoder: VideoDecoder, view: EvaluationView, sampling: ClipLength) -> None:
-        self.manifest, self.decoder, self.view, self.sampling = manifest, decoder, view, sampling
-        self._parts = PartReader(manifest=manifest, decoder=decoder, wanted=self._wanted)
+        self.manifest, self.decoder, self.view, self.sampling = manifest, manifest.decoder(decoder), view, sampling
+        self._parts = PartReader(manifest=manifest, decoder=self.decoder, wanted=self._wanted)
 
     def __len__(self) -> int:
         return len(self.manifest)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder, VideoSplits
+from vclr_pl.datasets.video_file import held
 from vclr_pl.datasets.video_scan import VideoIndex, data_folder, few, no_videos
+from vclr_pl.remote.cache import FileCache
+from vclr_pl.remote.path import Folder
 from vclr_pl.types import InputError
 from vclr_pl.video.container import video_seconds
+from vclr_pl.video.protocol import VideoReadError
 
 TRAINING, VALIDATION = "training", "validation"
 SUBSETS = (TRAINING, VALIDATION, "testing")
@@ -61,7 +64,7 @@ class AnnotationFile:
     taxonomy: Any
 
 
-def read_annotations(path: Path, *, option: str, seconds_of: SecondsOf) -> AnnotationFile:
+def read_annotations(path: Folder, *, option: str, seconds_of: SecondsOf) -> AnnotationFile:
     """Read and check a file of annotations.
 
     Args:
@@ -104,7 +107,7 @@ def read_annotations(path: Path, *, option: str, seconds_of: SecondsOf) -> Annot
     )
 
 
-def _content(path: Path, *, option: str) -> dict[str, Any]:
+def _content(path: Folder, *, option: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -114,7 +117,7 @@ def _content(path: Path, *, option: str) -> dict[str, Any]:
     return content
 
 
-def _no_database(path: Path, cause: str, *, option: str) -> InputError:
+def _no_database(path: Folder, cause: str, *, option: str) -> InputError:
     return InputError(
         expected="annotations in ActivityNet's format, a JSON object with 'database'",
         got=f"'{path}' ({cause})",
@@ -182,24 +185,25 @@ LIST_FOLDERS = ("", "annotations", "lists")
 SUBSET_OF_SPLIT = {"train": TRAINING, "test": VALIDATION}
 
 
-def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = None) -> VideoSplits:
+def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = None, cache: FileCache | None = None) -> VideoSplits:
     """Training and validation set; the validation set is `test`.
 
     Args:
         root: folder with the videos, `v_<id>.mp4` (or .mkv, .webm; `v_` is optional), at any depth, and the database.
         trim: false for one whole video each, labeled with its first activity; true for one annotated segment each.
         database: path of `activity_net.v1-3.min.json`, if it is not in `root`.
+        cache: for the URL of a server.
 
     Videos of the database that are not on disk are counted (`VideoSplits.absent`) and skipped: many are no longer available.
 
     Raises:
         InputError: a missing folder or database, no video of a subset on disk, or several files of one video.
     """
-    folder = data_folder(root)
+    folder = data_folder(root, cache=cache)
     path = _database_path(folder, database=database)
     index = VideoIndex(folder)
 
-    def file_of(identity: str) -> Path | None:
+    def file_of(identity: str) -> Folder | None:
         file = index.find(identity, f"v_{identity}")
         return None if file is None else folder / file
 
@@ -207,7 +211,13 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
         if not trim:
             return math.inf  # whole videos need no length
         file = file_of(identity)
-        return None if file is None else video_seconds(file)
+        if file is None:
+            return None
+        try:
+            with held(file) as local:
+                return video_seconds(local)
+        except VideoReadError:
+            return None
 
     annotations = read_annotations(path, option="data.database", seconds_of=seconds_of)
     videos = annotations.videos
@@ -227,7 +237,7 @@ def activitynet(*, root: str | Path, trim: bool, database: str | Path | None = N
     return VideoSplits(train=manifests["train"], test=manifests["test"], absent=absent, published=True).told(root=folder)
 
 
-def _none_listed(folder: Path, path: Path, subset: str) -> InputError:
+def _none_listed(folder: Folder, path: Folder, subset: str) -> InputError:
     return InputError(
         expected=f"videos v_<id> of the subset '{subset}' of '{path}' below '{folder}'",
         got="none of them",
@@ -236,9 +246,9 @@ def _none_listed(folder: Path, path: Path, subset: str) -> InputError:
 
 
 def _manifest(
-    videos: list[AnnotatedVideo], *, root: Path, file_of: Callable[[str], Path | None], trim: bool, class_names: tuple[str, ...]
+    videos: list[AnnotatedVideo], *, root: Folder, file_of: Callable[[str], Folder | None], trim: bool, class_names: tuple[str, ...]
 ) -> Manifest:
-    builder = ManifestBuilder(root=os.fspath(root))
+    builder = ManifestBuilder(root=root)
     for video in videos:
         path = file_of(video.identity)
         assert path is not None
@@ -255,14 +265,14 @@ def _manifest(
     return builder.finish(class_names=class_names)
 
 
-def _database_path(folder: Path, *, database: str | Path | None) -> Path:
+def _database_path(folder: Folder, *, database: str | Path | None) -> Folder:
     given = [] if database is None else [Path(database).expanduser()]
-    candidates = given or [folder / subfolder / name for subfolder in LIST_FOLDERS for name in DATABASE_NAMES]
-    database = next((path for path in candidates if path.is_file()), None)
-    if database is None:
+    candidates: list[Folder] = [*given] or [folder / subfolder / name for subfolder in LIST_FOLDERS for name in DATABASE_NAMES]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
         raise InputError(
             expected=f"ActivityNet's database '{candidates[0]}'",
             got="no such file",
             hint="Set data.database=FILE, or put it into data.root=DIR.",
         )
-    return database
+    return found

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder, VideoSplits
 from vclr_pl.datasets.video_scan import data_folder, distinct_videos, few, is_video, no_videos, scan_videos, subfolders
+from vclr_pl.remote.cache import FileCache
+from vclr_pl.remote.folder import open_file
+from vclr_pl.remote.location import is_url
+from vclr_pl.remote.path import Folder, RemotePath
 from vclr_pl.types import InputError
 
 TRAIN_FOLDERS = ("train", "training")
@@ -18,7 +22,7 @@ VALIDATION_FOLDERS = ("val", "valid", "validation", "validate")
 LAYOUTS = {"ucf101": {"ucf-101", "ucftraintestlist"}}  # folders of benchmarks, in lower case
 
 
-def split_folders_of(top: Path, *, chosen: Sequence[str] | None) -> list[str]:
+def split_folders_of(top: Folder, *, chosen: Sequence[str] | None) -> list[str]:
     """The folders of the splits, [train] or [train, test]; empty if there are none.
 
     Raises:
@@ -46,7 +50,7 @@ def _kind_of(name: str) -> str:
     return "train" if first_letters[0] in TRAIN_FOLDERS else "test" if first_letters[0] in (*TEST_FOLDERS, *VALIDATION_FOLDERS) else ""
 
 
-def _ambiguous(top: Path, *, named: Sequence[str], beside: Sequence[str]) -> InputError:
+def _ambiguous(top: Folder, *, named: Sequence[str], beside: Sequence[str]) -> InputError:
     """The error for ambiguous folders. It suggests a pair of training and test folder if there is one of each."""
     train = [name for name in (*named, *beside) if _kind_of(name) == "train"]
     tests = [name for name in (*named, *beside) if _kind_of(name) == "test"]
@@ -62,7 +66,7 @@ def _ambiguous(top: Path, *, named: Sequence[str], beside: Sequence[str]) -> Inp
     )
 
 
-def left_out(top: Path, *, parts: Sequence[str]) -> list[str]:
+def left_out(top: Folder, *, parts: Sequence[str]) -> list[str]:
     """Other folders with videos next to the splits, with their number of videos."""
     return [
         f"{name} ({sum(1 for _ in scan_videos(top / name))} videos)" if (top / name).is_dir() else name
@@ -70,17 +74,17 @@ def left_out(top: Path, *, parts: Sequence[str]) -> list[str]:
     ]
 
 
-def _with_videos(top: Path, *, apart_from: Sequence[str]) -> list[str]:
+def _with_videos(top: Folder, *, apart_from: Sequence[str]) -> list[str]:
     folders = subfolders(top)
     loose = sorted(path.name for path in top.iterdir() if is_video(path.name) and path.name not in folders)
     return [*(name for name in folders if name not in apart_from and _has_videos(top / name)), *loose]
 
 
-def _has_videos(folder: Path) -> bool:
+def _has_videos(folder: Folder) -> bool:
     return any(True for _ in scan_videos(folder))
 
 
-def _checked(top: Path, names: list[str]) -> list[str]:
+def _checked(top: Folder, names: list[str]) -> list[str]:
     absent = [name for name in names if not (top / name).is_dir() or not name or Path(name).name != name]
     if absent or len(names) > 2 or len(set(names)) < len(names):
         raise InputError(
@@ -94,18 +98,21 @@ def _checked(top: Path, names: list[str]) -> list[str]:
 log = logging.getLogger(__name__)
 
 
-def folder(*, root: str | Path, class_folders: bool = True, split_folders: Sequence[str] | None = None) -> VideoSplits:
+def folder(
+    *, root: str | Path, class_folders: bool = True, split_folders: Sequence[str] | None = None, cache: FileCache | None = None
+) -> VideoSplits:
     """Every video below `root`, at any depth.
 
     Args:
         class_folders: true: folders with videos are classes, if there are at least two. False: no labels.
         split_folders: the folders of the splits, [train] or [train, test]; [] for none; None detects them by their names, ignoring case:
             `train` or `training`, with `test`, `val` or the like.
+        cache: for the URL of a server.
 
     Raises:
         InputError: a folder that does not exist, is empty, has no videos, or is ambiguous.
     """
-    top = data_folder(root)
+    top = data_folder(root, cache=cache)
     parts = split_folders_of(top, chosen=split_folders)
     if not parts:
         names = {name.lower() for name in subfolders(top)}
@@ -121,7 +128,7 @@ def folder(*, root: str | Path, class_folders: bool = True, split_folders: Seque
     return VideoSplits(train=manifests[0], test=manifests[1] if len(manifests) > 1 else None).told(root=top, folders=parts)
 
 
-def folder_manifest(videos: Path, *, root: Path, class_folders: bool, class_names: tuple[str, ...] = ()) -> Manifest:
+def folder_manifest(videos: Folder, *, root: Folder, class_folders: bool, class_names: tuple[str, ...] = ()) -> Manifest:
     """The videos below `videos`; first-level folders are classes as in `folder`. Given `class_names` are numbered first."""
     paths = list(distinct_videos(videos))
     if not paths:
@@ -137,19 +144,26 @@ def folder_manifest(videos: Path, *, root: Path, class_folders: bool, class_name
         )
     if class_folders and (empty := sorted(set(subfolders(videos)).difference(first_folders))):
         log.info("%s: %s no video: %s", videos, "1 folder contains" if len(empty) == 1 else f"{len(empty)} folders contain", few(empty))
-    builder = ManifestBuilder(root=os.fspath(root))
+    builder = ManifestBuilder(root=root)
     for path in paths:
         builder.add(os.path.join(videos, path), path.partition(os.sep)[0] if has_classes else None)  # noqa: PTH118
     return builder.finish(class_names=(*class_names, *sorted(first_folders.difference(class_names))) if has_classes else ())
 
 
-def folder_or_file(*, root: str | Path, class_folders: bool = True, split_folders: Sequence[str] | None = None) -> VideoSplits:
+def folder_or_file(
+    *, root: str | Path, class_folders: bool = True, split_folders: Sequence[str] | None = None, cache: FileCache | None = None
+) -> VideoSplits:
     """If `root` is a file with any suffix, that video without a label; else as `folder`.
 
     Raises:
         InputError: a missing or empty folder, one without videos, or one that can be understood in two ways.
     """
+    if is_url(root) and is_video(str(root).partition("?")[0].rpartition("/")[2]):
+        remote, name = open_file(str(root), cache=cache or FileCache())
+        builder = ManifestBuilder(root=RemotePath(remote))
+        builder.add(RemotePath(remote, name))
+        return VideoSplits(train=builder.finish())
     path = Path(root).expanduser()
     if path.is_file():
         return VideoSplits(train=Manifest.from_pairs([(str(path.absolute()), None)]))
-    return folder(root=path, class_folders=class_folders, split_folders=split_folders)
+    return folder(root=root, class_folders=class_folders, split_folders=split_folders, cache=cache)

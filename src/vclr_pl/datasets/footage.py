@@ -46,6 +46,8 @@ def footage_of(manifest: Manifest, *, budget_seconds: float = BUDGET_SECONDS) ->
 
     Child processes read them, so that a file that crashes or stops FFmpeg costs the few files that are read with it.
     """
+    if manifest.remote is not None:
+        return Footage(videos=len(manifest))  # each header would be the transfer of a file
     lengths: list[float | None] = []
     folders, ends = 0, math.inf
     found = map_in_processes(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from vclr_pl.datasets.folder import folder_manifest
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder, VideoSplits
 from vclr_pl.datasets.video_list import inside_root
 from vclr_pl.datasets.video_scan import VideoIndex, data_folder, first_folder, no_videos
+from vclr_pl.remote.cache import FileCache
+from vclr_pl.remote.path import Folder
 from vclr_pl.types import InputError
 
 PARTS = {"train": ("train", "train_256", "videos_train"), "test": ("val", "val_256", "validation", "validate", "videos_val")}
@@ -30,21 +31,24 @@ class _Row:
     youtube_id: str
 
 
-def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
+def kinetics400(
+    *, root: str | Path, lists: str | Path | None = None, allow_outside_root: bool = False, cache: FileCache | None = None
+) -> VideoSplits:
     """Training and validation set; the validation set is `test`.
 
     Args:
         root: contains `train/` and `val/`, each with class folders or flat, and the CSV files (`train.csv`, `kinetics400_train.csv`,
             or in `annotations/`). Without CSV files the class folders give the classes.
         lists: the folder of the CSV files, if it is not below `root`.
+        cache: for the URL of a server.
 
     Rows whose video is not on disk are counted (`VideoSplits.absent`) and skipped: many are no longer available.
 
     Raises:
         InputError: a folder that does not exist, a malformed CSV file, or no videos.
     """
-    top = data_folder(root)
-    list_root = top if lists is None else data_folder(lists, key="data.lists")
+    top = data_folder(root, cache=cache)
+    list_root = top if lists is None else data_folder(lists, key="data.lists", cache=cache)
     train_videos = first_folder([top / name for name in PARTS["train"]])
     test_videos = first_folder([top / name for name in PARTS["test"]])
     train_csv, test_csv = (_csv(list_root, part=part) for part in ("train", "test"))
@@ -63,20 +67,20 @@ def kinetics400(*, root: str | Path, lists: str | Path | None = None, allow_outs
     return VideoSplits(train=train, test=test, absent=absent + test_absent, published=True).told(root=top)
 
 
-def _csv(folder: Path, *, part: str) -> Path | None:
+def _csv(folder: Folder, *, part: str) -> Folder | None:
     names = [f"{prefix}{name}.csv" for prefix in ("", "kinetics400_", "kinetics_", "k400_") for name in PARTS[part]]
     return next((path for subfolder in LIST_FOLDERS for name in names if (path := folder / subfolder / name).is_file()), None)
 
 
 def _part(
-    videos: Path, *, csv_path: Path | None, top: Path, allow_outside_root: bool, class_names: tuple[str, ...] = ()
+    videos: Folder, *, csv_path: Folder | None, top: Folder, allow_outside_root: bool, class_names: tuple[str, ...] = ()
 ) -> tuple[Manifest, int]:
     if csv_path is None:
         return folder_manifest(videos, root=top, class_folders=True, class_names=class_names), 0
     rows = list(_rows(csv_path))
     names = tuple(sorted(({row.label for row in rows} | set(class_names)) - {""}))
     index = VideoIndex(videos)
-    builder = ManifestBuilder(root=os.fspath(top))
+    builder = ManifestBuilder(root=top)
     for row in rows:
         inside_root(row.name, root=videos, source=csv_path.name, allow_outside_root=allow_outside_root)
         path = index.find(row.name, parent=row.label) or index.find(row.youtube_id, parent=row.label)
@@ -92,7 +96,7 @@ def _part(
     return builder.finish(class_names=names), absent
 
 
-def _none_listed(videos: Path, csv_path: Path) -> InputError:
+def _none_listed(videos: Folder, csv_path: Folder) -> InputError:
     return InputError(
         expected=f"the videos of '{csv_path}' below '{videos}', named <id>_<start>_<end>.mp4",
         got="none of them",
@@ -100,7 +104,7 @@ def _none_listed(videos: Path, csv_path: Path) -> InputError:
     )
 
 
-def _rows(path: Path) -> Iterator[_Row]:
+def _rows(path: Folder) -> Iterator[_Row]:
     with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         missing = {"label", "youtube_id", "time_start", "time_end"} - set(reader.fieldnames or ())

@@ -10,6 +10,7 @@ import math
 import os
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,12 @@ from pytorchvideo.data.clip_sampling import ClipSampler
 from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
 from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
 
+from vclr_pl.datasets.video_file import RemoteDecoder, local_file
+from vclr_pl.files import file_stamp
+from vclr_pl.remote.folder import RemoteFolder
+from vclr_pl.remote.path import Folder, RemotePath
 from vclr_pl.types import InputError
+from vclr_pl.video.protocol import VideoDecoder
 
 NO_LABEL = -1
 SHOWN = 5  # class names per log line
@@ -31,7 +37,7 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
     """Paths, labels and class names of N videos. A pytorchvideo `LabeledVideoPaths`: `manifest[i]` is `(path, {"label": int})`.
 
     Paths are stored as the bytes of the file system, relative to `root` if below it. About 70 bytes per video. Create one
-    with `ManifestBuilder`, `Manifest.from_pairs` or `Manifest.from_source`.
+    with `ManifestBuilder`, `Manifest.from_pairs` or `Manifest.from_source`. The paths of videos on a server, `remote`, are URLs.
     """
 
     def __init__(
@@ -43,18 +49,21 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         labels: npt.NDArray[np.signedinteger[Any]],
         spans: npt.NDArray[np.float64] | None,
         class_names: tuple[str, ...],
+        remote: RemoteFolder | None = None,
     ) -> None:
-        self.root, self.class_names = root, class_names
+        self.root, self.class_names, self.remote = root, class_names, remote
         self._text, self._ends, self._labels, self._spans = text, ends, labels, spans
         self._shared: dict[str, torch.Tensor] = {}
 
     @classmethod
-    def from_pairs(cls, pairs: Iterable[tuple[str, object]], *, root: str = "", class_names: tuple[str, ...] = ()) -> Manifest:
+    def from_pairs(
+        cls, pairs: Iterable[tuple[str, object]], *, root: str = "", class_names: tuple[str, ...] = (), remote: RemoteFolder | None = None
+    ) -> Manifest:
         """Create a manifest from `(path, label)`; a label is an integer, a class name, None, or pytorchvideo's `{"label": ...}`.
 
         Class names are numbered alphabetically.
         """
-        builder = ManifestBuilder(root=root)
+        builder = ManifestBuilder(root=root, remote=remote)
         for path, label in pairs:
             builder.add(path, label.get("label") if isinstance(label, Mapping) else label)
         return builder.finish(class_names=class_names)
@@ -86,6 +95,20 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
     def path(self, index: int) -> str:
         start = int(self._ends[index - 1]) if index else 0
         return os.path.join(self.root, os.fsdecode(self._text[start : int(self._ends[index])].tobytes()))  # noqa: PTH118 (a Path costs ten times as much)
+
+    def local_file(self, index: int) -> AbstractContextManager[str]:
+        """The path of the file on this machine, where it stays while the block runs. Raises VideoReadError if a server does not give it."""
+        return local_file(self.path(index), remote=self.remote)
+
+    def stamp(self, index: int) -> tuple[int, int] | None:
+        """As `files.file_stamp`, also of a file on a server, as it was listed."""
+        path = self.path(index)
+        entry = None if self.remote is None else self.remote.entry(path)
+        return file_stamp(path) if entry is None else entry.stamp
+
+    def decoder(self, decoder: VideoDecoder) -> VideoDecoder:
+        """`decoder`, which opens paths of this list, those on a server included."""
+        return decoder if self.remote is None else RemoteDecoder(decoder, remote=self.remote)
 
     def label(self, index: int) -> int:
         """The class number, -1 if there is none."""
@@ -137,7 +160,9 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
         """The same videos, labeled by the index of their label in the ascending `numbers`, which become the class names."""
         labels = np.where(self._labels == NO_LABEL, NO_LABEL, np.searchsorted(numbers, self._labels)).astype(np.int32)
         names = tuple(map(str, numbers.tolist()))
-        return Manifest(root=self.root, text=self._text, ends=self._ends, labels=labels, spans=self._spans, class_names=names)
+        return Manifest(
+            root=self.root, text=self._text, ends=self._ends, labels=labels, spans=self._spans, class_names=names, remote=self.remote
+        )
 
     def labeled_video_dataset(self, *, clip_sampler: ClipSampler) -> LabeledVideoDataset:
         """The same videos as a pytorchvideo dataset, without audio."""
@@ -161,8 +186,9 @@ class Manifest(LabeledVideoPaths):  # type: ignore[misc]
 class ManifestBuilder:
     """Collect videos into packed bytes, without a list of a million Python strings."""
 
-    def __init__(self, *, root: str) -> None:
-        self._root = root
+    def __init__(self, *, root: str | Folder, remote: RemoteFolder | None = None) -> None:
+        self._remote = root.remote if isinstance(root, RemotePath) else remote
+        self._root = root = os.fspath(root)
         self._prefix = os.path.join(root, "") if root else ""  # noqa: PTH118
         self._text, self._ends, self._labels, self._spans = bytearray(), array("q"), array("q"), array("d")
         self._class_numbers: dict[str, int] = {}
@@ -209,6 +235,7 @@ class ManifestBuilder:
             labels=labels,
             spans=np.frombuffer(self._spans, np.float64) if self._spans else None,
             class_names=class_names,
+            remote=self._remote,
         )
 
 

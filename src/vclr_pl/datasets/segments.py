@@ -14,6 +14,7 @@ from vclr_pl.datasets.manifest import Manifest, ManifestBuilder
 from vclr_pl.types import InputError, VideoSegment
 from vclr_pl.video.container import frame_seconds
 from vclr_pl.video.frame_folder import numbered_pictures
+from vclr_pl.video.protocol import VideoReadError
 
 logger = logging.getLogger(__name__)
 ROUNDING_SECONDS = 1e-6
@@ -57,7 +58,7 @@ class Segments:
 
         An unreadable video stays one row, so that reading it gives the reason.
         """
-        builder, segments = ManifestBuilder(root=manifest.root), list[VideoSegment]()
+        builder, segments = ManifestBuilder(root=manifest.root, remote=manifest.remote), list[VideoSegment]()
         for index in range(len(manifest)):
             label = manifest.label(index)
             count, found = self._of_video(manifest, index)
@@ -70,8 +71,12 @@ class Segments:
 
     def _of_video(self, manifest: Manifest, index: int) -> tuple[int, list[VideoSegment]]:
         """Number of frames of the file, and the segments of the video."""
-        path = Path(manifest.path(index))
-        times = self._folder_seconds(path) if path.is_dir() else frame_seconds(path)
+        try:
+            with manifest.local_file(index) as file:
+                path = Path(file)
+                times = self._folder_seconds(path) if path.is_dir() else frame_seconds(path)
+        except VideoReadError:
+            times = None
         if times is None:
             return 1, [VideoSegment(video=index, frames=(0, 1), seconds=(0.0, 0.0))]
         count = len(times) - 1

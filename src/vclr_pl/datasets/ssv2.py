@@ -11,6 +11,8 @@ from typing import Any
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.datasets.video_list import listed_manifest
 from vclr_pl.datasets.video_scan import data_folder, first_folder
+from vclr_pl.remote.cache import FileCache
+from vclr_pl.remote.path import Folder
 from vclr_pl.types import InputError
 
 VIDEO_FOLDERS = ("20bn-something-something-v2", "something-something-v2", "videos", "sthv2", "ssv2")
@@ -19,20 +21,23 @@ NUMBER = re.compile(r"[0-9]{1,18}")
 PREFIXES = ("something-something-v2-", "")
 
 
-def ssv2(*, root: str | Path, lists: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
+def ssv2(
+    *, root: str | Path, lists: str | Path | None = None, allow_outside_root: bool = False, cache: FileCache | None = None
+) -> VideoSplits:
     """Training and validation set; the validation set is `test`, because the test set's labels are not public.
 
     Args:
         root: contains `20bn-something-something-v2/*.webm` and `something-something-v2-{train,validation,labels}.json`, or the later
             release's `labels/{train,validation,labels}.json`.
         lists: the folder of the JSON files, if it is not below `root`.
+        cache: for the URL of a server.
 
     Raises:
         InputError: a folder, a list, or a video of the lists does not exist, or a template has no label.
     """
-    folder = data_folder(root)
+    folder = data_folder(root, cache=cache)
     videos = first_folder([folder / name for name in VIDEO_FOLDERS]) or folder
-    list_folder = folder if lists is None else data_folder(lists, key="data.lists")
+    list_folder = folder if lists is None else data_folder(lists, key="data.lists", cache=cache)
     class_names = _class_names(_json(list_folder, name="labels"))
     number_of = {template: number for number, template in enumerate(class_names)}
 
@@ -50,7 +55,7 @@ def _class_names(labels: Any) -> tuple[str, ...]:
     return tuple(sorted(labels, key=lambda template: int(labels[template])))
 
 
-def _json(folder: Path, *, name: str) -> Any:
+def _json(folder: Folder, *, name: str) -> Any:
     candidates = [folder / subfolder / f"{prefix}{name}.json" for subfolder in LIST_FOLDERS for prefix in PREFIXES]
     path = next((path for path in candidates if path.is_file()), None)
     if path is None:

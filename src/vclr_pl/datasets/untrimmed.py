@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vclr_pl.datasets.activitynet import SUBSETS, TRAINING, AnnotatedVideo, AnnotationFile, read_annotations, wrong
 from vclr_pl.datasets.video_scan import VideoIndex, data_folder, few
+from vclr_pl.remote.location import is_url
 from vclr_pl.types import InputError
 from vclr_pl.video.container import video_seconds
 
@@ -68,6 +69,8 @@ def localization_set(*, annotations: str, root: str | None) -> LocalizationSet:
         InputError: as in `read_annotations`; an unknown label; no duration and no `root`.
     """
     path = Path(annotations).expanduser()
+    if root is not None and is_url(root):
+        raise InputError(expected=f"{ROOT} on a local disk", got="the URL of a server", hint=f"Copy the videos, and set {ROOT}=DIR.")
     folder = None if root is None else Path(root).expanduser().absolute()
 
     @cache

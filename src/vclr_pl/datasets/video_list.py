@@ -12,7 +12,9 @@ from pathlib import Path
 
 from vclr_pl.datasets.list_form import HEADERS, list_form, refuse_header
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder, VideoSplits
-from vclr_pl.datasets.video_scan import VIDEO_SUFFIXES, data_folder, few
+from vclr_pl.datasets.video_scan import VIDEO_SUFFIXES, data_folder, exists_below, few
+from vclr_pl.remote.cache import FileCache
+from vclr_pl.remote.path import Folder, RemotePath
 from vclr_pl.types import InputError
 
 REENCODED_SUFFIXES = (".mp4", ".webm", ".mkv", ".avi")
@@ -20,14 +22,18 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 log = logging.getLogger(__name__)
 
 
-def inside_root(entry: str, *, root: Path, source: str, allow_outside_root: bool) -> str:
+def inside_root(entry: str, *, root: Folder, source: str, allow_outside_root: bool) -> str:
     """The normalized path of a list's entry; relative entries start at `root`.
 
     Raises InputError for an entry outside `root` (by `..`, or absolute), unless `allow_outside_root`. Links inside the
     root may point anywhere: they come from the owner of the data, not from the list.
     """
     top = str(root).rstrip("/")
-    path = os.path.normpath(entry if entry.startswith("/") else f"{top}/{entry}")  # strings, because this is called a million times
+    if isinstance(root, RemotePath):  # normpath would make s3:/ of s3://
+        path = f"{top}/{os.path.normpath(entry.removeprefix(f'{top}/'))}"
+        path = entry if path.startswith((f"{top}/../", f"{top}//")) else path
+    else:
+        path = os.path.normpath(entry if entry.startswith("/") else f"{top}/{entry}")  # strings, because this is called a million times
     if not (allow_outside_root or path.startswith(f"{top}/")):
         raise InputError(
             expected=f"{source} to name videos inside '{root}'",
@@ -37,33 +43,33 @@ def inside_root(entry: str, *, root: Path, source: str, allow_outside_root: bool
     return path
 
 
-def present(path: str) -> str | None:
+def present(path: str, *, exists: Callable[[str], bool] = os.path.exists) -> str | None:
     """`path`, or the same name with the suffix of a re-encoded copy, or None if neither exists.
 
     Only a known video suffix is replaced: `v0.mp4 0` is unchanged. Folders count too: frames extracted from a video are
     in a folder with its name.
     """
-    if os.path.exists(path):  # noqa: PTH110 (called a million times)
+    if exists(path):
         return path
     stem, suffix = os.path.splitext(path)  # noqa: PTH122
     stem = stem if suffix.lower() in VIDEO_SUFFIXES else path
-    return next((stem + suffix for suffix in (*REENCODED_SUFFIXES, "") if os.path.exists(stem + suffix)), None)  # noqa: PTH110
+    return next((stem + suffix for suffix in (*REENCODED_SUFFIXES, "") if exists(stem + suffix)), None)
 
 
 def listed_manifest(
-    entries: Iterable[tuple[str, object]], *, root: Path, source: str, allow_outside_root: bool, class_names: tuple[str, ...]
+    entries: Iterable[tuple[str, object]], *, root: Folder, source: str, allow_outside_root: bool, class_names: tuple[str, ...]
 ) -> Manifest:
     """The videos of a list, `(path, label)`, which must all exist.
 
     Raises InputError with the first missing video and their number, or for an empty list.
     """
-    builder = ManifestBuilder(root=os.fspath(root))
+    builder, exists = ManifestBuilder(root=root), exists_below(root)
     listed, absent, first_absent = 0, 0, ""
     seen, repeated = set[int](), list[str]()
     for entry, label in entries:
         listed += 1
         wanted = inside_root(entry, root=root, source=source, allow_outside_root=allow_outside_root)
-        path = present(wanted)
+        path = present(wanted, exists=exists)
         if path is None:
             absent, first_absent = absent + 1, first_absent or wanted
             continue
@@ -84,7 +90,7 @@ def listed_manifest(
     return builder.finish(class_names=class_names)
 
 
-def list_lines(path: Path) -> Iterable[str]:
+def list_lines(path: Folder) -> Iterable[str]:
     """Lines of a list, without line ends and blank lines; bytes of file names are preserved. UTF-8, or UTF-16 with a byte order mark."""
     with path.open("rb") as start:
         encoding = "utf-16" if start.read(2) in UTF16_MARKS else "utf-8-sig"  # PowerShell writes UTF-16
@@ -99,11 +105,18 @@ NO_LABEL = "-1"  # the label for none in pytorchvideo and VideoMAE
 COMMENT = re.compile(r"#(\s|$)")
 
 
-def video_list(*, root: str | Path, train: str | Path, test: str | Path | None = None, allow_outside_root: bool = False) -> VideoSplits:
+def video_list(
+    *,
+    root: str | Path,
+    train: str | Path,
+    test: str | Path | None = None,
+    allow_outside_root: bool = False,
+    cache: FileCache | None = None,
+) -> VideoSplits:
     """Videos of lists in text files.
 
     Args:
-        root: paths in the lists are relative to this folder.
+        root: paths in the lists are relative to this folder, which may be the URL of a server; `cache` is for that.
         train, test: the lists. With a first line `path,label` (or `path`) a list is CSV: quotes are allowed, and in an unquoted
             path with commas only the last field is the label. Else its form, of those of list_form.py, is the one in which its lines
             name what is on disk. A label is a number, a class name, or empty; -1 is none. Lines of `#` and a blank are comments.
@@ -113,7 +126,7 @@ def video_list(*, root: str | Path, train: str | Path, test: str | Path | None =
         InputError: a missing list or folder, a list of unknown format, a video outside `root` or not on disk, names and
             numbers mixed as labels.
     """
-    folder = data_folder(root)
+    folder = data_folder(root, cache=cache)
     paths = {"train": _list_file(train, key="data.train")}
     if test is not None:
         paths["test"] = _list_file(test, key="data.test")
@@ -139,9 +152,10 @@ def _list_file(path: str | Path, *, key: str) -> Path:
     return file
 
 
-def _on_disk(entry: str, *, root: Path) -> bool:
+def _on_disk(entry: str, *, root: Folder) -> bool:
     """True if the entry exists, also outside `root`; this is checked later."""
-    return bool(entry.strip()) and present(inside_root(entry, root=root, source="", allow_outside_root=True)) is not None
+    path = inside_root(entry, root=root, source="", allow_outside_root=True)
+    return bool(entry.strip()) and present(path, exists=exists_below(root)) is not None
 
 
 def _entries(path: Path, *, on_disk: Callable[[str], bool]) -> Callable[[], Iterator[tuple[str, str]]]:

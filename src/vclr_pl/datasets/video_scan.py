@@ -8,6 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from vclr_pl.remote.cache import FileCache
+from vclr_pl.remote.folder import open_folder
+from vclr_pl.remote.location import is_url, local_path
+from vclr_pl.remote.path import Folder, RemotePath
 from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError
 
@@ -28,9 +32,16 @@ def is_video(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 (called a million times)
 
 
-def data_folder(root: str | os.PathLike[str], *, key: str = "data.root") -> Path:
-    """The folder as an absolute path, links kept. Raises InputError if it does not exist, is not a folder, is unreadable, or is empty."""
-    folder = Path(os.path.abspath(Path(root).expanduser()))  # noqa: PTH100 (resolve() would follow links that the user chose)
+def data_folder(root: str | Folder, *, key: str = "data.root", cache: FileCache | None = None) -> Folder:
+    """The folder as an absolute path, links kept; for the URL of a server, the folder there, whose files are read through `cache`.
+
+    Raises InputError if it does not exist, is not a folder, is unreadable, or is empty.
+    """
+    if isinstance(root, RemotePath):
+        return root
+    if is_url(root):
+        return RemotePath(open_folder(os.fspath(root), cache=cache or FileCache()))
+    folder = Path(os.path.abspath(Path(local_path(root)).expanduser()))  # noqa: PTH100 (resolve() would follow links that the user chose)
     try:
         trouble = "" if any(folder.iterdir()) else "is empty"
     except FileNotFoundError:
@@ -49,12 +60,23 @@ def scan_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
     return scan_files(folder, wanted=is_video)
 
 
+def exists_below(root: Folder) -> Callable[[str], bool]:
+    """Whether the path of a video exists, for paths below `root`. On a server only files count."""
+    if isinstance(root, RemotePath):
+        remote = root.remote
+        return lambda path: remote.entry(path) is not None
+    return os.path.exists  # called a million times
+
+
 def scan_files(folder: str | os.PathLike[str], *, wanted: Callable[[str], bool]) -> Iterator[str]:
     """Like `scan_videos`, for files of any `wanted` name.
 
     A folder that is reached twice, by a link, is read once. Such folders, unreadable folders, and links without a target are
     logged at the end.
     """
+    if isinstance(folder, RemotePath):
+        yield from folder.remote.listing.walk(folder.relative, wanted=wanted)
+        return
     top, names = os.fspath(folder), dict[tuple[int, int], str]()
     unreadable, again, astray = list[str](), list[str](), list[str]()
 
@@ -89,6 +111,9 @@ def _leads_nowhere(folder: str, name: str) -> bool:
 
 def distinct_videos(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Like `scan_videos`, each file once: of several links to it, also hard links, only the first. The others are logged."""
+    if isinstance(folder, RemotePath):
+        yield from scan_videos(folder)
+        return
     seen, again = set[int](), list[str]()
     for path in scan_videos(folder):
         known = file_identity(os.path.join(folder, path))  # noqa: PTH118
@@ -111,7 +136,7 @@ def file_identity(path: str) -> int | None:
     return hash((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))  # on some network drives inode numbers are not unique
 
 
-def no_videos(folder: Path) -> InputError:
+def no_videos(folder: Folder) -> InputError:
     return InputError(
         expected=f"video files ({', '.join(sorted(VIDEO_SUFFIXES))}) below '{folder}'",
         got="none",
@@ -119,7 +144,7 @@ def no_videos(folder: Path) -> InputError:
     )
 
 
-def first_folder(candidates: list[Path]) -> Path | None:
+def first_folder(candidates: Sequence[Folder]) -> Folder | None:
     """The first existing folder, ignoring case if necessary. Other existing ones are logged."""
     existing = [candidate for candidate in candidates if candidate.is_dir()]
     if not existing:
@@ -130,8 +155,11 @@ def first_folder(candidates: list[Path]) -> Path | None:
     return existing[0] if existing else None
 
 
-def subfolders(folder: Path) -> list[str]:
+def subfolders(folder: Folder) -> list[str]:
     """Subfolders in alphabetical order, without hidden ones."""
+    if isinstance(folder, RemotePath):
+        children = folder.remote.listing.children(folder.relative)
+        return sorted(name for name, is_folder in children if is_folder and not name.startswith("."))
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
 
@@ -146,7 +174,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 class VideoIndex:
     """The video files below `folder`, which the option `key` names."""
 
-    def __init__(self, folder: Path, *, key: str = "data.root") -> None:
+    def __init__(self, folder: Folder, *, key: str = "data.root") -> None:
         self.folder, self._key = folder, key
         self._paths: dict[str, list[str]] = defaultdict(list)
         for path in scan_videos(folder):
@@ -165,10 +193,13 @@ class VideoIndex:
         paths = [path for stem in stems for path in self._paths.get(stem, ())]
         self._used.update(paths)
         paths = [path for path in paths if Path(path).parent.name == parent] or paths
-        distinct = {file_identity(os.path.join(self.folder, path)): path for path in reversed(paths)}  # noqa: PTH118
+        distinct = {self._identity(path): path for path in reversed(paths)}
         if len(distinct) > 1:
             self._clashes[stems[0]] = sorted(distinct.values())
         return paths[0] if paths else None
+
+    def _identity(self, path: str) -> object:
+        return path if isinstance(self.folder, RemotePath) else file_identity(os.path.join(self.folder, path))  # noqa: PTH118
 
     def refuse_clashes(self) -> None:
         """Raises InputError if `find` found different files with the same name."""

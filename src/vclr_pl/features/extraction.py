@@ -25,9 +25,8 @@ from vclr_pl.features.encoder import FrozenEncoder
 from vclr_pl.features.pooling import MEAN
 from vclr_pl.features.store import FeatureFolder
 from vclr_pl.features.video_reading import ReadingOptions, VideoReading
-from vclr_pl.files import file_stamp
 from vclr_pl.stop import stop_if_requested
-from vclr_pl.store import ResumableFolder
+from vclr_pl.store import Part, ResumableFolder
 from vclr_pl.types import SLOW, BrokenVideo, VideoFrames
 from vclr_pl.video.protocol import VideoDecoder
 
@@ -139,12 +138,14 @@ class Embedder:
         loader: options of the loader.
         cache: the folder of all features, with a subfolder for each encoder, list and protocol.
         frames_per_pass: frames of a video in one forward pass.
+        part: `3/100`: only these videos. The command that finishes the last part completes the folder.
     """
 
     decoding: VideoDecoder
     loader: ReadingOptions
     cache: str
     frames_per_pass: int
+    part: str | None = None
 
     def embed(self, manifest: Manifest, *, encoder: FrozenEncoder, trainer: Any, output: str | None = None) -> FeatureFolder:
         """The features of `manifest`; stored complete features are returned without reading videos. Collective call.
@@ -158,15 +159,22 @@ class Embedder:
         description = self.description(manifest, encoder=encoder, precision=str(trainer.precision))
         key = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
         path = Path(output) if output is not None else Path(self.cache) / key
-        folder = FeatureFolder(path=path, manifest=manifest, feature_dim=encoder.feature_dim)
+        folder = FeatureFolder(path=path, manifest=manifest, feature_dim=encoder.feature_dim, part=Part.of(self.part))
         folder.begin(description)
 
         def extraction() -> FeatureExtraction:
-            if trainer.is_global_zero:
+            if trainer.is_global_zero and folder.part is None:
                 folder.reopen()
             return self._extraction(folder, encoder=encoder)
 
         def finish() -> None:
+            if folder.part is not None and not folder.merge():
+                left = len(manifest) - len(folder.store.finished())
+                logger.info("part %s is finished; %d of %d videos are left to other parts: %s", self.part, left, len(manifest), path)
+                return
+            if folder.part is not None:
+                logger.info("all parts are finished: features of %d videos: %s", len(manifest), path)
+                return
             frames, broken = folder.finished()
             folder.finish()
             logger.info("features of %d videos (%d broken): %s", len(frames), len(broken), folder.path)
@@ -176,18 +184,16 @@ class Embedder:
         is_new = predict_unfinished(folder.store, trainer=trainer, is_complete=lambda: folder.is_kept, loop=extraction, finish=finish)
         if is_new:
             folder.seconds_read = time.perf_counter() - started
-        else:
+        elif folder.is_complete:
             _report_kept(folder)
         return folder
 
     def _extraction(self, folder: FeatureFolder, *, encoder: FrozenEncoder) -> FeatureExtraction:
         """The loop over the remaining videos."""
-        frames, broken = folder.finished()
-        done = {*frames, *(index for index, video in broken.items() if not video.is_temporary)}
-        if done:
-            logger.info("%d of %d videos were already done", len(done), len(folder.manifest))
+        videos = folder.unfinished()
+        if folder.part is None and len(videos) < len(folder.manifest):
+            logger.info("%d of %d videos were already done", len(folder.manifest) - len(videos), len(folder.manifest))
         reading = VideoReading(manifest=folder.manifest, encoder=encoder, decoding=self.decoding, options=self.loader)
-        videos = [index for index in range(len(folder.manifest)) if index not in done]
         folder.videos_read = len(videos)
         return FeatureExtraction(reading=reading, folder=folder, videos=videos, frames_per_pass=self.frames_per_pass)
 
@@ -246,8 +252,7 @@ def list_digest(manifest: Manifest) -> str:
     found = hashlib.sha256()
     for index in range(len(manifest)):
         stop_if_requested()
-        path = manifest.path(index)
-        stamp = file_stamp(path) or (-1, -1)
-        found.update(repr((path, manifest.label(index), manifest.span(index), stamp)).encode(errors="surrogateescape"))
+        stamp = manifest.stamp(index) or (-1, -1)
+        found.update(repr((manifest.path(index), manifest.label(index), manifest.span(index), stamp)).encode(errors="surrogateescape"))
     found.update(repr(manifest.class_names).encode())
     return found.hexdigest()[:16]

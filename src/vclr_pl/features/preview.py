@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional
 
 from vclr_pl.data.part_reading import subclip
 from vclr_pl.datasets.manifest import Manifest
-from vclr_pl.files import available_cores, evenly_spaced, file_stamp, write_whole
+from vclr_pl.files import available_cores, evenly_spaced, write_whole
 from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError, scaled_size
@@ -94,13 +94,14 @@ class PreviewMaker:
             return None
 
     def _folder(self, manifest: Manifest, index: int) -> Path:
-        path = manifest.path(index)
         making = (self.strip_frames, self.preview_frames, self.height_pixels, self.quality, self.preview_milliseconds)
-        key = hashlib.sha256(repr((path, file_stamp(path), manifest.span(index), making)).encode(errors="surrogateescape")).hexdigest()[:24]
+        key = hashlib.sha256(
+            repr((manifest.path(index), manifest.stamp(index), manifest.span(index), making)).encode(errors="surrogateescape")
+        ).hexdigest()[:24]
         return Path(self.cache) / key[:2] / key[2:]
 
     def _make(self, manifest: Manifest, index: int, folder: Path) -> Pictures:
-        with self.decoding.open(manifest.path(index)) as file:
+        with manifest.decoder(self.decoding).open(manifest.path(index)) as file:
             reader = subclip(file, manifest, index)
             strip_T = evenly_spaced(reader.frame_count, self.strip_frames, at="middle")  # avoids titles and credits at the ends
             preview_T = evenly_spaced(reader.frame_count, self.preview_frames)

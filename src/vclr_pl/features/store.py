@@ -23,7 +23,7 @@ from torch import Tensor
 
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.files import ANY_BYTE, errors_name, whole_file, write_csv
-from vclr_pl.store import ResumableFolder
+from vclr_pl.store import Part, ResumableFolder
 from vclr_pl.types import BrokenVideo, FeatureTable
 
 FEATURES, VIDEOS, DESCRIPTION = "features.npy", "videos.csv", "features.json"
@@ -36,9 +36,9 @@ _ROWS_AT_ONCE = 4096  # between two syncs to disk
 class FeatureFolder:
     """The features of `manifest` in `path`, complete or not."""
 
-    def __init__(self, *, path: Path, manifest: Manifest, feature_dim: int) -> None:
-        self.path, self.manifest, self.feature_dim = path, manifest, feature_dim
-        self.store = ResumableFolder(path, description=DESCRIPTION)
+    def __init__(self, *, path: Path, manifest: Manifest, feature_dim: int, part: Part | None = None) -> None:
+        self.path, self.manifest, self.feature_dim, self.part = path, manifest, feature_dim, part
+        self.store = ResumableFolder(path, description=DESCRIPTION, part=part)
         self.videos_read, self.seconds_read = 0, 0.0  # by this process, which may have found all of them stored
 
     @property
@@ -47,7 +47,9 @@ class FeatureFolder:
 
     @property
     def is_kept(self) -> bool:
-        """True if complete and, in a writable folder, no video remains to be retried."""
+        """True if complete and, in a writable folder, no video remains to be retried; of a part, if its videos are finished."""
+        if self.part is not None:
+            return self.is_complete or (not self.unfinished() and not self.is_ready)
         return self.is_complete and not (os.access(self.path, os.W_OK) and self.has_unread())
 
     @property
@@ -98,6 +100,26 @@ class FeatureFolder:
                 path, is_temporary = self.manifest.path(index), line.get("is_temporary", False)
                 broken[index] = BrokenVideo(path=path, backend=line["backend"], reason=line["reason"], is_temporary=is_temporary)
         return frames, broken
+
+    def unfinished(self) -> list[int]:
+        """The videos of this part that have neither a feature nor a lasting fault; with a part, no fault is tried twice."""
+        frames, broken = self.finished()
+        done = {*frames, *(index for index, video in broken.items() if self.part is not None or not video.is_temporary)}
+        everything = range(len(self.manifest))
+        return [index for index in everything if index not in done and (self.part is None or self.part.has(self.manifest.path(index)))]
+
+    @property
+    def is_ready(self) -> bool:
+        """True if the journals have every video of the list."""
+        return len(self.store.finished()) == len(self.manifest)
+
+    def merge(self) -> bool:
+        """Complete the folder if all parts are finished. Of several parts that end at the same time one does it."""
+        if not self.is_complete and self.is_ready:
+            with ResumableFolder(self.path, description=DESCRIPTION).exclusive(is_complete=lambda: self.is_complete) as was_complete:
+                if not was_complete:
+                    self.finish()
+        return self.is_complete
 
     def finish(self) -> None:
         """Pack the features of the readable videos, list all videos, and remove the temporary array and the journals."""

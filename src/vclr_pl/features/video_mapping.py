@@ -220,7 +220,7 @@ class VideoMapping:
     def _similarity(self, place: int, path: str) -> Similarity | BrokenVideo:
         if (place, path) not in self._kept:
             encoder = self.encoders[place].encoder
-            frames = self._frames(Manifest.from_pairs([(path, None)]), 0, place)
+            frames = self._frames(Manifest.from_pairs([(path, None)], remote=self.manifest.remote), 0, place)
             if isinstance(frames, BrokenVideo):
                 return frames
             self._kept[place, path] = Similarity(other=feature_of(encoder, frames), other_name=Path(path).name, frames=frames)
@@ -235,8 +235,10 @@ def chosen_videos(*manifests: Manifest | None, most_videos: int) -> Manifest:
     """
     if most_videos < 1:
         raise InputError(expected="most_videos of at least 1", got=str(most_videos), hint="Set most_videos=12.")
-    paths = [manifest.path(index) for manifest in manifests if manifest is not None for index in range(len(manifest))]
-    return Manifest.from_pairs([(paths[index], None) for index in evenly_spaced(len(paths), most_videos)])
+    lists = [manifest for manifest in manifests if manifest is not None]
+    paths = [manifest.path(index) for manifest in lists for index in range(len(manifest))]
+    remote = next((manifest.remote for manifest in lists), None)
+    return Manifest.from_pairs([(paths[index], None) for index in evenly_spaced(len(paths), most_videos)], remote=remote)
 
 
 def device_named(name: str) -> torch.device:

@@ -36,6 +36,7 @@ class MetricsFile(Logger):
         self.rows = 0  # in the file and in `_unwritten`
         self._columns: list[str] = []
         self._unwritten: list[dict[str, Any]] = []
+        self._last: str | None = None
         self._ahead: str | None = None
         self._is_begun = False
 
@@ -78,12 +79,14 @@ class MetricsFile(Logger):
         if _written(row) != self._ahead:
             self._unwritten.append(row)
             self.rows += 1
+            self._last = _written(row)
         self._ahead = None
 
     def log_ahead(self, metrics: Mapping[str, float], step: int) -> None:
         """Log what Lightning will log in a moment, and then leave it out."""
-        self.log_metrics(metrics, step)
-        self._ahead = _written({**metrics, STEP: step})
+        if (row := _written({**metrics, STEP: step})) != self._last:
+            self.log_metrics(metrics, step)
+        self._ahead = row
 
     def save(self) -> None:
         if not self._unwritten:

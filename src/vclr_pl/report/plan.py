@@ -84,7 +84,7 @@ def video_words(lengths: VideoLengths, *, test_videos: int) -> str:
     """`videos: 400 for training, 150 for testing; 26:40 of training video, median 4.0 s`."""
     tested = f", {test_videos:,} for testing" if test_videos else ""
     if lengths.total_seconds is None or lengths.median_seconds is None:
-        parts = ["length unknown (folders of frames, or files without a duration)"]
+        parts = ["length unknown (folders of frames, videos on a server, or files without a duration)"]
     else:
         parts = [f"{clock(lengths.total_seconds)} of training video, median {lengths.median_seconds:.1f} s"]
     if lengths.read < lengths.videos:

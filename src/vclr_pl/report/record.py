@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vclr_pl.files import ANY_BYTE, write_csv, write_whole
-from vclr_pl.text import readable_content
+from vclr_pl.text import readable_content, redacted_content
 from vclr_pl.types import BrokenVideo, BrokenVideosError, InputError
 
 RESULTS = "results.json"
@@ -47,7 +47,7 @@ class ResultRecord:
 
 def write_record(record: ResultRecord, path: Path) -> None:
     """Write JSON atomically."""
-    write_whole(path, json.dumps(readable_content(asdict(record)), indent=2) + "\n")
+    write_whole(path, json.dumps(redacted_content(readable_content(asdict(record))), indent=2) + "\n")
 
 
 def read_record(path: Path) -> ResultRecord:

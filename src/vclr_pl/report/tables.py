@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from vclr_pl.evaluation.scoring import Scores
 
 Row = TypeVar("Row")  # a dataclass; its fields are the columns
+
+
+def write_rows(path: Path, rows: Iterable[Row], *, row_type: type[Row]) -> None:
+    """Write a table of rows of one dataclass."""
+    header = [field.name for field in fields(row_type)]  # type: ignore[arg-type]
+    write_csv(path, header, (astuple(row) for row in rows))  # type: ignore[call-overload]
 
 
 class RowTable(Generic[Row]):

@@ -12,7 +12,7 @@ import rich
 
 from vclr_pl.files import errors_name
 from vclr_pl.runner.process_launch import process_rank
-from vclr_pl.text import READABLE
+from vclr_pl.text import READABLE, redacted
 
 # (message pattern, reason)
 SILENCED = (
@@ -92,6 +92,9 @@ def log_of_a_call(file: str | None) -> Iterator[None]:
 class ConsoleHandler(logging.Handler):
     """Prints each record on one line of rich's console, which the progress bar uses too. Ranks other than 0 print errors only."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
     def emit(self, record: logging.LogRecord) -> None:
         if (process_rank() != 0 and record.levelno < logging.ERROR) or getattr(record, "file_only", False):
             return
@@ -108,6 +111,9 @@ class LogFile(logging.FileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         if process_rank() == 0 or record.levelno >= logging.WARNING:
             super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 (logging's name)
         stream, self.stream = self.stream, None

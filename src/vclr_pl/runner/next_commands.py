@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from vclr_pl.runner.command_line import GIVEN_NODES
 from vclr_pl.runner.run_identity import AUTO
+from vclr_pl.text import redacted
 
 OWN_VIDEOS, RENDERED = "folder", "demo"
 
@@ -71,7 +72,7 @@ def start_encoder(config: DictConfig) -> str:
 
 
 def _typed(words: Sequence[str]) -> str:
-    return f"python -m vclr_pl.{shlex.join(words)}"
+    return redacted(f"python -m vclr_pl.{shlex.join(words)}")
 
 
 def _of_gallery(data: Sequence[str]) -> list[str]:
@@ -88,7 +89,7 @@ def data_words() -> list[str]:
     chosen = HydraConfig.get().runtime.choices.get("data") if HydraConfig.initialized() else None
     named = [] if chosen in (None, OWN_VIDEOS) else [f"data={chosen}"]
     places = ("paths.", "seed=") if chosen == RENDERED else ("paths.",)  # the seed decides which videos are rendered
-    return [*named, *(word for word in given_words() if word.startswith(("data.", *places)))]
+    return [*named, *(word for word in given_words() if word.startswith(("data.", "cache.", *places)))]
 
 
 def given_keys() -> list[str]:

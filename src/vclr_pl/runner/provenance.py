@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.files import write_whole
 from vclr_pl.report.record import CONFIG_FILE
-from vclr_pl.text import readable, readable_content
+from vclr_pl.text import readable, readable_content, redacted, redacted_content
 
 if TYPE_CHECKING:  # a known evaluation imports neither
     import pytorch_lightning as lightning
@@ -38,8 +38,21 @@ PACKAGES = (
     "transformers",
 )
 # Keys that change where files are and what is shown, not what is computed.
-WITHOUT_SCIENCE = ("paths", "callback", "logger", "resume", "plan", "recompute", "debug", "name", "module", "datamodule", "snippet_data")
-PLACES = ("root", "lists", "default_root_dir")
+WITHOUT_SCIENCE = (
+    "paths",
+    "cache",
+    "callback",
+    "logger",
+    "resume",
+    "plan",
+    "recompute",
+    "debug",
+    "name",
+    "module",
+    "datamodule",
+    "snippet_data",
+)
+PLACES = ("root", "lists", "default_root_dir", "cache")
 
 
 def provenance(config: DictConfig) -> dict[str, Any]:
@@ -57,13 +70,13 @@ def write_config(config: DictConfig, folder: Path) -> None:
     """Write the resolved config into the run folder; its first line is the command line."""
     given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
     first_line = readable(f"# {shlex.join(given)}".replace("\n", " "))
-    write_whole(folder / CONFIG_FILE, f"{first_line}\n{OmegaConf.to_yaml(config, resolve=True)}")
+    write_whole(folder / CONFIG_FILE, redacted(f"{first_line}\n{OmegaConf.to_yaml(config, resolve=True)}"))
 
 
 def log_config(config: DictConfig, trainer: lightning.Trainer) -> None:
     """Log the config with every logger; metrics.csv takes none."""
     for logger in trainer.loggers:
-        logger.log_hyperparams(readable_content(OmegaConf.to_container(config, resolve=True)))
+        logger.log_hyperparams(redacted_content(readable_content(OmegaConf.to_container(config, resolve=True))))
 
 
 def config_hash(config: DictConfig) -> str:

@@ -87,6 +87,9 @@ class FeatureFolder(Protocol):
     def feature_dim(self) -> int: ...
 
     @property
+    def is_complete(self) -> bool: ...
+
+    @property
     def videos_read(self) -> int: ...
 
     @property

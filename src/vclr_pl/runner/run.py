@@ -29,7 +29,7 @@ from vclr_pl.runner.ranks import report
 from vclr_pl.runner.stopping import stopped_exit_code
 from vclr_pl.stop import Stopped, listening, stop_if_requested
 from vclr_pl.store import LOCK, FolderLock
-from vclr_pl.text import print_readable, readable
+from vclr_pl.text import print_readable, readable, redacted
 
 TRACEBACK_SWITCH = "HYDRA_FULL_ERROR"
 CTRL_C = "\nstopping as soon as nothing is lost; Ctrl-C again ends at once\n"
@@ -137,7 +137,7 @@ def _print_line(error: Exception, *, config_name: str, words: Sequence[str], wan
         return False
     line = one_line(error, command=described(words, config_name=config_name))
     if line is not None:
-        print(f"{_rank_prefix()}error: {readable(line)}", file=sys.stderr)
+        print(f"{_rank_prefix()}error: {redacted(readable(line))}", file=sys.stderr)
     return line is not None
 
 

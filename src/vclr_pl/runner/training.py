@@ -15,8 +15,8 @@ import pytorch_lightning as lightning
 from omegaconf import DictConfig
 
 from vclr_pl.files import remove_drafts, whole_file
-from vclr_pl.runner.global_batch import GlobalBatch
 from vclr_pl.report.record import RESULTS
+from vclr_pl.runner.global_batch import GlobalBatch
 from vclr_pl.runner.process_launch import process_rank
 from vclr_pl.runner.provenance import log_config, write_config
 from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, checkpoint_path, is_finished, refuse_foreign_checkpoint, refuse_running

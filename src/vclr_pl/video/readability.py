@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar, cast
@@ -173,12 +174,18 @@ class Readability:
 
 
 def check_readability(
-    *, paths: Iterable[str], decoder: VideoDecoder, processes: int | None, decode_timeout_seconds: float
+    *,
+    paths: Iterable[str],
+    decoder: VideoDecoder,
+    processes: int | None,
+    decode_timeout_seconds: float,
+    local_file: Callable[[str], AbstractContextManager[str]] = nullcontext,
 ) -> Iterator[Readability]:
     """One row per path, in order of completion, `processes` at a time (None: one per available core).
 
     Child processes decode every frame as in training. A file on which the decoder crashes, or takes more than
     `decode_timeout_seconds` for one frame, is a broken file. Paths are consumed lazily; closing the iterator stops the work.
+    `local_file` gives the path on this machine, or raises VideoReadError.
 
     Raises:
         InputError: the machine cannot start a process. Any other error of a thread is raised too.
@@ -196,7 +203,7 @@ def check_readability(
                     path = next(waiting, None)
                 if path is None:
                     return
-                done.put(_read_all(path, own, stop))
+                done.put(_read_all(path, own, stop, local_file))
         except Exception as error:  # raised in the thread that waits for rows
             done.put(error)
         finally:
@@ -227,10 +234,12 @@ def check_readability(
             thread.join()
 
 
-def _read_all(path: str, decoder: IsolatedDecoder, stop: threading.Event) -> Readability:
+def _read_all(
+    path: str, decoder: IsolatedDecoder, stop: threading.Event, local_file: Callable[[str], AbstractContextManager[str]]
+) -> Readability:
     frames = 0
     try:
-        with decoder.open(path) as reader:
+        with local_file(path) as file, decoder.open(file) as reader:
             for frames in itertools.takewhile(lambda _: not stop.is_set(), range(reader.frame_count)):
                 reader.frames([frames])
             return Readability(path=path, status=READABLE, backend=reader.backend, frames=reader.frame_count, reason="")

@@ -150,3 +150,8 @@ def test_a_folder_of_transformers_is_stamped_and_a_name_of_the_hub_is_not_stored
     assert before.path != after.path
     assert StoredFigures.of(composed("encoder=hf:owner/name")) is None
     assert StoredFigures.of(composed("encoder=hf://owner/name")) is None
+
+
+def test_figures_of_videos_on_a_server_are_not_stored(place: Path) -> None:
+    assert StoredFigures.of(composed()) is not None
+    assert StoredFigures.of(composed("data.root=s3://bucket/videos")) is None
