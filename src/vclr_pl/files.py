@@ -155,9 +155,19 @@ def available_cores(*, own_groups: Path = OWN_GROUPS, groups: Path = GROUPS) -> 
         own_groups: which control groups this process is in, as Linux lists them; absent elsewhere.
         groups: where the control groups are mounted.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
+    limit = core_limit(own_groups=own_groups, groups=groups)
+    return max(1, len(bound_cores()) if limit is None else min(limit, len(bound_cores())))
+
+
+def bound_cores() -> frozenset[int]:
+    """Numbers of the cores on which the system lets this process run: all, or those that a scheduler or `taskset` has bound it to."""
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))  # macOS has no affinity
+
+
+def core_limit(*, own_groups: Path = OWN_GROUPS, groups: Path = GROUPS) -> int | None:
+    """Cores' worth of time that the control groups allow this process and the others in them, rounded up; None for no limit."""
     limits = _limits(own_groups, groups, controllers=("cpu", "cpu,cpuacct"), limit_of=_processor_limit)
-    return max(1, min([cores, *(math.ceil(limit) for limit in limits)]))
+    return math.ceil(min(limits)) if limits else None
 
 
 def machine_memory(*, own_groups: Path = OWN_GROUPS, groups: Path = GROUPS) -> int | None:

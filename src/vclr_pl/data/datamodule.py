@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vclr_pl.data.broken_videos import BrokenVideoTracker, WatchedLoader
+from vclr_pl.data.cores import cores_of_rank, reading_workers
 from vclr_pl.data.list_agreement import refuse_other_lists
 from vclr_pl.data.loader import EpochSampler, ResumableLoader
 from vclr_pl.data.machine_limits import require_room
@@ -44,7 +45,7 @@ class LoaderOptions:
     """Options of the data loaders.
 
     batch_size: videos per step on each device. evaluation_batch_size: whole videos per batch. workers: processes for each device, 0 for
-    none, None for the available cores shared among the devices, at most 8. prefetch_batches: prepared in advance by each worker.
+    none, None for its share of the cores (`data/cores.py`). prefetch_batches: prepared in advance by each worker.
     max_broken_fraction: of the training videos; above it the run ends with an error.
     """
 
@@ -66,8 +67,8 @@ class LoaderOptions:
                 hint="Set loader.max_broken_fraction=0.1.",
             )
 
-    def worker_count(self, *, ranks: int) -> int:
-        return min(8, available_cores() // ranks) if self.workers is None else self.workers
+    def worker_count(self, *, cores: int, batches: int) -> int:
+        return reading_workers(cores=cores, batches=batches) if self.workers is None else self.workers
 
 
 class ColorOperation(ColorDraw, Protocol):
@@ -116,11 +117,13 @@ class VideoDataModule(lightning.LightningDataModule):
         self._account = BrokenVideoTracker(videos=self._splits.train.files, max_broken_fraction=loader.max_broken_fraction)
         self._narrow = NarrowViewWarning(view=evaluation_view, option="evaluation_view")
         self._steps = 0
+        self._cores: int | None = None  # of this rank, known after setup
         # The number of workers is an option, and 0 is valid.
         warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
-        """Before the first batch: the ranks have the same list, and the machine has room for the workers' batches."""
+        """Before the first batch (collective call): cores of each rank, the same list on all, room for the workers' batches."""
+        self._cores = cores_of_rank(ranks=self._ranks())
         refuse_other_lists(self._splits.train, name="training videos")
         processes = self.trainer.num_devices if self.trainer else 1
         require_room(batches_bytes=self.batches_bytes, workers=self.workers, prefetch=self.loader.prefetch_batches, processes=processes)
@@ -154,8 +157,8 @@ class VideoDataModule(lightning.LightningDataModule):
 
     @property
     def workers(self) -> int:
-        """Reading processes of this rank."""
-        return self._worker_count()
+        """Reading processes of this rank in training."""
+        return self._worker_count(batches=self.batches_per_epoch)
 
     @property
     def view_shape(self) -> tuple[int, ...] | None:
@@ -225,7 +228,7 @@ class VideoDataModule(lightning.LightningDataModule):
         return ResumableLoader(
             dataset=self.training_dataset(),
             sampler=self._sampler(),
-            workers=self._worker_count(),
+            workers=self.workers,
             prefetch_batches=self.loader.prefetch_batches,
             pin_memory=self._on_cuda(),
             collate=self.collate,
@@ -251,11 +254,12 @@ class VideoDataModule(lightning.LightningDataModule):
         return len(STRONG_CHANGES)
 
     def _whole_videos(self, manifest: Manifest, *, videos: Sequence[int], decoder: VideoDecoder) -> Iterable[VideoFrames]:
+        own = videos[self._rank() :: self._ranks()]
         return WatchedLoader(
             EvaluationVideoDataset(manifest=manifest, decoder=decoder, view=self.evaluation_view, sampling=self.sampling),
-            sampler=videos[self._rank() :: self._ranks()],
+            sampler=own,
             batch_size=self.loader.evaluation_batch_size,
-            num_workers=self._worker_count(),
+            num_workers=self._worker_count(batches=math.ceil(len(own) / self.loader.evaluation_batch_size)),
             pin_memory=self._on_cuda(),
             collate_fn=collate_video_frames,
             generator=torch.Generator(),  # a separate generator: evaluation does not advance that of the run
@@ -302,9 +306,8 @@ class VideoDataModule(lightning.LightningDataModule):
     def _ranks(self) -> int:
         return self.trainer.world_size if self.trainer is not None else world_size()
 
-    def _worker_count(self) -> int:
-        local_ranks = self.trainer.num_devices if self.trainer is not None else self._ranks()
-        return self.loader.worker_count(ranks=local_ranks)
+    def _worker_count(self, *, batches: int) -> int:
+        return self.loader.worker_count(cores=available_cores() if self._cores is None else self._cores, batches=batches)
 
     def _on_cuda(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"

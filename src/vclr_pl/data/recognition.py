@@ -5,6 +5,7 @@ Legend: S segments, C channels, T frames of a clip, H W pixels, P color paramete
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -198,11 +199,12 @@ class RecognitionDataModule(VideoDataModule):
 
     def view_loader(self, *, views: int) -> WatchedLoader:
         """`views` augmented views of each training video, batches of this rank: those of the epochs 0 to `views` - 1."""
+        own, videos_per_batch = range(self._rank(), len(self._splits.train), self._ranks()), max(1, self.loader.batch_size // views)
         return WatchedLoader(
             ViewDataset(self.training_dataset(), views=views),
-            sampler=range(self._rank(), len(self._splits.train), self._ranks()),
-            batch_size=max(1, self.loader.batch_size // views),
-            num_workers=self._worker_count(),
+            sampler=own,
+            batch_size=videos_per_batch,
+            num_workers=self._worker_count(batches=math.ceil(len(own) / videos_per_batch)),
             pin_memory=self._on_cuda(),
             collate_fn=collate_views,
             generator=torch.Generator(),  # as in `evaluation_dataloader`

@@ -8,23 +8,21 @@ from dataclasses import dataclass
 from torch.utils.data import DataLoader
 
 from vclr_pl.data.broken_videos import WatchedLoader
+from vclr_pl.data.cores import cores_of_rank, reading_workers
 from vclr_pl.data.samples import collate_video_frames
 from vclr_pl.data.sampling import SegmentClipSampler
 from vclr_pl.data.video_dataset import EvaluationVideoDataset
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.features.encoder import FrozenEncoder
-from vclr_pl.files import available_cores
 from vclr_pl.types import InputError, VideoFrames
 from vclr_pl.video.protocol import VideoDecoder
-
-MOST_WORKERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingWorkers:
     """Options of the loader, which change the speed and not the features.
 
-    workers: processes for each device, 0 for none, None for the available cores shared among the devices. prefetch_batches: prepared in
+    workers: processes for each device, 0 for none, None for its share of the cores (`data/cores.py`). prefetch_batches: prepared in
     advance by each worker.
     """
 
@@ -41,8 +39,8 @@ class ReadingWorkers:
             raise InputError(expected=f"loader.{name} of at least {least}", got=str(value), hint=f"Set loader.{name}={least} or more.")
 
     def worker_count(self, *, ranks: int, batches: int) -> int:
-        wanted = min(MOST_WORKERS, available_cores() // ranks) if self.workers is None else self.workers
-        return min(wanted, batches)
+        """Processes for `batches` batches of one of `ranks`, which call it together."""
+        return reading_workers(cores=cores_of_rank(ranks=ranks), batches=batches) if self.workers is None else min(self.workers, batches)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 import pytorch_lightning as lightning
@@ -18,6 +19,7 @@ from vclr_pl.data.sampling import SegmentClipSampler
 from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
 from vclr_pl.datasets.ucf101 import ucf101
+from vclr_pl.files import available_cores
 from vclr_pl.types import InputError, Normalization
 from vclr_pl.video.pyav import PyavDecoder
 
@@ -212,10 +214,14 @@ def test_batches_leave_the_global_generator_alone(splits):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_workers_of_none_are_the_cores_at_hand():
+def test_workers_of_none_are_the_cores_of_the_rank(splits):
     options = LoaderOptions(batch_size=1, evaluation_batch_size=1, workers=None, max_broken_fraction=0.1)
-    assert 0 <= options.worker_count(ranks=1) <= 8
-    assert options.worker_count(ranks=10_000) == 0
+    assert options.worker_count(cores=14, batches=100) == 14
+    assert replace(options, workers=3).worker_count(cores=14, batches=1) == 3
+    data = datamodule(splits)
+    data.loader = replace(data.loader, workers=None)
+    data.setup("fit")
+    assert data.train_dataloader().num_workers == data.workers == min(available_cores(), data.batches_per_epoch)
 
 
 def test_a_crop_that_sees_little_is_told_when_videos_are_evaluated(tmp_path, caplog):

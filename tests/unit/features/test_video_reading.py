@@ -35,7 +35,7 @@ def test_each_video_once(tmp_path: Path, ranks: int) -> None:
 def test_workers_are_shared_among_devices_and_no_more_than_there_is_to_do() -> None:
     asked = ReadingOptions(videos_per_batch=2, workers=6, prefetch_batches=1)
     assert (asked.worker_count(ranks=2, batches=100), asked.worker_count(ranks=1, batches=3)) == (6, 3)
-    assert ReadingOptions(videos_per_batch=2, workers=None, prefetch_batches=1).worker_count(ranks=10**6, batches=9) == 0
+    assert ReadingOptions(videos_per_batch=2, workers=None, prefetch_batches=1).worker_count(ranks=1, batches=1) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"videos_per_batch": 0}, {"workers": -1}, {"prefetch_batches": 0}])
