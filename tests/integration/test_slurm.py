@@ -1,0 +1,148 @@
+"""A real SLURM runs the script of docs/cluster.md as it is shipped: preempted, warned ahead of its time limit, failing, as an array."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.documentation.documented_commands import FENCE, ROOT
+from tests.slurm_cluster import SlurmCluster, missing, slurm_cluster
+
+TINY = [
+    *("data=demo", "data.train_videos_per_class=2", "data.test_videos_per_class=1", "data.frames=6", "data.size_pixels=32"),
+    *("transform.size_pixels=32", "backbone.widths=[8,16]", "head.dim=8", "queue.inter.length=48", "queue.segment.length=16"),
+    *("loader.workers=0", "loader.batch_size=2", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.log_every_n_steps=1"),
+    *("evaluation.enabled=false", "callback.knn_monitor.every_n_epochs=0", "runtime.threads=1", "page=null"),
+]
+SECONDS = 240  # for four processes to start on two busy cores
+EPOCHS = 60
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    absent = missing()
+    if absent is not None:
+        pytest.skip(absent)
+    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as started:
+        yield started
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """The job script of the page, byte by byte."""
+    (shipped,) = [block for block in FENCE.findall((ROOT / "docs" / "cluster.md").read_text()) if block.startswith("#!/bin/bash")]
+    path = tmp_path / "train.sbatch"
+    path.write_text(shipped)
+    return path
+
+
+def words(folder: Path, *more: str) -> list[str]:
+    return [*TINY, f"paths.data={folder.parent / 'data'}", f"paths.runs={folder / 'runs'}", *more]
+
+
+def tasks(number: int) -> tuple[str, ...]:
+    """Options of sbatch that fit the script to this machine."""
+    return (f"--ntasks-per-node={number}", f"--gpus-per-node={number}", "--cpus-per-task=1")
+
+
+def the_run(folder: Path) -> Path:
+    """The only run folder."""
+    (run,) = (folder / "runs" / "demo").iterdir()
+    return run
+
+
+def wait_for_checkpoint(cluster: SlurmCluster, job: str, folder: Path, *, newer_than: float = 0.0) -> float:
+    """Wait until the run has written its newest checkpoint; the time of its file."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        found = [path.stat().st_mtime for path in folder.glob("runs/demo/*/checkpoints/last.ckpt")]
+        if found and max(found) > newer_than:
+            return max(found)
+        assert cluster.job(job)["JobState"] in ("PENDING", "CONFIGURING", "RUNNING"), output(folder)
+        time.sleep(0.1)
+    raise AssertionError(output(folder))
+
+
+def output(folder: Path) -> str:
+    return "\n".join(path.read_text() for path in sorted(folder.glob("slurm-*.out")))
+
+
+def start_again(cluster: SlurmCluster, job: str) -> None:
+    """SLURM holds a requeued job back for two minutes; an administrator does not."""
+    cluster.wait(job, until=("PENDING",), seconds=SECONDS)
+    done = cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_job_of_four_tasks_continues_after_its_time_limit_and_a_preemption(cluster: SlurmCluster, script: Path, tmp_path: Path) -> None:
+    """SIGUSR1 is what `--signal=USR1@300` sends ahead of the time limit; a job of a higher partition preempts as on any cluster."""
+    job = cluster.submit(script, *words(tmp_path, f"trainer.max_epochs={EPOCHS}", "trainer.devices=4"), options=tasks(4))
+    first = wait_for_checkpoint(cluster, job, tmp_path)
+    cluster.run("scancel", "--signal=USR1", job)
+    start_again(cluster, job)
+    assert cluster.job(job)["Restarts"] == "1", output(tmp_path)
+    assert f"stopped by SIGUSR1; SLURM job {job} is in the queue again" in output(tmp_path)
+
+    wait_for_checkpoint(cluster, job, tmp_path, newer_than=first + 1)
+    (tmp_path / "urgent.sh").write_text("#!/bin/bash\n")
+    urgent = cluster.submit(tmp_path / "urgent.sh", options=("--partition=urgent", "--ntasks=8"))
+    cluster.wait(urgent, seconds=SECONDS)
+    start_again(cluster, job)
+    assert cluster.wait(job, seconds=SECONDS)["Restarts"] == "2", output(tmp_path)
+
+    run = the_run(tmp_path)
+    assert run.name.endswith(f"slurm{job}")
+    assert json.loads((run / "results.json").read_text())["training"]["processes"] == 4
+    with (run / "metrics.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert steps == list(range(EPOCHS * 2)), steps  # 20 videos, 4 x 2 a step
+
+
+def test_a_task_that_is_killed_ends_the_job(cluster: SlurmCluster, script: Path, tmp_path: Path) -> None:
+    """As by the kernel when memory runs out. The job fails, and is not started again."""
+    job = cluster.submit(script, *words(tmp_path, "trainer.max_epochs=100000", "trainer.devices=2"), options=tasks(2))
+    wait_for_checkpoint(cluster, job, tmp_path)
+    os.kill(task_of(job, rank=1), signal.SIGKILL)
+    ended = cluster.wait(job, until=("FAILED",), seconds=30)
+    assert ended["ExitCode"] == "137:0"
+    assert "task 1: Killed" in output(tmp_path)
+
+
+def task_of(job: str, *, rank: int) -> int:
+    """The process of a rank, by the variables that SLURM gave it; its forks have the same, and begin later."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = dict(part.split(b"=", 1) for part in (folder / "environ").read_bytes().split(b"\0") if b"=" in part)
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if (
+            variables.get(b"SLURM_JOB_ID") == job.encode()
+            and variables.get(b"SLURM_PROCID") == str(rank).encode()
+            and b"vclr_pl" in command
+        ):
+            found.append(int(folder.name))
+    return min(found)
+
+
+def test_a_sweep_is_an_array_of_jobs(cluster: SlurmCluster, tmp_path: Path) -> None:
+    """hydra-submitit-launcher submits the jobs, waits for them, and the sweep's table has all results."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="no hydra-submitit-launcher (extra: sweep)")
+    swept = ["--multirun", "seed=0,1", "hydra/launcher=submitit_slurm", "hydra.launcher.partition=normal", "hydra.launcher.timeout_min=30"]
+    one = [*words(tmp_path, "trainer.max_epochs=2"), "trainer=cpu"]
+    done = cluster.run(sys.executable, "-m", "vclr_pl.train", *swept, *one, folder=tmp_path, seconds=SECONDS)
+    assert done.returncode == 0, done.stderr
+    (sweep,) = (tmp_path / "runs" / "demo").iterdir()
+    seeds = [yaml.safe_load((sweep / number / "config.yaml").read_text())["seed"] for number in "01"]
+    assert seeds == [0, 1]
+    assert all((sweep / number / "results.json").is_file() for number in "01"), done.stdout
+    assert len({path.name.split("_")[0] for path in (sweep / ".submitit").iterdir()}) == 1  # one array
