@@ -50,6 +50,7 @@ SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerType=sched/builtin
+SchedulerParameters=batch_sched_delay=0,sched_min_interval=200000
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=10
