@@ -36,7 +36,7 @@ class Machine:
         named = ["unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', self.name, *command]
         with log.open("ab") as output:
             where: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
-            where["env"] = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # an environment that is activated
+            where["env"] = activated()
             return subprocess.Popen(["ip", "netns", "exec", self.name, *named], **where)
 
     def processes(self) -> list[int]:
@@ -54,6 +54,11 @@ class Machine:
         while f":{port} " not in subprocess.run(["ip", "netns", "exec", self.name, "ss", "-ltn"], capture_output=True, text=True).stdout:
             assert time.monotonic() < deadline, f"nobody listens on port {port} of {self.name}"
             time.sleep(0.1)
+
+
+def activated() -> dict[str, str]:
+    """The environment of a user who has activated the one that runs the tests."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 def missing() -> str | None:

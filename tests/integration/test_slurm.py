@@ -136,7 +136,7 @@ def task_of(job: str, *, rank: int) -> int:
 
 def test_a_sweep_is_an_array_of_jobs(cluster: SlurmCluster, tmp_path: Path) -> None:
     """hydra-submitit-launcher submits the jobs, waits for them, and the sweep's table has all results."""
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="no hydra-submitit-launcher (extra: sweep)")
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="no hydra-submitit-launcher (extra: slurm)")
     swept = ["--multirun", "seed=0,1", "hydra/launcher=submitit_slurm", "hydra.launcher.partition=normal", "hydra.launcher.timeout_min=30"]
     one = [*words(tmp_path, "trainer.max_epochs=2"), "trainer=cpu"]
     done = cluster.run(sys.executable, "-m", "vclr_pl.train", *swept, *one, folder=tmp_path, seconds=SECONDS)

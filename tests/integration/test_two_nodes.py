@@ -9,11 +9,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from tests.documentation.documented_commands import FENCE, ROOT
 from tests.integration.test_slurm import TINY
-from tests.network_namespaces import Machine, missing, two_machines
+from tests.network_namespaces import Machine, activated, missing, two_machines
 
 PORT, EPOCHS, SECONDS = 29400, 60, 280
 
@@ -82,3 +84,44 @@ def test_a_node_is_late_and_later_lost_and_started_again(machines: tuple[Machine
         steps = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
     assert steps == list(range(2 * EPOCHS))
     assert "continuing from" in (tmp_path / "first.log").read_text() + (tmp_path / "second_again.log").read_text()
+
+
+def manifest() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The Service and the Job of docs/cluster.md."""
+    (block,) = [block for block in FENCE.findall((ROOT / "docs" / "cluster.md").read_text()) if block.startswith("apiVersion")]
+    service, job = yaml.safe_load_all(block)
+    return service, job
+
+
+def test_the_manifest_fits_together() -> None:
+    service, job = manifest()
+    template = job["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    name, pods = job["metadata"]["name"], job["spec"]["completions"]
+    assert job["spec"]["completionMode"] == "Indexed"
+    assert job["spec"]["parallelism"] == pods
+    assert {f"--nnodes={pods}", f"trainer.num_nodes={pods}"} <= set(container["command"])
+    assert f"--nproc-per-node={container['resources']['limits']['nvidia.com/gpu']}" in container["command"]
+    assert f"--rdzv-endpoint={name}-0.{template['spec']['subdomain']}:{PORT}" in container["command"]
+    assert template["spec"]["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert {volume["name"] for volume in template["spec"]["volumes"]} == {mount["name"] for mount in container["volumeMounts"]}
+    assert job["spec"]["backoffLimit"] > 0
+    assert template["spec"]["restartPolicy"] == "Never"  # asked for by podFailurePolicy
+
+
+def test_the_command_of_the_manifest_trains_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    """In one pod: a node of two processes, on the CPU."""
+    (container,) = manifest()[1]["spec"]["template"]["spec"]["containers"]
+    here = {"--nnodes=2": "--nnodes=1", "--nproc-per-node=8": "--nproc-per-node=2", "trainer.num_nodes=2": "trainer.num_nodes=1"}
+    here |= {f"--rdzv-endpoint=vclr-0.vclr:{PORT}": "--rdzv-endpoint=localhost:0", "paths.runs=/runs": f"paths.runs={tmp_path / 'runs'}"}
+    assert here.keys() <= set(container["command"])
+    words = [here.get(word, word) for word in container["command"] if word not in ("experiment=ucf101", "data.root=/data")]
+    words += [*TINY, "trainer.max_epochs=1", "trainer.devices=2", f"paths.data={tmp_path / 'data'}"]
+    environment = {**activated(), **{variable["name"]: variable["value"] for variable in container["env"]}}
+    for said in ("steps: 5 an epoch", "has finished"):
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+    (run,) = (tmp_path / "runs" / "demo").iterdir()
+    assert json.loads((run / "results.json").read_text())["training"]["processes"] == 2
