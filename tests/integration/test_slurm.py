@@ -110,27 +110,26 @@ def test_a_task_that_is_killed_ends_the_job(cluster: SlurmCluster, script: Path,
     """As by the kernel when memory runs out. The job fails, and is not started again."""
     job = cluster.submit(script, *words(tmp_path, "trainer.max_epochs=100000", "trainer.devices=2"), options=tasks(2))
     wait_for_checkpoint(cluster, job, tmp_path)
-    os.kill(task_of(job, rank=1), signal.SIGKILL)
+    os.kill(task_of(tmp_path, rank=1), signal.SIGKILL)
     ended = cluster.wait(job, until=("FAILED",), seconds=30)
     assert ended["ExitCode"] == "137:0"
     assert "task 1: Killed" in output(tmp_path)
 
 
-def task_of(job: str, *, rank: int) -> int:
-    """The process of a rank, by the variables that SLURM gave it; its forks have the same, and begin later."""
+def task_of(folder: Path, *, rank: int) -> int:
+    """The process of a rank, by its command line and the variable that SLURM gave it; its forks have the same, and higher numbers."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            variables = dict(part.split(b"=", 1) for part in (folder / "environ").read_bytes().split(b"\0") if b"=" in part)
-            command = (folder / "cmdline").read_bytes()
+            variables, command = (process / "environ").read_bytes().split(b"\0"), (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if (
-            variables.get(b"SLURM_JOB_ID") == job.encode()
-            and variables.get(b"SLURM_PROCID") == str(rank).encode()
-            and b"vclr_pl" in command
+            f"SLURM_PROCID={rank}".encode() in variables
+            and f"paths.runs={folder / 'runs'}".encode() in command
+            and b"srun" not in command[0]
         ):
-            found.append(int(folder.name))
+            found.append(int(process.name))
     return min(found)
 
 
