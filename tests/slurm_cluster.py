@@ -2,6 +2,8 @@
 
     python -m tests.slurm_cluster FOLDER    # starts it, prints the variable that srun and sbatch need, ends it on Ctrl-C
 
+Numbers of jobs begin at the controller's port: Lightning takes MASTER_PORT from their last four digits, and clusters of two test processes
+would choose the same.
 The node has more CPUs in the configuration than the machine, so that 4 tasks can run on two cores. Jobs in the partition `urgent`
 preempt those in `normal`, which are requeued.
 """
@@ -30,6 +32,7 @@ ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
 SlurmdPort={daemon_port}
+FirstJobId={controller_port}
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
