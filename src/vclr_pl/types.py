@@ -6,7 +6,7 @@ K queue rows; of snippets: D features, T positions, A segments. `*view` is a fra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
@@ -102,25 +102,25 @@ class MovableBatch:
     """Moves and pins the tensors of a batch, a frozen dataclass, the way Lightning and the DataLoader ask for it."""
 
     def __len__(self) -> int:
-        return len(next(iter(self._tensors().values())))  # B rows in each
+        return len(next(iter(vars(self).values())))  # B rows in each
 
     def to(self, device: torch.device | str) -> Self:
         import torch  # see the top of the file
 
         # Not blocking only to a GPU: elsewhere a copy that is still under way can be read too early.
         asynchronous = torch.device(device).type == "cuda"
-        return self._with({name: tensor.to(device, non_blocking=asynchronous) for name, tensor in self._tensors().items()})
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=asynchronous))
 
     def pin_memory(self) -> Self:
-        return self._with({name: tensor.pin_memory() for name, tensor in self._tensors().items()})
+        return self._moved(lambda tensor: tensor.pin_memory())
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _moved(self, move: Callable[[Tensor], Tensor]) -> Self:
         from torch import Tensor  # see the top of the file
 
-        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        def moved(value: object) -> object:
+            return move(value) if isinstance(value, Tensor) else tuple(map(moved, value)) if isinstance(value, tuple) else value
 
-    def _with(self, tensors: Mapping[str, Tensor]) -> Self:
-        return replace(self, **tensors)  # type: ignore[type-var]
+        return replace(self, **{name: moved(value) for name, value in vars(self).items()})  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)

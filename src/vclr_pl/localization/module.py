@@ -63,7 +63,8 @@ class LocalizerModule(lightning.LightningModule):
         step = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank if self._trainer is not None else 0
         generator = torch.Generator().manual_seed(self.draw_seed + step)
         positions = self.localizer.positions
-        return torch.rand(2, videos, positions, positions, generator=generator).to(self.device)
+        drawn = torch.rand(2, videos, positions, positions, generator=generator, pin_memory=self.device.type == "cuda")
+        return drawn.to(self.device, non_blocking=True)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
