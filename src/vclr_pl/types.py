@@ -1,7 +1,7 @@
 """Dataclasses and protocols that cross layers, and the errors that users read.
 
 Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, N rows, F backbone features, D projection,
-K queue rows; of snippets: D features, T positions, A segments. `*view` is a frame `[C, H, W]` or a clip `[C, T, H, W]`.
+K queue rows. `*view` is a frame `[C, H, W]` or a clip `[C, T, H, W]`.
 """
 
 from __future__ import annotations
@@ -124,6 +124,14 @@ class MovableBatch:
 
 
 @dataclass(frozen=True)
+class KeyViews:
+    """The n views of each key that this rank encodes in one pass, with batch norms among other videos than their queries."""
+
+    views: Tensor  # [B, n, *view], uint8, float and normalized after color augmentation
+    color_parameters: Tensor  # [B, n, P] float32
+
+
+@dataclass(frozen=True)
 class SegmentViews(MovableBatch):
     """One batch of the segment-contrastive task. Frames are in temporal order; the orders give the order within each tuple.
 
@@ -138,6 +146,7 @@ class SegmentViews(MovableBatch):
     order_label: Tensor  # [B] long: query shuffled + 2 x key shuffled
     video_index: Tensor  # [B] long, position in the manifest
     broken: tuple[BrokenVideo, ...] = field(default=())  # videos that these samples replace
+    received: tuple[KeyViews, ...] = field(default=())  # of all ranks' videos, one a pass; empty where each rank encodes its own
 
     @property
     def segments(self) -> int:
@@ -190,15 +199,6 @@ class VideoFrames(MovableBatch):
     video_index: Tensor  # [B] long, position in the manifest
     broken: tuple[BrokenVideo, ...] = field(default=())
     narrow: tuple[NarrowView, ...] = field(default=())
-
-
-@dataclass(frozen=True)
-class SnippetBatch(MovableBatch):
-    """One batch of localization: features of untrimmed videos at T positions, and where the actions are."""
-
-    features: Tensor  # [B, D, T] float32
-    segments: tuple[Tensor, ...]  # float64 [A, 2] of each video, as fractions of what its snippets cover
-    video_index: Tensor  # [B] long
 
 
 HeadInput = Literal["frames", "tuple", "tuple_mean"]

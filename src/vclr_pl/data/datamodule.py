@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -27,7 +27,7 @@ from vclr_pl.datasets.footage import Footage, footage_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.files import available_cores
 from vclr_pl.op.collective import rank, world_size
-from vclr_pl.types import BrokenVideo, InputError, LabeledViews, Normalization, SegmentViews, VideoFrames
+from vclr_pl.types import BrokenVideo, InputError, KeyViews, LabeledViews, Normalization, SegmentViews, VideoFrames
 from vclr_pl.video.protocol import VideoDecoder
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,7 @@ class VideoDataModule(lightning.LightningDataModule):
         self._account = BrokenVideoTracker(videos=self._splits.train.files, max_broken_fraction=loader.max_broken_fraction)
         self._narrow = NarrowViewWarning(view=evaluation_view, option="evaluation_view")
         self._steps = 0
+        self.receive_keys: Callable[[SegmentViews], tuple[KeyViews, ...]] | None = None  # set by the module
         # The number of workers is an option, and 0 is valid.
         warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")
 
@@ -270,8 +271,15 @@ class VideoDataModule(lightning.LightningDataModule):
         del dataloader_idx
         if not isinstance(batch, TrainingBatch):
             return batch
-        views = self.color_augmentation.apply(batch.views.flatten(0, 1), batch.color_parameters.flatten(0, 1))
-        return replace(batch, views=views.unflatten(0, batch.views.shape[:2]))
+        if isinstance(batch, SegmentViews) and self.receive_keys is not None and (received := self.receive_keys(batch)):
+            used = batch.views.shape[1] if self._steps <= 1 else self.segments  # own keys: only for the pictures of the first batch
+            batch = replace(batch, views=batch.views[:, :used], color_parameters=batch.color_parameters[:, :used])
+            batch = replace(batch, received=tuple(replace(key, views=self._colored(key)) for key in received))
+        return replace(batch, views=self._colored(batch))
+
+    def _colored(self, given: Any) -> Tensor:
+        colored = self.color_augmentation.apply(given.views.flatten(0, 1), given.color_parameters.flatten(0, 1))
+        return cast(Tensor, colored.unflatten(0, given.views.shape[:2]))
 
     def _sampler(self) -> EpochSampler:
         return EpochSampler(

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from vclr_pl.localization.bmn import BMN, BoundaryPrediction
+from vclr_pl.localization.dataset import SnippetBatch
 from vclr_pl.localization.loss import BMNLoss, BoundaryMap
-from vclr_pl.types import InputError, SnippetBatch
+from vclr_pl.types import InputError
 
 
 class LocalizerModule(lightning.LightningModule):
