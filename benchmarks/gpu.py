@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -200,7 +199,12 @@ def whole_run(plan: Plan) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="gpu_demo_") as folder:
         for accelerator in dict.fromkeys([plan.device.type, "cpu"]):
             run = Path(folder) / accelerator
-            options = [f"hydra.run.dir={run}", f"paths.data={folder}/data", "page=null", f"trainer={'gpu' if accelerator == 'cuda' else 'cpu'}"]
+            options = [
+                f"hydra.run.dir={run}",
+                f"paths.data={folder}/data",
+                "page=null",
+                f"trainer={'gpu' if accelerator == 'cuda' else 'cpu'}",
+            ]
             command = [sys.executable, "-m", "vclr_pl.train", "experiment=demo", *options, *plan.demo]
             started = time.perf_counter()
             subprocess.run(command, check=True, capture_output=True, text=True)
