@@ -159,7 +159,7 @@ def _module(case: Case, variant: Variant) -> VCLRModule:
     )
 
 
-def _batch(case: Case, device: torch.device) -> SegmentViews:
+def make_batch(case: Case, device: torch.device) -> SegmentViews:
     generator = torch.Generator().manual_seed(1)
     order = torch.tensor([[0, 1, 2], [1, 2, 0]]).repeat(case.batch // 2 + 1, 1)[: case.batch]
     views: Tensor = torch.randn(case.batch, 2 * SEGMENTS + 1, 3, case.pixels, case.pixels, generator=generator)
@@ -181,7 +181,7 @@ def _wait(device: torch.device) -> None:
 
 def measure(case: Case, *, chosen: list[Variant], rounds: int, device: torch.device) -> list[dict[str, Any]]:
     """Median seconds and the ratio to the first one's, taken within rounds, of every chosen variant."""
-    batch = _batch(case, device)
+    batch = make_batch(case, device)
     steps = {variant.name: Step(case, variant, device) for variant in chosen}
     for step in steps.values():
         step(batch)
@@ -203,7 +203,7 @@ def measure(case: Case, *, chosen: list[Variant], rounds: int, device: torch.dev
 
 def _peak_of_process(case: Case, variant: Variant, answers: Any) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    step, batch = Step(case, variant, device), _batch(case, device)
+    step, batch = Step(case, variant, device), make_batch(case, device)
     for _ in range(2):
         step(batch)
     answers.put(torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else _resident_peak_mib())
@@ -229,7 +229,7 @@ def peak_memory(case: Case, variant: Variant) -> float:
 def queue_share(case: Case, *, rounds: int, device: torch.device) -> float:
     """Share of the default step that the two queues take: its time with K rows less that with as few as are allowed."""
     few = replace(case, queue=SEGMENTS * case.batch + 1)
-    batch, variant = _batch(case, device), variants()[-1]
+    batch, variant = make_batch(case, device), variants()[-1]
     long, short = Step(case, variant, device), Step(few, variant, device)
     ratios = []
     for place in range(rounds + 1):

@@ -1,12 +1,12 @@
 """Dataclasses and protocols that cross layers, and the errors that users read.
 
 Legend: B videos, S segments, V = 2 S + 1 views, C channels, T frames of a clip, H W pixels, N rows, F backbone features, D projection,
-K queue rows; of snippets: D features, T positions, A segments. `*view` is a frame `[C, H, W]` or a clip `[C, T, H, W]`.
+K queue rows. `*view` is a frame `[C, H, W]` or a clip `[C, T, H, W]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
@@ -102,25 +102,33 @@ class MovableBatch:
     """Moves and pins the tensors of a batch, a frozen dataclass, the way Lightning and the DataLoader ask for it."""
 
     def __len__(self) -> int:
-        return len(next(iter(self._tensors().values())))  # B rows in each
+        return len(next(iter(vars(self).values())))  # B rows in each
 
     def to(self, device: torch.device | str) -> Self:
         import torch  # see the top of the file
 
         # Not blocking only to a GPU: elsewhere a copy that is still under way can be read too early.
         asynchronous = torch.device(device).type == "cuda"
-        return self._with({name: tensor.to(device, non_blocking=asynchronous) for name, tensor in self._tensors().items()})
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=asynchronous))
 
     def pin_memory(self) -> Self:
-        return self._with({name: tensor.pin_memory() for name, tensor in self._tensors().items()})
+        return self._moved(lambda tensor: tensor.pin_memory())
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _moved(self, move: Callable[[Tensor], Tensor]) -> Self:
         from torch import Tensor  # see the top of the file
 
-        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        def moved(value: object) -> object:
+            return move(value) if isinstance(value, Tensor) else tuple(map(moved, value)) if isinstance(value, tuple) else value
 
-    def _with(self, tensors: Mapping[str, Tensor]) -> Self:
-        return replace(self, **tensors)  # type: ignore[type-var]
+        return replace(self, **{name: moved(value) for name, value in vars(self).items()})  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class KeyViews:
+    """The n views of each key that this rank encodes in one pass, with batch norms among other videos than their queries."""
+
+    views: Tensor  # [B, n, *view], uint8, float and normalized after color augmentation
+    color_parameters: Tensor  # [B, n, P] float32
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,7 @@ class SegmentViews(MovableBatch):
     order_label: Tensor  # [B] long: query shuffled + 2 x key shuffled
     video_index: Tensor  # [B] long, position in the manifest
     broken: tuple[BrokenVideo, ...] = field(default=())  # videos that these samples replace
+    received: tuple[KeyViews, ...] = field(default=())  # of all ranks' videos, one a pass; empty where each rank encodes its own
 
     @property
     def segments(self) -> int:
@@ -190,15 +199,6 @@ class VideoFrames(MovableBatch):
     video_index: Tensor  # [B] long, position in the manifest
     broken: tuple[BrokenVideo, ...] = field(default=())
     narrow: tuple[NarrowView, ...] = field(default=())
-
-
-@dataclass(frozen=True)
-class SnippetBatch(MovableBatch):
-    """One batch of localization: features of untrimmed videos at T positions, and where the actions are."""
-
-    features: Tensor  # [B, D, T] float32
-    segments: tuple[Tensor, ...]  # float64 [A, 2] of each video, as fractions of what its snippets cover
-    video_index: Tensor  # [B] long
 
 
 HeadInput = Literal["frames", "tuple", "tuple_mean"]

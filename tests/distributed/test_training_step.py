@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from tests.integration.test_fake_gpu import augmentation
 from tests.unit.pretrain.built import small_batch, small_module
 from torch import distributed as dist
 
@@ -62,5 +65,68 @@ def test_keys_are_normalized_among_other_videos_than_on_one_rank_alone(two_proce
 def _keys_differ_from_unshuffled() -> float:
     module, batch = small_module(), small_batch(seed=dist.get_rank())
     shuffled = module.encode_keys(batch).tuple
-    module.draw_permutation = lambda: lambda rows: torch.arange(2 * rows)  # type: ignore[method-assign]
+    module.key_encoding.shuffles = lambda **_: None  # type: ignore[method-assign]
     return float((shuffled - module.encode_keys(batch).tuple).abs().max())
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["separate", "shared"])
+def test_one_device_in_groups_computes_what_several_devices_compute(shared: bool, two_processes: Callable[..., list[Any]]) -> None:
+    """One process with eight videos in groups of two, and two processes with four videos each: the same keys, losses and gradients."""
+    ranks = two_processes(_step_in_groups, shared)
+    module, batch = _module_in_groups(shared), small_batch(videos=8)
+    loss = module.training_step(replace(batch, views=batch.views.double()))
+    loss.backward()
+    for name, keys in module.awaiting_enqueue.items():
+        rows = keys.unflatten(0, (-1, 8))  # view, video; on two ranks view, rank, video
+        by_rank = torch.cat([rows[:, 0::2], rows[:, 1::2]], dim=1).flatten(0, 1)
+        torch.testing.assert_close(by_rank, ranks[0]["keys"][name], rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(loss.detach(), (ranks[0]["loss"] + ranks[1]["loss"]) / 2, rtol=1e-9, atol=1e-12)
+    for name, parameter in module.encoder.named_parameters():
+        both = (ranks[0]["gradients"][name] + ranks[1]["gradients"][name]) / 2
+        torch.testing.assert_close(parameter.grad, both, rtol=1e-7, atol=1e-10)
+
+
+def _module_in_groups(shared: bool) -> Any:
+    return small_module(encoding=(SharedEncoding if shared else SeparateEncoding)(batch_norm_videos=2)).double()
+
+
+def _step_in_groups(shared: bool) -> dict[str, Any]:
+    module = _module_in_groups(shared)
+    whole = small_batch(videos=8)
+    own = replace(whole, **{name: value[dist.get_rank() :: 2] for name, value in vars(whole).items() if isinstance(value, torch.Tensor)})
+    loss = module.training_step(replace(own, views=own.views.double()))
+    loss.backward()
+    return {
+        "loss": loss.detach(),
+        "keys": dict(module.awaiting_enqueue),
+        "gradients": {name: parameter.grad for name, parameter in module.encoder.named_parameters()},
+    }
+
+
+@pytest.mark.parametrize("encoding", [SeparateEncoding(), SharedEncoding()], ids=["separate", "shared"])
+def test_key_views_travel_as_bytes_to_one_rank_each(encoding: ViewEncoding, two_processes: Callable[..., list[Any]]) -> None:
+    """The step from views that were exchanged before the color augmentation is the step from views exchanged after it."""
+    for before, after, sent_bytes, published_bytes in two_processes(_exchanged_before_and_after, encoding):
+        for name in before:
+            torch.testing.assert_close(before[name], after[name], rtol=1e-5, atol=1e-6)
+        assert sent_bytes <= 0.13 * published_bytes  # two ranks: half of the views stay; at eight ranks 3%
+
+
+def _exchanged_before_and_after(encoding: ViewEncoding) -> Any:
+    module, color = small_module(encoding=encoding), augmentation()
+    batch = small_batch(seed=dist.get_rank())
+    views = torch.randint(256, batch.views.shape, generator=torch.Generator().manual_seed(dist.get_rank()), dtype=torch.uint8)
+    parameters = color.draw(28, np.random.default_rng(dist.get_rank())).unflatten(0, (4, 7))
+    raw = replace(batch, views=views, color_parameters=parameters)
+
+    def colored(given: Any) -> torch.Tensor:
+        return color.apply(given.views.flatten(0, 1), given.color_parameters.flatten(0, 1)).unflatten(0, given.views.shape[:2])
+
+    received = module.receive_keys(raw)
+    sent = sum(key.views.nbytes for key in received) / 2  # of random places, half are on the other rank
+    keys = replace(raw, views=colored(raw)[:, :3], received=tuple(replace(key, views=colored(key)) for key in received))
+    module.batches_seen = lambda: 1  # type: ignore[method-assign]  # a batch is received before it is counted
+    before = module.project_keys(module.encode_keys(keys))
+    after = module.project_keys(module.encode_keys(replace(raw, views=colored(raw))))
+    everything = 2 * 4 * sum(key.views.numel() for key in received)  # every rank gets every rank's floats
+    return before, after, sent, everything

@@ -32,6 +32,7 @@ BACKBONES = {  # name: pixels, options
     "shufflenet": (32, ["backbone=torchvision", "backbone.name=shufflenet_v2_x0_5"]),
     "swin3d": (32, ["backbone=torchvision", "backbone.name=swin3d_t", *CLIPS]),
 }
+SHIFTED = {"efficientnet_lite0", "convnext"}  # fine-tuned as TSM, the others as TSN
 NO_ONNX: dict[str, str] = {}
 
 
@@ -72,6 +73,8 @@ def test_a_backbone_works_in_every_command(name: str, tmp_path: Path, capfd: pyt
         *limits,
         *places(tmp_path, "tuned"),
     ]
+    if name in SHIFTED:
+        tuned += ["recognizer=tsm", "sampling.segments=2", "recognizer.shift.segments=2"]
     if clip:
         tuned += ["sampling.frames_per_clip=4", "sampling.frame_stride=1"]
     assert run(finetune, config_name="finetune", arguments=tuned) == 0, capfd.readouterr().err

@@ -14,7 +14,9 @@ from vclr_pl.backbone.resnet import resnet
 from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, ProjectionHead
 from vclr_pl.objective.terms import InterFrame, IntraFrame, SegmentContrast, TemporalOrder, WeightedSum
+from vclr_pl.op.collective import world_size
 from vclr_pl.op.contrast import ema_update
+from vclr_pl.op.shuffle import Shuffle
 from vclr_pl.optim.optimizer import LinearScaledSGD
 from vclr_pl.optim.schedule import WarmupCosine
 from vclr_pl.pretrain.vclr_module import VCLRModule
@@ -100,8 +102,9 @@ def run_case(case: dict[str, Any], rank: int) -> list[dict[str, Any]]:
     global_batch = 256  # the fixture's learning rate is the one used, so linear scaling must be the identity
     parameters = [*module.encoder.parameters(), *module.objective.parameters()]
     optimizer = module.optimizer.build(parameters=parameters, global_batch_size=global_batch)
-    shuffles = iter(torch.tensor(shuffle) for shuffle in config["shuffles"])
-    module.draw_permutation = lambda: lambda rows: next(shuffles)  # type: ignore[method-assign, assignment]
+    drawn = iter(Shuffle(permutation=torch.tensor(shuffle), groups=1) for shuffle in config["shuffles"])
+    if world_size() > 1:
+        module.key_encoding.shuffles = lambda passes, **_: [next(drawn) for _ in range(passes)]  # type: ignore[method-assign]
     classifier = AveragedClassifier(module)
     records = []
     for step in range(config["steps"]):

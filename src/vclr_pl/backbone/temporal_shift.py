@@ -1,8 +1,8 @@
 """The temporal shift of TSM (Lin et al. 2019, section 3): part of a frame's channels come from the next frame, part from the one before.
 
 It is applied before the first convolution of every residual block, the "residual shift" of section 4.1: the shortcut passes the
-frame unchanged. It adds no parameters and renames none. Where `layer3` has 23 blocks or more (ResNet-101), only every second block
-of a stage is shifted, as in the published code (mmaction2's `n_round`).
+frame unchanged. It adds no parameters and renames none. Blocks without a shortcut stay, as in the published MobileNetV2. Where `layer3`
+has 23 blocks or more (ResNet-101), only every second block of a stage is shifted, as in the published code (mmaction2's `n_round`).
 
 Legend: B videos, S segments, N = B S frames, C channels, H W pixels.
 """
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vclr_pl.backbone.declaration import takes_clips
 from vclr_pl.types import InputError
 
 DEEP = 23  # blocks of layer3
+# Classes of torchvision and timm whose blocks always have a shortcut, and what others call that they have one.
+RESIDUAL_BLOCKS = {"BasicBlock", "Bottleneck", "BottleneckTransform", "ConvNeXtBlock", "CNBlock"}
+HAS_SHORTCUT = ("has_skip", "use_res_connect", "apply_residual")
 
 
 def temporal_shift(frames_NCHW: Tensor, *, segments: int, divisor: int) -> Tensor:
@@ -93,27 +95,43 @@ class ResidualShift:
         self.segments, self.divisor = segments, divisor
 
     def apply(self, backbone: nn.Module) -> None:
-        """Replace `conv1` of the residual blocks of a 2D network in place; parameters and their names stay.
+        """Replace the first convolution of the residual blocks of a 2D network in place; parameters and their names stay.
 
         Raises:
-            InputError: for a network of clips, or one without residual blocks.
+            InputError: for a network of clips, or one without residual blocks of convolutions.
         """
-        blocks = [block for block in backbone.modules() if isinstance(block, BasicBlock | Bottleneck)]
-        if not blocks or takes_clips(backbone):
+        names = [f"{block}.{_first_convolution(backbone.get_submodule(block))}" for block in _chosen(backbone)]
+        convolutions = [backbone.get_submodule(name) for name in names]
+        if not names or takes_clips(backbone) or any(type(layer) not in (nn.Conv2d, ShiftedConvolution) for layer in convolutions):
             raise InputError(
-                expected="a ResNet of frames for the temporal shift",
+                expected="a network of frames with residual blocks of convolutions, for the temporal shift",
                 got=type(backbone).__name__,
                 hint="Choose recognizer=tsn, or a backbone such as resnet50.",
             )
-        if any(isinstance(block.conv1, ShiftedConvolution) for block in blocks):
+        if any(isinstance(layer, ShiftedConvolution) for layer in convolutions):
             raise InputError(expected="a network without a temporal shift", got="one that has it", hint="Shift it once.")
-        for block in _chosen(backbone):
-            block.conv1 = ShiftedConvolution(block.conv1, segments=self.segments, divisor=self.divisor)
+        for name, layer in zip(names, convolutions, strict=True):
+            assert isinstance(layer, nn.Conv2d)
+            owner, _, own = name.rpartition(".")
+            setattr(backbone.get_submodule(owner), own, ShiftedConvolution(layer, segments=self.segments, divisor=self.divisor))
 
 
-def _chosen(backbone: nn.Module) -> list[BasicBlock | Bottleneck]:
-    """The blocks to shift: all of each stage, or in a deep network the first, the third and so on."""
-    stages = [[block for block in part.children() if isinstance(block, BasicBlock | Bottleneck)] for part in backbone.modules()]
+def _first_convolution(block: nn.Module) -> str | None:
+    """The name in the block of its first convolution, in the order of the layers."""
+    return next((name for name, layer in block.named_modules() if isinstance(layer, nn.Conv2d)), None)
+
+
+def _is_residual(block: nn.Module) -> bool:
+    named = any(kind.__name__ in RESIDUAL_BLOCKS for kind in type(block).__mro__)
+    return (named or any(getattr(block, name, False) is True for name in HAS_SHORTCUT)) and _first_convolution(block) is not None
+
+
+def _chosen(backbone: nn.Module) -> list[str]:
+    """The names of the blocks to shift: all of each stage, or in a deep network the first, the third and so on."""
     third = getattr(backbone, "layer3", None)
     every = 2 if third is not None and len(list(third.children())) >= DEEP else 1
-    return [block for stage in stages for block in stage[::every]]
+    stages = [
+        [f"{stage}.{name}" if stage else name for name, block in part.named_children() if _is_residual(block)]
+        for stage, part in backbone.named_modules()
+    ]
+    return [name for stage in stages for name in stage[::every]]

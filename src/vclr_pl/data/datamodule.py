@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, Protocol, cast
 
 import pytorch_lightning as lightning
 import torch
@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vclr_pl.data.broken_videos import BrokenVideoTracker, WatchedLoader
-from vclr_pl.data.cores import cores_of_rank, reading_workers
+from vclr_pl.data.cores import cores_of_rank
 from vclr_pl.data.list_agreement import refuse_other_lists
 from vclr_pl.data.loader import EpochSampler, ResumableLoader
+from vclr_pl.data.loader_options import LoaderOptions as LoaderOptions  # its place in configs
 from vclr_pl.data.machine_limits import require_room
 from vclr_pl.data.made_copies import STRONG_CHANGES, CopyDecoder, copies_of
 from vclr_pl.data.samples import Crop, NoReadableVideo, collate_segment_views, collate_video_frames
@@ -30,7 +31,7 @@ from vclr_pl.datasets.footage import Footage, footage_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.files import available_cores
 from vclr_pl.op.collective import rank, world_size
-from vclr_pl.types import BrokenVideo, InputError, LabeledViews, Normalization, SegmentViews, VideoFrames
+from vclr_pl.types import BrokenVideo, InputError, KeyViews, LabeledViews, Normalization, SegmentViews, VideoFrames
 from vclr_pl.video.protocol import VideoDecoder
 
 logger = logging.getLogger(__name__)
@@ -38,37 +39,6 @@ logger = logging.getLogger(__name__)
 SplitName = Literal["train", "test"]
 TrainingBatch = SegmentViews | LabeledViews
 STEPS_BETWEEN_AGREEMENTS = 64  # synchronizing the ranks at every step would slow training
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoaderOptions:
-    """Options of the data loaders.
-
-    batch_size: videos per step on each device. evaluation_batch_size: whole videos per batch. workers: processes for each device, 0 for
-    none, None for its share of the cores (`data/cores.py`). prefetch_batches: prepared in advance by each worker.
-    max_broken_fraction: of the training videos; above it the run ends with an error.
-    """
-
-    batch_size: int
-    evaluation_batch_size: int
-    workers: int | None
-    max_broken_fraction: float
-    prefetch_batches: int = 2
-
-    def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("evaluation_batch_size", 1), ("workers", 0), ("prefetch_batches", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(expected=f"loader.{name} of at least {least}", got=str(value), hint=f"Set loader.{name}={least} or more.")
-        if not 0 <= self.max_broken_fraction <= 1:
-            raise InputError(
-                expected="loader.max_broken_fraction between 0 and 1",
-                got=str(self.max_broken_fraction),
-                hint="Set loader.max_broken_fraction=0.1.",
-            )
-
-    def worker_count(self, *, cores: int, batches: int) -> int:
-        return reading_workers(cores=cores, batches=batches) if self.workers is None else self.workers
 
 
 class ColorOperation(ColorDraw, Protocol):
@@ -118,6 +88,7 @@ class VideoDataModule(lightning.LightningDataModule):
         self._narrow = NarrowViewWarning(view=evaluation_view, option="evaluation_view")
         self._steps = 0
         self._cores: int | None = None  # of this rank, known after setup
+        self.receive_keys: Callable[[SegmentViews], tuple[KeyViews, ...]] | None = None  # set by the module
         # The number of workers is an option, and 0 is valid.
         warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")
 
@@ -292,8 +263,15 @@ class VideoDataModule(lightning.LightningDataModule):
         """Color, blur, flip and normalization of all views of the batch at once, on the device."""
         if not isinstance(batch, TrainingBatch):
             return batch
-        views = self.color_augmentation.apply(batch.views.flatten(0, 1), batch.color_parameters.flatten(0, 1))
-        return replace(batch, views=views.unflatten(0, batch.views.shape[:2]))
+        if isinstance(batch, SegmentViews) and self.receive_keys is not None and (received := self.receive_keys(batch)):
+            used = batch.views.shape[1] if self._steps <= 1 else self.segments  # own keys: only for the pictures of the first batch
+            batch = replace(batch, views=batch.views[:, :used], color_parameters=batch.color_parameters[:, :used])
+            batch = replace(batch, received=tuple(replace(key, views=self._colored(key)) for key in received))
+        return replace(batch, views=self._colored(batch))
+
+    def _colored(self, given: Any) -> Tensor:
+        colored = self.color_augmentation.apply(given.views.flatten(0, 1), given.color_parameters.flatten(0, 1))
+        return cast(Tensor, colored.unflatten(0, given.views.shape[:2]))
 
     def _sampler(self) -> EpochSampler:
         return EpochSampler(

@@ -112,10 +112,15 @@ class NegativeQueue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys_ND: Tensor, video_index_N: Tensor) -> None:
-        """Overwrite the N oldest rows in place. Call after backward: the graph of the step still reads the old rows."""
+        """Overwrite the N oldest rows in place. Call after backward: the graph of the step still reads the old rows.
+
+        In the place of a key that is not finite the old row stays: it would make the loss of every step infinite until it is overwritten,
+        and with `16-mixed` the scaler would skip all these steps. There is no synchronization with the device.
+        """
         count = len(keys_ND)
         places_N = torch.arange(count, device=self.rows.device).add_(self.pointer).remainder_(self.length)
-        self.rows.index_copy_(0, places_N, keys_ND.to(self.rows.dtype))
+        is_finite_N = keys_ND.isfinite().all(1)
+        self.rows.index_copy_(0, places_N, torch.where(is_finite_N.unsqueeze(1), keys_ND.to(self.rows.dtype), self.rows[places_N]))
         if self.mask_own_video:
-            self.video_index.index_copy_(0, places_N, video_index_N)
+            self.video_index.index_copy_(0, places_N, torch.where(is_finite_N, video_index_N, self.video_index[places_N]))
         self.pointer.add_(count).remainder_(self.length)

@@ -62,7 +62,7 @@ def extract_features(
     with torch.no_grad(), evaluation_mode(encoder), torch.autocast(kind, dtype=dtype, enabled=dtype is not None):
         for batch in batches:
             stop_if_requested()
-            _add_batch(rows, prepare(batch.to(device)), encoder, path, frames_per_pass)
+            _add_batch(rows, batch, prepare(batch.to(device)).frames, encoder, path, frames_per_pass)
     return _merge(gather_objects(rows), path, class_names)
 
 
@@ -93,14 +93,24 @@ def evaluation_mode(encoder: object) -> Iterator[None]:
 
 
 def _add_batch(
-    rows: _Rows, batch: VideoFrames, encoder: Callable[[Tensor], Tensor], path: Callable[[int], str], frames_per_pass: int
+    rows: _Rows,
+    batch: VideoFrames,
+    frames: Tensor,
+    encoder: Callable[[Tensor], Tensor],
+    path: Callable[[int], str],
+    frames_per_pass: int,
 ) -> None:
-    frames_M = batch.frames[batch.valid]
-    valid_frames_B = batch.valid.sum(dim=1).cpu()
+    """Add the features of a batch in main memory, whose normalized `frames` [B, T, *view] are on the device.
+
+    What is selected is known in main memory: a mask on the device would have to be copied back first.
+    """
+    valid_M = batch.valid.flatten().nonzero().squeeze(1)
+    frames_M = frames.flatten(0, 1).index_select(0, valid_M.to(frames.device, non_blocking=True))
+    valid_frames_B = batch.valid.sum(dim=1)
     readable_B = valid_frames_B > 0
     rows.broken.extend(batch.broken)
     named = {video.path for video in batch.broken}
-    for index in batch.video_index.cpu()[~readable_B].tolist():
+    for index in batch.video_index[~readable_B].tolist():
         if path(index) not in named:
             rows.broken.append(BrokenVideo(path=path(index), backend="", reason="no frame could be read"))
     if not len(frames_M):
@@ -108,8 +118,8 @@ def _add_batch(
     pooled_MF = torch.cat([encoder(part).float() for part in frames_M.split(frames_per_pass)])
     per_video = pooled_MF.cpu().split(valid_frames_B[readable_B].tolist())
     rows.features.append(torch.stack([pooled_TF.mean(dim=0) for pooled_TF in per_video]))
-    rows.label.append(batch.label.cpu()[readable_B])
-    rows.video_index.append(batch.video_index.cpu()[readable_B])
+    rows.label.append(batch.label[readable_B])
+    rows.video_index.append(batch.video_index[readable_B])
 
 
 def _merge(ranks: list[_Rows], path: Callable[[int], str], class_names: Sequence[str]) -> FeatureTable:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from vclr_pl.datasets.activitynet import AnnotatedVideo
-from vclr_pl.types import InputError, SnippetBatch
+from vclr_pl.types import InputError, MovableBatch
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,15 @@ class SnippetSample:
     features: Tensor  # [D, T]
     segments: Tensor  # [A, 2]
     video_index: int
+
+
+@dataclass(frozen=True)
+class SnippetBatch(MovableBatch):
+    """One batch of localization: features of untrimmed videos at T positions, and where the actions are."""
+
+    features: Tensor  # [B, D, T] float32
+    segments: tuple[Tensor, ...]  # float64 [A, 2] of each video, as fractions of what its snippets cover
+    video_index: Tensor  # [B] long
 
 
 class SnippetDataset(Dataset[SnippetSample]):

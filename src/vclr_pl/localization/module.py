@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from vclr_pl.localization.bmn import BMN, BoundaryPrediction
+from vclr_pl.localization.dataset import SnippetBatch
 from vclr_pl.localization.loss import BMNLoss, BoundaryMap
-from vclr_pl.types import InputError, SnippetBatch
+from vclr_pl.types import InputError
 
 
 class LocalizerModule(lightning.LightningModule):
@@ -63,7 +64,8 @@ class LocalizerModule(lightning.LightningModule):
         step = self.trainer.global_step * self.trainer.world_size + self.trainer.global_rank if self._trainer is not None else 0
         generator = torch.Generator().manual_seed(self.draw_seed + step)
         positions = self.localizer.positions
-        return torch.rand(2, videos, positions, positions, generator=generator).to(self.device)
+        drawn = torch.rand(2, videos, positions, positions, generator=generator, pin_memory=self.device.type == "cuda")
+        return drawn.to(self.device, non_blocking=True)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())

@@ -17,10 +17,11 @@ from torch.utils.data import DataLoader
 from vclr_pl.features.extraction import VideoLoop, predict_unfinished
 from vclr_pl.files import write_whole
 from vclr_pl.localization.bmn import BMN, BoundaryPrediction
+from vclr_pl.localization.dataset import SnippetBatch
 from vclr_pl.localization.proposals import ProposalMaker, VideoPrediction
 from vclr_pl.localization.scores import ClassScores, LocalizationScoring, Segments, evenly_spaced_proposals, submission
 from vclr_pl.store import ResumableFolder
-from vclr_pl.types import InputError, SnippetBatch
+from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
 

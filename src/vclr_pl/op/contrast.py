@@ -24,7 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BLOCK_ROWS = 8192  # 32 queries x 8,192 rows in float32 are 1 MiB; and a sum of so many weights of at most 1 fits float16
+# Bytes of a block's float32 logits: on a CPU they stay in the cache; a GPU computes a queue of 131,072 rows for 256 queries in one block.
+CPU_BLOCK_BYTES, GPU_BLOCK_BYTES = 2**20, 2**27
+FLOAT16_ROWS = 2**15  # a sum of so many weights of at most 1 fits float16
 FAR_BELOW = -1e30  # stands for the maximum of nothing: finite, so that a block that is masked whole gives no nan
 SAMPLED_ROWS = 4096  # of a longer queue, evenly spaced: the mean over them costs nothing beside the step
 
@@ -78,14 +80,15 @@ class _PoolNegatives(torch.autograd.Function):
     def forward(ctx: Any, query_ND: Tensor, negative_KD: Tensor, temperature: float, masked_NK: Tensor | None) -> tuple[Tensor, Tensor]:
         product_dtype = _product_dtype(query_ND)
         scaled_ND = (query_ND / temperature).to(product_dtype)
+        rows = block_rows(queries=len(query_ND), device=query_ND.device.type, product_dtype=product_dtype)
         maximum_N = query_ND.new_full(query_ND.shape[:1], FAR_BELOW)
         total_N, weighted_ND = torch.zeros_like(maximum_N), torch.zeros_like(query_ND)
         with torch.autocast(query_ND.device.type, enabled=False):
-            for first in range(0, len(negative_KD), BLOCK_ROWS):
-                block_kD = negative_KD[first : first + BLOCK_ROWS].to(product_dtype)
+            for first in range(0, len(negative_KD), rows):
+                block_kD = negative_KD[first : first + rows].to(product_dtype)
                 logits_Nk = torch.mm(scaled_ND, block_kD.t()).to(query_ND.dtype)
                 if masked_NK is not None:
-                    logits_Nk.masked_fill_(masked_NK[:, first : first + BLOCK_ROWS], float("-inf"))
+                    logits_Nk.masked_fill_(masked_NK[:, first : first + rows], float("-inf"))
                 higher_N = torch.maximum(maximum_N, logits_Nk.amax(1))
                 kept_N = torch.exp(maximum_N - higher_N)
                 weight_Nk = logits_Nk.sub_(higher_N.unsqueeze(1)).exp_()
@@ -102,6 +105,12 @@ class _PoolNegatives(torch.autograd.Function):
     def backward(ctx: Any, upstream_N: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient_ND,) = ctx.saved_tensors
         return upstream_N.unsqueeze(1) * gradient_ND, None, None, None
+
+
+def block_rows(*, queries: int, device: str, product_dtype: torch.dtype) -> int:
+    """Rows of the queue that are multiplied at once, by the bytes of their float32 logits."""
+    rows = max(1, (CPU_BLOCK_BYTES if device == "cpu" else GPU_BLOCK_BYTES) // (4 * max(1, queries)))
+    return min(rows, FLOAT16_ROWS) if product_dtype is torch.float16 else rows
 
 
 def _product_dtype(query_ND: Tensor) -> torch.dtype:

@@ -24,16 +24,17 @@ from vclr_pl.encoder.freezing import Freezing
 from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
 from vclr_pl.objective.terms import WeightedSum
-from vclr_pl.op.collective import broadcast_from_first, gather_stacked, permutation_of, world_size
+from vclr_pl.op.collective import broadcast_from_first, gather_stacked
 from vclr_pl.op.contrast import feature_spread, segment_consensus, unit_norm
 from vclr_pl.op.random_state import seed_generators
+from vclr_pl.op.shuffle import in_groups
 from vclr_pl.optim.optimizer import LinearScaled, ParameterGroup, ParameterGroups, UniformGroups
 from vclr_pl.optim.schedule import StepFunctionLR, TrainingLength, WarmupCosine, keep_place, resumed_length, training_length
-from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding
-from vclr_pl.types import Contrast, InputError, ObjectiveTerms, Projections, SegmentViews, TermNeeds
+from vclr_pl.pretrain.key_encoding import KeyEncoding
+from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding, groups_of
+from vclr_pl.types import Contrast, InputError, KeyViews, ObjectiveTerms, Projections, SegmentViews, TermNeeds
 
 DEFAULT_QUEUE = "default"
-SHUFFLES_PER_BATCH = 16  # more than the passes of any encoding; part of the published sequence of shuffles
 
 
 class VCLRModule(lightning.LightningModule):
@@ -81,8 +82,8 @@ class VCLRModule(lightning.LightningModule):
             {name: _maker(queue, name)(dim=self.encoder.heads[needs.head].dim) for name, needs in objective.queues.items()}
         )
         self.queue_options = {name: f"queue.{name if name in queue else DEFAULT_QUEUE}" for name in objective.queues}
-        self.shuffles_keys = uses_batch_statistics(self.momentum_encoder)
-        self.shuffle_seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks once they are seeded alike
+        seed = torch.initial_seed() % 2**31  # of the run, equal on all ranks once they are seeded alike
+        self.key_encoding = KeyEncoding(encoding, seed=seed, uses_batch_statistics=uses_batch_statistics(self.momentum_encoder))
         self.awaiting_enqueue: dict[str, Tensor] = {}
         self.awaiting_video_index: Tensor | None = None
         for encoder in (self.encoder, self.momentum_encoder.encoder):
@@ -103,7 +104,7 @@ class VCLRModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Dropout depends only on seed, batch number and rank."""
-        seed_generators(seed=self.shuffle_seed, batch=self.batches_seen(), rank=self.global_rank)
+        seed_generators(seed=self.key_encoding.seed, batch=self.batches_seen(), rank=self.global_rank)
 
     def training_step(self, batch: SegmentViews) -> Tensor:
         keys = self.project_keys(self.encode_keys(batch))
@@ -124,11 +125,14 @@ class VCLRModule(lightning.LightningModule):
     @torch.no_grad()
     def encode_keys(self, batch: SegmentViews) -> PooledKeys:
         """Pooled features of the key views, by the momentum encoder with its batch norms in training mode."""
-        return self.encoding.keys(lambda frames: self.momentum_encoder(self.runtime.prepare(frames)), batch, self.draw_permutation())
+        encode = lambda frames: self.momentum_encoder(self.runtime.prepare(frames))  # noqa: E731
+        return self.key_encoding.keys(encode, batch, number=self.batches_seen())
 
     def encode_queries(self, batch: SegmentViews) -> PooledQueries:
         """Pooled features of anchor and query tuple, by the query encoder."""
-        return self.encoding.queries(lambda frames: self.encoder(self.runtime.prepare(frames)), batch)
+        groups = groups_of(self.encoding, batch_size=len(batch))
+        encode = in_groups(lambda frames: self.encoder(self.runtime.prepare(frames)), videos=len(batch), groups=groups)
+        return self.encoding.queries(encode, batch)
 
     def project_queries(self, pooled: PooledQueries) -> dict[str, Tensor]:
         """Projections of the queries by head, in the shapes of `TermNeeds.head_input`."""
@@ -179,16 +183,10 @@ class VCLRModule(lightning.LightningModule):
         """How many keys a video adds to each queue at each step."""
         return {name: needs.keys_per_video(segments) for name, needs in self.objective.queues.items()}
 
-    def draw_permutation(self) -> Callable[[int], Tensor] | None:
-        """The shuffles of this batch: from the number of the batch alone, hence equal on all ranks and after a resume.
-
-        None without batch norms in training mode: then a key does not depend on the other videos of its batch, and nothing is moved.
-        """
-        if not self.shuffles_keys:
-            return None
-        first = self.batches_seen() * SHUFFLES_PER_BATCH
-        draws = iter(range(first, first + SHUFFLES_PER_BATCH))
-        return lambda rows: permutation_of(size=rows * world_size(), draw=next(draws), seed=self.shuffle_seed)
+    @torch.no_grad()
+    def receive_keys(self, batch: SegmentViews) -> tuple[KeyViews, ...]:
+        """The key views of all ranks that this rank encodes in the next step. The data module asks before the color augmentation."""
+        return self.key_encoding.received(batch, number=self.batches_seen() + 1)
 
     def batches_seen(self) -> int:
         return self.trainer.fit_loop.epoch_loop.total_batch_idx if self._trainer is not None else 0
@@ -215,6 +213,8 @@ class VCLRModule(lightning.LightningModule):
             refuse_other_size(self.encoder.backbone, pixels=data.evaluation_view.crop_pixels, option="transform.size_pixels")
             refuse_other_length(self.encoder.backbone, frames_per_clip=data.sampling.frames_per_clip, option="sampling.frames_per_clip")
             data.normalize_as(normalization_of(self.encoder.backbone))
+            groups_of(self.encoding, batch_size=data.batch_size)
+            data.receive_keys = self.receive_keys
 
     def on_fit_start(self) -> None:
         """Ranks whose script did not seed them alike would contrast with other negatives each."""

@@ -10,18 +10,14 @@ its statistics from another batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from vclr_pl.op.collective import shuffled_share, unshuffled_share
-from vclr_pl.types import SegmentViews
-
-Encode = Callable[[Tensor], Tensor]
-DrawPermutation = Callable[[int], Tensor] | None
+from vclr_pl.op.shuffle import Encode
+from vclr_pl.types import InputError, SegmentViews
 
 
 @dataclass(frozen=True)
@@ -41,62 +37,97 @@ class PooledKeys:
 
 
 class ViewEncoding(Protocol):
-    """A way to encode one batch.
+    """A way to encode one batch, in passes."""
 
-    `draw_permutation(n)` gives the shuffle of the rows of all ranks, n of each; it is equal on all ranks. None shuffles nothing.
-    """
+    batch_norm_videos: int | None  # videos of a device that share batch-norm statistics; None for all
 
     def queries(self, encode: Encode, batch: SegmentViews) -> PooledQueries: ...
 
-    def keys(self, encode: Encode, batch: SegmentViews, draw_permutation: DrawPermutation) -> PooledKeys: ...
+    def key_views(self, rows: Tensor, batch: SegmentViews) -> list[Tensor]:
+        """Of the views' rows `[B, V, ...]` (pictures, or their parameters) those of each pass, `[B, n, ...]`."""
+        ...
+
+    def keys(self, pooled: list[Tensor], batch: SegmentViews) -> PooledKeys:
+        """The keys from the pooled features `[B, n, F]` of each pass."""
+        ...
 
 
 class SeparateEncoding:
-    """Exactly the passes of the release: anchor, query tuple; second view, each other frame, key tuple."""
+    """Exactly the passes of the release: anchor, query tuple; second view, each other frame, key tuple.
+
+    Args:
+        batch_norm_videos: videos of a device that share batch-norm statistics. None for the whole batch.
+    """
+
+    def __init__(self, *, batch_norm_videos: int | None = None) -> None:
+        self.batch_norm_videos = batch_norm_videos
 
     def queries(self, encode: Encode, batch: SegmentViews) -> PooledQueries:
         anchor_BF = encode(_pick(batch.query_frames, batch.anchor_segment))
         shown = _reorder(batch.query_frames, batch.query_order)
         return PooledQueries(anchor=anchor_BF, tuple=encode(shown.flatten(0, 1)).unflatten(0, shown.shape[:2]))
 
-    def keys(self, encode: Encode, batch: SegmentViews, draw_permutation: DrawPermutation) -> PooledKeys:
-        others = _reorder(batch.query_frames, other_segments(batch))
-        frame_views = [batch.anchor_second_view, *others.unbind(1)]
-        frames_SBF = torch.stack([_encode_shuffled(encode, view.unsqueeze(1), draw_permutation).squeeze(1) for view in frame_views])
-        tuple_BSF = _encode_shuffled(encode, _reorder(batch.key_frames, batch.key_order), draw_permutation)
-        return PooledKeys(frames=frames_SBF, tuple=tuple_BSF)
+    def key_views(self, rows: Tensor, batch: SegmentViews) -> list[Tensor]:
+        frames, other_frames, second_view = _parted(rows, batch)
+        others = [other.unsqueeze(1) for other in _reorder(frames, other_segments(batch)).unbind(1)]
+        return [second_view, *others, _reorder(other_frames, batch.key_order)]
+
+    def keys(self, pooled: list[Tensor], batch: SegmentViews) -> PooledKeys:
+        del batch  # the views were in the order shown already
+        *frames, tuple_BSF = pooled
+        return PooledKeys(frames=torch.stack([frame.squeeze(1) for frame in frames]), tuple=tuple_BSF)
 
 
 class SharedEncoding:
-    """Each distinct image once: one query pass over S B frames, one key pass over 2 S B views, shuffled across ranks once."""
+    """Each distinct image once: one query pass over S B frames, one key pass over 2 S B views, shuffled across ranks once.
+
+    Args:
+        batch_norm_videos: videos of a device that share batch-norm statistics. None for the whole batch.
+    """
+
+    def __init__(self, *, batch_norm_videos: int | None = None) -> None:
+        self.batch_norm_videos = batch_norm_videos
 
     def queries(self, encode: Encode, batch: SegmentViews) -> PooledQueries:
         frames = batch.query_frames
         pooled_BSF = encode(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         return PooledQueries(anchor=_pick(pooled_BSF, batch.anchor_segment), tuple=_reorder(pooled_BSF, batch.query_order))
 
-    def keys(self, encode: Encode, batch: SegmentViews, draw_permutation: DrawPermutation) -> PooledKeys:
-        others = _reorder(batch.query_frames, other_segments(batch))
-        views = torch.cat([batch.anchor_second_view.unsqueeze(1), others, batch.key_frames], dim=1)
-        pooled = _encode_shuffled(encode, views, draw_permutation)
-        frames_BSF, in_time_BSF = pooled.split(batch.segments, dim=1)
+    def key_views(self, rows: Tensor, batch: SegmentViews) -> list[Tensor]:
+        frames, other_frames, second_view = _parted(rows, batch)
+        return [torch.cat([second_view, _reorder(frames, other_segments(batch)), other_frames], dim=1)]
+
+    def keys(self, pooled: list[Tensor], batch: SegmentViews) -> PooledKeys:
+        frames_BSF, in_time_BSF = pooled[0].split(batch.segments, dim=1)
         return PooledKeys(frames=frames_BSF.transpose(0, 1), tuple=_reorder(in_time_BSF, batch.key_order))
+
+
+def groups_of(encoding: ViewEncoding, *, batch_size: int) -> int:
+    """Groups of a device's batch that share batch-norm statistics.
+
+    Raises:
+        InputError: `batch_norm_videos` does not divide the batch.
+    """
+    videos = encoding.batch_norm_videos or batch_size
+    if batch_size % videos:
+        raise InputError(
+            expected=f"loader.batch_size={batch_size} to be a multiple of encoding.batch_norm_videos",
+            got=str(videos),
+            hint=f"Set loader.batch_size={max(1, batch_size // videos) * videos}, or encoding.batch_norm_videos=null.",
+        )
+    return batch_size // videos
+
+
+def _parted(rows: Tensor, batch: SegmentViews) -> tuple[Tensor, Tensor, Tensor]:
+    """Of `[B, V, ...]` the query frames `[B, S, ...]`, the key frames `[B, S, ...]` and the anchor's second view `[B, 1, ...]`."""
+    query, key, second = rows.split([batch.segments, batch.segments, 1], dim=1)
+    return query, key, second
 
 
 def other_segments(batch: SegmentViews) -> Tensor:
     """`[B, S - 1]`: the segments that are not the anchor's, in temporal order."""
     places = torch.arange(batch.segments - 1, device=batch.anchor_segment.device)
     return places + (places >= batch.anchor_segment.unsqueeze(1)).long()
-
-
-def _encode_shuffled(encode: Encode, views: Tensor, draw_permutation: DrawPermutation) -> Tensor:
-    """`[B, n, *view]` to `[B, n, F]`, each video's views on a random rank (shuffle-BN), or on their own."""
-    if draw_permutation is None:
-        own_BnF: Tensor = encode(views.flatten(0, 1)).unflatten(0, views.shape[:2])
-        return own_BnF
-    from_rank = shuffled_share(views, permutation=(permutation := draw_permutation(len(views))))
-    pooled_BnF = encode(from_rank.flatten(0, 1)).unflatten(0, views.shape[:2])
-    return unshuffled_share(pooled_BnF, permutation=permutation)
 
 
 def _pick(rows_BS: Tensor, index_B: Tensor) -> Tensor:

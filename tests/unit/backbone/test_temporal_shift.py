@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import timm
 import torch
+from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vclr_pl.backbone.resnet import SmallResNet, clip_network, resnet
@@ -86,6 +90,59 @@ def test_every_block_is_shifted_at_no_cost(make, blocks):
     assert not torch.allclose(found, unshifted)
 
 
+@pytest.mark.parametrize(
+    ("library", "name", "first_convolutions", "shifted"),  # of a block, by its layers' names; the number of blocks with a shortcut
+    [
+        (timm.create_model, "resnet18d", r"layer\d\.\d\.conv1", 8),
+        (
+            timm.create_model,
+            "mobilenetv2_050",
+            r"blocks\.\d\.[1-9]\.conv_pw",
+            10,
+        ),
+        (timm.create_model, "convnext_atto", r"stages\.\d\.blocks\.\d\.conv_dw", 12),
+        (timm.create_model, "regnetx_002", r"s\d\.b\d\.conv1\.conv", 13),
+        (get_model, "mobilenet_v2", r"features\.\d+\.conv\.0\.0", 10),
+        (get_model, "regnet_x_400mf", r"trunk_output\.block\d\.block\d-\d+\.f\.a\.0", 22),
+        (get_model, "convnext_tiny", r"features\.\d\.\d\.block\.0", 18),
+        (get_model, "efficientnet_b0", r"features\.\d\.\d\.block\.0\.0", 9),
+    ],
+)
+def test_other_networks_of_residual_blocks_are_shifted_too(library, name, first_convolutions, shifted):
+    """MobileNetV2 has 17 blocks, 10 of them with a shortcut (Sandler et al. 2018, table 2)."""
+    network = library(name).eval()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(layer.weight)  # the last of a block starts at 0 in timm
+    frames = torch.randn(4, 3, 64, 64)
+    layers = dict(network.named_modules())
+    with torch.no_grad():
+        unshifted = network(frames)
+        SHIFT.apply(network)
+        found = {name for name, layer in network.named_modules() if isinstance(layer, ShiftedConvolution)}
+        handles = [
+            layers[one].register_forward_pre_hook(lambda _, given: (temporal_shift(given[0], segments=4, divisor=8),)) for one in found
+        ]
+        shifted_output = network(frames)
+        for one in found:  # the layers of before, shifted from outside
+            owner, _, own = one.rpartition(".")
+            setattr(network.get_submodule(owner), own, layers[one])
+        expected = network(frames)
+    assert all(re.fullmatch(first_convolutions, one) for one in found)
+    assert len(found) == len(handles) == shifted
+    torch.testing.assert_close(shifted_output, expected)
+    assert not torch.equal(shifted_output, unshifted)
+
+
+@pytest.mark.parametrize(
+    "network", [("shufflenet_v2_x0_5", get_model), ("densenet121", get_model), ("vit_tiny_patch16_224", timm.create_model)]
+)
+def test_networks_without_residual_blocks_of_convolutions_are_refused(network):
+    name, library = network
+    with pytest.raises(InputError, match="residual blocks of convolutions"):
+        SHIFT.apply(library(name))
+
+
 def test_of_a_deep_network_every_second_block_is_shifted():
     """ResNet-101 has stages of 3, 4, 23 and 3 blocks; by their names, as mmaction2 counts them."""
     with torch.device("meta"):
@@ -118,7 +175,7 @@ def test_nothing_random_is_drawn():
 
 
 def test_a_network_that_cannot_be_shifted_is_told():
-    with pytest.raises(InputError, match="a ResNet of frames for the temporal shift; got VideoResNet"):
+    with pytest.raises(InputError, match="with residual blocks of convolutions, for the temporal shift; got VideoResNet"):
         SHIFT.apply(clip_network(name="r3d_18"))
     with pytest.raises(InputError, match="got Linear"):
         SHIFT.apply(torch.nn.Linear(2, 2))

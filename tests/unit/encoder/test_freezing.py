@@ -31,14 +31,14 @@ def test_nothing_is_frozen_without_it_and_by_default() -> None:
         module, moved = stepped(freezing)
         assert of_backbone(moved, "running_mean")
         assert all(f"encoder.backbone.{name}" in moved for name, _ in module.encoder.backbone.named_parameters())
-        assert module.shuffles_keys
+        assert module.key_encoding.uses_batch_statistics
 
 
 def test_fixed_statistics_do_not_move_in_either_encoder_and_parameters_do() -> None:
     module, moved = stepped(Freezing(stages=0, norm_statistics=True))
     assert not of_backbone(moved, "running")
     assert "encoder.backbone.bn1.weight" in moved
-    assert not module.shuffles_keys
+    assert not module.key_encoding.uses_batch_statistics
     module.eval().train()
     assert not any(layer.training for layer in module.encoder.backbone.modules() if isinstance(layer, nn.BatchNorm2d))
 

@@ -78,6 +78,16 @@ def test_rows_are_followed_through_the_wrap() -> None:
     assert (queue.rows[:, 0].tolist(), int(queue.pointer), queue.video_index.tolist()) == ([6, 2, 3, 4, 5], 1, [60, 20, 30, 40, 50])
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_key_that_is_not_finite_leaves_the_old_row(bad: float) -> None:
+    queue = NegativeQueue(length=3, dim=2, initialization="unit", mask_own_video=True)
+    queue.enqueue(keys(1, 2, 3), torch.tensor([10, 20, 30]))
+    poisoned = keys(4.0, 5.0).contiguous()
+    poisoned[0, 1] = bad
+    queue.enqueue(poisoned, torch.tensor([40, 50]))
+    assert (queue.rows.tolist(), int(queue.pointer), queue.video_index.tolist()) == ([[1, 1], [5, 5], [3, 3]], 2, [10, 50, 30])
+
+
 def test_contents_and_pointer_are_part_of_a_checkpoint() -> None:
     queue = NegativeQueue(length=5, dim=2, initialization="release", mask_own_video=False)
     queue.enqueue(keys(1, 2, 3), torch.arange(3))

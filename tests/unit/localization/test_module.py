@@ -9,9 +9,10 @@ import pytest
 import torch
 from tests.unit.localization.networks import FEATURES, POSITIONS, SEGMENTS, published_loss, small_bmn
 
+from vclr_pl.localization.dataset import SnippetBatch
 from vclr_pl.localization.loss import BoundaryMap
 from vclr_pl.localization.module import LocalizerModule, load_localizer
-from vclr_pl.types import InputError, SnippetBatch
+from vclr_pl.types import InputError
 
 
 def module(seed: int = 0, *, lr: float = 1e-3) -> LocalizerModule:

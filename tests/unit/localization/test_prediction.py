@@ -13,10 +13,11 @@ import torch
 from tests.unit.localization.networks import FEATURES, POSITIONS, small_bmn
 from torch.utils.data import DataLoader
 
+from vclr_pl.localization.dataset import SnippetBatch
 from vclr_pl.localization.prediction import Proposing
 from vclr_pl.localization.proposals import ProposalMaker
 from vclr_pl.localization.scores import LocalizationScoring
-from vclr_pl.types import InputError, SnippetBatch
+from vclr_pl.types import InputError
 
 VIDEOS = ("a", "b", "c")
 

@@ -92,7 +92,7 @@ def test_autocast_does_not_round_similarities() -> None:
 @pytest.mark.parametrize("block_rows", [1, 3, 7, 100])
 @pytest.mark.parametrize("masked", [False, True])
 def test_blocks_give_what_all_logits_at_once_give(block_rows: int, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contrast, "BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(contrast, "CPU_BLOCK_BYTES", 4 * 5 * block_rows)
     query, rows = unit_rows(5, 4, seed=1).requires_grad_(), unit_rows(17, 4, seed=2)
     mask = torch.rand(5, 17, generator=torch.Generator().manual_seed(3)) < 0.4 if masked else None
     pool = pool_negatives(query_ND=query, negative_KD=rows, temperature=0.07, masked_NK=mask)
@@ -107,8 +107,16 @@ def test_blocks_give_what_all_logits_at_once_give(block_rows: int, masked: bool,
     torch.testing.assert_close(own, whole, rtol=1e-10, atol=1e-12)
 
 
+def test_blocks_are_as_large_as_the_device_takes() -> None:
+    """On a CPU 1 MiB of logits; on a GPU all rows of the published queue for 256 queries, in float16 no more than it can sum."""
+    assert contrast.block_rows(queries=32, device="cpu", product_dtype=torch.bfloat16) == 8192
+    assert contrast.block_rows(queries=256, device="cuda", product_dtype=torch.bfloat16) == 131_072
+    assert contrast.block_rows(queries=32, device="cuda", product_dtype=torch.float16) <= torch.finfo(torch.float16).max
+    assert contrast.block_rows(queries=10**9, device="cpu", product_dtype=torch.float32) == 1
+
+
 def test_a_query_whose_negatives_are_all_masked_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contrast, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(contrast, "CPU_BLOCK_BYTES", 4 * 2)
     query = unit_rows(1, 4, seed=1).requires_grad_()
     pool = pool_negatives(
         query_ND=query, negative_KD=unit_rows(5, 4, seed=2), temperature=0.1, masked_NK=torch.ones(1, 5, dtype=torch.bool)

@@ -7,7 +7,8 @@ import torch
 from tests.unit.pretrain.built import small_batch, small_module
 from torch import Tensor
 
-from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding, other_segments
+from vclr_pl.pretrain.key_encoding import KeyEncoding
+from vclr_pl.pretrain.view_encoding import PooledKeys, SeparateEncoding, SharedEncoding, ViewEncoding, other_segments
 from vclr_pl.types import SegmentViews
 
 
@@ -37,6 +38,10 @@ def numbered_batch() -> SegmentViews:
     )
 
 
+def keys_of(encoding: ViewEncoding, encode: Recorder) -> PooledKeys:
+    return KeyEncoding(encoding, seed=0, uses_batch_statistics=True).keys(encode, numbered_batch(), number=0)
+
+
 def test_the_other_segments_are_in_temporal_order() -> None:
     batch = replace(small_batch(segments=4), anchor_segment=torch.tensor([0, 3, 3, 0]))
     assert other_segments(batch).tolist() == [[1, 2, 3], [0, 1, 2], [0, 1, 2], [1, 2, 3]]
@@ -49,7 +54,7 @@ def test_separate_passes_are_those_of_the_release() -> None:
     assert queries.anchor.flatten().tolist() == [2, 10]
     assert queries.tuple.squeeze(-1).tolist() == [[1, 2, 0], [10, 11, 12]]
     encode = Recorder()
-    keys = SeparateEncoding().keys(encode, numbered_batch(), torch.arange)
+    keys = keys_of(SeparateEncoding(), encode)
     assert encode.passes == [[6, 16], [0, 11], [1, 12], [3, 4, 5, 15, 13, 14]]
     assert keys.frames.squeeze(-1).tolist() == [[6, 16], [0, 11], [1, 12]]
     assert keys.tuple.squeeze(-1).tolist() == [[3, 4, 5], [15, 13, 14]]
@@ -62,7 +67,7 @@ def test_shared_passes_see_every_image_once_and_give_the_same_features() -> None
     assert queries.anchor.flatten().tolist() == [2, 10]
     assert queries.tuple.squeeze(-1).tolist() == [[1, 2, 0], [10, 11, 12]]
     encode = Recorder()
-    keys = SharedEncoding().keys(encode, numbered_batch(), torch.arange)
+    keys = keys_of(SharedEncoding(), encode)
     assert [sorted(views) for views in encode.passes] == [[0, 1, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]]
     assert keys.frames.squeeze(-1).tolist() == [[6, 16], [0, 11], [1, 12]]
     assert keys.tuple.squeeze(-1).tolist() == [[3, 4, 5], [15, 13, 14]]
