@@ -108,7 +108,7 @@ RANDOM_CLIPS = ["input=random", "to=onnx", "backbone=r3d_18", "output=o.onnx"]
     ("command", "arguments", "told"),
     [
         ("visualize", ["trainer=cpu", "encoder=random", "data.root=d"], "got trainer. visualize has no group trainer. Its groups are: "),
-        ("evaluate", ["experiment=ucf101", "encoder=random"], "evaluate has no group experiment. Its groups are: backbone, data,"),
+        ("evaluate", ["experiment=ucf101", "encoder=random"], "evaluate has no group experiment. Its groups are: backbone, cache, data,"),
         ("evaluate", ["backbne=resnet18", "encoder=random"], "got backbne. Did you mean backbone?"),
         ("convert", RANDOM_CLIPS, "Set protocol.frames_per_clip=8 protocol.frame_stride=2, or"),
         ("retrieve", ["encoder=random", "backbone=resnet18", "gallery.root=/no/such"], "Set gallery.root=DIR."),

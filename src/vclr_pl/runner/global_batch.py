@@ -20,7 +20,7 @@ GLOBAL_BATCH = "global_batch"  # key in checkpoints
 class GlobalBatch(lightning.Callback):
     """Writes the videos of a step, and the options and devices that they come from, into each checkpoint."""
 
-    def __init__(self, trainer: lightning.Trainer, data: Any) -> None:
+    def __init__(self, *, trainer: lightning.Trainer, data: Any) -> None:
         self.given = {"batch_size": int(data.batch_size), "accumulated": int(trainer.accumulate_grad_batches)}
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002

@@ -146,7 +146,7 @@ def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None)
     the checkpoint is copied, so that this run's folder is complete.
     """
     trainer, module = training.trainer, training.module
-    global_batch = GlobalBatch(trainer, training.datamodule)
+    global_batch = GlobalBatch(trainer=trainer, data=training.datamodule)
     trainer.callbacks.append(global_batch)  # type: ignore[attr-defined]
     if checkpoint is not None:
         logger.info("continuing from %s", checkpoint)
