@@ -18,7 +18,7 @@ def trainer(*, devices: int, accumulated: int) -> Any:
 
 def started(*, devices: int, batch_size: int, accumulated: int, resume: Path | None = None) -> tuple[Any, GlobalBatch]:
     present = trainer(devices=devices, accumulated=accumulated)
-    callback = GlobalBatch(present, SimpleNamespace(batch_size=batch_size))
+    callback = GlobalBatch(trainer=present, data=SimpleNamespace(batch_size=batch_size))
     if resume is not None:
         callback.keep(present, resume)
     return present, callback
