@@ -110,10 +110,14 @@ def _is_random(name: str) -> bool:
 
 
 def launch_time(now: str) -> str:
-    """`now`, as one rank of this launch has read it: torchrun's ranks agree in its store, the tasks of srun by the number of their step."""
+    """`now`, as one rank of this launch has read it: torchrun's ranks agree in its store, the tasks of srun by the number of their step.
+
+    With `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` torchrun gives its ranks no store: they take the id of the rendezvous.
+    """
     environment = os.environ
     if int(environment.get("WORLD_SIZE") or 1) > 1 and "TORCHELASTIC_RUN_ID" in environment:
-        return _agreed_in_store(now)
+        has_store = environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        return _agreed_in_store(now) if has_store else "_".join(job_of(environment)) or now
     if int(environment.get("SLURM_STEP_NUM_TASKS") or 1) > 1 and "SLURM_STEP_ID" in environment:
         restart = environment.get("SLURM_RESTART_COUNT") or "0"
         return "_".join([*job_of(environment), f"step{environment['SLURM_STEP_ID']}", *([f"restart{restart}"] if restart != "0" else [])])

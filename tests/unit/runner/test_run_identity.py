@@ -133,15 +133,19 @@ def test_tasks_of_srun_have_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 RANK = "import os; from vclr_pl.runner.run_identity import launch_time; print('name', launch_time('time of ' + os.environ['RANK']))"
 
 
-def test_ranks_of_torchrun_have_one_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shares_store", [True, False])
+def test_ranks_of_torchrun_have_one_folder(tmp_path: Path, shares_store: bool) -> None:
+    """docs/cluster.md tells users of several nodes to switch the agent's store off."""
     (tmp_path / "rank.py").write_text(RANK)
-    program = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "rank.py"]
-    done = subprocess.run(
-        program, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120, check=False
-    )
+    rendezvous = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--rdzv-id=mine"]
+    program = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", *rendezvous, "rank.py"]
+    switched = {} if shares_store else {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **switched}
+    done = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
     names = [line for line in done.stdout.splitlines() if line.startswith("name ")]
     assert len(names) == 2, done.stderr
     assert len(set(names)) == 1
+    assert names[0].startswith("name time of" if shares_store else "name mine")
 
 
 def test_a_sweep_has_a_folder_by_its_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
