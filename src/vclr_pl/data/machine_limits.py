@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from vclr_pl.types import InputError
@@ -15,6 +17,8 @@ except ImportError:  # Windows
 SHARED_MEMORY = Path("/dev/shm")  # torch's workers return batches in it
 FILES_OF_A_PROCESS = 256  # libraries, logs, sockets
 FILES_OF_A_BATCH = 16  # each tensor that a worker returns is an open file
+SOCKET_NAME = "/pymp-01234567/listener-01234567"  # below the temporary folder: workers return batches through it
+SOCKET_PATH_BYTES = 107  # of Linux; 103 on macOS
 
 
 def require_room(*, batches_bytes: int | None, workers: int, prefetch: int, processes: int) -> None:
@@ -29,8 +33,23 @@ def require_room(*, batches_bytes: int | None, workers: int, prefetch: int, proc
         InputError: see the functions below.
     """
     if workers:
+        refuse_long_temporary_folder(tempfile.gettempdir())
         refuse_small_shared_memory(batches_bytes=(batches_bytes or 0) * processes)
         raise_open_files(batches=1 + workers * prefetch)
+
+
+def refuse_long_temporary_folder(folder: str) -> None:
+    """
+    Raises:
+        InputError: the name of a socket in it would be too long. A worker could return no batch, and the run would wait for ever.
+    """
+    room = SOCKET_PATH_BYTES - len(os.fsencode(SOCKET_NAME))
+    if len(os.fsencode(folder)) > room:
+        raise InputError(
+            expected=f"a temporary folder with a path of at most {room} bytes, for the loader's workers",
+            got=folder,
+            hint="Set TMPDIR to a shorter path, such as /tmp, or loader.workers=0.",
+        )
 
 
 def refuse_small_shared_memory(*, batches_bytes: int, folder: Path = SHARED_MEMORY) -> None:

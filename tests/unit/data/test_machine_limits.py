@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from vclr_pl.data.machine_limits import FILES_OF_A_BATCH, FILES_OF_A_PROCESS, refuse_small_shared_memory
+from vclr_pl.data.machine_limits import (
+    FILES_OF_A_BATCH,
+    FILES_OF_A_PROCESS,
+    SOCKET_NAME,
+    SOCKET_PATH_BYTES,
+    refuse_long_temporary_folder,
+    refuse_small_shared_memory,
+)
 from vclr_pl.types import InputError
 
 
@@ -51,3 +59,19 @@ def test_the_limit_of_open_files_rises_as_far_as_it_may():
     assert f"{needed} open files" in line
     assert "ulimit -n" in line
     assert soft == "300"
+
+
+def test_a_temporary_folder_is_refused_where_a_socket_in_it_has_no_name(tmp_path):
+    """The longest path that is accepted has room for the socket that multiprocessing makes; one byte more has not."""
+    longest = SOCKET_PATH_BYTES - len(SOCKET_NAME)
+    refuse_long_temporary_folder("/" + "a" * (longest - 1))
+    with pytest.raises(InputError, match="Set TMPDIR to a shorter path"):
+        refuse_long_temporary_folder("/" + "a" * longest)
+    for extra, fits in ((0, True), (1, False)):
+        with socket.socket(socket.AF_UNIX) as made:
+            try:
+                made.bind(b"\0" + b"a" * (SOCKET_PATH_BYTES + extra))
+                bound = True
+            except OSError:
+                bound = False
+        assert bound == fits
