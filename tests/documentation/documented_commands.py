@@ -12,7 +12,7 @@ DOCUMENTS = [path for pattern in ("*.md", "docs/*.md", "benchmarks/*.md") for pa
 FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CODE_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|(?:src|href|srcset)=\"([^\"]+)\"")
-OVERRIDE = re.compile(r"^(?:[~+]{1,2}[\w./@]+|[~+]{0,2}[a-z_][\w./@]*=[^\s|…]+)$")
+OVERRIDE = re.compile(r"^(?:[~+]{1,2}\w[\w./@]*|[~+]{0,2}[a-z_][\w./@]*=[^\s|…]+)$")
 
 
 @dataclass(frozen=True)

@@ -89,13 +89,16 @@ class UnreadWatch:
 
 
 class WatchedLoader(DataLoader[Any]):
-    """A DataLoader whose batches list their `broken` videos, of a dataset with a `manifest`."""
+    """A DataLoader whose batches list their `broken` videos. Those of a dataset with a `manifest` on a server are fetched ahead."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         watch = UnreadWatch()
-        manifest: Manifest = self.dataset.manifest  # type: ignore[attr-defined]
-        with FetchAhead(remote=manifest.remote, paths=map(manifest.path, self.sampler)) as ahead:
+        manifest: Manifest | None = getattr(self.dataset, "manifest", None)
+        remote = None if manifest is None else manifest.remote
+        paths = () if manifest is None or remote is None else map(manifest.path, self.sampler)
+        with FetchAhead(remote=remote, paths=paths) as ahead:
             for batch in super().__iter__():
                 watch.observe(batch.broken)
                 yield batch
-                ahead.passed(len(batch.video_index))
+                if remote is not None:
+                    ahead.passed(len(batch.video_index))

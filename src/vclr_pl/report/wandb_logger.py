@@ -97,7 +97,7 @@ class ForgivingWandbLogger(WandbLogger):
     def _begin(self) -> None:
         """Start the run online if there are a key and a connection, else offline; W&B's own variables and files have priority."""
         _keep_cache_in(Path(str(self._save_dir)) / "wandb" / "cache")
-        keep_logged_run(str(self._save_dir), kind=KIND, name=str(self._wandb_init["id"]))
+        self._keep_id()
         import wandb  # takes half a second, which a run without W&B avoids
 
         mode, reason = wandb.setup().settings.mode, "has no API key"
@@ -111,11 +111,16 @@ class ForgivingWandbLogger(WandbLogger):
             if mode != ONLINE:
                 raise
             reason = f"could not start the run ({_first_line(error)})"
+            self._wandb_init["id"] = uuid.uuid4().hex[:8]  # in this process the id belongs to the run that has failed
+            self._keep_id()
         # Set for this call: WANDB_MODE would be too late, because wandb has already read its settings.
         self._wandb_init |= {"mode": OFFLINE, "resume": None}
         folder = shlex.quote(str(self._save_dir))
         logger.warning("W&B %s: the run stays offline; later: `wandb login`, then `wandb sync %s/wandb/offline-run-*`", reason, folder)
         _ = super().experiment
+
+    def _keep_id(self) -> None:
+        keep_logged_run(str(self._save_dir), kind=KIND, name=str(self._wandb_init["id"]))
 
 
 def _save_dashboard(run: Any) -> None:

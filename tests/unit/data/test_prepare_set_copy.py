@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.video_fixture import write_broken, write_lines, write_video
 
-from vclr_pl.data.prepare import SETTINGS_FILE, CopiedFile, Reencoder, SetCopy, summary
+from vclr_pl.data.copied_file import CopiedFile, summary
+from vclr_pl.data.prepare import SETTINGS_FILE, Reencoder, SetCopy
 from vclr_pl.types import InputError
 
 SETTINGS = {"short_side_pixels": 32, "keyframe_every": 8, "crf": 23, "preset": "veryfast", "tune": "fastdecode", "enlarge": True}

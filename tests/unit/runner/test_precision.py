@@ -33,9 +33,12 @@ def config(folder, *, precision=CHOSEN, resume=None):
     return OmegaConf.create({"trainer": trainer, "resume": resume, "name": "demo", "paths": {"runs": str(folder)}})
 
 
+EMPTY_ZIP = b"PK\5\6" + bytes(18)  # a checkpoint is a zip file; nothing of this one is read
+
+
 def earlier_run(folder, *, precision):
     (folder / "earlier" / "checkpoints").mkdir(parents=True)
-    (folder / "earlier" / "checkpoints" / "last.ckpt").write_bytes(b"")
+    (folder / "earlier" / "checkpoints" / "last.ckpt").write_bytes(EMPTY_ZIP)
     (folder / "earlier" / "config.yaml").write_text(f"trainer:\n  precision: {precision}\n")
     return str(folder / "earlier")
 
@@ -107,7 +110,7 @@ def test_a_precision_of_the_user_holds_and_a_change_is_told(tmp_path, caplog):
 
 
 def test_a_checkpoint_without_a_config_changes_nothing(tmp_path):
-    (tmp_path / "last.ckpt").write_bytes(b"")
+    (tmp_path / "last.ckpt").write_bytes(EMPTY_ZIP)
     settled = config(tmp_path, resume=str(tmp_path / "last.ckpt"))
     settle_precision(settled)
     assert settled.trainer.precision == processor_rates().faster
