@@ -108,7 +108,7 @@ def test_what_is_done_is_kept(places: Path, whole: Path, capsys: pytest.CaptureF
     """But the broken video, which might have been repaired."""
     kept = [path for kind in ("*.npy", "*.ckpt", "proposals_*.jsonl") for path in whole.rglob(kind)]
     before = {path: path.stat().st_mtime_ns for path in kept}
-    assert len(before) == 3 + 3 + 1 + 1
+    assert len(before) == 3 + 3 + 2 + 1
     assert start(places, "whole") == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert capsys.readouterr().out.count("kept") == 3
