@@ -79,5 +79,5 @@ def test_the_plan_of_a_fine_tuning(places: Path, capfd: pytest.CaptureFixture[st
     assert not (places / "tuned").exists()
     assert "videos: 4 for training, 4 for testing; 0:02 of training video, median 0.5 s" in plan
     assert "steps: 2 an epoch, 6 in all, 2 videos a step" in plan
-    assert "disk: 1 checkpoint of " in plan
+    assert "disk: 2 checkpoints of " in plan
     assert re.search(r"in it: 6 steps of \d\.\d\d s, 1 evaluation of about \d+ s", plan)

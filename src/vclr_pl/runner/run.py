@@ -125,7 +125,10 @@ def remove_folder_of_refused() -> None:
 def _is_in_use(folder: Path) -> bool:
     """True if another command trains in the folder: this one was refused for it."""
     lock = FolderLock(folder)
-    is_free = lock.acquired()
+    try:
+        is_free = lock.acquired()
+    except OSError:  # a full disk has no room for a lock of our own
+        return (folder / LOCK).is_file()
     lock.release()
     return not is_free
 
