@@ -107,7 +107,7 @@ def test_a_precision_of_the_user_holds_and_a_change_is_told(tmp_path, caplog):
 
 
 def test_a_checkpoint_without_a_config_changes_nothing(tmp_path):
-    (tmp_path / "last.ckpt").write_bytes(EMPTY_ZIP)
+    torch.save({}, tmp_path / "last.ckpt")
     settled = config(tmp_path, resume=str(tmp_path / "last.ckpt"))
     settle_precision(settled)
     assert settled.trainer.precision == processor_rates().faster
