@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,12 @@ TWO = ["trainer=ddp_cpu", "trainer.max_epochs=1", "loader.batch_size=2", "traine
 
 
 def command(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    arguments, environment = program(folder, *more)
+    return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def program(folder: Path, *more: str) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment."""
     environment = {**os.environ, "HYDRA_FULL_ERROR": "0", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(PLACES)}
     small = [part for part in SMALL if not part.startswith(("trainer=", "trainer.max_epochs", "loader.batch_size"))]
     arguments = [
@@ -32,7 +41,7 @@ def command(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
         f"paths.runs={folder / 'runs'}",
         *more,
     ]
-    return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    return arguments, environment
 
 
 def test_two_processes_are_one_run(tmp_path):
@@ -62,6 +71,35 @@ def test_a_rank_that_fails_alone_ends_both(tmp_path, how, code, said):
     assert said in done.stderr
     assert "[rank0]" not in done.stderr
     assert "[rank 0]" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_rank_does_not_outlive_the_one_that_has_started_it(tmp_path, number):
+    """Before they are connected the second waits for the first, for half an hour by torch's own limit."""
+    arguments, environment = program(tmp_path, "evaluation.enabled=false")
+    with subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        until = time.monotonic() + 120
+        while not (others := ranks_in(tmp_path) - {first.pid}) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert others
+        first.send_signal(number)
+    until = time.monotonic() + 120
+    while ranks_in(tmp_path) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not ranks_in(tmp_path)
+
+
+def ranks_in(folder: Path) -> set[int]:
+    """Processes of the command of this folder."""
+    found = set()
+    for one in Path("/proc").iterdir():
+        if one.name.isdigit():
+            with contextlib.suppress(OSError):
+                words = (one / "cmdline").read_bytes()
+                if b"vclr_pl.train" in words and str(folder).encode() in words:
+                    found.add(int(one.name))
+    return found
 
 
 def test_one_signalled_rank_stops_both_with_a_checkpoint(tmp_path):

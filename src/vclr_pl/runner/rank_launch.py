@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,9 @@ class RankLauncher(_SubprocessScriptLauncher):
         del trainer
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
+            os.environ[ranks.PARENT] = str(os.getpid())
             self._call_children_scripts()
+            del os.environ[ranks.PARENT]
             ranks.watch_children(self.procs)
         _set_num_threads_if_needed(num_processes=self.num_processes)
         return function(*args, **kwargs)
@@ -32,6 +35,7 @@ def end_together(trainer: lightning.Trainer) -> None:
     strategy: Any = trainer.strategy
     if trainer.world_size == 1:
         return
+    ranks.watch_parent()
     launcher = strategy.launcher
     if isinstance(launcher, _SubprocessScriptLauncher):
         strategy._launcher = RankLauncher(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)

@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ CONNECT_SECONDS = 60.0
 # A machine without power or network sends no end: the system asks it after 5 s, and gives up after three questions.
 KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}
 UNEXPECTED_EXIT_CODE = 1
+PARENT = "VCLR_PL_PARENT"  # the process that has started this one as a further rank
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,20 @@ def watch_children(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """On the rank that has started the others of its machine."""
     _circle.children = processes
     threading.Thread(target=_circle.look_at_children, daemon=True, name="children").start()
+
+
+def watch_parent() -> None:
+    """On a rank that another one has started: stop if that one ends before the ranks are connected."""
+    if parent := os.environ.pop(PARENT, None):
+        threading.Thread(target=_look_at_parent, args=(int(parent),), daemon=True, name="parent").start()
+
+
+def _look_at_parent(process: int) -> None:
+    while not _circle.connections:
+        if os.getppid() != process:
+            os.kill(os.getpid(), signal.SIGTERM)  # which ends a rank at once that waits for the others
+            return
+        time.sleep(BETWEEN_LOOKS_SECONDS)
 
 
 def failure_of_another() -> Failure | None:
