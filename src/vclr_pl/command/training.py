@@ -33,7 +33,7 @@ from vclr_pl.evaluation.scoring import Scores
 from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.recognizer.module import RecognizerModule
 from vclr_pl.report.predictions import predictions, write_confusion, write_predictions
-from vclr_pl.report.record import RANDOM_INITIALIZATION, RESULTS, ResultRecord, write_record
+from vclr_pl.report.record import RANDOM_INITIALIZATION, RESULTS, ResultRecord, results_last
 from vclr_pl.report.run_summary import LEARNING, WORSE, Evidence, advice_on_start, longer_epochs, summary_lines, verdict
 from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
@@ -175,13 +175,13 @@ def report_pretraining(config: DictConfig, training: Pretraining, seconds: Mappi
         queries=0 if evaluation.measured is None else evaluation.measured.queries,
         guess_losses={f"loss_{term}" if term else "loss": loss for term, loss in guesses.items()},
     )
-    write_record(record, training.folder / RESULTS)
-    if record.metrics:
-        rich.get_console().print(result_table(record))
-    if evaluation.measured is not None:
-        page = search_page(config, training)
-        log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
-    conclude(config, training, evidence, exported=exported)
+    with results_last(record, training.folder / RESULTS):
+        if record.metrics:
+            rich.get_console().print(result_table(record))
+        if evaluation.measured is not None:
+            page = search_page(config, training)
+            log_evaluation(training.trainer.loggers, metrics=evaluation.metrics, baseline=evaluation.baseline, page=page)
+        conclude(config, training, evidence, exported=exported)
     logger.info("run folder: %s", training.folder)
     return pretrained(training.folder)
 
@@ -265,13 +265,13 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: Mapping
     record = evaluation_record(
         name=config.name, found=result, provenance=provenance(config), timings_seconds=dict(seconds), encoder=encoder
     )
-    write_record(replace(record, training={**counts(training.trainer), **tested}), folder / RESULTS)
-    if record.metrics:
-        rich.get_console().print(evaluation_table(record))
-    log_evaluation(training.trainer.loggers, metrics=result.metrics, intervals=result.intervals, page=None)
-    queries = 0 if evaluation.logits is None else len(evaluation.logits)
-    ending = Ending(command="finetune", longer=longer_training(config, training, command="finetune", grace_steps=0))
-    finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, chance={}, ending=ending)
+    with results_last(replace(record, training={**counts(training.trainer), **tested}), folder / RESULTS):
+        if record.metrics:
+            rich.get_console().print(evaluation_table(record))
+        log_evaluation(training.trainer.loggers, metrics=result.metrics, intervals=result.intervals, page=None)
+        queries = 0 if evaluation.logits is None else len(evaluation.logits)
+        ending = Ending(command="finetune", longer=longer_training(config, training, command="finetune", grace_steps=0))
+        finish_page(training, metrics=result.metrics, baseline={}, queries=queries, intervals=result.intervals, chance={}, ending=ending)
     logger.info("run folder: %s", folder)
     return finetuned(folder)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,19 @@ class ResultRecord:
     guess_losses: dict[str, float] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def results_last(record: ResultRecord, path: Path) -> Iterator[None]:
+    """Write the record after the block, which makes the other files: a run that has results.json has finished, also if it is killed between
+    them. An error of the block does not cost the results.
+    """
+    try:
+        yield
+    except Exception:
+        write_record(record, path)
+        raise
+    write_record(record, path)
 
 
 def write_record(record: ResultRecord, path: Path) -> None:

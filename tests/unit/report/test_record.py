@@ -4,8 +4,11 @@ import csv
 import json
 import os
 from dataclasses import asdict, replace
+from pathlib import Path
 
-from vclr_pl.report.record import ResultRecord, add_to_broken_list, listed_error, read_record, read_records, write_record
+import pytest
+
+from vclr_pl.report.record import ResultRecord, add_to_broken_list, listed_error, read_record, read_records, results_last, write_record
 from vclr_pl.types import BrokenVideo, nothing_readable
 
 
@@ -56,3 +59,15 @@ def test_an_error_gives_the_first_cause_and_the_file_that_holds_the_others(tmp_p
         f"Replace or repair the files. All of them are listed in {tmp_path / 'broken_videos.csv'}."
     )
     assert len(lines_of(tmp_path / "broken_videos.csv")) == 3
+
+
+def test_results_are_written_last_and_an_error_does_not_cost_them(tmp_path: Path) -> None:
+    record, path = ResultRecord(name="run", metrics={}, baseline={}, provenance={}, timings_seconds={}), tmp_path / "results.json"
+    with results_last(record, path):
+        assert not path.exists()
+    assert path.is_file()
+    for error, is_kept in ((ValueError, True), (KeyboardInterrupt, False)):
+        path.unlink(missing_ok=True)
+        with pytest.raises(error), results_last(record, path):
+            raise error
+        assert path.exists() == is_kept
