@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.integration.test_fake_gpu import augmentation
+from tests.color_draws import published_color
 from tests.unit.pretrain.built import small_batch, small_module
 from torch import distributed as dist
 
@@ -113,7 +113,7 @@ def test_key_views_travel_as_bytes_to_one_rank_each(encoding: ViewEncoding, two_
 
 
 def _exchanged_before_and_after(encoding: ViewEncoding) -> Any:
-    module, color = small_module(encoding=encoding), augmentation()
+    module, color = small_module(encoding=encoding), published_color()
     batch = small_batch(seed=dist.get_rank())
     views = torch.randint(256, batch.views.shape, generator=torch.Generator().manual_seed(dist.get_rank()), dtype=torch.uint8)
     parameters = color.draw(28, np.random.default_rng(dist.get_rank())).unflatten(0, (4, 7))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.color_draws import published_color
 from tests.unit.localization.networks import POSITIONS
 from tests.unit.localization.test_module import batch as snippets
 from tests.unit.localization.test_module import module as localizer
@@ -22,7 +23,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from vclr_pl.data.transform import color, color_augmentation
-from vclr_pl.data.transform.color_augmentation import ColorAugmentation
 from vclr_pl.localization.bmn import BoundaryPrediction
 
 GPU = "cuda:0"
@@ -87,29 +87,13 @@ def moved(module: nn.Module, mode: FakeTensorMode) -> None:
     torch.__future__.set_overwrite_module_params_on_conversion(before)
 
 
-def augmentation() -> ColorAugmentation:
-    return ColorAugmentation(
-        brightness=0.4,
-        contrast=0.4,
-        saturation=0.4,
-        hue=0.1,
-        jitter_probability=0.8,
-        gray_probability=0.2,
-        blur_sigma_pixels=(0.1, 2.0),
-        blur_probability=0.5,
-        flip_probability=0.5,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.2, 0.2, 0.2),
-    )
-
-
 def test_photometry_waits_for_nothing() -> None:
     views, parameters = torch.zeros(VIDEOS * 7, 3, PIXELS, PIXELS, dtype=torch.uint8), torch.zeros(VIDEOS * 7, 8)
     with fake_gpu() as mode:
         views, parameters = mode.from_tensor(views).to(GPU), mode.from_tensor(parameters).to(GPU)
-        augmentation().apply(views, parameters)  # constants are copied once
+        published_color().apply(views, parameters)  # constants are copied once
         with Kernels() as kernels:
-            prepared = augmentation().apply(views, parameters)
+            prepared = published_color().apply(views, parameters)
     assert prepared.dtype == torch.float32
     assert kernels.copies == []
     assert sum(kernels.count.values()) <= PHOTOMETRY_KERNELS, kernels.count
