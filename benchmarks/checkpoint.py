@@ -13,12 +13,13 @@ import argparse
 import json
 import statistics
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from training_step import Case, Step, _batch, variants
+from training_step import Case, Step, make_batch, variants
 
 from vclr_pl.callback.checkpoint_writing import AtomicCheckpointIO, write_checkpoint
 from vclr_pl.files import usable
@@ -27,9 +28,11 @@ from vclr_pl.files import usable
 def measure(case: Case, *, rounds: int, folder: Path) -> dict[str, Any]:
     """Seconds and ratios."""
     device = torch.device("cpu")
-    step, batch, io = Step(case, variants()[-2], device), _batch(case, device), AtomicCheckpointIO()
+    step, batch, io = Step(case, variants()[-2], device), make_batch(case, device), AtomicCheckpointIO()
     content = lambda: {"state_dict": step.module.state_dict(), "optimizer_states": [step.optimizer.state_dict()]}  # noqa: E731
     last, options = folder / "last.ckpt", {"previous": folder / "previous.ckpt"}
+    at_once = threading.Event()
+    at_once.set()
     for _ in range(2):
         step(batch)
     found = []
@@ -42,7 +45,7 @@ def measure(case: Case, *, rounds: int, folder: Path) -> dict[str, Any]:
         while io.is_writing:
             saving.append(step(batch))
         started = time.perf_counter()
-        write_checkpoint(content(), folder / "waited.ckpt", previous=None)
+        write_checkpoint(content(), folder / "waited.ckpt", previous=None, hurry=at_once)
         found.append(
             {"ordinary": ordinary, "copy": copied, "saving": saving[0], "until_written": saving, "waiting": time.perf_counter() - started}
         )

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +99,7 @@ class KilledCommand:
 
     def processes(self) -> list[int]:
         """Of the command, by its session and by the variable that they inherit; without zombies."""
-        found, mark = [], f"{MARK}={self.mark}".encode()
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                state, _, _, session = (path / "stat").read_text().rpartition(")")[2].split()[:4]
-                is_ours = int(session) in self.sessions or mark in (path / "environ").read_bytes().split(b"\0")
-            except OSError:  # it has ended, or is another user's
-                continue
-            if is_ours and state != "Z":
-                found.append(int(path.name))
-        return found
+        return marked(self.mark, sessions=self.sessions)
 
     def orphans(self) -> list[str]:
         """The processes that are left after a while, in words; they are killed."""
@@ -122,6 +114,20 @@ class KilledCommand:
     def shown(self) -> str:
         """The end of what the command has printed."""
         return self.output.read_text(errors="replace")[-1500:]
+
+
+def marked(mark: str, *, sessions: Sequence[int] = ()) -> list[int]:
+    """Processes that have inherited this value of MARK or belong to the sessions, ascending; without zombies."""
+    found, variable = [], f"{MARK}={mark}".encode()
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, session = (path / "stat").read_text().rpartition(")")[2].split()[:4]
+            is_ours = int(session) in sessions or variable in (path / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended, or is another user's
+            continue
+        if is_ours and state != "Z":
+            found.append(int(path.name))
+    return sorted(found)
 
 
 def differences(whole: KilledCommand, again: KilledCommand) -> list[str]:

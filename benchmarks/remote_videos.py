@@ -3,16 +3,15 @@
     pip install 'vclr-pl[remote]' 'moto[s3]' flask flask-cors
     python benchmarks/remote_videos.py [KEYS] [FILES]
 
-KEYS are listed on the server (default 20000, in folders of 1000); ten times as many, which are made up, fill the manifest. FILES of
-100 kB are fetched and read again (default 200). moto is written in Python: the seconds of a request are those of the server.
+moto is written in Python: the seconds of a request are those of the server.
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -99,7 +98,12 @@ def transfer(client: object, cache: FileCache, files: int) -> None:
 
 
 def main() -> None:
-    keys, files = (int(word) for word in (sys.argv[1:] + ["20000", "200"][len(sys.argv) - 1 :]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    listed = "listed on the server, in folders of 1000; ten times as many, which are made up, fill the manifest"
+    parser.add_argument("keys", type=int, nargs="?", default=20000, help=listed)
+    parser.add_argument("files", type=int, nargs="?", default=200, help="of 100 kB, fetched and read again")
+    arguments = parser.parse_args()
+    keys, files = arguments.keys, arguments.files
     os.environ.update(AWS_ACCESS_KEY_ID="benchmark", AWS_SECRET_ACCESS_KEY="benchmark", AWS_DEFAULT_REGION="us-east-1")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(port=0, verbose=False)

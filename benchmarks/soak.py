@@ -81,12 +81,12 @@ def main() -> int:
 
 def soak(root: Path, *, samples: int, workers: int, batch_size: int, size_pixels: int) -> list[Reading]:
     """Reads `samples` samples, epoch after epoch."""
-    loader = pipeline(root, workers=workers, batch_size=batch_size, size_pixels=size_pixels).train_dataloader()
+    loader = pipeline(folder(root=root), workers=workers, batch_size=batch_size, size_pixels=size_pixels).train_dataloader()
     readings: list[Reading] = []
     started, passed, epoch = time.perf_counter(), 0, 0
     print(f"{'samples':>8} {'seconds':>8} {'MB':>8} {'files':>6} {'processes':>9}")
     while passed < samples:
-        loader.epoch_sampler.set_epoch(epoch)
+        loader.sampler.set_epoch(epoch)
         for batch in loader:
             passed += len(batch)
             if passed >= samples * (len(readings) + 1) / READINGS:
@@ -97,10 +97,10 @@ def soak(root: Path, *, samples: int, workers: int, batch_size: int, size_pixels
     return readings
 
 
-def pipeline(root: Path, *, workers: int, batch_size: int, size_pixels: int) -> VideoDataModule:
+def pipeline(splits: object, *, workers: int, batch_size: int, size_pixels: int) -> VideoDataModule:
     """The published sampling and augmentation."""
     return VideoDataModule(
-        splits=folder(root=root),
+        splits=splits,
         sampling=SegmentClipSampler(segments=3, frames_per_clip=1, frame_stride=1),
         decoding=AutoDecoder(threads=1, short_side_pixels=None),
         transform=ContrastiveTransform(size_pixels=size_pixels, scale=(0.2, 1.0), ratio=(3 / 4, 4 / 3)),

@@ -2,9 +2,12 @@
 
     python benchmarks/stop_ranks.py --times 20                  # SIGTERM to all processes of a run with two ranks
     python benchmarks/stop_ranks.py --times 5 --to first --signal INT
+    python benchmarks/stop_ranks.py --to last --signal KILL --launch single sweep torchrun      # one rank fails
+    python benchmarks/stop_ranks.py --to last --signal KILL --launch srun       # on a cluster: python -m tests.slurm_cluster FOLDER
 
 Prints one JSON line a run, and the number of runs that ended well: the signal's exit code, a checkpoint of the last step, no process, no
-temporary file.
+temporary file. After SIGKILL: a code other than 0, no process. In a sweep the time is that until the processes of the first job are gone;
+its second job is stopped then.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from killed_command import MARK, marked
 
 import vclr_pl
 
@@ -31,35 +35,43 @@ SMALL = [
     *("trainer.precision=32-true", "trainer.max_epochs=100000", "evaluation.enabled=false", "callback.knn_monitor.every_n_epochs=0"),
     "loader.workers=1",
 ]
-LONGEST_SECONDS = 120.0
+LONGEST_SECONDS, SECONDS_TO_STOP, SECONDS_AFTER_A_FAILURE = 120.0, 10.0, 30.0
+LAUNCHES = {
+    "single": ["{python}"],
+    "sweep": ["{python}"],
+    "torchrun": ["{python}", "-m", "torch.distributed.run", "--nproc-per-node={ranks}"],
+    "srun": ["srun", "--ntasks-per-node={ranks}", "--kill-on-bad-exit=1", "{python}"],
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--signal", choices=("TERM", "INT", "USR1"), default="TERM")
+    parser.add_argument("--signal", choices=("TERM", "INT", "USR1", "KILL"), default="TERM")
+    parser.add_argument("--launch", nargs="+", choices=list(LAUNCHES), default=["single"])
     parser.add_argument("--to", choices=("all", "first", "last"), default="all", help="processes that get the signal")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("options", nargs="*", help="options of vclr_pl.train")
     given = parser.parse_args()
     draw, good, slowest = random.Random(given.seed), 0, 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(given.times):
-            found = stopped_run(Path(folder), given, wait_seconds=draw.uniform(0.0, 3.0))
+        for launch in given.launch * given.times:
+            found = stopped_run(Path(folder), given, launch=launch, wait_seconds=draw.uniform(0.0, 3.0))
             print(json.dumps(found), flush=True)
             good += found["good"]
             slowest = max(slowest, found["seconds"])
-    print(f"{good} of {given.times} ended well; the slowest took {slowest:.1f} s")
+    print(f"{good} of {given.times * len(given.launch)} ended well; the slowest took {slowest:.1f} s")
 
 
-def stopped_run(folder: Path, given: argparse.Namespace, *, wait_seconds: float) -> dict[str, Any]:
+def stopped_run(folder: Path, given: argparse.Namespace, *, launch: str, wait_seconds: float) -> dict[str, Any]:
     """Start a run, signal it after its start and `wait_seconds`, and look at what it leaves."""
-    run, number = folder / f"run_{time.time_ns()}", signal.Signals[f"SIG{given.signal}"]
-    places = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}", f"hydra.run.dir={run}"]
-    command = [sys.executable, "-m", "vclr_pl.train", "trainer=ddp_cpu", f"trainer.devices={given.ranks}", *SMALL, *places, *given.options]
-    source = str(Path(vclr_pl.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
+    run, number, mark = folder / f"run_{time.time_ns()}", signal.Signals[f"SIG{given.signal}"], f"{os.getpid()}_{time.time_ns()}"
+    places = [f"paths.data={folder / 'data'}", f"paths.runs={folder / 'runs'}"]
+    places += [f"hydra.sweep.dir={run}", "-m", "seed=0,1"] if launch == "sweep" else [f"hydra.run.dir={run}"]
+    words = ["-m", "vclr_pl.train", "trainer=ddp_cpu", f"trainer.devices={given.ranks}", *SMALL, *places, *given.options]
+    command = [word.format(ranks=given.ranks, python=sys.executable) for word in LAUNCHES[launch]] + words
+    environment = {**os.environ, "PYTHONPATH": str(Path(vclr_pl.__file__).parents[1]), "OMP_NUM_THREADS": "1", MARK: mark}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as started:
@@ -70,43 +82,49 @@ def stopped_run(folder: Path, given: argparse.Namespace, *, wait_seconds: float)
             if line.startswith("step "):
                 break
         time.sleep(wait_seconds)
-        ranks = [started.pid, *(process for process, parent in session(started.pid).items() if parent == started.pid and is_rank(process))]
+        ranks = [process for process in marked(mark) if is_rank(process) and not (launch == "sweep" and process == started.pid)]
         for process in {"all": ranks, "first": ranks[:1], "last": ranks[-1:]}[given.to]:
             os.kill(process, number)
-        begun = time.perf_counter()
-        while session(started.pid) and time.perf_counter() - begun < LONGEST_SECONDS:
+        begun, of_the_run = time.perf_counter(), set(ranks) if launch == "sweep" else set(marked(mark))
+        while of_the_run & set(marked(mark)) and time.perf_counter() - begun < LONGEST_SECONDS:
             started.poll()
             time.sleep(0.02)
         seconds = time.perf_counter() - begun
-        left = len(session(started.pid))
-        if left:
-            os.killpg(started.pid, signal.SIGKILL)
+        left = len(of_the_run & set(marked(mark)))
+        for process in marked(mark):
+            os.kill(process, signal.SIGKILL)
         output.append(started.stdout.read())
     drafts = [path.name for path in run.rglob("*unfinished*")]
     saved = run / "checkpoints" / "last.ckpt"
     step = torch.load(saved, map_location="cpu", weights_only=False)["global_step"] if saved.is_file() else None
-    good = started.returncode == 128 + number and not left and not drafts and step is not None and seconds < 10.0
-    found = {"good": good, "code": started.returncode, "seconds": round(seconds, 2), "step": step, "left": left, "drafts": drafts}
+    good = started.returncode != 0 if given.signal == "KILL" else started.returncode == 128 + number and not drafts and step is not None
+    good = (
+        good
+        and len(ranks) == given.ranks
+        and not left
+        and seconds < (SECONDS_AFTER_A_FAILURE if given.signal == "KILL" else SECONDS_TO_STOP)
+    )
+    found: dict[str, Any] = {"launch": launch, "good": good, "code": started.returncode, "seconds": round(seconds, 2), "step": step}
+    found |= {"left": left, "drafts": drafts}
     return found if good else {**found, "output": "".join(output)[-3000:]}
 
 
-def session(leader: int) -> dict[int, int]:
-    """Processes of this session that run, and their parents."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                state, parent, _, of_session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-            except OSError:
-                continue
-            if int(of_session) == leader and state != "Z":
-                found[int(entry.name)] = int(parent)
-    return dict(sorted(found.items()))
-
-
 def is_rank(process: int) -> bool:
-    """A rank that the first has started; its environment is that of its start. A loader's worker is forked."""
-    return b"\0LOCAL_RANK=" in Path(f"/proc/{process}/environ").read_bytes()
+    """True for a process of training itself: not its launcher, not a loader's worker, which has the words and variables of its parent."""
+    try:
+        words, variables = started_with(process)
+        parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        is_fork = (words, variables) == started_with(parent)
+        threads = len(list(Path(f"/proc/{process}/task").iterdir()))
+    except OSError:
+        return False
+    is_launcher = b"torch.distributed.run" in words or words[0].endswith(b"srun")
+    return b"vclr_pl.train" in words and not is_launcher and threads > 1 and not is_fork
+
+
+def started_with(process: int) -> tuple[list[bytes], bytes]:
+    """The command line and the environment of a process's start."""
+    return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0"), Path(f"/proc/{process}/environ").read_bytes()
 
 
 if __name__ == "__main__":

@@ -57,6 +57,30 @@ def fail_skips_on_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"{file}:{line}: skipped on CI, which has to install what is missing: {reason.removeprefix('Skipped: ')}"
 
 
+# Files that take longest: they start first, so that no process of pytest-xdist waits at the end for one of them. Those that start several
+# processes alternate with those that have one, because two of the former at the same time want more than two cores.
+LONGEST = (
+    "integration/test_two_nodes.py",
+    "integration/test_finetune.py",
+    "integration/test_localize.py",
+    "integration/test_kill.py",
+    "documentation/test_notebook.py",
+    "integration/test_slurm.py",
+    "integration/test_evaluate.py",
+    "integration/test_continuation.py",
+    "integration/test_train_variants.py",
+    "integration/test_resume.py",
+    "documentation/test_wheel.py",
+    "integration/test_train_processes.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the tests of the longest files to the front. The order within a file stays."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     torch.set_num_threads(1)
@@ -76,6 +100,19 @@ def two_processes(process_pair: ProcessPair) -> Callable[..., list[Any]]:
     The pair starts with the first test that asks for it and serves the whole session. Tensors come back as they went.
     """
     return process_pair.run
+
+
+@pytest.fixture(scope="session")
+def process_octet() -> Iterator[ProcessPair]:
+    octet = ProcessPair(ranks=8)
+    yield octet
+    octet.close()
+
+
+@pytest.fixture
+def eight_processes(process_octet: ProcessPair) -> Callable[..., list[Any]]:
+    """As `two_processes`, with eight."""
+    return process_octet.run
 
 
 @pytest.fixture(scope="session")

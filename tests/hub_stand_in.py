@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_stand_in"
 GATED, PRIVATE = "owner/gated", "owner/private"
@@ -43,6 +43,8 @@ class StandIn(BaseHTTPRequestHandler):
         self.server.asked.append(f"POST {self.path}")
         if parts == ["api", "validate-yaml"]:
             return self._answer({"errors": [], "warnings": []})
+        if parts[4:5] == ["paths-info"]:
+            return self._answer([one for path in parse_qs(body.decode())["paths"] for one in self._infos("/".join(parts[2:4]), path)])
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self._refused("Unauthorized", 401)
         if parts == ["api", "repos", "create"]:
@@ -67,9 +69,19 @@ class StandIn(BaseHTTPRequestHandler):
         files = self.server.repositories[name]
         return hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
 
+    def _infos(self, name: str, path: str) -> list[dict[str, Any]]:
+        """A file, or a folder, as the hub describes it; nothing for another path."""
+        files = self.server.repositories[name]
+        if path in files:
+            content = files[path]
+            return [{"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}]
+        return [{"type": "directory", "path": path, "oid": "0"}] if any(file.startswith(f"{path}/") for file in files) else []
+
     def do_GET(self) -> None:
         parts = unquote(urlsplit(self.path).path).strip("/").split("/")
         self.server.asked.append(f"{self.command} {self.path}")
+        if parts[0] == "datasets":
+            parts = parts[1:]
         in_api = parts[0] == "api"
         name = "/".join(parts[2:4]) if in_api else "/".join(parts[:2])
         if name == GATED and not (in_api and "revision" in parts):
@@ -78,11 +90,12 @@ class StandIn(BaseHTTPRequestHandler):
             return self._refused("RepoNotFound", 401)
         files, oid = self.server.repositories[name], self._commit(name)
         if in_api and "tree" in parts:
-            listed = [
-                {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-                for path, content in files.items()
-            ]
-            return self._answer(listed)
+            folder = "/".join(parts[6:])
+            inside = sorted(path for path in files if not folder or path.startswith(f"{folder}/"))
+            if "recursive=true" not in self.path.lower():  # the folder's own files and folders
+                depth = len(parts[6:]) + 1
+                inside = list(dict.fromkeys("/".join(path.split("/")[:depth]) for path in inside))
+            return self._answer([one for path in inside for one in self._infos(name, path)])
         if in_api:
             return self._answer({"_id": "1", "id": name, "modelId": name, "sha": oid, "siblings": [{"rfilename": path} for path in files]})
         path = "/".join(parts[4:])

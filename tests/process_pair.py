@@ -1,4 +1,4 @@
-"""Two processes in one gloo group, started once and asked many times: starting them costs seconds, a question milliseconds."""
+"""Two or more processes in one gloo group, started once and asked many times: starting them costs seconds, a question milliseconds."""
 
 from __future__ import annotations
 
@@ -19,36 +19,38 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from _pytest.config import parse_warning_filter
 
-WORLD_SIZE = 2
 ANSWER_TIMEOUT_SECONDS = 180
 
 
 class ProcessPair:
-    """Ranks 0 and 1, each at the end of a pipe."""
+    """Ranks 0 to `ranks` - 1, each at the end of a pipe. They are forked from a process that has imported what takes long."""
 
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
+    def __init__(self, *, ranks: int = 2) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["torch.distributed", "pytorch_lightning"])
+        self.ranks = ranks
         self._folder = tempfile.TemporaryDirectory(prefix="gloo_")
         self._pipes: list[Connection] = []
         self._processes = []
         self._broken: str | None = None
-        for rank in range(WORLD_SIZE):
+        for rank in range(ranks):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(rank, str(Path(self._folder.name) / "rendezvous"), theirs), daemon=False)
+            rendezvous = str(Path(self._folder.name) / "rendezvous")
+            process = context.Process(target=_serve, args=(rank, ranks, rendezvous, theirs), daemon=False)
             process.start()
             theirs.close()
             self._pipes.append(ours)
             self._processes.append(process)
 
     def run(self, function: Callable[..., Any], *args: Any) -> list[Any]:
-        """`[function(*args) on rank 0, on rank 1]`; raises what a rank raised, with that rank's traceback."""
+        """`[function(*args) on rank 0, on rank 1, ...]`; raises what a rank raised, with that rank's traceback."""
         if self._broken is not None:
             raise RuntimeError(f"the process pair was lost by an earlier test: {self._broken}")
         module = sys.modules[function.__module__]
         question = (module.__name__, module.__file__, function.__qualname__, pickle.dumps(args))
         for pipe in self._pipes:
             pipe.send(question)
-        answers = [self._answer(rank) for rank in range(WORLD_SIZE)]
+        answers = [self._answer(rank) for rank in range(self.ranks)]
         failures = [f"rank {rank}:\n{content}" for rank, (succeeded, content) in enumerate(answers) if not succeeded]
         if failures:
             raise RuntimeError("\n".join(failures))
@@ -80,10 +82,10 @@ class ProcessPair:
         self._folder.cleanup()
 
 
-def _serve(rank: int, rendezvous: str, pipe: Connection) -> None:
+def _serve(rank: int, ranks: int, rendezvous: str, pipe: Connection) -> None:
     torch.set_num_threads(1)
     _filter_warnings()
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=WORLD_SIZE)
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=ranks)
     try:
         while True:
             try:

@@ -5,6 +5,7 @@ SIGTERM comes from schedulers, containers and torchrun, SIGINT from Ctrl-C, SIGU
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -63,13 +64,15 @@ def stop_if_requested() -> None:
 
 
 @contextlib.contextmanager
-def listening(*, answer: str = "") -> Iterator[None]:
+def listening(*, answer: str = "", until_exit: bool = False) -> Iterator[None]:
     """Signals set the flag during the block; afterwards handlers and flag are as before. A second Ctrl-C ends the process at once.
 
     Outside the main thread, where Python sets no handlers, nothing changes.
 
     Args:
         answer: to the first Ctrl-C, on stderr.
+        until_exit: the process ends after the block, with an exit code of its own: the handlers stay, and while Python ends no signal
+            changes that code.
     """
     global _requested, _listening
     if threading.current_thread() is not threading.main_thread():
@@ -89,12 +92,21 @@ def listening(*, answer: str = "") -> Iterator[None]:
     _requested, _listening = None, True
     for number in SIGNALS:
         signal.signal(number, handle)
+    if until_exit:
+        atexit.register(_ignore_signals)  # before others register what may take long, so done after them
     try:
         yield
     finally:
         _requested, _listening = before
-        for number, handler in handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if not until_exit:
+            for number, handler in handlers.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _ignore_signals() -> None:
+    """Python gives default actions back to signals that have a handler, before it frees its memory, which takes a second with torch."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

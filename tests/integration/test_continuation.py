@@ -82,6 +82,7 @@ VARIANTS: dict[str, tuple[list[str], list[int]]] = {
     "accumulation": (["trainer.accumulate_grad_batches=2"], [1, 3]),
     "lars": (["optimizer=lars"], [3]),
     "layers": ([*LAYERWISE, "momentum_encoder.copy_buffers=true", "+momentum_encoder.final_momentum=1.0"], [3]),
+    "byol": (["objective=byol"], [3]),
     "neighbors": (["+objective/term@objective.terms.nearest_neighbor=nearest_neighbor"], [3]),
 }
 

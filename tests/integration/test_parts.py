@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,27 @@ from vclr_pl.check import check
 from vclr_pl.embed import embed
 from vclr_pl.prepare import prepare
 from vclr_pl.runner.run import run
+from vclr_pl.store import Part
 
 COUNT = 3
 ORDERS = [(1, 2, 3), (3, 1, 2)]
 
 
+def in_part(root: Path, number: int, *, folder: str, name: str, count: int = COUNT) -> Path:
+    """A path below `root` of part `number`, whatever `root` is: `check` and `embed` hash the whole path, `prepare` that below the root."""
+    part = Part(number, count)
+    names = (f"{folder}/{name}_{draw}.mp4" for draw in range(1000))
+    return root / next(name for name in names if part.has(name) and part.has(str(root / name)))
+
+
 @pytest.fixture
 def videos(tmp_path) -> Path:
+    """Seven videos and a broken one, at least two in each part."""
+    root = tmp_path / "set"
     for number in range(7):
-        write_video(tmp_path / "set" / f"class{number % 2}" / f"{number}.mp4", frames=4 + number)
-    write_broken(tmp_path / "set" / "class0" / "bad.mp4")
-    return tmp_path / "set"
+        write_video(in_part(root, number % COUNT + 1, folder=f"class{number % 2}", name=str(number)), frames=4 + number)
+    write_broken(in_part(root, 2, folder="class0", name="bad"))
+    return root
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -58,11 +69,42 @@ def test_embed(tmp_path, videos, order):
     assert run(embed, config_name="embed", arguments=[*words, f"output={tmp_path / 'parts'}", f"part=1/{COUNT}"]) == 0  # a second time
 
 
+@pytest.mark.parametrize("order", [(2, 1), (1, 2)], ids=["empty part first", "empty part last"])
+def test_a_part_without_files_is_finished(tmp_path, order, capsys):
+    root = tmp_path / "set"
+    for number in range(2):
+        write_video(in_part(root, 1, folder="class0", name=str(number), count=2))
+    write_run(tmp_path / "encoder")
+    embedding = [f"encoder={tmp_path / 'encoder'}", "decoding=pyav", "trainer=cpu", "loader.workers=0", "protocol.frames=2"]
+    commands = [
+        (check, "check", ["reading.processes=1"], "check.csv"),
+        (embed, "embed", embedding, "features"),
+        (prepare, "prepare", ["set_copy.reencoder.short_side_pixels=32"], "copy"),
+    ]
+    for function, name, words, output in commands:
+        for folder, parts in (("whole", [None]), ("parts", [f"part={number}/2" for number in order])):
+            capsys.readouterr()
+            for part in parts:
+                arguments = [
+                    *words,
+                    f"data.root={root}",
+                    f"output={tmp_path / folder / output}",
+                    f"hydra.run.dir={tmp_path / folder / 'run'}",
+                ]
+                assert run(function, config_name=name, arguments=[*arguments, *([part] if part else [])]) == 0
+            assert "left to other parts" not in capsys.readouterr().out
+    paths = [tmp_path / folder / "run" / "prepare.csv" for folder in ("whole", "parts")]
+    assert [path.read_text().count("\n") for path in paths] == [3, 3]
+    for folder in ("whole", "parts"):
+        shutil.rmtree(tmp_path / folder / "run")
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
 def test_a_part_of_another_list_is_refused(tmp_path, videos, capsys):
     words = [f"data.root={videos}", f"output={tmp_path / 'check.csv'}", f"hydra.run.dir={tmp_path / 'run'}"]
-    assert run(check, config_name="check", arguments=[*words, "part=1/2"]) in (0, 1)
+    assert run(check, config_name="check", arguments=[*words, f"part=1/{COUNT}"]) == 0
     write_video(videos / "class1" / "new.mp4")
-    assert run(check, config_name="check", arguments=[*words, "part=2/2"]) == 2
+    assert run(check, config_name="check", arguments=[*words, f"part=2/{COUNT}"]) == 2
     assert "a table of another" in capsys.readouterr().err
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.hub_stand_in import stand_in
 from tests.remote_server import SECRET, Fault, http_server
 from tests.unit.features.pretrained_file import write_run
 from tests.video_fixture import write_video
@@ -104,3 +108,24 @@ def test_a_server_that_ends_in_the_middle_and_a_secret_in_the_address(tmp_path, 
     for text in (shown.out, shown.err, *written):
         assert "password1" not in text
         assert "hidden2" not in text
+
+
+def test_a_data_set_of_the_hugging_face_hub(tmp_path, videos):
+    """In a process of its own: huggingface_hub reads its address once. The stand-in answers what the hub answers."""
+    files = {path.relative_to(videos).as_posix(): path.read_bytes() for path in videos.rglob("*.mp4")}
+    with stand_in({"owner/videos": {"README.md": b"", **{f"train/{name}": content for name, content in files.items()}}}) as hub:
+        words = ["data.root=hf://datasets/owner/videos", f"cache.folder={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'check'}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "vclr_pl.check", *words],
+            env={**os.environ, "HF_ENDPOINT": hub.address},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        fetched = [line for line in hub.asked if "resolve" in line]
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "data in hf://datasets/owner/videos: train (train): 6 videos of 2 classes" in done.stdout
+    assert "HTTP Request" not in done.stdout
+    assert len(fetched) == 6
+    with (tmp_path / "check/check.csv").open(newline="") as file:
+        assert {line["status"] for line in csv.DictReader(file)} == {"readable"}

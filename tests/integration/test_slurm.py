@@ -76,8 +76,12 @@ def output(folder: Path) -> str:
 
 
 def start_again(cluster: SlurmCluster, job: str) -> None:
-    """SLURM holds a requeued job back for two minutes; an administrator does not."""
+    """SLURM holds a requeued job back for two minutes; an administrator does not.
+
+    slurmd compares the times of a job's end and of its new start in whole seconds, and refuses a start in the same one.
+    """
     cluster.wait(job, until=("PENDING",), seconds=SECONDS)
+    time.sleep(2)
     done = cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now")
     assert done.returncode == 0, done.stderr
 

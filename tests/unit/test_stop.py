@@ -54,6 +54,23 @@ def test_a_second_interrupt_ends_at_once():
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "first\n", "once more ends")
 
 
+AFTER = """
+import atexit, os, signal, sys
+from vclr_pl.stop import listening
+late = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGINT)
+atexit.register(lambda: [os.kill(os.getpid(), number) for number in late])  # registered first, so done last
+with listening(until_exit=True):
+    pass
+for number in (signal.SIGTERM, signal.SIGUSR1):
+    os.kill(os.getpid(), number)
+sys.exit(7)
+"""
+
+
+def test_no_signal_changes_the_exit_code_once_the_work_has_ended():
+    assert subprocess.run([sys.executable, "-c", AFTER], check=False).returncode == 7
+
+
 def test_other_threads_leave_the_handlers_alone():
     before, seen = signal.getsignal(signal.SIGTERM), []
 

@@ -13,6 +13,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
+from vclr_pl.callback.agreement import agreed, refuse_broken_loss
 from vclr_pl.callback.checkpoint_writing import PREVIOUS, AtomicCheckpointIO
 from vclr_pl.callback.fresh_metrics import FreshMetrics
 from vclr_pl.files import usable
@@ -115,8 +116,6 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         del pl_module, outputs, batch
-        from vclr_pl.callback.stopping import agreed  # which imports this file
-
         if self.every_seconds is None or trainer.is_last_batch or not resumes_here(trainer) or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if trainer.world_size > 1 and (batch_idx + 1) // int(trainer.accumulate_grad_batches) % STEPS_BETWEEN_AGREEMENTS:
@@ -147,8 +146,6 @@ class LastCheckpoint(Checkpoint):
             logger.info("interrupted; resume=%s continues from there", self.path)
 
     def _write(self, trainer: lightning.Trainer) -> None:
-        from vclr_pl.callback.monitor import refuse_broken_loss  # which imports this file
-
         refuse_broken_loss(trainer, {name: float(value) for name, value in trainer.callback_metrics.items()})
         trainer.save_checkpoint(self.path, weights_only=False, storage_options={PREVIOUS: self.previous_path})
         self._written = time.perf_counter()

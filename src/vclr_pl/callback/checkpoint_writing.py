@@ -7,18 +7,20 @@ copy, and a run that is killed during it leaves a truncated `last.ckpt`.
 from __future__ import annotations
 
 import copy
+import io
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 
-from vclr_pl.files import in_words, usable, whole_file
+from vclr_pl.files import file_stamp, in_words, usable, whole_file
 
 # Names of callbacks in checkpoints of 0.1.0, and now: the class, and that the newest two are kept.
 RENAMED_CALLBACKS = {
@@ -63,16 +65,54 @@ def _tensors(value: Any, place: tuple[object, ...] = ()) -> Iterator[tuple[tuple
             yield from _tensors(part, (*place, number))
 
 
+class PacedFile(io.RawIOBase):
+    """A file whose writer pauses, so that it takes only a share of a core: on a CPU a training step needs all of them.
+
+    A file of less than 4 MB is written without a pause.
+
+    Args:
+        file: open for writing.
+        hurry: once set, there are no pauses.
+    """
+
+    SHARE = 0.05  # of a core
+    PIECE = 2**22  # bytes between two pauses
+
+    def __init__(self, file: BinaryIO, *, hurry: threading.Event) -> None:
+        super().__init__()
+        self._file, self._hurry = file, hurry
+        self._worked, self._since = time.thread_time(), 0  # seconds, and bytes since the last pause
+
+    def write(self, content: Any) -> int:
+        """As a file's. `content` is anything that has bytes."""
+        whole, start = memoryview(content).cast("B"), 0
+        while start < len(whole):
+            piece = whole[start : start + self.PIECE - self._since]
+            self._file.write(piece)
+            start, self._since = start + len(piece), self._since + len(piece)
+            if self._since == self.PIECE:
+                self._pause()
+        return len(whole)
+
+    def _pause(self) -> None:
+        worked = time.thread_time() - self._worked
+        self._hurry.wait(worked * (1 / self.SHARE - 1))
+        self._worked, self._since = time.thread_time(), 0
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Copies a checkpoint into main memory; a thread writes the copy beside the target, flushes it to disk and replaces the target.
 
     One file is written at a time, in the order of the calls. A file that cannot be written is a warning, and `wait` returns its error.
+    The thread leaves the cores to training until something waits for it.
     """
 
     def __init__(self) -> None:
         self._copy = HostCopy()
         self._writing: threading.Thread | None = None
+        self._hurry = threading.Event()
         self._failure: Exception | None = None
+        self._whole: dict[Path, tuple[int, int] | None] = {}  # files that this process has written, with size and time
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None) -> None:
         """
@@ -92,13 +132,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         def write() -> None:
             if copied is not None:
                 copied.synchronize()
-            write_checkpoint(content, Path(path), previous=previous)
+            target = Path(path)
+            is_whole = target in self._whole and self._whole[target] == file_stamp(target)
+            keeps = None if previous is None or not (is_whole or usable(target)) else previous
+            write_checkpoint(content, target, previous=keeps, hurry=self._hurry)
+            self._whole[target] = file_stamp(target)
 
         self._start(write, path=Path(path))
 
     def wait(self) -> Exception | None:
         """Wait for the thread. Returns why the file of the last call could not be written; None if it is whole."""
         if self._writing is not None:
+            self._hurry.set()
             self._writing.join()
             self._writing = None
         return self._failure
@@ -117,6 +162,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 logger.warning("%s is not written, and is tried again at the next checkpoint: %s", path, cause)
 
         self._failure = None
+        self._hurry.clear()
         self._writing = threading.Thread(target=reported, name="checkpoint")
         self._writing.start()
 
@@ -138,17 +184,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self.wait()
 
 
-def write_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | None) -> None:
-    """Write beside `path`, flush to disk, keep the present file as `previous` if it is whole, and replace it.
+def write_checkpoint(content: dict[str, Any], path: Path, *, previous: Path | None, hurry: threading.Event) -> None:
+    """Write beside `path`, flush to disk, keep the present file, which is whole, as `previous`, and replace it.
 
     At every moment one of the two is whole. Only one process writes the file: the draft of a killed one is replaced.
+
+    Args:
+        previous: None keeps nothing.
+        hurry: see PacedFile.
     """
     with whole_file(path, one_writer=True) as draft:
         with draft.open("wb") as file:
-            torch.save(content, file)
+            torch.save(content, cast(IO[bytes], PacedFile(file, hurry=hurry)))
             file.flush()
             os.fsync(file.fileno())
-        if previous is not None and usable(path):
+        if previous is not None:
             _keep(path, previous)
 
 

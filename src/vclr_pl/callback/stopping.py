@@ -1,8 +1,4 @@
-"""Stops training at a step on which all ranks agree, with a checkpoint of that step.
-
-Ranks receive a signal at different moments, or only one does. The request is a number in the collective with which ranks agree that the
-loss is finite, so it needs no collective of its own.
-"""
+"""Stops training at a step on which all ranks agree (callback/agreement.py), with a checkpoint of that step."""
 
 from __future__ import annotations
 
@@ -12,8 +8,8 @@ from typing import Any
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Checkpoint
 
+from vclr_pl.callback.agreement import agreed
 from vclr_pl.callback.checkpoint import LastCheckpoint
-from vclr_pl.op.collective import largest_over_ranks
 from vclr_pl.stop import Stopped, stop_requested
 
 
@@ -81,17 +77,3 @@ class Stopping(Checkpoint):
         """
         if self._signal and trainer.current_epoch + 1 != trainer.max_epochs:
             raise Stopped(self._signal, agreed=True)
-
-
-def agreed(trainer: Any, *, flag: bool) -> bool:
-    """Whether `flag` is true on any rank. One collective, which also carries the ranks' requests to stop."""
-    if trainer.world_size == 1:
-        return flag
-    stopping = [callback for callback in trainer.callbacks if isinstance(callback, Stopping)]
-    seconds = max((callback.seconds_per_batch() for callback in stopping), default=0.0)
-    any_flag, signal, slowest = largest_over_ranks(
-        [float(flag), float(stop_requested() or 0), seconds], device=trainer.strategy.root_device
-    )
-    for callback in stopping:
-        callback.agree(signal=int(signal), seconds_per_batch=slowest)
-    return bool(any_flag)

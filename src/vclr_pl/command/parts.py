@@ -23,6 +23,8 @@ def rows_of_parts(
         store: keeps the rows, a journal for each part.
         rows: makes the rows of the files of this part that no earlier command has finished. The first field is the name.
     """
+    if is_empty(part, names):
+        return None
     known = store.finished()
     for row in rows([name for name in names if part.has(name) and name not in known]):
         line: dict[str, Any] = asdict(row)  # type: ignore[call-overload]
@@ -36,3 +38,11 @@ def rows_of_parts(
         return None
     columns = [field.name for field in fields(row_type)]  # type: ignore[arg-type]
     return [row_type(**{column: lines[name][column] for column in columns}) for name in names]
+
+
+def is_empty(part: Part, names: Sequence[str]) -> bool:
+    """True if the part has none of the files, so that the other parts write the table. Logs it."""
+    if any(map(part.has, names)):
+        return False
+    logger.info("part %d/%d is finished: it has none of the %d files", part.number, part.count, len(names))
+    return True

@@ -25,7 +25,17 @@ TAG_BYTES = 16
 EXTRA = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}  # in the extra `remote`; huggingface_hub (hf) is always there
 _HEADS_AT_A_TIME = 16  # an HTTP server's index page has no sizes: one request for each file
 _SECONDS_WITHOUT_DATA = 60
-_TALKING = ("fsspec", "fsspec.http", "s3fs", "gcsfs", "aiobotocore", "botocore")  # they log URLs, and where they found credentials
+_TALKING = (
+    "fsspec",
+    "fsspec.http",
+    "s3fs",
+    "gcsfs",
+    "aiobotocore",
+    "botocore",
+    "httpx",
+    "httpx2",
+    "huggingface_hub",
+)  # they log URLs, and where they found credentials
 
 
 @dataclass(frozen=True)

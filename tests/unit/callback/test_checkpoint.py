@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 import pytorch_lightning as lightning
 import torch
+from omegaconf import OmegaConf
 
 from vclr_pl.callback.checkpoint import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
+from vclr_pl.config_path import config_folder
 
 
 @pytest.mark.parametrize(("pause_seconds", "expected"), [(0.0, [1, 2, 3, 4]), (1000.0, [1, 4])])
@@ -84,3 +86,9 @@ def test_the_state_of_another_metric_is_left_out(tmp_path):
     best = BestCheckpoint(folder=str(tmp_path), monitor="val/knn_train_top1", monitor_without_labels="val/copy_top1")
     best.load_state_dict({"monitor": "val/knn_top1", "best_model_score": torch.tensor(99.0), "best_model_path": "best.ckpt"})
     assert (best.best_model_score, best.best_model_path) == (None, "")
+
+
+def test_last_ckpt_is_written_after_the_other_files_of_its_epoch():
+    """A run that is killed between them continues before the epoch's end and writes them again."""
+    names = list(OmegaConf.load(config_folder() / "callback" / "default.yaml"))
+    assert max(names.index("best_checkpoint"), names.index("checkpoint")) < names.index("last_checkpoint")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vclr_pl.callback.checkpoint_writing import AtomicCheckpointIO, HostCopy
+from vclr_pl.callback.checkpoint_writing import AtomicCheckpointIO, HostCopy, PacedFile
 from vclr_pl.files import usable
 
 
@@ -133,3 +133,44 @@ def test_every_damage_within_the_records_is_recognized(tmp_path):
     assert not usable(path)
     assert not usable(tmp_path)
     assert not usable(tmp_path / "absent.ckpt")
+
+
+class Pauses:
+    """In the place of an event: notes how long it is waited for."""
+
+    def __init__(self) -> None:
+        self.seconds = []
+
+    def wait(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def test_the_writer_pauses_for_a_multiple_of_its_own_time(tmp_path, monkeypatch):
+    clock = iter([0.0, 1.0, 1.0, 3.0, 3.0])  # seconds of the thread: the first piece takes 1, the second 2
+    monkeypatch.setattr("vclr_pl.callback.checkpoint_writing.time.thread_time", lambda: next(clock))
+    monkeypatch.setattr(PacedFile, "PIECE", 4)
+    pauses = Pauses()
+    with (tmp_path / "file").open("wb") as file:
+        paced = PacedFile(file, hurry=pauses)
+        assert [paced.write(content) for content in (b"ab", b"cdefg", b"hi")] == [2, 5, 2]
+    assert (tmp_path / "file").read_bytes() == b"abcdefghi"
+    share = [worked / (worked + paused) for worked, paused in zip((1.0, 2.0), pauses.seconds, strict=True)]
+    assert share == pytest.approx([PacedFile.SHARE] * 2)
+
+
+def test_a_file_that_something_waits_for_is_written_without_pauses(tmp_path, monkeypatch):
+    monkeypatch.setattr(PacedFile, "SHARE", 1e-9)  # years
+    assert save(AtomicCheckpointIO(), torch.ones(3000, 3000), tmp_path / "last.ckpt") is None
+    assert torch.equal(loaded(tmp_path / "last.ckpt"), torch.ones(3000, 3000))
+
+
+def test_what_this_process_has_written_is_not_read_again(tmp_path, monkeypatch):
+    io, read = AtomicCheckpointIO(), []
+    monkeypatch.setattr("vclr_pl.callback.checkpoint_writing.usable", lambda path: bool(read.append(path)))
+    options = {"previous": tmp_path / "previous.ckpt"}
+    for number in (1, 2):
+        assert save(io, number, tmp_path / "last.ckpt", storage_options=options) is None
+    assert (loaded(tmp_path / "previous.ckpt"), read) == (1, [tmp_path / "last.ckpt"])  # before the first, when it is another's
+    (tmp_path / "last.ckpt").write_bytes(b"changed")
+    save(io, 3, tmp_path / "last.ckpt", storage_options=options)
+    assert (loaded(tmp_path / "previous.ckpt"), len(read)) == (1, 2)
