@@ -16,11 +16,13 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do $$nam
 WORKERS ?= 2
 OVERRIDES ?=
 TESTS ?=
+SHORT ?=
+OUTPUT ?=
 SEED ?= 0
 CHAIN := runs/demo_downstream/seed_$(SEED)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-downstream docs test lint types unit newest lowest constraints format wheel clean
+.PHONY: help demo demo-downstream docs gpu test lint types unit newest lowest golden constraints format wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +58,10 @@ docs: $(VENV)/.documentation ## the documentation site in site/, with the API re
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "Open site/index.html."
 
+# Without a network: .venv where it is there, else an interpreter that has the dependencies. OUTPUT=FILE.json chooses the file.
+gpu: ## a GPU in ten minutes: tests, steps, memory, files, demo, into benchmarks/results/; on a CPU in tiny sizes: SHORT=1
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) benchmarks/gpu.py $(if $(SHORT),--short) $(if $(OUTPUT),--output "$(OUTPUT)")
+
 test: lint types unit ## all that a change has to pass: ruff, mypy, pytest
 
 lint: $(VENV)/.development ## ruff's rules and its format
@@ -66,7 +72,7 @@ types: $(VENV)/.development ## mypy, strict, on src/
 	@$(BIN)/mypy
 
 unit: $(VENV)/.development ## pytest alone; a part: make unit TESTS=tests/unit/op
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 newest: ## pytest with the newest versions that pyproject.toml takes, in .venv-newest, made anew
 	@rm -rf .venv-newest
@@ -74,6 +80,9 @@ newest: ## pytest with the newest versions that pyproject.toml takes, in .venv-n
 
 lowest: ## pytest with the lowest versions that pyproject.toml takes, in .venv-lowest
 	@$(MAKE) --no-print-directory unit VENV=.venv-lowest VERSIONS=lowest
+
+golden: $(VENV)/.development ## the golden curves of tests/golden/ anew, after a change that is meant to change losses
+	@$(BIN)/python -m tests.golden.renew
 
 constraints: ## constraints.txt anew: the newest versions that Python 3.11 takes, for every extra
 	@rm -rf .venv-newest

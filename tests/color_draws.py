@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from vclr_pl.data.transform.color_augmentation import ColorAugmentation
 
 
-def published_color(*, mean: Sequence[float] = (0, 0, 0), std: Sequence[float] = (1, 1, 1)) -> ColorAugmentation:
+def published_color(
+    *, mean: Sequence[float] = (0, 0, 0), std: Sequence[float] = (1, 1, 1), compile: bool | Literal["auto"] = "auto"
+) -> ColorAugmentation:
     return ColorAugmentation(
         brightness=0.4,
         contrast=0.4,
@@ -20,6 +23,7 @@ def published_color(*, mean: Sequence[float] = (0, 0, 0), std: Sequence[float] =
         flip_probability=0.5,
         mean=mean,
         std=std,
+        compile=compile,
     )
 
 

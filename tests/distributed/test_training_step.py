@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from tests.color_draws import published_color
-from tests.unit.pretrain.built import small_batch, small_module
+from tests.unit.pretrain.built import DIM, small_batch, small_module
 from torch import distributed as dist
 
+from vclr_pl.objective.byol import Byol
+from vclr_pl.pretrain.vclr_module import VCLRModule
 from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding, ViewEncoding
 
 
@@ -29,8 +31,24 @@ def test_queues_and_weights_are_equal_on_both_ranks_after_every_step(
     assert first[2]["inter pointer"] == 72 % 32
 
 
+def test_head_and_predictor_of_byol_are_equal_on_both_ranks(two_processes: Callable[..., list[Any]]) -> None:
+    first, second = two_processes(_three_steps_of_byol)
+    for own, other in zip(first, second, strict=True):
+        assert {name for name in own if not torch.equal(own[name], other[name])} == {"query running_mean"}
+    predictor = [record["objective terms.byol.predictor.0.weight"] for record in first]
+    assert not torch.equal(predictor[0], predictor[2])
+
+
+def _three_steps_of_byol() -> list[dict[str, torch.Tensor]]:
+    torch.manual_seed(0)
+    return _steps_of(small_module(encoding=SharedEncoding(), keep=("none",), also={"byol": Byol(weight=1.0, dim=DIM, hidden_dim=8)}))
+
+
 def _three_steps(encoding: ViewEncoding) -> list[dict[str, torch.Tensor]]:
-    module = small_module(encoding=encoding)
+    return _steps_of(small_module(encoding=encoding))
+
+
+def _steps_of(module: VCLRModule) -> list[dict[str, torch.Tensor]]:
     parameters = [*module.encoder.parameters(), *module.objective.parameters()]
     optimizer = module.optimizer.build(parameters=parameters, global_batch_size=256)
     records = []
@@ -52,6 +70,7 @@ def _shared_state(module: Any) -> dict[str, torch.Tensor]:
     state = {f"{name} rows": queue.rows.clone() for name, queue in module.queues.items()}
     state |= {f"{name} pointer": queue.pointer.clone() for name, queue in module.queues.items()}
     state |= {f"momentum {name}": value.detach().clone() for name, value in module.momentum_encoder.named_parameters()}
+    state |= {f"objective {name}": value.detach().clone() for name, value in module.objective.named_parameters()}
     state["query running_mean"] = module.encoder.backbone.bn1.running_mean.clone()
     return state
 
@@ -70,30 +89,45 @@ def _keys_differ_from_unshuffled() -> float:
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["separate", "shared"])
-def test_one_device_in_groups_computes_what_several_devices_compute(shared: bool, two_processes: Callable[..., list[Any]]) -> None:
-    """One process with eight videos in groups of two, and two processes with four videos each: the same keys, losses and gradients."""
-    ranks = two_processes(_step_in_groups, shared)
-    module, batch = _module_in_groups(shared), small_batch(videos=8)
+def test_one_device_in_groups_computes_what_two_devices_compute(shared: bool, two_processes: Callable[..., list[Any]]) -> None:
+    """One process with eight videos in groups of two, and two processes with four videos each."""
+    assert_one_device_computes_the_same(two_processes(_step_in_groups, shared, 8), shared=shared, videos=8)
+
+
+def test_one_device_in_groups_computes_what_eight_devices_compute(eight_processes: Callable[..., list[Any]]) -> None:
+    """One process with 16 videos in groups of two, and eight processes with two videos each."""
+    assert_one_device_computes_the_same(eight_processes(_step_in_groups, True, 16), shared=True, videos=16)
+
+
+def assert_one_device_computes_the_same(ranks: list[dict[str, Any]], *, shared: bool, videos: int) -> None:
+    """The same keys, losses and gradients."""
+    module, batch = _module_in_groups(shared), small_batch(videos=videos)
     loss = module.training_step(replace(batch, views=batch.views.double()))
     loss.backward()
     for name, keys in module.awaiting_enqueue.items():
-        rows = keys.unflatten(0, (-1, 8))  # view, video; on two ranks view, rank, video
-        by_rank = torch.cat([rows[:, 0::2], rows[:, 1::2]], dim=1).flatten(0, 1)
+        rows = keys.unflatten(0, (-1, videos))  # view, video; on several ranks view, rank, video
+        by_rank = torch.cat([rows[:, rank :: len(ranks)] for rank in range(len(ranks))], dim=1).flatten(0, 1)
         torch.testing.assert_close(by_rank, ranks[0]["keys"][name], rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(loss.detach(), (ranks[0]["loss"] + ranks[1]["loss"]) / 2, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(loss.detach(), mean([rank["loss"] for rank in ranks]), rtol=1e-9, atol=1e-12)
     for name, parameter in module.encoder.named_parameters():
-        both = (ranks[0]["gradients"][name] + ranks[1]["gradients"][name]) / 2
-        torch.testing.assert_close(parameter.grad, both, rtol=1e-7, atol=1e-10)
+        torch.testing.assert_close(parameter.grad, mean([rank["gradients"][name] for rank in ranks]), rtol=1e-7, atol=1e-10)
+
+
+def mean(tensors: list[torch.Tensor]) -> torch.Tensor:
+    return torch.stack(tensors).mean(dim=0)
 
 
 def _module_in_groups(shared: bool) -> Any:
     return small_module(encoding=(SharedEncoding if shared else SeparateEncoding)(batch_norm_videos=2)).double()
 
 
-def _step_in_groups(shared: bool) -> dict[str, Any]:
+def _step_in_groups(shared: bool, videos: int) -> dict[str, Any]:
     module = _module_in_groups(shared)
-    whole = small_batch(videos=8)
-    own = replace(whole, **{name: value[dist.get_rank() :: 2] for name, value in vars(whole).items() if isinstance(value, torch.Tensor)})
+    whole = small_batch(videos=videos)
+    own = replace(
+        whole,
+        **{name: value[dist.get_rank() :: dist.get_world_size()] for name, value in vars(whole).items() if isinstance(value, torch.Tensor)},
+    )
     loss = module.training_step(replace(own, views=own.views.double()))
     loss.backward()
     return {
@@ -130,3 +164,32 @@ def _exchanged_before_and_after(encoding: ViewEncoding) -> Any:
     after = module.project_keys(module.encode_keys(replace(raw, views=colored(raw))))
     everything = 2 * 4 * sum(key.views.numel() for key in received)  # every rank gets every rank's floats
     return before, after, sent, everything
+
+
+@pytest.mark.parametrize("encoding", [SeparateEncoding(), SharedEncoding()], ids=["separate", "shared"])
+def test_key_views_of_eight_devices_take_a_twentieth_of_the_published_bytes(
+    encoding: ViewEncoding, eight_processes: Callable[..., list[Any]]
+) -> None:
+    """What leaves each device: its views and color parameters, against the floats that the published gather sends to the seven others."""
+    moved = eight_processes(_moved_bytes, encoding)
+    sent, published = (sum(counts) for counts in zip(*moved, strict=True))
+    assert 0.02 < sent / published <= 0.05
+
+
+def _moved_bytes(encoding: ViewEncoding) -> tuple[int, int]:
+    """Bytes counted where they are handed to gloo."""
+    module, batch, others = small_module(encoding=encoding), small_batch(videos=2, seed=dist.get_rank()), dist.get_world_size() - 1
+    raw = replace(batch, views=batch.views.to(torch.uint8), color_parameters=torch.zeros(2, 7, 8))
+    exchange, sent = dist.all_to_all_single, []
+
+    def counted(received: torch.Tensor, rows: torch.Tensor, *, input_split_sizes: list[int], **options: Any) -> Any:
+        leaving = len(rows) - input_split_sizes[dist.get_rank()]
+        sent.append(leaving * rows[:1].nbytes)
+        return exchange(received, rows, input_split_sizes=input_split_sizes, **options)
+
+    dist.all_to_all_single = counted
+    try:
+        keys = module.receive_keys(raw)
+    finally:
+        dist.all_to_all_single = exchange
+    return sum(sent), others * 4 * sum(key.views.numel() for key in keys)

@@ -22,16 +22,17 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from vclr_pl.data.transform import color, color_augmentation
-from vclr_pl.localization.bmn import BoundaryPrediction
+from vclr_pl.data.transform import color_augmentation, fused_color
+from vclr_pl.evaluation.feature_extraction import evaluation_mode, mean_features
 
 GPU = "cuda:0"
 DTYPES = [torch.bfloat16, torch.float16]
 VIDEOS, PIXELS, QUEUE = 32, 224, 131_072
 # Operations that launch a kernel: the counts of torch 2.14 and a few more. float16 pools the negatives in blocks that it can sum.
-PHOTOMETRY_KERNELS = 165
+PHOTOMETRY_KERNELS = 215  # not compiled
 STEP_KERNELS = {torch.bfloat16: 500, torch.float16: 600}
-CONSTANTS_BY_DEVICE = (color._places, color_augmentation._column, color_augmentation._operation_of_slot)
+EVALUATION_KERNELS, LOCALIZER_KERNELS = 65, 275  # of eight videos, and of three
+CONSTANTS_BY_DEVICE = (color_augmentation._column, fused_color.places_of_orders)
 # Names of operations that only describe memory.
 DESCRIBES = "view _unsafe_view reshape unsqueeze squeeze select slice expand permute transpose t split split_with_sizes unbind detach alias"
 VIEWS = {*DESCRIBES.split(), "as_strided", "unfold", "diagonal", "empty", "empty_like", "new_empty", "empty_strided", "device"}
@@ -125,9 +126,24 @@ def test_a_value_that_is_read_from_the_device_is_found() -> None:
             module.training_step(batch).item()
 
 
-def prediction(features: Tensor, positions: int) -> BoundaryPrediction:
-    boundary, cells = (features.new_full((len(features), *shape), 0.5) for shape in ((positions,), (positions, positions)))
-    return BoundaryPrediction(regression=cells, classification=cells, start=boundary, end=boundary)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_features_of_videos_wait_for_nothing(dtype: torch.dtype) -> None:
+    """Eight whole videos of a batch, two of which are shorter; the rows of their frames are known in main memory."""
+    module, counts = small_module(), [30, 30, 12, 30, 30, 7, 30, 30]
+    frames, rows = torch.zeros(8 * 30, 3, PIXELS, PIXELS), torch.arange(sum(counts))
+    with fake_gpu() as mode, torch.no_grad(), evaluation_mode(module):
+        moved(module, mode)
+        frames, rows = mode.from_tensor(frames).to(GPU), mode.from_tensor(rows)
+        with Kernels() as kernels, autocast(dtype):
+            features = mean_features(module.features, frames, rows, counts=counts, frames_per_pass=100)
+    assert (features.shape, features.device, features.dtype) == ((8, 8), torch.device(GPU), torch.float32)
+    assert kernels.copies == ["aten::_to_copy"]  # the rows, to the GPU
+    assert sum(kernels.count.values()) <= EVALUATION_KERNELS, kernels.count
+
+
+def gathered_cells(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The shape of the sparse product: fake tensors have none on a GPU."""
+    return features.new_zeros(POSITIONS * (POSITIONS + 1) // 2, len(features), len(bias), dtype=torch.float32) + weight.sum()
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -139,7 +155,9 @@ def test_the_localizer_waits_for_nothing(dtype: torch.dtype) -> None:
         on_gpu = mode.from_tensor(drawn).to(GPU)
         module.draw_uniform = lambda videos: on_gpu  # type: ignore[method-assign]  # pinned memory needs a driver
         batch = batch._moved(lambda tensor: mode.from_tensor(tensor).to(GPU))
-        module.localizer.forward = lambda features: prediction(features, POSITIONS)  # fake tensors have no sparse product on a GPU
+        module.localizer.matching.forward = gathered_cells  # type: ignore[method-assign]
         with Kernels() as kernels, autocast(dtype):
-            module.training_step(batch)
+            loss = module.training_step(batch)
+    assert loss.device == torch.device(GPU)
     assert kernels.copies == []
+    assert sum(kernels.count.values()) <= LOCALIZER_KERNELS, kernels.count

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from tests.integration.test_train import command
 from tests.video_fixture import copies
 
+from vclr_pl.callback.trial import workers_seconds
+from vclr_pl.files import available_cores
 from vclr_pl.finetune import finetune
 from vclr_pl.runner.run import run
 from vclr_pl.train import train
@@ -50,7 +55,57 @@ def test_the_plan_of_a_pretraining_is_what_the_run_needs(ran: Path, places: Path
     )
     assert re.search(r"time: about \d+ s, until .*\d\d:\d\d; (reading videos|the network) limits the speed", plan)
     assert re.search(r"in it: 20 steps of \d\.\d\d s, 3 evaluations of about \d+ s", plan)  # random, after two epochs, and the last
-    assert re.search(r"measured in \d+ steps?: [\d.]+ [MG]B of memory", plan)
+    assert re.search(r"measured in \d+ steps? on 1 CPU process: [\d.]+ [MG]B of memory", plan)
+    assert "decoding: " not in plan  # without workers
+
+
+def test_the_plan_has_the_cores_that_decoding_needs(places: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = command(places, "planned", *LARGER, "loader.workers=1", "trainer.max_epochs=40", "plan=true")
+    assert run(train, config_name="train", arguments=words) == 0
+    plan = capfd.readouterr().out
+    found = re.search(r"decoding: ([\d.]+) cores? of (\d+), for (\d+) videos/s of the network and ([\d.]+) ms of a core a video", plan)
+    assert found is not None, plan
+    needed, cores, rate, milliseconds = map(float, found.groups())
+    assert needed == pytest.approx(rate * milliseconds / 1000, rel=0.1, abs=0.1)
+    assert cores == available_cores()
+    assert 0.1 < milliseconds < 10_000
+
+
+def test_a_computed_plan_trains_nothing(ran: Path, places: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(train, config_name="train", arguments=command(places, "planned", *LARGER, "plan=computed")) == 0
+    plan = capfd.readouterr().out
+    for text in ("videos: 20 for training", "steps: 5 an epoch, 20 in all", "disk: ", "plan=true adds the time; without plan=computed"):
+        assert text in plan
+    for text in ("measured in", "time: ", "step 1/20", "decoding: "):
+        assert text not in plan
+    assert not (places / "runs" / "planned").exists()
+
+
+def test_another_plan_is_refused(places: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(train, config_name="train", arguments=command(places, "planned", "plan=ture")) == 2
+    assert "expected plan=true, plan=computed or plan=false; got plan=ture" in " ".join(capfd.readouterr().err.split())
+
+
+def test_the_time_of_processes_below_this_one_is_counted() -> None:
+    before = workers_seconds()
+    assert before is not None
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
+        try:
+            while scheduled_seconds(child.pid) < 0.3:
+                time.sleep(0.02)
+            after = workers_seconds()
+            others = workers_seconds(without=frozenset({child.pid}))
+        finally:
+            child.kill()
+    assert after is not None
+    assert 0.25 <= after - before < 30  # in ticks of 10 ms
+    assert others is not None
+    assert after - others >= 0.25
+
+
+def scheduled_seconds(process: int) -> float:
+    """By the scheduler's own account, in nanoseconds."""
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9
 
 
 def test_the_plan_of_a_longer_run_counts_the_steps_that_are_left(ran: Path, places: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,8 @@ from vclr_pl.types import BrokenVideo
 class Throughput(lightning.Callback):
     """Logs `train/videos_per_second` over all ranks and `train/data_wait_percent` of this one, over the last n steps.
 
-    The wait is what the loader's `waiting_seconds` counts: time in which the next batch was asked for and not there yet. Of a loader
-    that does not count it, none is logged.
+    The wait is what the loader's `waiting_seconds` counts (`data/waiting.py`): on a CPU the time in which the next batch was asked for and
+    not there yet, on a GPU the part of it in which the GPU had nothing to compute. Of a loader that does not count it, none is logged.
 
     The time between two epochs, in which monitors read and checkpoints are written, does not count.
 

@@ -13,6 +13,7 @@ from vclr_pl.callback.evaluation import EncoderEvaluation
 from vclr_pl.callback.feature_reading import Measure, agree_on_statistics, evenly_spaced, measure_encoder
 from vclr_pl.evaluation.feature_extraction import refuse_unknown_precision
 from vclr_pl.evaluation.label_needs import applicable
+from vclr_pl.op.collective import from_first
 from vclr_pl.types import FeatureTable
 
 KNN, TRAIN_KNN = "knn_top1", "knn_train_top1"
@@ -73,7 +74,7 @@ class EncoderMonitor(lightning.Callback):
         )
         if not trainer.datamodule.labeled:
             return measured.percent
-        among = self.measure(gallery=_sample(measured.gallery), query=None)
+        among = from_first(lambda: self.measure(gallery=_sample(measured.gallery), query=None))
         return {**measured.percent, **({TRAIN_KNN: among[KNN]} if KNN in among else {})}
 
     def readings(self, trainer: Any, *, epochs: int) -> int:

@@ -13,7 +13,7 @@ from vclr_pl.evaluation.chance import chance_percent
 from vclr_pl.evaluation.copy_retrieval import copied_videos, with_copies
 from vclr_pl.evaluation.feature_extraction import extract_features
 from vclr_pl.evaluation.label_needs import applicable
-from vclr_pl.op.collective import broadcast_from_first
+from vclr_pl.op.collective import broadcast_from_first, from_first
 from vclr_pl.types import BrokenVideo, FeatureTable
 
 Measure = Callable[..., dict[str, float]]
@@ -119,9 +119,11 @@ def measure_encoder(
     if wanted := copied_videos(taken):
         rows = evenly_spaced(len(gallery), wanted=wanted)
         taken = with_copies(taken, read_copies(videos=gallery.video_index[rows].tolist(), **options))
-    percent: dict[str, float] = {}
-    for measure in taken.values():
-        percent.update(measure(gallery=gallery, query=query))
+
+    def measured() -> dict[str, float]:
+        return {name: value for measure in taken.values() for name, value in measure(gallery=gallery, query=query).items()}
+
+    percent = from_first(measured)  # the tables are equal on all ranks, whose processes share the machine's cores
     return Measured(percent=percent, gallery=gallery, query=query, copied=len(rows))
 
 

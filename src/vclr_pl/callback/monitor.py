@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as lightning
 
+from vclr_pl.callback.agreement import refuse_broken_loss
 from vclr_pl.callback.progress import BATCH, POSITIVE
-from vclr_pl.callback.stopping import agreed
-from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -77,15 +75,17 @@ class CollapseMonitor(lightning.Callback):
         return self.gaps[term] < self.minimum_gap and self.times_chance[term] < self.minimum_times_chance
 
     def warn(self, term: str, values: dict[str, float], *, step: int) -> None:
+        queue = values.get(term + QUEUE)  # None for a term without a queue, such as byol
         logger.warning(
-            "collapse? %s at step %d: similarity of positives %.3f, of other videos %.3f, of the queue %.3f, top-1 within the batch "
-            "%.1f%%. Features of different videos are nearly equal; lower optimizer.lr, or shorten the queues.",
+            "collapse? %s at step %d: similarity of positives %.3f, of other videos %.3f%s, top-1 within the batch "
+            "%.1f%%. Features of different videos are nearly equal; lower optimizer.lr%s.",
             term.removeprefix("train/"),
             step,
             values[term + POSITIVE],
             values.get(term + BATCH, math.nan),
-            values.get(term + QUEUE, math.nan),
+            "" if queue is None else f", of the queue {queue:.3f}",
             values.get(term + ACCURACY, math.nan),
+            "" if queue is None else ", or shorten the queues",
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -121,14 +121,3 @@ class FiniteLoss(lightning.Callback):
         del pl_module, outputs, batch
         if (batch_idx + 1) % self.every_n_steps == 0 or batch_idx == 0 or trainer.is_last_batch:
             refuse_broken_loss(trainer, {name: float(value) for name, value in trainer.callback_metrics.items()})
-
-
-def refuse_broken_loss(trainer: Any, values: Mapping[str, float]) -> None:
-    """See `FiniteLoss`; losses are the values whose names begin with `train/loss`."""
-    broken = [name for name, value in values.items() if name.startswith("train/loss") and not math.isfinite(value)]
-    if agreed(trainer, flag=bool(broken)):
-        raise InputError(
-            expected="a finite loss",
-            got=f"{', '.join(f'{name}={values[name]}' for name in broken) or 'another rank with none'} at step {trainer.global_step}",
-            hint="Lower the lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true; trainer.detect_anomaly=true names it.",
-        )

@@ -94,7 +94,7 @@ class RunPageWriter(lightning.Callback):
         self._picture.postpone()
 
     def on_train_batch_start(self, trainer: Any, pl_module: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
-        del pl_module, batch_idx
+        del batch_idx
         if self._views or not self._applies(trainer):
             return
         with self._forgiven():
@@ -102,7 +102,8 @@ class RunPageWriter(lightning.Callback):
             manifest, normalized = data.manifest("train"), data.color_augmentation
             names = [short_name(manifest.path(int(index))) for index in batch.video_index[:VIDEOS_SHOWN]]
             self._views = views_of(batch, names=names, class_names=data.class_names, normalized=normalized)
-            self._views_note = note_on(batch)
+            terms = list(getattr(getattr(pl_module, "objective", None), "terms", ()))
+            self._views_note = note_on(batch, sampled=getattr(data.sampling, "in_words", ""), terms=terms)
 
     def on_train_batch_end(self, trainer: Any, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         del outputs, batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,14 @@ from vclr_pl.types import LabeledViews, SegmentViews
 
 SIDE_PIXELS = 128  # of a picture at most
 QUALITY = 70
-PRETRAINING_NOTE = (
-    "What the network receives of each video: frames of equal segments, cropped and colored at random. The anchor is to be similar to its "
-    "second view and to the other query frames (inter frame), to its second view more than to the other frames (intra frame); "
-    "the mean of the query tuple is to be similar to that of the key tuple (segment contrast); and the network is to tell which "
-    "tuples are shown in order (temporal order)."
-)
+GOALS = {  # of the terms of the objective
+    "inter_frame": "Inter-frame: the anchor should be similar to its second view and to the other query frames.",
+    "intra_frame": "Intra-frame: the anchor should be more similar to its second view than to the other query frames.",
+    "segment_contrast": "Segment contrast: the mean of the query tuple should be similar to that of the key tuple.",
+    "nearest_neighbor": "Nearest neighbor: the mean of the query tuple should be similar to the key in the queue nearest to the key tuple.",
+    "temporal_order": "Temporal order: a classifier predicts which tuples are shown in order.",
+    "byol": "BYOL: a predictor maps the mean of the query tuple to that of the key tuple.",
+}
 RECOGNITION_NOTE = "What the network receives of each video: one frame or clip of each segment, cropped and flipped at random."
 
 
@@ -40,9 +42,17 @@ def views_of(batch: Any, *, names: Sequence[str], class_names: Sequence[str], no
     return [_labeled(batch, video, name=name, class_names=class_names, normalized=normalized) for video, name in enumerate(names)]
 
 
-def note_on(batch: Any) -> str:
-    """How to read the views."""
-    return PRETRAINING_NOTE if isinstance(batch, SegmentViews) else RECOGNITION_NOTE
+def note_on(batch: Any, *, sampled: str, terms: Iterable[str]) -> str:
+    """How to read the views.
+
+    Args:
+        sampled: the sampled frames in words, for pretraining; empty for a sampling of the user's own.
+        terms: names of the objective's terms, for pretraining.
+    """
+    if not isinstance(batch, SegmentViews):
+        return RECOGNITION_NOTE
+    first = f"What the network receives of each video: {sampled or 'frames'}, cropped and colored at random."
+    return " ".join([first, *(GOALS[term] for term in terms if term in GOALS)])
 
 
 def _contrasted(batch: SegmentViews, video: int, *, name: str, normalized: Any) -> VideoViews:
@@ -50,7 +60,7 @@ def _contrasted(batch: SegmentViews, video: int, *, name: str, normalized: Any) 
     tuples: list[ViewGroup] = []
     for title, frames, order in (
         ("Query tuple, in the order shown", batch.query_frames[video], batch.query_order[video].tolist()),
-        ("Key tuple, other frames of the same segments, in the order shown", batch.key_frames[video], batch.key_order[video].tolist()),
+        ("Key tuple, in the order shown", batch.key_frames[video], batch.key_order[video].tolist()),
     ):
         is_query = not tuples
         captions = [f"segment {segment + 1}" + (", anchor" if is_query and segment == anchor else "") for segment in order]

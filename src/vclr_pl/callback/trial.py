@@ -23,7 +23,7 @@ from vclr_pl.callback.recognition import RecognitionEvaluation
 from vclr_pl.callback.start_message import log_plan
 from vclr_pl.evaluation.feature_extraction import extract_features
 from vclr_pl.files import available_cores
-from vclr_pl.report.plan import busy_words, rough, size, time_words
+from vclr_pl.report.plan import busy_words, decoding_words, rough, size, time_words
 from vclr_pl.types import VideoFrames
 
 logger = logging.getLogger(__name__)
@@ -37,14 +37,18 @@ class Trial(lightning.Callback):
 
     Args:
         planned: callbacks of the run: they say which checkpoints it keeps, and how often it evaluates.
+        measures: False for no step, and no time.
     """
 
-    def __init__(self, *, planned: Sequence[lightning.Callback]) -> None:
-        self.planned = planned
+    def __init__(self, *, planned: Sequence[lightning.Callback], measures: bool = True) -> None:
+        self.planned, self.measures = planned, measures
         self.clock = StepClock(skipped_steps=0)
         self.evaluation_seconds: float | None = None
+        self._batches = 1  # of a step
         self.memory = ""
-        self._started = 0.0
+        self.decoding: list[str] = []
+        self._started, self._first_is_over = 0.0, False
+        self._readings: list[tuple[int, float]] = []  # batches measured, and the seconds that the workers had computed then
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if trainer.is_global_zero:
@@ -52,20 +56,27 @@ class Trial(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         module: Any = pl_module
-        skipped = skipped_steps(trainer.datamodule, total=module.length.total_steps)  # type: ignore[attr-defined]
-        self.clock, self._started = StepClock(skipped_steps=skipped), time.perf_counter()
+        self._batches = int(trainer.accumulate_grad_batches)
+        skipped = max(1, skipped_steps(trainer.datamodule, total=module.length.total_steps * self._batches))  # type: ignore[attr-defined]
+        self.clock = StepClock(skipped_steps=skipped)
+        trainer.should_stop = trainer.should_stop or not self.measures
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        del pl_module, outputs, batch
-        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
-            if trainer.strategy.root_device.type == "cuda":
-                torch.cuda.synchronize()
-            self.clock.step(waited=float(getattr(trainer.train_dataloader, "waiting_seconds", 0.0)))
+        del pl_module, outputs, batch, batch_idx
+        if trainer.strategy.root_device.type == "cuda":
+            torch.cuda.synchronize()
+        self.clock.step(waited=float(getattr(trainer.train_dataloader, "waiting_seconds", 0.0)))
+        if self.clock.steps & (self.clock.steps - 1) == 0:  # seldom; the workers of a short run end with its last batch
+            self._note_reading(trainer)
         enough = self.clock.is_measured and self.clock.seconds >= STEP_SECONDS
-        over = enough or time.perf_counter() - self._started > MOST_STEP_SECONDS
-        trainer.should_stop = trainer.should_stop or trainer.strategy.reduce_boolean_decision(over, all=False)
+        over = enough or (self._first_is_over and time.perf_counter() - self._started > MOST_STEP_SECONDS)
+        if not self._first_is_over:  # it has the start of the workers and what is compiled: the time begins after it
+            self._first_is_over, self._started = True, time.perf_counter()
+        if trainer.strategy.reduce_boolean_decision(over, all=False):
+            self._note_reading(trainer)
+            trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self.clock.resume()
@@ -73,8 +84,27 @@ class Trial(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self.clock.pause()
 
+    def _note_reading(self, trainer: Any) -> None:
+        """The time that the workers have computed so far; the first of the measurement is where it begins."""
+        seconds = workers_seconds(without=ranks_started(trainer))
+        if seconds is not None:
+            self._readings = [*(self._readings[:1] if self.clock.steps > 1 else []), (self.clock.steps, seconds)]
+
+    def _decoding(self, trainer: Any) -> list[str]:
+        """The line on the cores that reading needs; none where the workers' time is unknown."""
+        if len(self._readings) < 2 or not trainer.datamodule.workers:
+            return []
+        (first, before), (last, after) = self._readings
+        videos = trainer.datamodule.batch_size  # of a batch on this rank
+        working = self.clock.seconds_per_step * max(0.01, 1 - self.clock.waiting_share)
+        rate = trainer.num_devices * videos / working
+        per_video = max(0.0, after - before) / ((last - first) * videos)
+        return [decoding_words(seconds_per_video=per_video, videos_per_second=rate, cores=available_cores())]
+
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.memory = memory_words(trainer)
+        if not self.measures:
+            return
+        self.memory, self.decoding = memory_words(trainer), self._decoding(trainer)
         evaluation = next((one for one in self.planned if isinstance(one, EncoderEvaluation | RecognitionEvaluation)), None)
         if evaluation is not None and evaluation.applies(trainer):
             self.evaluation_seconds = self._evaluation_seconds(trainer, pl_module, evaluation)
@@ -100,18 +130,33 @@ class Trial(lightning.Callback):
             videos = videos_read(data, unlabeled_videos=evaluation.unlabeled_videos)
         return reading.seconds_for(videos / trainer.world_size)
 
+    @property
+    def _measured(self) -> str:
+        """What was measured: steps, or the batches that make one."""
+        one, several = ("step", "steps") if self._batches == 1 else ("batch", "batches")
+        return one if self.clock.steps == 1 else several
+
     def conclusion(self, trainer: Any, module: Any) -> list[str]:
-        """The lines on memory and time, for the steps that the run still has."""
-        left = module.length.total_steps - module.length.done_steps
-        steps = left * self.clock.seconds_per_step
+        """The lines on memory, decoding and time, for the steps that the run still has; none without a measurement."""
+        if not self.clock.steps:
+            return []
+        left, seconds_per_step = module.length.total_steps - module.length.done_steps, self.clock.seconds_per_step * self._batches
+        resolution, larger = getattr(trainer.datamodule, "resolution", None), 1.0
+        if resolution is not None:  # the views of the first epoch are the smallest
+            larger = resolution.relative_work * (resolution.last_pixels / resolution.pixels(0)) ** 2
+            seconds_per_step *= larger
+        steps = left * seconds_per_step
         evaluations = evaluations_of(self.planned, trainer, epochs=epochs_of(module))
-        parts = [f"{left:,} steps of {self.clock.seconds_per_step:.2f} s"]
+        parts = [f"{left:,} steps of {seconds_per_step:.2f} s"]
+        if resolution is not None:
+            parts[0] += f" on average ({larger:.1f} times as long as with the first views; the last need the most memory)"
         seconds = steps
         if self.evaluation_seconds is not None:
             seconds += evaluations * self.evaluation_seconds
             parts.append(f"{evaluations} evaluation{'' if evaluations == 1 else 's'} of about {rough(self.evaluation_seconds)}")
         return [
-            f"measured in {self.clock.steps} step{'' if self.clock.steps == 1 else 's'}: {self.memory}",
+            f"measured in {self.clock.steps} {self._measured} on {devices_of(trainer)}: {self.memory}",
+            *self.decoding,
             *busy_words(load=os.getloadavg()[0], cores=available_cores()),
             f"time: {time_words(seconds=seconds, waiting=self.clock.waiting_share)}",
             f"in it: {', '.join(parts)}",
@@ -175,8 +220,37 @@ def memory_words(trainer: Any) -> str:
     return ", ".join(parts)
 
 
+def devices_of(trainer: Any) -> str:
+    """`8 x NVIDIA H100`, `1 CPU process`."""
+    device, count = trainer.strategy.root_device, trainer.world_size
+    if device.type == "cuda":
+        return f"{count} x {torch.cuda.get_device_name(device)}"
+    return f"{count} {device.type.upper()} process{'' if count == 1 else 'es'}"
+
+
 def workers_bytes(processes: Path = Path("/proc")) -> int | None:
     """Memory of all processes below this one, shared pages divided among their users; None where the system does not say it."""
+    found = processes_below(processes)
+    return None if found is None else sum(_proportional_bytes(processes / str(process)) for process in found)
+
+
+def ranks_started(trainer: Any) -> frozenset[int]:
+    """Processes of other ranks that this one has started; they have workers of their own."""
+    return frozenset(process.pid for process in getattr(trainer.strategy.launcher, "procs", None) or ())
+
+
+def workers_seconds(processes: Path = Path("/proc"), *, without: frozenset[int] = frozenset()) -> float | None:
+    """Time that all processes below this one have computed, with those of them that have ended; None where the system does not say it.
+
+    Args:
+        without: processes that do not count, nor those below them.
+    """
+    found = processes_below(processes, without=without)
+    return None if found is None else sum(_computed_seconds(processes / str(process)) for process in found)
+
+
+def processes_below(processes: Path, *, without: frozenset[int] = frozenset()) -> set[int] | None:
+    """Children of this process and theirs; None where the system does not list processes."""
     parents: dict[int, int] = {}
     for folder in processes.glob("[0-9]*"):
         try:
@@ -187,9 +261,17 @@ def workers_bytes(processes: Path = Path("/proc")) -> int | None:
         return None
     below, found = {os.getpid()}, set[int]()
     while below:
-        below = {process for process, parent in parents.items() if parent in below}
+        below = {process for process, parent in parents.items() if parent in below} - without
         found |= below
-    return sum(_proportional_bytes(processes / str(process)) for process in found)
+    return found
+
+
+def _computed_seconds(folder: Path) -> float:
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime
 
 
 def _proportional_bytes(folder: Path) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol, cast
@@ -25,12 +24,15 @@ from vclr_pl.data.loader_options import LoaderOptions as LoaderOptions  # its pl
 from vclr_pl.data.machine_limits import require_room
 from vclr_pl.data.made_copies import STRONG_CHANGES, CopyDecoder, copies_of
 from vclr_pl.data.samples import Crop, NoReadableVideo, collate_segment_views, collate_video_frames
+from vclr_pl.data.transform.color_augmentation import ColorAugmentation
+from vclr_pl.data.transform.compilation import batches_of_run
 from vclr_pl.data.transform.evaluation_view import EvaluationView, NarrowViewWarning
-from vclr_pl.data.video_dataset import ColorDraw, EvaluationVideoDataset, SegmentVideoDataset
+from vclr_pl.data.transform.resolution import ProgressiveResolution
+from vclr_pl.data.video_dataset import ColorOperation, EvaluationVideoDataset, SegmentVideoDataset
 from vclr_pl.datasets.footage import Footage, footage_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.files import available_cores
-from vclr_pl.op.collective import rank, world_size
+from vclr_pl.op.collective import from_first, rank, world_size
 from vclr_pl.types import BrokenVideo, InputError, KeyViews, LabeledViews, Normalization, SegmentViews, VideoFrames
 from vclr_pl.video.protocol import VideoDecoder
 
@@ -39,15 +41,6 @@ logger = logging.getLogger(__name__)
 SplitName = Literal["train", "test"]
 TrainingBatch = SegmentViews | LabeledViews
 STEPS_BETWEEN_AGREEMENTS = 64  # synchronizing the ranks at every step would slow training
-
-
-class ColorOperation(ColorDraw, Protocol):
-    """Random values are drawn in the worker; the operations run on the device for the whole batch."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def apply(self, views: Tensor, parameters: Tensor) -> Tensor: ...
 
 
 class Sampling(Protocol):
@@ -88,14 +81,19 @@ class VideoDataModule(lightning.LightningDataModule):
         self._narrow = NarrowViewWarning(view=evaluation_view, option="evaluation_view")
         self._steps = 0
         self._cores: int | None = None  # of this rank, known after setup
+        self.resolution: ProgressiveResolution | None = None  # of the views of pretraining, in each epoch
+        self._training: ResumableLoader | None = None
         self.receive_keys: Callable[[SegmentViews], tuple[KeyViews, ...]] | None = None  # set by the module
-        # The number of workers is an option, and 0 is valid.
-        warnings.filterwarnings("ignore", message=".*does not have many workers", module="pytorch_lightning")
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
         """Before the first batch (collective call): cores of each rank, the same list on all, room for the workers' batches."""
         self._cores = cores_of_rank(ranks=self._ranks())
         refuse_other_lists(self._splits.train, name="training videos")
+        from_first(lambda: None)  # processes that cannot reach one another are found here, not at the first evaluation
+        if isinstance(self.color_augmentation, ColorAugmentation) and self.trainer is not None and (shape := self.view_shape):
+            batches = batches_of_run(self.trainer, per_epoch=self.batches_per_epoch)
+            pixels = batches * self.batch_size * self.views_per_video * math.prod(shape[1:])
+            self.color_augmentation.expect(pixels=pixels, device_type=self.trainer.strategy.root_device.type)
         processes = self.trainer.num_devices if self.trainer else 1
         require_room(batches_bytes=self.batches_bytes, workers=self.workers, prefetch=self.loader.prefetch_batches, processes=processes)
 
@@ -128,8 +126,8 @@ class VideoDataModule(lightning.LightningDataModule):
 
     @property
     def workers(self) -> int:
-        """Reading processes of this rank in training."""
-        return self._worker_count(batches=self.batches_per_epoch)
+        """Reading processes of this rank in training, which share the videos of a batch."""
+        return self._worker_count(batches=self.batches_per_epoch * self.batch_size)
 
     @property
     def view_shape(self) -> tuple[int, ...] | None:
@@ -140,9 +138,9 @@ class VideoDataModule(lightning.LightningDataModule):
 
     @property
     def batches_bytes(self) -> int | None:
-        """Main memory of the batches that the workers prepare in advance, and of the present one; None for views of unknown size."""
+        """Main memory of the batches read ahead, of the one being joined, and of the present one; None for views of unknown size."""
         shape = self.view_shape
-        batches = 1 + self.workers * self.loader.prefetch_batches
+        batches = 2 + self.workers * self.loader.prefetch_batches if self.workers else 1
         return None if shape is None else self.batch_size * self.views_per_video * math.prod(shape) * batches
 
     @property
@@ -168,11 +166,8 @@ class VideoDataModule(lightning.LightningDataModule):
     def manifest(self, split: SplitName) -> Manifest:
         manifest = self._splits.train if split == "train" else self._splits.test
         if manifest is None:
-            raise InputError(
-                expected="a test split",
-                got="data without a test split",
-                hint="Evaluate on the training videos, or choose data with a test list.",
-            )
+            hint = "Evaluate on the training videos, or choose data with a test list."
+            raise InputError(expected="a test split", got="data without a test split", hint=hint)
         return manifest
 
     def footage(self) -> Footage:
@@ -188,6 +183,7 @@ class VideoDataModule(lightning.LightningDataModule):
             transform=self.transform,
             color_augmentation=self.color_augmentation,
             seed=self.seed,
+            resolution=self.resolution,
         )
 
     def collate(self, samples: list[Any]) -> TrainingBatch | NoReadableVideo:
@@ -196,14 +192,24 @@ class VideoDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         """Training batches of this rank, uint8."""
-        return ResumableLoader(
+        self._training = ResumableLoader(
             dataset=self.training_dataset(),
             sampler=self._sampler(),
             workers=self.workers,
             prefetch_batches=self.loader.prefetch_batches,
-            pin_memory=self._on_cuda(),
+            on_gpu=self._on_cuda(),
             collate=self.collate,
+            trainer=self.trainer,
         )
+        return self._training
+
+    def teardown(self, stage: str) -> None:  # noqa: ARG002
+        """End the workers of training, which read ahead between two epochs."""
+        if self._training is not None:
+            self._training.stop()
+
+    def on_exception(self, exception: BaseException) -> None:  # noqa: ARG002
+        self.teardown("fit")
 
     def evaluation_dataloader(self, split: SplitName, *, videos: Sequence[int] | None = None) -> Iterable[VideoFrames]:
         """Whole videos of this rank, uint8; over all ranks each video, or each of `videos`, exactly once.
@@ -274,9 +280,11 @@ class VideoDataModule(lightning.LightningDataModule):
         return cast(Tensor, colored.unflatten(0, given.views.shape[:2]))
 
     def _sampler(self) -> EpochSampler:
-        return EpochSampler(
-            videos=len(self._splits.train), batch_size=self.loader.batch_size, rank=self._rank(), ranks=self._ranks(), seed=self.seed
-        )
+        videos, accumulated = len(self._splits.train), 1
+        if self.loader.global_batch_size is not None and self.trainer is not None:
+            accumulated = self.trainer.accumulate_grad_batches
+        batch_size, ranks = self.loader.batch_size, self._ranks()
+        return EpochSampler(videos=videos, batch_size=batch_size, rank=self._rank(), ranks=ranks, seed=self.seed, accumulated=accumulated)
 
     def _rank(self) -> int:
         return self.trainer.global_rank if self.trainer is not None else rank()

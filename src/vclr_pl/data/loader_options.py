@@ -12,8 +12,10 @@ from vclr_pl.types import InputError
 class LoaderOptions:
     """Options of the data loaders.
 
-    batch_size: videos per step on each device. evaluation_batch_size: whole videos per batch. workers: processes for each device, 0 for
-    none, None for its share of the cores (`data/cores.py`). prefetch_batches: prepared in advance by each worker.
+    batch_size: videos of a batch on each device. global_batch_size: videos of an optimizer step on all devices and in all accumulated
+    batches, kept by accumulating (`runner/global_batch.py`); None for those of the batches. evaluation_batch_size: whole videos per batch.
+    workers: processes for each device, 0 for none, None for its share of the cores (`data/cores.py`). prefetch_batches: read ahead for
+    each worker.
     max_broken_fraction: of the training videos; above it the run ends with an error.
     """
 
@@ -22,9 +24,11 @@ class LoaderOptions:
     workers: int | None
     max_broken_fraction: float
     prefetch_batches: int = 2
+    global_batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("evaluation_batch_size", 1), ("workers", 0), ("prefetch_batches", 1)):
+        leasts = {"batch_size": 1, "global_batch_size": 1, "evaluation_batch_size": 1, "workers": 0, "prefetch_batches": 1}
+        for name, least in leasts.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(expected=f"loader.{name} of at least {least}", got=str(value), hint=f"Set loader.{name}={least} or more.")

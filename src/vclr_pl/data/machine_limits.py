@@ -16,7 +16,7 @@ except ImportError:  # Windows
 
 SHARED_MEMORY = Path("/dev/shm")  # torch's workers return batches in it
 FILES_OF_A_PROCESS = 256  # libraries, logs, sockets
-FILES_OF_A_BATCH = 16  # each tensor that a worker returns is an open file
+FILES_OF_A_BATCH = 16  # each part of a batch is one: `reading_ahead.MOST_PARTS`
 SOCKET_NAME = "/pymp-01234567/listener-01234567"  # below the temporary folder: workers return batches through it
 SOCKET_PATH_BYTES = 107  # of Linux; 103 on macOS
 
@@ -26,7 +26,7 @@ def require_room(*, batches_bytes: int | None, workers: int, prefetch: int, proc
 
     Args:
         batches_bytes: of the batches that they hold at once; None for views of unknown size.
-        prefetch: batches that each worker prepares in advance.
+        prefetch: batches that are read ahead for each worker.
         processes: ranks on this machine.
 
     Raises:
@@ -35,7 +35,7 @@ def require_room(*, batches_bytes: int | None, workers: int, prefetch: int, proc
     if workers:
         refuse_long_temporary_folder(tempfile.gettempdir())
         refuse_small_shared_memory(batches_bytes=(batches_bytes or 0) * processes)
-        raise_open_files(batches=1 + workers * prefetch)
+        raise_open_files(batches=2 + workers * prefetch)
 
 
 def refuse_long_temporary_folder(folder: str) -> None:
@@ -67,7 +67,7 @@ def refuse_small_shared_memory(*, batches_bytes: int, folder: Path = SHARED_MEMO
         raise InputError(
             expected=f"{batches_bytes / 1e6:.0f} MB of shared memory for the loader's batches",
             got=f"{free / 1e6:.0f} MB free in {folder}",
-            hint="Start the container with --shm-size=8g (or --ipc=host), or set loader.workers, loader.prefetch_batches or "
+            hint="Start the container with --shm-size=16g (or --ipc=host), or set loader.workers, loader.prefetch_batches or "
             "loader.batch_size lower.",
         )
 
@@ -85,9 +85,9 @@ def raise_open_files(*, batches: int) -> None:
         return
     needed = FILES_OF_A_PROCESS + FILES_OF_A_BATCH * batches
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY in (soft, hard) or needed <= soft:
+    if soft == resource.RLIM_INFINITY or needed <= soft:
         return
-    if needed > hard:
+    if hard != resource.RLIM_INFINITY and needed > hard:
         raise InputError(
             expected=f"{needed} open files for the loader's batches",
             got=f"a limit of {hard}",

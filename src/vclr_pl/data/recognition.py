@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from vclr_pl.data.broken_videos import WatchedLoader
-from vclr_pl.data.datamodule import ColorOperation, LoaderOptions, TrainingBatch, VideoDataModule
+from vclr_pl.data.datamodule import LoaderOptions, TrainingBatch, VideoDataModule
 from vclr_pl.data.loader import ResumableLoader
 from vclr_pl.data.part_reading import subclip
 from vclr_pl.data.samples import Crop, FrameSource, NoReadableVideo
 from vclr_pl.data.sampling import RecognitionSampling
 from vclr_pl.data.transform.evaluation_view import EvaluationView
-from vclr_pl.data.video_dataset import DECODE_ERRORS, ColorDraw, SampleDraws, TrainingVideoDataset
+from vclr_pl.data.video_dataset import DECODE_ERRORS, ColorDraw, ColorOperation, SampleDraws, TrainingVideoDataset
 from vclr_pl.data.view_features import View, ViewFeatureDataset, collate_view_features, views_of
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.types import BrokenVideo, InputError, LabeledFeatures, LabeledViews
@@ -230,7 +230,7 @@ class RecognitionDataModule(VideoDataModule):
             sampler=self._sampler(),
             workers=0,
             prefetch_batches=self.loader.prefetch_batches,
-            pin_memory=self._on_cuda(),
+            on_gpu=self._on_cuda(),
             collate=collate_view_features,
         )
 

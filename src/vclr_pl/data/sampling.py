@@ -13,7 +13,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +104,8 @@ class SegmentClipSampler(ClipSampler):  # type: ignore[misc]
     Our datasets call `draw` for frame indices, exact at any frame rate. pytorchvideo's `LabeledVideoDataset` calls the object with
     times, and gets 2 S clips, first the query and then the key of each segment, at 30 frames per second.
     """
+
+    in_words: ClassVar[str] = "two frames or clips of each of its equal segments, one for the query and one for the key"
 
     def __init__(self, *, segments: int, frames_per_clip: int, frame_stride: int) -> None:
         for name, value, least in (("segments", segments, 2), ("frames_per_clip", frames_per_clip, 1), ("frame_stride", frame_stride, 1)):

@@ -26,6 +26,7 @@ from vclr_pl.data.samples import (
 )
 from vclr_pl.data.sampling import SegmentClipSampler, VideoTooShortError, clips_around
 from vclr_pl.data.transform.evaluation_view import EvaluationView, narrow_view
+from vclr_pl.data.transform.resolution import ProgressiveResolution
 from vclr_pl.datasets.manifest import Manifest
 from vclr_pl.types import BrokenVideo
 from vclr_pl.video.protocol import VideoDecoder, VideoReadError
@@ -39,6 +40,15 @@ class ColorDraw(Protocol):
     """The part of `transform.color_augmentation` that a worker needs."""
 
     def draw(self, views: int, generator: np.random.Generator) -> Tensor: ...
+
+
+class ColorOperation(ColorDraw, Protocol):
+    """Random values are drawn in the worker; the operations run on the device for the whole batch."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def apply(self, views: Tensor, parameters: Tensor) -> Tensor: ...
 
 
 def random_generator(*, seed: int, epoch: int, video: int, attempt: int, purpose: int) -> np.random.Generator:
@@ -65,11 +75,12 @@ MadeSample = TypeVar("MadeSample", bound=Sample)
 
 @dataclass(frozen=True)
 class SampleDraws:
-    """Random generators of one sample, one per purpose."""
+    """Random generators of one sample, one per purpose, and its epoch."""
 
     moments: np.random.Generator
     crops: np.random.Generator
     colors: np.random.Generator
+    epoch: int
 
 
 class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSample]):
@@ -105,9 +116,9 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
 
     def draws(self, *, epoch: int, video: int, attempt: int) -> SampleDraws:
         """The random generators of `self[epoch, video]`; those of its n-th replacement with `attempt` n."""
-        return SampleDraws(
-            *(random_generator(seed=self.seed, epoch=epoch, video=video, attempt=attempt, purpose=purpose) for purpose in range(3))
-        )
+        generators = (random_generator(seed=self.seed, epoch=epoch, video=video, attempt=attempt, purpose=purpose) for purpose in range(3))
+        moments, crops, colors = generators
+        return SampleDraws(moments=moments, crops=crops, colors=colors, epoch=epoch)
 
     def _candidates(self, *, epoch: int, index: int) -> Iterator[int]:
         yield index
@@ -131,7 +142,11 @@ class TrainingVideoDataset(Dataset[MadeSample | NoReadableVideo], Generic[MadeSa
 
 
 class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
-    """Samples of pretraining: two moments of each segment, their crops, and the order of the tuples."""
+    """Samples of pretraining: the moments of both tuples, their crops, and the order of the tuples.
+
+    Args:
+        resolution: the size of the views in each epoch; None for that of `transform`.
+    """
 
     def __init__(
         self,
@@ -142,14 +157,17 @@ class SegmentVideoDataset(TrainingVideoDataset[SegmentSample]):
         transform: Crop,
         color_augmentation: ColorDraw,
         seed: int,
+        resolution: ProgressiveResolution | None = None,
     ) -> None:
         super().__init__(manifest=manifest, decoder=decoder, seed=seed)
         self.sampling, self.transform, self.color_augmentation = sampling, transform, color_augmentation
+        self.resolution = resolution
 
     def sample(self, reader: FrameSource, *, draws: SampleDraws, video: int) -> SegmentSample:
         """The sample of an open video. Raises VideoTooShortError below two frames per segment."""
         draw = draw_segments(frame_count=reader.frame_count, sampling=self.sampling, generator=draws.moments)
-        views = assemble_views(reader=reader, draw=draw, transform=self.transform, generator=draws.crops)
+        transform = self.transform if self.resolution is None else self.resolution.crop_of(self.transform, epoch=draws.epoch)
+        views = assemble_views(reader=reader, draw=draw, transform=transform, generator=draws.crops)
         return SegmentSample(
             views=views,
             color_parameters=torch.as_tensor(self.color_augmentation.draw(len(views), draws.colors)),

@@ -5,15 +5,39 @@ Legend: N frames or clips, F backbone features, D projection; `*view` a frame `[
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from vclr_pl.backbone.declaration import feature_dim_of
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
+from vclr_pl.encoder.compilation import Loss, compile_backbones
+from vclr_pl.op.collective import world_size
 from vclr_pl.types import InputError
+
+logger = logging.getLogger(__name__)
+
+
+class HeadBatchNorm(nn.BatchNorm1d):
+    """Batch norm of features `[..., F]` with statistics over all leading axes.
+
+    Raises:
+        InputError: in training, a single row, which has no statistics.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        rows = input.flatten(0, -2)
+        if self.training and len(rows) < 2:
+            raise InputError(
+                expected="at least two videos on each device for the batch norm of the projection head",
+                got="one",
+                hint="Set loader.batch_size=2 or more, or head=mlp.",
+            )
+        return super().forward(rows).reshape(input.shape)
 
 
 class ProjectionHead(nn.Sequential):
@@ -24,10 +48,14 @@ class ProjectionHead(nn.Sequential):
     Args:
         feature_dim: F, given by the backbone.
         dim: D.
+        batch_norm: batch norm after the first layer, over all leading axes (BYOL, Grill et al. 2020, section 3.2); a further child,
+            named `norm`.
     """
 
-    def __init__(self, *, feature_dim: int, dim: int) -> None:
-        super().__init__(nn.Linear(feature_dim, feature_dim), nn.ReLU(), nn.Linear(feature_dim, dim))
+    def __init__(self, *, feature_dim: int, dim: int, batch_norm: bool = False) -> None:
+        norm = {"norm": HeadBatchNorm(feature_dim)} if batch_norm else {}
+        layers: dict[str, nn.Module] = {"0": nn.Linear(feature_dim, feature_dim), **norm, "1": nn.ReLU(), "2": nn.Linear(feature_dim, dim)}
+        super().__init__(OrderedDict(layers))
         self.dim = dim
 
 
@@ -57,25 +85,30 @@ class VideoEncoder(nn.Module):
 
 
 class EncoderRuntime:
-    """Memory layout, compilation and threads: they change the speed of an encoder, not its results.
+    """Memory layout, compilation, threads and TF32: they change the speed of an encoder, and its results by rounding alone.
 
     Args:
         channels_last: store convolution weights, and with them all activations, channels last.
-        compile: compile the backbones with `torch.compile`; parameter names do not change.
+        compile: compile the backbones with `torch.compile` at the first batch (`compilation.py`); `auto` times some steps and keeps the
+            faster. Parameter names do not change.
         threads: of this process on the CPU; None for torch's default, one thread a core. A small network is many times slower
             where its threads share their cores with loading workers.
+        tf32: on a GPU, products of float32 matrices and convolutions read 10 bits of the fraction instead of 23 (TensorFloat-32).
 
     Raises:
-        InputError: fewer than one thread.
+        InputError: fewer than one thread, or another word than `auto`.
     """
 
-    def __init__(self, *, channels_last: bool, compile: bool, threads: int | None = None) -> None:
+    def __init__(self, *, channels_last: bool, compile: bool | Literal["auto"], threads: int | None = None, tf32: bool = False) -> None:
         if threads is not None and threads < 1:
             raise InputError(expected="runtime.threads of at least 1", got=str(threads), hint="Set runtime.threads=1, or null.")
-        self.channels_last, self.compile, self.threads = channels_last, compile, threads
+        if compile not in (True, False, "auto"):
+            raise InputError(expected="runtime.compile to be true, false or auto", got=str(compile), hint="Set runtime.compile=auto.")
+        self.channels_last, self.compile, self.threads, self.tf32 = channels_last, compile, threads, tf32
+        self._is_settled = False
 
     def apply(self, encoder: VideoEncoder | RecognitionNetwork) -> None:
-        """Convert parameters in place, compile in place, and set the threads. Call once, before training."""
+        """Convert parameters in place and set the threads. Call once, before training."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         if self.channels_last:
@@ -84,8 +117,32 @@ class EncoderRuntime:
                     layer.to(memory_format=torch.channels_last)
                 elif isinstance(layer, torch.nn.Conv3d):
                     layer.to(memory_format=torch.channels_last_3d)
-        if self.compile:
-            encoder.backbone.compile()
+
+    def settle(self, backbones: Sequence[nn.Module], *, loss: Loss) -> None:
+        """Compile the backbones if asked for. Call at the first batch of a process; later calls do nothing.
+
+        Several processes exchange views between the passes: each compiles at its first step, and nothing is tried or timed before.
+
+        Args:
+            loss: the passes of a training step through the backbones, to a scalar.
+        """
+        if self.compile and not self._is_settled:
+            if world_size() == 1:
+                line = compile_backbones(backbones, loss=loss, only_if_faster=self.compile == "auto")
+            elif self.compile == "auto":
+                line = "not compiled: only a run of one process times it; runtime.compile=true compiles"
+            else:
+                line = "compiled at the first step"
+                for backbone in backbones:
+                    backbone.compile()
+            logger.info("runtime.compile=%s: %s", str(self.compile).lower(), line)
+        self._is_settled = True
+
+    def set_products(self, device: torch.device) -> None:
+        """Set TF32 for the whole process, as torch does; nothing on other devices than a GPU by CUDA."""
+        if device.type == "cuda":
+            torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
+            torch.backends.cudnn.allow_tf32 = self.tf32
 
     def prepare(self, frames: Tensor) -> Tensor:
         """Frames `[N, C, H, W]` or clips `[N, C, T, H, W]` in the memory layout of the weights."""

@@ -25,7 +25,7 @@ AUTOCAST_DTYPE = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": tor
 class _Rows:
     """Results of one rank."""
 
-    features: list[Tensor] = field(default_factory=list)  # [rows, F] each
+    features: list[Tensor] = field(default_factory=list)  # [rows, F] each, the last one on the device until the next is computed
     label: list[Tensor] = field(default_factory=list)
     video_index: list[Tensor] = field(default_factory=list)
     broken: list[BrokenVideo] = field(default_factory=list)
@@ -63,6 +63,7 @@ def extract_features(
         for batch in batches:
             stop_if_requested()
             _add_batch(rows, batch, prepare(batch.to(device)).frames, encoder, path, frames_per_pass)
+    _copy_to_main_memory(rows.features)
     return _merge(gather_objects(rows), path, class_names)
 
 
@@ -105,7 +106,6 @@ def _add_batch(
     What is selected is known in main memory: a mask on the device would have to be copied back first.
     """
     valid_M = batch.valid.flatten().nonzero().squeeze(1)
-    frames_M = frames.flatten(0, 1).index_select(0, valid_M.to(frames.device, non_blocking=True))
     valid_frames_B = batch.valid.sum(dim=1)
     readable_B = valid_frames_B > 0
     rows.broken.extend(batch.broken)
@@ -113,13 +113,34 @@ def _add_batch(
     for index in batch.video_index[~readable_B].tolist():
         if path(index) not in named:
             rows.broken.append(BrokenVideo(path=path(index), backend="", reason="no frame could be read"))
-    if not len(frames_M):
+    if not len(valid_M):
         return
-    pooled_MF = torch.cat([encoder(part).float() for part in frames_M.split(frames_per_pass)])
-    per_video = pooled_MF.cpu().split(valid_frames_B[readable_B].tolist())
-    rows.features.append(torch.stack([pooled_TF.mean(dim=0) for pooled_TF in per_video]))
+    pooled = mean_features(
+        encoder, frames.flatten(0, 1), valid_M, counts=valid_frames_B[readable_B].tolist(), frames_per_pass=frames_per_pass
+    )
+    _copy_to_main_memory(rows.features)  # those of the batch before: the device has the present ones to compute meanwhile
+    rows.features.append(pooled)
     rows.label.append(batch.label[readable_B])
     rows.video_index.append(batch.video_index[readable_B])
+
+
+def mean_features(
+    encoder: Callable[[Tensor], Tensor], frames: Tensor, chosen_M: Tensor, *, counts: Sequence[int], frames_per_pass: int
+) -> Tensor:
+    """The mean feature `[videos, F]` of the chosen frames of each video, on their device. Nothing waits for it.
+
+    Args:
+        frames: of all videos.
+        chosen_M: rows of `frames`, video by video, in main memory.
+        counts: chosen frames of each video.
+    """
+    chosen = frames.index_select(0, chosen_M.to(frames.device, non_blocking=True))
+    pooled_MF = torch.cat([encoder(part).float() for part in chosen.split(frames_per_pass)])
+    return torch.stack([pooled_TF.mean(dim=0) for pooled_TF in pooled_MF.split(list(counts))])
+
+
+def _copy_to_main_memory(features: list[Tensor]) -> None:
+    features[-1:] = [part.cpu() for part in features[-1:]]
 
 
 def _merge(ranks: list[_Rows], path: Callable[[int], str], class_names: Sequence[str]) -> FeatureTable:

@@ -25,6 +25,7 @@ from vclr_pl.features.encoder import FrozenEncoder
 from vclr_pl.features.pooling import MEAN
 from vclr_pl.features.store import FeatureFolder
 from vclr_pl.features.video_reading import ReadingOptions, VideoReading
+from vclr_pl.op.collective import from_first
 from vclr_pl.stop import stop_if_requested
 from vclr_pl.store import Part, ResumableFolder
 from vclr_pl.types import SLOW, BrokenVideo, VideoFrames
@@ -80,8 +81,7 @@ def predict_unfinished(
         if task.videos or trainer.world_size > 1:  # file systems may show changes to some ranks later
             trainer.predict(task, return_predictions=False)
         trainer.strategy.barrier()
-        if trainer.is_global_zero:
-            finish()
+        from_first(finish)
     trainer.strategy.barrier()
     return True
 

@@ -143,8 +143,8 @@ class SnippetData:
             )
         return dataset
 
-    def training_loader(self, *, seed: int, rank: int, ranks: int) -> DataLoader[SnippetSample]:
-        """Videos of the training subset with a segment.
+    def training_loader(self, *, seed: int, trainer: Any) -> DataLoader[SnippetSample]:
+        """Videos of the training subset with a segment, those of this rank of `trainer`.
 
         Raises:
             InputError: there are none.
@@ -155,7 +155,8 @@ class SnippetData:
             raise InputError(
                 expected="training videos with segments", got="no segments", hint="Annotate at least one video of subset training."
             )
-        return self.batches.training(dataset, seed=seed, rank=rank, ranks=ranks)
+        on_gpu = trainer.strategy.root_device.type == "cuda"
+        return self.batches.training(dataset, seed=seed, rank=trainer.global_rank, ranks=trainer.world_size, pin_memory=on_gpu)
 
     def reading_loader(self, indices: Sequence[int]) -> DataLoader[SnippetSample]:
         """These videos of the evaluated subset."""

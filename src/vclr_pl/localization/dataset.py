@@ -81,22 +81,27 @@ class SnippetLoader:
                     hint=f"Set batches.{name}={least} or more.",
                 )
 
-    def training(self, dataset: SnippetDataset, *, seed: int, rank: int, ranks: int) -> DataLoader[SnippetSample]:
-        """Training batches, in an order drawn from (seed, epoch). The last batch may be smaller, so few videos suffice for training."""
+    def training(self, dataset: SnippetDataset, *, seed: int, rank: int, ranks: int, pin_memory: bool) -> DataLoader[SnippetSample]:
+        """Training batches, in an order drawn from (seed, epoch). The last batch may be smaller, so few videos suffice for training.
+
+        Args:
+            pin_memory: of features and segments, so that training does not wait for their copies to a GPU.
+        """
         sampler: DistributedSampler[SnippetSample] = DistributedSampler(dataset, num_replicas=ranks, rank=rank, seed=seed)
-        return self._loader(dataset, sampler)
+        return self._loader(dataset, sampler, pin_memory=pin_memory)
 
     def reading(self, dataset: SnippetDataset, indices: Sequence[int]) -> DataLoader[SnippetSample]:
         """Batches of these videos, each once and in order."""
-        return self._loader(dataset, list(indices))
+        return self._loader(dataset, list(indices), pin_memory=False)
 
-    def _loader(self, dataset: SnippetDataset, sampler: object) -> DataLoader[SnippetSample]:
+    def _loader(self, dataset: SnippetDataset, sampler: object, *, pin_memory: bool) -> DataLoader[SnippetSample]:
         return DataLoader(
             dataset,
             sampler=sampler,  # type: ignore[arg-type]
             batch_size=self.batch_size,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            pin_memory=pin_memory,
             collate_fn=collate_snippets,
         )
 

@@ -33,7 +33,7 @@ def localization_table(record: ResultRecord) -> Table:
         table.add_column(column, justify="right")
     for name, value in record.metrics.items():
         even = record.baseline.get(name)
-        cells = ("-", "-") if even is None else (f"{even:.1f}", f"{value - even:+.1f}")
+        cells = ("-", "-") if even is None else (f"{even:.1f}", f"{value - even:+z.1f}")
         table.add_row(localization_title(name), cells[0], f"{value:.1f}", cells[1])
     return table
 

@@ -19,7 +19,7 @@ from vclr_pl.files import write_whole
 from vclr_pl.localization.bmn import BMN, BoundaryPrediction
 from vclr_pl.localization.dataset import SnippetBatch
 from vclr_pl.localization.proposals import ProposalMaker, VideoPrediction
-from vclr_pl.localization.scores import ClassScores, LocalizationScoring, Segments, evenly_spaced_proposals, submission
+from vclr_pl.localization.scores import AverageRecall, ClassScores, LocalizationScoring, Segments, evenly_spaced_proposals, submission
 from vclr_pl.store import ResumableFolder
 from vclr_pl.types import InputError
 
@@ -89,10 +89,11 @@ class ProposalRun(VideoLoop):
 
 @dataclass(frozen=True)
 class LocalizationFigures:
-    """Metrics in percent of the network's proposals, and of evenly spaced proposals (`baseline`)."""
+    """Metrics in percent of the network's proposals, and of evenly spaced proposals (`baseline`); `recall` has each video's part."""
 
     metrics: dict[str, float]
     baseline: dict[str, float]
+    recall: AverageRecall
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,10 @@ class Proposing:
             logger.warning(message, len(without), len(truth), ", ".join(without[:5]))
         proposals = {identity: video.proposals for identity, video in self.proposed().items()}
         even = evenly_spaced_proposals({video: durations_seconds[video] for video in truth})
+        recall = self.scoring.recall(truth=truth, proposals=proposals)
         return LocalizationFigures(
-            metrics=self.scoring.metrics(truth=truth, proposals=proposals, class_scores=class_scores),
+            recall=recall,
+            metrics=self.scoring.metrics(truth=truth, proposals=proposals, class_scores=class_scores, recall=recall),
             baseline=self.scoring.metrics(truth=truth, proposals=even, class_scores=class_scores),
         )
 

@@ -47,10 +47,12 @@ PRECISION_TIOUS = (0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class AverageRecall:
-    """Recall as fractions, `auc` in percent."""
+    """Recall as fractions, `auc` in percent, and the parts of both that each video contributes."""
 
     recall: Numbers  # mean over thresholds, at each number of proposals
     auc: float
+    recalled: Mapping[str, Numbers]  # by metric `auc`, `ar_100`: [V] recalled segments, a mean over thresholds; for `auc` also over numbers
+    segments: Mapping[str, int]  # true segments by video; a metric is 100 x the sum of `recalled` over their sum
 
     def at(self, proposals: int) -> float:
         """AR@`proposals`."""
@@ -76,21 +78,21 @@ def average_recall(*, truth: Mapping[str, Numbers], proposals: Mapping[str, Numb
         proposals: start, end, score `[P, 3]` by video. The limit of the average counts the proposals of all videos; a video
             without proposals has recall 0.
     """
-    total = sum(map(len, proposals.values()))
+    total, segments = sum(map(len, proposals.values())), {video: len(truth[video]) for video in truth}
     if not total:
-        return AverageRecall(recall=np.zeros(MOST_PROPOSALS), auc=0.0)
+        nothing_V = np.zeros(len(truth))
+        return AverageRecall(np.zeros(MOST_PROPOSALS), auc=0.0, recalled={"auc": nothing_V, "ar_100": nothing_V}, segments=segments)
     ratio = MOST_PROPOSALS * float(len(truth)) / total
     tiou_V = [_ranked_tiou(truth[video], proposals.get(video), ratio=ratio) for video in truth]
     retrieved = sum(tiou.shape[1] for tiou in tiou_V)
     share_N = np.arange(1, MOST_PROPOSALS + 1) / 100.0 * (MOST_PROPOSALS * float(len(truth)) / max(1, retrieved))
-    found_HN = np.zeros((len(THRESHOLDS_H), MOST_PROPOSALS))
-    for tiou_AP in tiou_V:
-        found_HN += _found(tiou_AP, share_N=share_N)
-    recall_N = (found_HN / max(1, sum(len(tiou) for tiou in tiou_V))).mean(axis=0)
+    found_VN = np.stack([_found(tiou_AP, share_N=share_N).mean(axis=0) for tiou_AP in tiou_V])
+    recall_N = found_VN.sum(axis=0) / max(1, sum(segments.values()))
     count_N = share_N * (float(retrieved) / len(truth))
-    trapezoids = (recall_N[1:] + recall_N[:-1]) / 2 * np.diff(count_N)
-    area = 100.0 * float(trapezoids.sum()) / float(count_N[-1]) if retrieved else 0.0
-    return AverageRecall(recall=recall_N, auc=area)
+    trapezoids_VN = (found_VN[:, 1:] + found_VN[:, :-1]) / 2 * np.diff(count_N)
+    area_V = trapezoids_VN.sum(axis=1) / float(count_N[-1]) if retrieved else np.zeros(len(truth))
+    area = 100.0 * float(area_V.sum()) / max(1, sum(segments.values()))
+    return AverageRecall(recall_N, auc=area, recalled={"auc": area_V, "ar_100": found_VN[:, -1]}, segments=segments)
 
 
 def _ranked_tiou(truth_A2: Numbers, proposals_P3: Numbers | None, *, ratio: float) -> Numbers:
@@ -179,13 +181,19 @@ class LocalizationScoring:
 
     classes_per_video: int
 
-    def metrics(self, *, truth: Segments, proposals: Proposals, class_scores: ClassScores | None) -> dict[str, float]:
-        """Metrics, percent: `ar_1`, `ar_5`, `ar_10`, `ar_100`, `auc`; with class scores `map_50`, `map_75`, `map_95` and their average over
-        tIoU 0.5:0.05:0.95, `map`. Videos are those of `truth`."""
-        recall = average_recall(
+    def recall(self, *, truth: Segments, proposals: Proposals) -> AverageRecall:
+        """AR and AUC, and each video's part of them. Videos are those of `truth`."""
+        return average_recall(
             truth={video: np.array([segment[1:] for segment in segments]).reshape(-1, 2) for video, segments in truth.items()},
             proposals={video: np.array(proposals.get(video, ())).reshape(-1, 3) for video in truth},
         )
+
+    def metrics(
+        self, *, truth: Segments, proposals: Proposals, class_scores: ClassScores | None, recall: AverageRecall | None = None
+    ) -> dict[str, float]:
+        """Metrics, percent: `ar_1`, `ar_5`, `ar_10`, `ar_100`, `auc`; with class scores `map_50`, `map_75`, `map_95` and their average over
+        tIoU 0.5:0.05:0.95, `map`. Videos are those of `truth`. `recall` is that of `recall`, if it is known."""
+        recall = self.recall(truth=truth, proposals=proposals) if recall is None else recall
         metrics = {f"ar_{rank}": 100.0 * recall.at(rank) for rank in RECALL_RANKS} | {"auc": recall.auc}
         if class_scores is not None:
             precision_H = mean_average_precision(truth=truth, detections=self.detections(proposals, class_scores))

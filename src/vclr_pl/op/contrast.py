@@ -166,28 +166,28 @@ def top1_accuracy(positive_VN: Tensor, highest_negative_N: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> dict[str, Tensor]:
-    """Mean cosine of positives, of other videos in the batch and of the queue, and top-1 within the batch in percent.
+def contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor | None = None) -> dict[str, Tensor]:
+    """Mean cosine of positives, of other videos in the batch and of the queue, if any, and top-1 within the batch in percent.
 
     Of a queue longer than `SAMPLED_ROWS`, that many evenly spaced rows stand for all.
 
     A positive similarity no higher than that of the batch's other videos is the collapse alarm: the loss can still look
     good then, because the stale queue alone looks different.
     """
-    query_BD, key_BD, queue_KD = (at_least_float32(features) for features in (query_BD.detach(), key_BD, queue_KD))
+    query_BD, key_BD = at_least_float32(query_BD.detach()), at_least_float32(key_BD)
     with torch.autocast(query_BD.device.type, enabled=False):  # bfloat16 cannot represent the difference of 0.79 and 0.80
-        return _contrast_metrics(query_BD=query_BD, key_BD=key_BD, queue_KD=queue_KD)
+        return _contrast_metrics(query_BD=query_BD, key_BD=key_BD, queue_KD=None if queue_KD is None else at_least_float32(queue_KD))
 
 
-def _contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor) -> dict[str, Tensor]:
+def _contrast_metrics(*, query_BD: Tensor, key_BD: Tensor, queue_KD: Tensor | None) -> dict[str, Tensor]:
     between_BB = query_BD @ key_BD.t()
     own_B = between_BB.diagonal()
-    sampled_KD = queue_KD[:: -(-len(queue_KD) // SAMPLED_ROWS)]
     others = max(len(own_B) * (len(own_B) - 1), 1)
+    sampled_KD = None if queue_KD is None else queue_KD[:: -(-len(queue_KD) // SAMPLED_ROWS)]
     return {
         "positive_similarity": own_B.mean(),
         "batch_similarity": (between_BB.sum() - own_B.sum()) / others,
-        "queue_similarity": query_BD.mean(0) @ sampled_KD.mean(0),
+        **({} if sampled_KD is None else {"queue_similarity": query_BD.mean(0) @ sampled_KD.mean(0)}),
         "batch_accuracy": 100.0 * (between_BB.argmax(1) == torch.arange(len(own_B), device=own_B.device)).float().mean(),
     }
 

@@ -159,10 +159,14 @@ class WarmupCosine:
         warmup_epochs: length of the warm-up; a fraction of an epoch counts.
         warmup_multiplier: the warm-up starts at base / multiplier.
         minimum_lr: where the cosine ends.
+        progressive_resolution: the side of the views in the first epoch, pixels; the data module reads it. None: views of one size.
     """
 
-    def __init__(self, *, warmup_epochs: float, warmup_multiplier: float, minimum_lr: float) -> None:
+    def __init__(
+        self, *, warmup_epochs: float, warmup_multiplier: float, minimum_lr: float, progressive_resolution: int | None = None
+    ) -> None:
         self.warmup_epochs, self.warmup_multiplier, self.minimum_lr = warmup_epochs, warmup_multiplier, minimum_lr
+        self.progressive_resolution = progressive_resolution
 
     def lr_at(self, *, step: float, base_lr: float, steps_per_epoch: float, total_steps: float) -> float:
         """Learning rate of optimizer step `step`, counted from 0 in steps of the present size."""

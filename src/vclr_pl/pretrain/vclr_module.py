@@ -25,14 +25,14 @@ from vclr_pl.encoder.momentum_contrast import MomentumEncoder, NegativeQueue
 from vclr_pl.encoder.video_encoder import EncoderRuntime, VideoEncoder
 from vclr_pl.objective.terms import WeightedSum
 from vclr_pl.op.collective import broadcast_from_first, gather_stacked
-from vclr_pl.op.contrast import feature_spread, segment_consensus, unit_norm
+from vclr_pl.op.contrast import feature_spread, unit_norm
 from vclr_pl.op.random_state import seed_generators
 from vclr_pl.op.shuffle import in_groups
 from vclr_pl.optim.optimizer import LinearScaled, ParameterGroup, ParameterGroups, UniformGroups
 from vclr_pl.optim.schedule import StepFunctionLR, TrainingLength, WarmupCosine, keep_place, resumed_length, training_length
 from vclr_pl.pretrain.key_encoding import KeyEncoding
-from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding, groups_of
-from vclr_pl.types import Contrast, InputError, KeyViews, ObjectiveTerms, Projections, SegmentViews, TermNeeds
+from vclr_pl.pretrain.view_encoding import PooledKeys, PooledQueries, ViewEncoding, groups_of, head_input, stacked_keys
+from vclr_pl.types import Contrast, InputError, KeyViews, ObjectiveTerms, Projections, SegmentViews
 
 DEFAULT_QUEUE = "default"
 
@@ -99,11 +99,13 @@ class VCLRModule(lightning.LightningModule):
 
     def features(self, frames: Tensor) -> Tensor:
         """Normalized frames `[N, *view]` to the query encoder's pooled features `[N, F]`: what evaluation uses."""
-        pooled: Tensor = self.encoder(self.runtime.prepare(frames))
+        with torch.compiler.set_stance("force_eager"):  # the compiler would make code for each shape and for the evaluation mode
+            pooled: Tensor = self.encoder(self.runtime.prepare(frames))
         return pooled
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Dropout depends only on seed, batch number and rank."""
+        self.runtime.settle([self.encoder.backbone, self.momentum_encoder.encoder.backbone], loss=lambda: self.sum_of_features(batch))
         seed_generators(seed=self.key_encoding.seed, batch=self.batches_seen(), rank=self.global_rank)
 
     def training_step(self, batch: SegmentViews) -> Tensor:
@@ -113,6 +115,12 @@ class VCLRModule(lightning.LightningModule):
         self.await_enqueue(keys, batch)
         self.log_step(outcome, queries, len(batch))
         return outcome.total
+
+    def sum_of_features(self, batch: SegmentViews) -> Tensor:
+        """The passes of a step through both backbones, for the time that they take."""
+        with self.trainer.precision_plugin.train_step_context():
+            self.encode_keys(batch)
+            return self.encode_queries(batch).tuple.sum()
 
     def on_after_backward(self) -> None:
         self.enqueue()
@@ -146,7 +154,7 @@ class VCLRModule(lightning.LightningModule):
     def _project(self, encoder: VideoEncoder, *, frames: Tensor, in_tuple: Tensor) -> dict[str, Tensor]:
         projections = {}
         for name, needs in self.objective.needs.items():
-            projected = encoder.project(name, _head_input(needs, frames=frames, in_tuple=in_tuple))
+            projected = encoder.project(name, head_input(needs, frames=frames, in_tuple=in_tuple))
             projections[name] = unit_norm(projected) if needs.unit_norm else projected
         return projections
 
@@ -164,7 +172,7 @@ class VCLRModule(lightning.LightningModule):
     def await_enqueue(self, keys: Mapping[str, Tensor], batch: SegmentViews) -> None:
         """Gather all ranks' keys; they enter the queues after backward, which still reads the old rows."""
         for name, needs in self.objective.queues.items():
-            keys_VBD = _stacked_keys(needs, keys[needs.head])
+            keys_VBD = stacked_keys(needs, keys[needs.head])
             self.awaiting_enqueue[name] = gather_stacked(keys_VBD).transpose(0, 1).flatten(0, 2)  # view, then rank, then video
         self.awaiting_video_index = gather_stacked(batch.video_index).flatten()
 
@@ -245,8 +253,8 @@ class VCLRModule(lightning.LightningModule):
         refuse_other_views(
             self.encoder.backbone,
             frames_per_clip=frames_per_clip,
-            for_clips="Use sampling=clips.",
-            for_frames="Use sampling=segments, or a backbone of clips such as backbone=r3d_18.",
+            for_clips="Set sampling.frames_per_clip=8 sampling.frame_stride=2, which sampling=clips does.",
+            for_frames="Set sampling.frames_per_clip=1, or use a backbone of clips such as backbone=r3d_18.",
         )
 
     def groups(self) -> list[ParameterGroup]:
@@ -285,16 +293,3 @@ def _maker(queue: Mapping[str, Callable[..., NegativeQueue]], name: str) -> Call
             hint=f"Add queue.{name}, as in conf/queue/published.yaml.",
         )
     return maker
-
-
-def _head_input(needs: TermNeeds, *, frames: Tensor, in_tuple: Tensor) -> Tensor:
-    if needs.head_input == "frames":
-        return frames
-    return segment_consensus(in_tuple) if needs.head_input == "tuple_mean" else in_tuple
-
-
-def _stacked_keys(needs: TermNeeds, keys: Tensor) -> Tensor:
-    """`[V, B, D]`, V keys of each video."""
-    if needs.head_input == "frames":
-        return keys
-    return keys.unsqueeze(0) if needs.head_input == "tuple_mean" else keys.transpose(0, 1)

@@ -16,8 +16,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vclr_pl.op.contrast import segment_consensus
 from vclr_pl.op.shuffle import Encode
-from vclr_pl.types import InputError, SegmentViews
+from vclr_pl.types import InputError, SegmentViews, TermNeeds
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class SharedEncoding:
 
     def keys(self, pooled: list[Tensor], batch: SegmentViews) -> PooledKeys:
         frames_BSF, in_time_BSF = pooled[0].split(batch.segments, dim=1)
-        return PooledKeys(frames=frames_BSF.transpose(0, 1), tuple=_reorder(in_time_BSF, batch.key_order))
+        return PooledKeys(frames=frames_BSF.transpose(0, 1).contiguous(), tuple=_reorder(in_time_BSF, batch.key_order))
 
 
 def groups_of(encoding: ViewEncoding, *, batch_size: int) -> int:
@@ -116,6 +117,20 @@ def groups_of(encoding: ViewEncoding, *, batch_size: int) -> int:
             hint=f"Set loader.batch_size={max(1, batch_size // videos) * videos}, or encoding.batch_norm_videos=null.",
         )
     return batch_size // videos
+
+
+def head_input(needs: TermNeeds, *, frames: Tensor, in_tuple: Tensor) -> Tensor:
+    """What the head of a term projects, of one frame and the tuple."""
+    if needs.head_input == "frames":
+        return frames
+    return segment_consensus(in_tuple) if needs.head_input == "tuple_mean" else in_tuple
+
+
+def stacked_keys(needs: TermNeeds, keys: Tensor) -> Tensor:
+    """A head's keys as `[V, B, D]`, V of each video."""
+    if needs.head_input == "frames":
+        return keys
+    return keys.unsqueeze(0) if needs.head_input == "tuple_mean" else keys.transpose(0, 1)
 
 
 def _parted(rows: Tensor, batch: SegmentViews) -> tuple[Tensor, Tensor, Tensor]:

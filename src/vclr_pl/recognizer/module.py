@@ -53,12 +53,14 @@ class RecognizerModule(lightning.LightningModule):
 
     def features(self, frames: Tensor) -> Tensor:
         """Normalized frames `[N, *view]` to logits `[N, K]`, independently. The test averages them over the views of a video."""
-        logits_NK: Tensor = self.recognizer(self.runtime.prepare(frames))
+        with torch.compiler.set_stance("force_eager"):  # the compiler would make code for each shape and for the evaluation mode
+            logits_NK: Tensor = self.recognizer(self.runtime.prepare(frames))
         return logits_NK
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Dropout depends only on seed, batch number and rank, so a resumed run uses the same masks."""
-        del batch, batch_idx
+        if not isinstance(batch, LabeledFeatures):
+            self.runtime.settle([self.recognizer.backbone], loss=lambda: self.sum_of_logits(batch))
         batches_seen = self.trainer.fit_loop.epoch_loop.total_batch_idx
         seed_generators(seed=self.dropout_seed, batch=batches_seen, rank=self.global_rank)
 
@@ -68,6 +70,11 @@ class RecognizerModule(lightning.LightningModule):
         loss = functional.cross_entropy(logits_BK, batch.label)
         self.log_step(loss.detach(), logits_BK.detach(), batch.label)
         return loss
+
+    def sum_of_logits(self, batch: LabeledViews) -> Tensor:
+        """The pass of a step through the backbone, for the time that it takes."""
+        with self.trainer.precision_plugin.train_step_context():
+            return self.video_logits(batch.views).sum()
 
     def video_logits(self, views: Tensor) -> Tensor:
         """`[B, S, *view]` to `[B, K]`, in the memory layout of the weights."""

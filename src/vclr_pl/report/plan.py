@@ -152,6 +152,19 @@ def time_words(*, seconds: float, waiting: float, now: float | None = None) -> s
     return f"about {rough(seconds)}, until {end_of_day(seconds, now=now)}; {limit}"
 
 
+def decoding_words(*, seconds_per_video: float, videos_per_second: float, cores: int) -> str:
+    """`decoding: 3.2 cores of 16, for 290 videos/s of the network and 11 ms of a core a video`.
+
+    Args:
+        seconds_per_video: of a core, for reading, decoding and cropping.
+        videos_per_second: that the network takes on all devices of this machine where it does not wait.
+        cores: of this machine.
+    """
+    needed, milliseconds = seconds_per_video * videos_per_second, 1000 * seconds_per_video
+    rate = f"{videos_per_second:.0f} videos/s of the network and {milliseconds:.{0 if milliseconds >= 10 else 1}f} ms of a core a video"
+    return f"decoding: {needed:.1f} core{'' if f'{needed:.1f}' == '1.0' else 's'} of {cores}, for {rate}"
+
+
 def busy_words(*, load: float, cores: int) -> list[str]:
     """A line if other programs keep the cores busy, so that the measured time is longer than that of an idle machine."""
     if load <= MUCH_LOAD * cores:
@@ -173,6 +186,15 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+UNITS = {"s": 1, "min": 60, "h": 3600, "days": 86_400}
+
+
+def seconds_of(text: str) -> float:
+    """The seconds of what `rough` writes: 12600 of `3.5 h`."""
+    amount, unit = text.split()
+    return float(amount) * UNITS[unit]
 
 
 def rough(seconds: float) -> str:

@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
 
 from vclr_pl.report.metrics_file import ROWS, MetricsFile, MetricsRows
+from vclr_pl.runner.devices import with_strategy
 from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON, port_in_use
 from vclr_pl.runner.rank_launch import end_together
 from vclr_pl.runner.run_clock import RunClock
@@ -65,7 +66,7 @@ def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], log
     _refuse_negative_length(max_epochs=config.trainer.get("max_epochs"), max_steps=config.trainer.get("max_steps"))
     _refuse_tasks_without_srun()
     _refuse_split_networks(strategy=config.trainer.get("strategy"), precision=config.trainer.get("precision"))
-    trainer: lightning.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
+    trainer: lightning.Trainer = instantiate(with_strategy(config.trainer), callbacks=callbacks, logger=loggers or False)
     leave_signals_to_us(trainer)
     end_together(trainer)
     _refuse_processes_of_a_call(trainer)

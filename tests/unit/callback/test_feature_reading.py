@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests.unit.callback.labeled_data import BROKEN, data
 from tests.unit.callback.stage import trainer
+from torch import distributed as dist
 
 from vclr_pl.callback.feature_reading import evenly_spaced, measure_encoder, read_features
 from vclr_pl.evaluation.neighbors import Retrieval
@@ -64,3 +65,27 @@ def test_without_labels_a_sample_is_read_for_the_measures_that_need_none():
 @pytest.mark.parametrize(("count", "wanted", "chosen"), [(5, 9, [0, 1, 2, 3, 4]), (9, 3, [0, 4, 8]), (7, 1, [0]), (0, 4, [])])
 def test_a_sample_reaches_from_the_first_to_the_last_video(count, wanted, chosen):
     assert evenly_spaced(count, wanted=wanted) == chosen
+
+
+class OwnRank:
+    """A measure that names the process that computes it."""
+
+    needs_labels = False
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, *, gallery, query):
+        self.calls += 1
+        return {"rank": float(dist.get_rank())}
+
+
+def _measured():
+    measure = OwnRank()
+    stage = trainer(datamodule=data())
+    found = measure_encoder(trainer=stage, encoder=MeanColor(), measures={"own": measure}, unlabeled_videos=3, **FIGURES)
+    return found.percent, measure.calls
+
+
+def test_one_of_two_processes_computes_the_measures(two_processes):
+    assert two_processes(_measured) == [({"rank": 0.0}, 1), ({"rank": 0.0}, 0)]

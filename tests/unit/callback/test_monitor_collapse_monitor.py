@@ -31,6 +31,16 @@ def test_a_vanished_gap_is_told_once(caplog):
     assert len(caplog.records) == 1
     assert "segment_contrast at step 11: similarity of positives 0.970, of other videos 0.960" in caplog.text
     assert "the queue 0.100, top-1 within the batch 4.0%" in caplog.text
+    assert "lower optimizer.lr, or shorten the queues." in caplog.text
+
+
+def test_a_term_without_a_queue_is_told_without_it(caplog):
+    alarm, values = monitor(), reading(0.97, 0.96)
+    del values["train/segment_contrast_queue_similarity"]
+    alarm.observe(values, step=11, videos=32)
+    assert "of other videos 0.960, top-1 within the batch 4.0%" in caplog.text
+    assert "queue" not in caplog.text
+    assert alarm.collapsed_terms() == ["train/segment_contrast"]
 
 
 def test_a_healthy_gap_and_single_batches_are_not(caplog):

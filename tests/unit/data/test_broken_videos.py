@@ -138,7 +138,7 @@ def test_a_loop_over_training_batches_without_workers_tells(manifest: Manifest, 
         seed=0,
     )
     sampler = EpochSampler(videos=len(manifest), batch_size=2, rank=0, ranks=1, seed=0)
-    loader = ResumableLoader(dataset=dataset, sampler=sampler, workers=0, prefetch_batches=2, pin_memory=False)
+    loader = ResumableLoader(dataset=dataset, sampler=sampler, workers=0, prefetch_batches=2, on_gpu=False)
     with caplog.at_level(logging.WARNING):
         assert len(list(loader)) == 3
     assert counts(caplog) == [4]

@@ -13,6 +13,7 @@ from pytorchvideo.data.labeled_video_dataset import LabeledVideoDataset
 from pytorchvideo.data.labeled_video_paths import LabeledVideoPaths
 from tests.color_draws import plain_color
 from tests.video_fixture import copies, frame_numbers, make_ucf101, write_broken, write_video
+from tests.workers import workers
 
 from vclr_pl.data.datamodule import LoaderOptions, VideoDataModule
 from vclr_pl.data.sampling import SegmentClipSampler
@@ -89,6 +90,38 @@ def test_a_run_sees_every_video_once_an_epoch_as_floats(tmp_path, splits, worker
     segments = [[number // 4 for number in frame_numbers(sample * 255)[:6]] for batch in watcher.views for sample in batch]
     assert segments == [[0, 1, 2, 0, 1, 2]] * 16  # of 12 frames, in values of [0, 1]
     assert data.broken_videos == ()
+
+
+@pytest.mark.parametrize("options", [{"limit_train_batches": 2}, {"max_epochs": -1, "max_steps": 6}, {"max_epochs": 3}])
+def test_workers_that_read_ahead_change_no_batch(tmp_path, splits, options):
+    """Every epoch is read by the processes that the first batch started, and none remains."""
+    alone, shared = Watcher(), Watcher()
+    trainer(tmp_path, **options).fit(alone, datamodule=datamodule(splits))
+    started = []
+    data = datamodule(splits, workers=2)
+
+    class Processes(lightning.Callback):
+        def on_train_batch_end(self, *_):
+            started.append({child.pid for child in workers()})
+
+    trainer(tmp_path, callbacks=[Processes()], **options).fit(shared, datamodule=data)
+    assert shared.seen == alone.seen
+    assert all(torch.equal(one, other) for one, other in zip(shared.views, alone.views, strict=True))
+    assert len(set().union(*started)) == 2
+    assert workers() == []
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_train_epoch_end"])
+def test_a_run_that_fails_leaves_no_worker(tmp_path, splits, hook):
+    def fail(*_):
+        assert len(workers()) == 2
+        raise RuntimeError("unexpected")
+
+    callback = lightning.Callback()
+    setattr(callback, hook, fail)
+    with pytest.raises(RuntimeError, match="unexpected"):
+        trainer(tmp_path, callbacks=[callback]).fit(Watcher(), datamodule=datamodule(splits, workers=2))
+    assert workers() == []
 
 
 @pytest.mark.parametrize("stop_after", [2, 4, 6, 8])
@@ -221,7 +254,7 @@ def test_workers_of_none_are_the_cores_of_the_rank(splits):
     data = datamodule(splits)
     data.loader = replace(data.loader, workers=None)
     data.setup("fit")
-    assert data.train_dataloader().num_workers == data.workers == min(available_cores(), data.batches_per_epoch)
+    assert data.train_dataloader().workers == data.workers == min(available_cores(), len(data.manifest("train")))
 
 
 def test_a_crop_that_sees_little_is_told_when_videos_are_evaluated(tmp_path, caplog):

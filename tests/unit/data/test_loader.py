@@ -4,17 +4,13 @@ The place inside an epoch: kept, restored, and nothing decoded again.
 
 from __future__ import annotations
 
-import gc
-import mmap
-from pathlib import Path
-
 import pytest
-import torch
 from tests.video_fixture import copies, write_broken
 from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from vclr_pl.data.loader import EpochSampler, ResumableLoader, empty_pictures
+from vclr_pl.data.loader import EpochSampler, ResumableLoader
+from vclr_pl.data.reading_ahead import Place
 from vclr_pl.data.sampling import SegmentClipSampler
 from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.video_dataset import SegmentVideoDataset
@@ -56,8 +52,7 @@ def test_batches_of_all_ranks_are_the_batches_of_one_process(ranks, batch_size):
 
 def test_it_goes_on_after_the_batches_that_were_passed():
     whole, rest = list(sampler()), sampler()
-    rest.first_video = 12
-    assert list(rest) == whole[12:]
+    assert list(rest.keys(Place(0, 12))) == whole[12:]
     assert len(rest) == 20
 
 
@@ -68,8 +63,7 @@ def test_an_epoch_continues_in_other_batches_without_a_gap_or_a_repetition(batch
     shares = []
     for rank in range(ranks):
         rest = sampler(batch_size=batch_size, rank=rank, ranks=ranks, epoch=1)
-        rest.first_video = first_video
-        shares.append(list(rest))
+        shares.append(list(rest.keys(Place(1, first_video))))
     batches = (23 - first_video) // (batch_size * ranks)
     assert [len(share) for share in shares] == [batches * batch_size] * ranks
     order = list(sampler(batch_size=23, epoch=1))
@@ -84,44 +78,6 @@ def test_a_batch_larger_than_the_data_is_told():
         sampler(batch_size=24)
     with pytest.raises(InputError, match=r"got 2 processes x 12 = 24 videos per step\. Set loader\.batch_size=11 or less"):
         sampler(batch_size=12, ranks=2)
-
-
-LARGE = torch.Size((20, 3, 400, 400))  # 38 MB
-
-
-@pytest.mark.parametrize("shape", [torch.Size((2, 3, 8, 8)), LARGE])
-def test_it_is_memory_like_any_other(shape):
-    pictures, other = empty_pictures(shape), empty_pictures(shape)
-    pictures.fill_(1)
-    other.fill_(2)
-    assert pictures.shape == shape
-    assert pictures.dtype == torch.float32
-    assert pictures.is_contiguous()
-    assert (pictures.min(), pictures.max(), other.min()) == (1, 1, 2)
-    assert torch.equal(pictures[1:].clone(), pictures[1:])
-
-
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc to see memory in")
-def test_it_is_given_back():
-    def is_mapped(address: int) -> bool:
-        gc.collect()
-        ranges = (line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines())
-        return any(int(start, 16) <= address < int(end, 16) for start, end in ranges)
-
-    pictures = empty_pictures(LARGE).fill_(1)
-    part, address = pictures[0], pictures.data_ptr()
-    del pictures
-    assert is_mapped(address)
-    assert part.sum() == part.numel()
-    del part
-    assert not is_mapped(address)
-
-
-def test_a_kernel_without_large_pages_will_do(monkeypatch):
-    monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 12345, raising=False)
-    assert empty_pictures(LARGE).fill_(3).max() == 3
-    monkeypatch.delattr(mmap, "MADV_HUGEPAGE")
-    assert empty_pictures(LARGE).fill_(4).max() == 4
 
 
 class NoPhotometry:
@@ -153,7 +109,7 @@ def loader_of(paths, *, batch_size=2, workers=0, seed=0):
         seed=seed,
     )
     sampler = EpochSampler(videos=len(paths), batch_size=batch_size, rank=0, ranks=1, seed=seed)
-    return ResumableLoader(dataset=Recorder(dataset), sampler=sampler, workers=workers, prefetch_batches=2, pin_memory=False)
+    return ResumableLoader(dataset=Recorder(dataset), sampler=sampler, workers=workers, prefetch_batches=2, on_gpu=False)
 
 
 @pytest.fixture

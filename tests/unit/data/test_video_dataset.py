@@ -11,6 +11,7 @@ from vclr_pl.data.samples import NoReadableVideo, SegmentSample
 from vclr_pl.data.sampling import SegmentClipSampler
 from vclr_pl.data.transform.crop import ContrastiveTransform
 from vclr_pl.data.transform.evaluation_view import EvaluationView
+from vclr_pl.data.transform.resolution import ProgressiveResolution
 from vclr_pl.data.video_dataset import EvaluationVideoDataset, SegmentVideoDataset, broken_video
 from vclr_pl.datasets.manifest import Manifest, ManifestBuilder
 from vclr_pl.video.protocol import VideoReadError
@@ -100,6 +101,15 @@ def test_a_broken_video_is_replaced_the_same_way_on_every_run(mixed):
     assert again.broken == sample.broken
     assert same(sample, again)
     assert {segments(mixed)[epoch, 3].video_index for epoch in range(20)} == {0, 1, 2}
+
+
+def test_views_of_early_epochs_are_smaller_where_the_resolution_is_progressive(tmp_path):
+    dataset = segments([write_video(tmp_path / "1.mp4", frames=30)])
+    whole = dataset[0, 0]
+    dataset.resolution = ProgressiveResolution(first_pixels=8, last_pixels=16, epochs=3)
+    assert [dataset[epoch, 0].views.shape[-1] for epoch in range(3)] == [8, 16, 16]
+    assert dataset[0, 0].order.query.tolist() == whole.order.query.tolist()
+    assert torch.equal(dataset[0, 0].color_parameters, whole.color_parameters)
 
 
 def test_a_short_video_says_what_it_lacks(mixed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,21 @@ def test_what_there_is(ready: SnippetData) -> None:
     assert ready.manifest(["c"]) is None
 
 
+def on(device: str) -> Any:
+    """What the loader reads of Lightning's trainer."""
+    return SimpleNamespace(global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=torch.device(device)))
+
+
+def test_training_on_a_gpu_pins_features_and_segments(ready: SnippetData) -> None:
+    assert [ready.training_loader(seed=0, trainer=on(device)).pin_memory for device in ("cuda", "cpu")] == [True, False]
+    (batch,) = ready.training_loader(seed=0, trainer=on("cpu"))
+    pinned: list[torch.Tensor] = []
+    batch._moved(lambda tensor: pinned.append(tensor) or tensor)  # what `pin_memory` and `to` do with each tensor
+    assert {id(tensor) for tensor in pinned} == {id(tensor) for tensor in (batch.features, *batch.segments, batch.video_index)}
+
+
 def test_training_takes_videos_with_segments(ready: SnippetData) -> None:
-    (batch,) = ready.training_loader(seed=0, rank=0, ranks=1)
+    (batch,) = ready.training_loader(seed=0, trainer=on("cpu"))
     assert [len(segments) for segments in batch.segments] == [1]
     (read,) = ready.reading_loader([0, 1])
     assert len(read) == 2
@@ -148,7 +162,7 @@ def test_empty_subsets_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="videos of the subset 'validation'"):
         _ = made.judged
     with pytest.raises(InputError, match="training videos with segments"):
-        made.training_loader(seed=0, rank=0, ranks=1)
+        made.training_loader(seed=0, trainer=on("cpu"))
     with pytest.raises(InputError, match="subset to be one of"):
         data(tmp_path, subset="test")
 

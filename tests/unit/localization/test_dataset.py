@@ -41,7 +41,7 @@ def test_a_batch_keeps_its_order(dataset: SnippetDataset) -> None:
 
 
 def order(dataset: SnippetDataset, *, epoch: int, rank: int = 0, ranks: int = 1, seed: int = 0) -> list[int]:
-    loader = SnippetLoader(batch_size=3, workers=0).training(dataset, seed=seed, rank=rank, ranks=ranks)
+    loader = SnippetLoader(batch_size=3, workers=0).training(dataset, seed=seed, rank=rank, ranks=ranks, pin_memory=False)
     loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
     return [index for batch in loader for index in batch.video_index.tolist()]
 

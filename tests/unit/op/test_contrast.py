@@ -62,6 +62,8 @@ def test_metrics_equal_their_definition_pair_by_pair() -> None:
     assert metrics["queue_similarity"].item() == pytest.approx(sum(float(q @ k) for q in query for k in queue) / 45)
     hits = [max(range(5), key=lambda j: float(query[i] @ key[j])) == i for i in range(5)]
     assert metrics["batch_accuracy"].item() == pytest.approx(100 * sum(hits) / 5)
+    without = contrast_metrics(query_BD=query, key_BD=key)
+    assert without == {name: value for name, value in metrics.items() if name != "queue_similarity"}
 
 
 def test_spread_is_zero_for_one_direction_and_one_for_opposite_ones() -> None:

@@ -48,7 +48,7 @@ def small_module(
     chosen = {name: term for name, term in terms(segments).items() if not keep or name in keep}
     return VCLRModule(
         backbone=SmallResNet(widths=[4, 8], stem_stride=2),
-        head=partial(ProjectionHead, dim=DIM),
+        head=partial(ProjectionHead, dim=DIM, batch_norm="byol" in (also or {})),
         objective=WeightedSum(terms={**chosen, **(also or {})}),
         encoding=encoding or SeparateEncoding(),
         momentum_encoder=partial(MomentumEncoder, momentum=0.5, copy_buffers=True),

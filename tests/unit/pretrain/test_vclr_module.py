@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pytorch_lightning.plugins import MixedPrecision
 from tests.unit.pretrain.built import small_batch, small_module
 from torch import nn
 
+from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.optim.schedule import TrainingLength
 from vclr_pl.pretrain.view_encoding import SeparateEncoding, SharedEncoding, ViewEncoding
 from vclr_pl.types import Contrast, HeadInput, InputError, Projections, TermNeeds, TermOutput
@@ -84,6 +86,7 @@ def test_a_masked_queue_ignores_the_videos_own_keys() -> None:
 class FakeTrainer:
     def __init__(self) -> None:
         self.datamodule = type("Data", (), {"segments": 3})()
+        self.precision_plugin = MixedPrecision("bf16-mixed", "cpu")
 
 
 @pytest.mark.parametrize(("length", "refused"), [(24, True), (25, False)])
@@ -107,7 +110,7 @@ def test_features_are_those_of_the_query_encoders_backbone() -> None:
 @pytest.mark.parametrize("frames_per_clip", [2, 16])
 def test_clips_are_refused_by_a_network_of_frames(frames_per_clip: int) -> None:
     small_module().check_views(frames_per_clip=1)
-    with pytest.raises(InputError, match="sampling=segments"):
+    with pytest.raises(InputError, match=r"Set sampling\.frames_per_clip=1"):
         small_module().check_views(frames_per_clip=frames_per_clip)
 
 
@@ -160,3 +163,19 @@ def test_projections_have_unit_norm_where_a_term_asks_for_it() -> None:
 def test_a_queue_without_an_entry_and_a_default_is_refused() -> None:
     with pytest.raises(InputError, match=r"a queue for kept, or one for default; got inter, segment\. Add queue\.kept"):
         small_module(also={"distance": Distance("frames")}, with_default_queue=False)
+
+
+def test_both_backbones_are_compiled_at_the_first_batch_in_the_precision_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, plain, batch = small_module(), small_module(), small_batch()
+    monkeypatch.setattr(type(module), "trainer", FakeTrainer())
+    module.runtime = EncoderRuntime(channels_last=False, compile=True)
+    backbones, dtypes = (module.encoder.backbone, module.momentum_encoder.encoder.backbone), []
+    for backbone in backbones:
+        monkeypatch.setattr(backbone, "compile", lambda backbone=backbone: nn.Module.compile(backbone, backend="aot_eager"))
+    backbones[0].conv1.register_forward_hook(lambda layer, given, features: dtypes.append(features.dtype))
+    module.on_train_batch_start(batch, 0)
+    assert all(backbone._compiled_call_impl is not None for backbone in backbones)
+    assert set(dtypes) == {torch.bfloat16}
+    for (name, value), other in zip(module.state_dict().items(), plain.state_dict().values(), strict=True):
+        assert torch.equal(value, other), name
+    torch.testing.assert_close(module.training_step(batch), plain.training_step(batch))

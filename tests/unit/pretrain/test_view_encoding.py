@@ -89,3 +89,9 @@ def test_with_batch_norms_in_eval_mode_both_ways_give_one_loss_and_one_gradient(
         torch.testing.assert_close(own, other, rtol=1e-9, atol=1e-12)
     for name in keys:
         torch.testing.assert_close(keys[name], other_keys[name], rtol=1e-9, atol=1e-12)
+
+
+def test_the_features_of_each_key_frame_are_one_piece_of_memory() -> None:
+    """A linear layer repeats its weights for a transposed input."""
+    for encoding in (SeparateEncoding(), SharedEncoding()):
+        assert keys_of(encoding, Recorder()).frames.is_contiguous()

@@ -11,6 +11,7 @@ from vclr_pl.report.plan import (
     Steps,
     busy_words,
     clock,
+    decoding_words,
     disk_words,
     end_of_day,
     memory_words,
@@ -92,3 +93,15 @@ def test_figures() -> None:
 def test_a_busy_machine_is_told() -> None:
     assert busy_words(load=12.4, cores=2) == ["the machine is busy (load 12 on 2 cores): alone, the run is faster than measured"]
     assert busy_words(load=3.0, cores=2) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds_per_video", "rate", "cores", "expected"),
+    [
+        (0.011, 64, 2, "decoding: 0.7 cores of 2, for 64 videos/s of the network and 11 ms of a core a video"),
+        (0.0625, 16, 16, "decoding: 1.0 core of 16, for 16 videos/s of the network and 62 ms of a core a video"),
+        (0.0023, 4000, 112, "decoding: 9.2 cores of 112, for 4000 videos/s of the network and 2.3 ms of a core a video"),
+    ],
+)
+def test_the_cores_of_decoding(seconds_per_video: float, rate: float, cores: int, expected: str) -> None:
+    assert decoding_words(seconds_per_video=seconds_per_video, videos_per_second=rate, cores=cores) == expected

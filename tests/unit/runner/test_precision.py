@@ -63,6 +63,15 @@ def test_a_processor_is_measured_and_a_gpu_asked(accelerator):
         assert found == processor_rates().faster
 
 
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+@pytest.mark.parametrize("accelerator", ["auto", "gpu"])
+def test_a_gpu_computes_in_bfloat16_where_it_has_it(accelerator, native, expected, monkeypatch):
+    """A GPU as torch would describe it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    assert faster_precision(accelerator, {})[0] == expected
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_what_is_not_there_is_not_measured():
     assert faster_precision("gpu", {})[0] == "32-true"

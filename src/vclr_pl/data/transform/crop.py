@@ -14,18 +14,8 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional
 
-from vclr_pl.data.transform.color_augmentation import (
-    BLUR_SIGMA,
-    BRIGHTNESS,
-    CONTRAST,
-    FLIP,
-    GRAY,
-    HUE,
-    ORDER,
-    ORDERS,
-    SATURATION,
-    ColorAugmentation,
-)
+from vclr_pl.data.transform.color_augmentation import ColorAugmentation
+from vclr_pl.data.transform.fused_color import BLUR_SIGMA, BRIGHTNESS, CONTRAST, FLIP, GRAY, HUE, ORDER, ORDERS, SATURATION
 from vclr_pl.types import InputError
 from vclr_pl.video.protocol import scaled_size
 

@@ -1,4 +1,5 @@
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -6,19 +7,9 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from vclr_pl.data.transform.color_augmentation import (
-    BLUR_SIGMA,
-    BRIGHTNESS,
-    CONTRAST,
-    FLIP,
-    GRAY,
-    HUE,
-    ORDER,
-    ORDERS,
-    PARAMETERS,
-    SATURATION,
-    ColorAugmentation,
-)
+from vclr_pl.data.transform.color_augmentation import ColorAugmentation
+from vclr_pl.data.transform.fused_color import BLUR_SIGMA, BRIGHTNESS, CONTRAST, FLIP, GRAY, HUE, ORDER, ORDERS, PARAMETERS, SATURATION
+from vclr_pl.types import InputError
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 PUBLISHED = {
@@ -35,7 +26,8 @@ PUBLISHED = {
     "std": STD,
 }
 PHOTOMETRIC = ColorAugmentation(**PUBLISHED)
-PATHS = [PHOTOMETRIC.apply, PHOTOMETRIC._apply_together]  # on a CPU view by view; on a GPU the batch at once
+WIDE = ColorAugmentation(**{**PUBLISHED, "hue": 0.5})
+WAYS = pytest.mark.parametrize("way", ["_apply_one_by_one", "_apply_small", "_apply_together"])  # large or small views on a CPU, a GPU
 
 
 def pictures(views: int, *, height: int = 40, width: int = 36) -> torch.Tensor:
@@ -76,7 +68,7 @@ def in_unit_range(prepared: torch.Tensor) -> torch.Tensor:
     return prepared * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
 
 
-@pytest.mark.parametrize("apply", PATHS, ids=["one_by_one", "together"])
+@WAYS
 @pytest.mark.parametrize(
     "columns",
     [
@@ -89,7 +81,6 @@ def in_unit_range(prepared: torch.Tensor) -> torch.Tensor:
         {"SATURATION": 0.0},
         {"HUE": 0.1},
         {"HUE": -0.1},
-        {"HUE": 0.5},
         {"GRAY": 1.0},
         {"BLUR_SIGMA": 0.1},
         {"BLUR_SIGMA": 2.0},
@@ -97,26 +88,26 @@ def in_unit_range(prepared: torch.Tensor) -> torch.Tensor:
     ],
     ids=str,
 )
-def test_each_operation_is_torchvisions(apply, columns):
+def test_each_operation_is_torchvisions(way, columns):
     views, parameters = pictures(5), rows(5, **columns)
     expected = torch.stack([torchvision_view(view, row) for view, row in zip(views, parameters.tolist(), strict=True)])
-    torch.testing.assert_close(in_unit_range(apply(views, parameters)), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(in_unit_range(getattr(PHOTOMETRIC, way)(views, parameters)), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("apply", PATHS, ids=["one_by_one", "together"])
-def test_all_24_orders_are_torchvisions(apply):
+@WAYS
+def test_all_24_orders_are_torchvisions(way):
     assert sorted(ORDERS) == sorted(itertools.permutations(range(4)))
     views, parameters = pictures(24), rows(24, BRIGHTNESS=1.35, CONTRAST=0.7, SATURATION=1.4, HUE=-0.08)
     parameters[:, ORDER] = torch.arange(24)
     expected = torch.stack([torchvision_view(view, row) for view, row in zip(views, parameters.tolist(), strict=True)])
-    torch.testing.assert_close(in_unit_range(apply(views, parameters)), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(in_unit_range(getattr(PHOTOMETRIC, way)(views, parameters)), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("apply", PATHS, ids=["one_by_one", "together"])
-def test_a_drawn_batch_is_torchvisions(apply):
+@WAYS
+def test_a_drawn_batch_is_torchvisions(way):
     views, parameters = pictures(64, height=33, width=50), PHOTOMETRIC.draw(64, np.random.default_rng(0))
     expected = torch.stack([torchvision_view(view, row) for view, row in zip(views, parameters.tolist(), strict=True)])
-    prepared = apply(views, parameters)
+    prepared = getattr(PHOTOMETRIC, way)(views, parameters)
     torch.testing.assert_close(in_unit_range(prepared), expected, atol=1e-5, rtol=0)
     normalized = functional.normalize(expected, MEAN, STD)
     torch.testing.assert_close(prepared, normalized, atol=1e-4, rtol=0)
@@ -168,10 +159,49 @@ def test_many_small_views_on_a_cpu_are_those_of_one_by_one():
     torch.testing.assert_close(PHOTOMETRIC.apply(views, parameters), PHOTOMETRIC._apply_one_by_one(views, parameters), atol=1e-4, rtol=0)
 
 
+@WAYS
+@pytest.mark.parametrize("turn", [-0.5, -0.4, -0.3, -0.18, 0.2, 0.34, 0.5])
+def test_any_turn_of_the_hue_is_torchvisions(way, turn):
+    views, parameters = pictures(24), rows(24, BRIGHTNESS=1.35, CONTRAST=0.7, SATURATION=1.4, HUE=turn)
+    parameters[:, ORDER] = torch.arange(24)
+    expected = torch.stack([torchvision_view(view, row) for view, row in zip(views, parameters.tolist(), strict=True)])
+    torch.testing.assert_close(in_unit_range(getattr(WIDE, way)(views, parameters)), expected, atol=1e-5, rtol=0)
+
+
 def test_small_pictures_on_a_cpu_go_together_and_large_ones_one_by_one(monkeypatch):
     went = []
-    monkeypatch.setattr(PHOTOMETRIC, "_apply_one_by_one", lambda views, _: went.append(("one by one", len(views))) or views)
-    monkeypatch.setattr(PHOTOMETRIC, "_apply_together", lambda views, _: went.append(("together", len(views))) or views)
+    for way in ("_apply_one_by_one", "_apply_small"):
+        monkeypatch.setattr(PHOTOMETRIC, way, lambda views, _, way=way: went.append((way, len(views))) or views)
     for size_pixels in (48, 112):
         PHOTOMETRIC.apply(pictures(70, height=size_pixels, width=size_pixels), rows(70))
-    assert went == [("together", 64), ("together", 6), ("one by one", 70)]
+    assert went == [("_apply_small", 70), ("_apply_one_by_one", 70)]
+
+
+def test_compilation_is_settled_by_the_length_of_the_run():
+    for compile_option, pixels, device_type, expected in [
+        ("auto", 1e10, "cpu", False),
+        ("auto", 3e10, "cpu", True),
+        ("auto", 3e10, "cuda", False),
+        ("auto", 2e11, "cuda", True),
+        ("auto", 1e15, "mps", False),
+        (False, 1e15, "cpu", False),
+        (True, 1, "cpu", True),
+    ]:
+        color = ColorAugmentation(**PUBLISHED, compile=compile_option)
+        color.expect(pixels=pixels, device_type=device_type)
+        assert color._compiles == expected, (compile_option, pixels, device_type)
+
+
+def test_another_word_for_compile_is_refused():
+    with pytest.raises(InputError, match=r"color_augmentation\.compile=maybe"):
+        ColorAugmentation(**PUBLISHED, compile="maybe")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+def test_the_compiled_views_are_those_without_compilation(caplog):
+    color = ColorAugmentation(**PUBLISHED, compile=True)
+    views, parameters = pictures(24, height=64, width=60), PHOTOMETRIC.draw(24, np.random.default_rng(5))
+    torch.testing.assert_close(color.apply(views, parameters), PHOTOMETRIC.apply(views, parameters), atol=1e-5, rtol=0)
+    smaller = color.apply(views[:5], parameters[:5])
+    torch.testing.assert_close(smaller, PHOTOMETRIC.apply(views[:5], parameters[:5]), atol=1e-5, rtol=0)
+    assert [record for record in caplog.records if "is not compiled" in record.getMessage()] == []
