@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vclr_pl.api import prepare as prepare
     from vclr_pl.api import published_data as published_data
     from vclr_pl.api import published_module as published_module
+    from vclr_pl.api import reproduce as reproduce
     from vclr_pl.api import retrieve as retrieve
     from vclr_pl.api import train as train
     from vclr_pl.api import visualize as visualize
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
 
     __version__: str
 
-COMMANDS = ("check", "compare", "convert", "embed", "evaluate", "finetune", "localize", "prepare", "retrieve", "train", "visualize")
+COMMANDS = (
+    *("check", "compare", "convert", "embed", "evaluate", "finetune", "localize", "prepare"),
+    *("reproduce", "retrieve", "train", "visualize"),
+)
 MODULES = {
     **dict.fromkeys((*COMMANDS, "published_data", "published_module"), "vclr_pl.api"),
     "InputError": "vclr_pl.types",
@@ -66,6 +70,7 @@ __all__ = [  # spelled out, so that type checkers and the API reference read it
     "prepare",
     "published_data",
     "published_module",
+    "reproduce",
     "retrieve",
     "train",
     "visualize",

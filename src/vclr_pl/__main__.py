@@ -22,6 +22,7 @@ COMMANDS = (
     "localize",
     "visualize",
     "convert",
+    "reproduce",
     "report",
 )
 REPORT = "Print one table of the results of many runs."  # the one command without a file in conf/

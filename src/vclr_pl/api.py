@@ -23,6 +23,7 @@ from vclr_pl.command.result import (
     FinetuneResult,
     LocalizeResult,
     PrepareResult,
+    ReproduceResult,
     RetrieveResult,
     TrainResult,
     VisualizeResult,
@@ -166,6 +167,17 @@ def visualize(*, encoder: File | Sequence[File], overrides: Sequence[str] = (), 
         overrides: as on the command line.
     """
     return cast(VisualizeResult, _do("maps", "visualize", {"encoder": encoder, **options}, overrides))
+
+
+def reproduce(*, table: str = "demo", overrides: Sequence[str] = (), **options: Option) -> ReproduceResult:
+    """Do the runs of a table of the paper that have not finished; its cells are our figures beside the published ones.
+
+    Args:
+        table: `linear`, `retrieval`, `recognition`, `localization`, `ablation`, `demo`, `order_term` or `imagenet`.
+        options: of `python -m vclr_pl.reproduce --help`; `plan=True` does no run.
+        overrides: as on the command line.
+    """
+    return cast(ReproduceResult, _do("reproduction", "reproduce", {"table": table, **options}, overrides))
 
 
 def convert(*, input: File, to: str, output: File, overrides: Sequence[str] = (), **options: Option) -> ConvertResult:

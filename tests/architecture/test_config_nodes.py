@@ -89,7 +89,8 @@ def words_read_by_the_runner() -> set[str]:
 def test_every_plain_option_has_a_reader():
     """A value outside a constructor call is interpolated somewhere, or read by the runner."""
     interpolated = {word for path in FILES for dotted in INTERPOLATION.findall(path.read_text()) for word in dotted.split(".")}
-    readers = interpolated | words_read_by_the_runner()
+    of_tables = {name for path in FILES for name in re.findall(r"\{(?:root|weights)\.(\w+)\}", path.read_text())}  # of `reproduce`
+    readers = interpolated | of_tables | words_read_by_the_runner()
     unread = []
     for path in FILES:
         group = path.relative_to(CONF).parts[0]

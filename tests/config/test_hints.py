@@ -61,10 +61,12 @@ VARIANTS = [
         for choice in (
             "experiment=folder",
             "objective=seco",
+            "objective=clip_contrast",
             "weight=moco_v2",
             "data=ucf101",
             "data=video_list",
             "data=activitynet",
+            "data=demo_untrimmed",
             "backbone=timm",
             "parameter_groups=layerwise",
         )

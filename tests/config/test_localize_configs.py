@@ -78,7 +78,7 @@ def test_the_count_of_choices() -> None:
     assert sorted(CHOICES) == [
         *("experiment=localize/activitynet", "experiment=localize/demo"),
         *("localizer=bmn", "localizer=small_bmn"),
-        *("untrimmed=demo", "untrimmed=own"),
+        *("untrimmed=demo", "untrimmed=demo_large", "untrimmed=own"),
     ]
 
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from tests.config.finetuning_choices import OF_FINETUNING
 
 from vclr_pl.config_path import config_folder
+from vclr_pl.runner.command_line import understood
 from vclr_pl.runner.composition import register_resolvers
 from vclr_pl.runner.group import group_names, option_names
 from vclr_pl.runner.log import warning_filters
@@ -114,12 +115,16 @@ def overrides_of(choice: str) -> list[str]:
 MEASURES = ("attentive_probe", "linear_probe", "logistic_probe", "made_copies", "nearest_neighbor", "rank_me", "retrieval")
 
 
+TERMS = ("byol", "inter_frame", "intra_frame", "nearest_neighbor", "segment_contrast", "temporal_order")
+
+
 def test_the_count_of_shipped_files():
-    assert len(PRETRAINING) == 82
-    assert len(EXPERIMENTS) == 18
+    assert len(PRETRAINING) == 94
+    assert len(EXPERIMENTS) == 20
     assert [
+        *(f"data/appearance/{name}" for name in ("default", "drawn", "gray", "thermal", "tiny")),
         *(f"evaluation/measure/{name}" for name in MEASURES),
-        *(f"objective/term/{name}" for name in ("inter_frame", "intra_frame", "nearest_neighbor", "segment_contrast", "temporal_order")),
+        *(f"objective/term/{name}" for name in TERMS),
     ] == [choice for choice in NESTED if choice not in OF_FINETUNING and not choice.startswith("experiment/localize/")]
 
 
@@ -170,20 +175,6 @@ def test_the_published_figures_are_the_defaults(experiment):
     assert config.name == experiment
 
 
-@pytest.mark.parametrize("command", ["train", "finetune"])
-def test_a_training_experiment_leaves_its_precision_to_the_machine(command):
-    folder = CONF / "experiment" / ("" if command == "train" else command)
-    for experiment in sorted(path.relative_to(CONF / "experiment").with_suffix("").as_posix() for path in folder.glob("*.yaml")):
-        config = compose(command, overrides=["paths.run=run", f"experiment={experiment}"])
-        assert OmegaConf.is_interpolation(config.trainer, "precision")
-        assert "${faster_precision:" in OmegaConf.to_container(config, resolve=False)["trainer"]["precision"]
-
-
-@pytest.mark.parametrize("command", ["evaluate", "embed", "retrieve", "localize"])
-def test_features_that_are_kept_are_float32_on_every_machine(command):
-    assert compose(command, overrides=["paths.run=run"]).trainer.precision == "32-true"
-
-
 def test_the_network_has_the_published_size():
     """41.35 M parameters, 17.84 M of them heads; the order classifier maps 768 to 4."""
     module = instantiate(composed("experiment=ucf101", *SLIGHT).module)
@@ -202,6 +193,8 @@ def test_the_network_has_the_published_size():
         ("seco", ["inter_frame", "intra_frame", "temporal_order"], {"inter"}),
         ("inter_only", ["inter_frame"], {"inter"}),
         ("segment_only", ["segment_contrast"], {"segment"}),
+        ("clip_contrast", ["segment_contrast"], {"segment"}),
+        ("byol", ["byol"], set()),
     ],
 )
 def test_an_objective_brings_its_own_queues(objective, terms, queues):
@@ -210,11 +203,52 @@ def test_an_objective_brings_its_own_queues(objective, terms, queues):
     assert set(instantiate(config.module).queues) == queues
 
 
+def chosen(*words: str) -> tuple[object, ...]:
+    """Of a composed run: the sampler, batch norm in the head, and the momentum at its end."""
+    config = composed(*words)
+    return config.sampling._target_.rpartition(".")[2], config.head.get("batch_norm"), config.momentum_encoder.final_momentum
+
+
+@pytest.mark.parametrize("experiment", ["demo", "folder", "ucf101"])
+def test_an_objective_chooses_other_groups_unless_the_user_does(experiment):
+    base = [f"experiment={experiment}", "data.root=here"]
+    assert chosen(*base) == chosen(*base, "objective=segment_only") == ("SegmentClipSampler", None, None)
+    assert chosen(*base, "objective=clip_contrast") == ("LocalClips", None, None)
+    assert chosen(*base, "objective=byol") == ("SegmentClipSampler", True, 1.0)
+    own = ["sampling=segments", "head=mlp", "momentum_encoder=ema"]
+    for words in (["objective=clip_contrast", *own], [*own, "objective=byol"]):
+        assert chosen(*base, *words) == ("SegmentClipSampler", None, None)
+    assert chosen(*base, "objective=byol", "head.batch_norm=false", "momentum_encoder.final_momentum=null")[1:] == (False, None)
+
+
+def test_clip_contrast_differs_from_segment_only_in_the_sampler_alone():
+    """Which makes it the test of the paper's claim about positives over the whole video."""
+    clips, segments = (OmegaConf.to_container(composed(f"objective={name}")) for name in ("clip_contrast", "segment_only"))
+    differing = {name for name in clips if clips[name] != segments[name]}
+    assert differing == {"sampling"}
+    shared = set(clips["sampling"]) & set(segments["sampling"]) - {"_target_"}
+    assert {name: clips["sampling"][name] for name in shared} == {name: segments["sampling"][name] for name in shared}
+
+
 def test_the_demo_is_the_default():
     config = composed()
     assert (config.name, config.backbone._target_) == ("demo", "vclr_pl.backbone.resnet.SmallResNet")
     assert config.optimizer.lr * config.loader.batch_size / config.optimizer.reference_batch_size == pytest.approx(0.02)
     assert config.schedule.warmup_epochs == pytest.approx(0.1 * config.trainer.max_epochs)
+
+
+@pytest.mark.parametrize("experiment", ["ucf101", "hmdb51", "kinetics400", "ssv2", "activitynet"])
+def test_the_papers_experiments_have_its_global_batch(experiment):
+    config = composed(f"experiment={experiment}", "data.root=here")
+    assert (config.loader.global_batch_size, config.optimizer.reference_batch_size, config.trainer.devices) == (256, 256, "auto")
+    assert composed("experiment=folder", "data.root=here").loader.global_batch_size is None
+
+
+def test_a_gpu_is_fast_by_default_and_exact_on_request():
+    config = composed("experiment=ucf101", "data.root=here")
+    assert (config.runtime.tf32, config.trainer.benchmark) == (True, True)
+    published = composed("experiment=ucf101", "data.root=here", "trainer.precision=32-true", "runtime.tf32=false")
+    assert (published.runtime.tf32, published.trainer.precision) == (False, "32-true")
 
 
 def test_the_command_line_wins_over_the_experiment():
@@ -225,6 +259,29 @@ def test_the_command_line_wins_over_the_experiment():
 def test_the_demo_is_evaluated_at_the_size_that_it_is_rendered_at():
     config = composed("experiment=demo")
     assert config.evaluation_view.short_side_pixels == config.data.size_pixels == 56
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "node"),
+    [
+        ("train", ["data=demo", "data/appearance=thermal"], "data"),
+        ("train", ["experiment=demo", "data=demo_untrimmed_large", "data/appearance=thermal"], "data"),
+        ("evaluate", ["data=demo_large", "data/appearance=thermal"], "data"),
+        ("compare", ["data/appearance=thermal", "data=demo"], "data"),
+        ("finetune", ["experiment=finetune/demo", "data/appearance=thermal"], "data"),
+        ("retrieve", ["data=demo", "data/appearance=thermal"], "gallery"),
+        ("localize", ["experiment=localize/demo", "data/appearance@untrimmed.appearance=thermal"], "untrimmed"),
+    ],
+)
+def test_an_appearance_is_chosen_in_each_command(command, words, node):
+    appearance = compose(command, overrides=["paths.run=run", *understood(words, config_name=command)])[node].appearance
+    assert (appearance.style, appearance.noise, appearance.contrast_range) == ("thermal", 0.03, [0.6, 0.9])
+    assert appearance.copies == 4
+
+
+@pytest.mark.parametrize("data", ["demo_large", "demo_untrimmed", "demo_untrimmed_large"])
+def test_the_demos_experiment_is_that_of_its_other_sizes(data):
+    assert composed(*understood([f"data={data}"], config_name="train")).name == "demo"
 
 
 def test_the_options_are_frozen():

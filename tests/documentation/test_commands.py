@@ -77,8 +77,9 @@ def test_a_make_target_exists(command: Command):
 def test_an_override_fits(override: str):
     """A group has the choice; a key stands in the config of one experiment at least, some being of one kind of data, or of one command."""
     key, _, value = override.partition("=")
-    if (config_folder() / key).is_dir():
-        assert value == "null" or (config_folder() / key / f"{value}.yaml").is_file()
+    group = config_folder() / key.partition("@")[0]
+    if group.is_dir():
+        assert value == "null" or (group / f"{value}.yaml").is_file()
     else:
         parsed = OverridesParser.create().parse_override(override)
         trained = (composed("train", (f"experiment={experiment}", "data.root=DIR")) for experiment in EXPERIMENTS)

@@ -70,6 +70,15 @@ def test_one_table_by_the_measures_of_evaluate_and_its_features(places: Path, ca
         alone = results(places, name)
         assert found["encoders"][place]["metrics"] == alone["metrics"]
         assert found["encoders"][place]["intervals"] == alone["intervals"]
+        assert (found["encoders"][place]["outcomes"], found["encoders"][place]["choices"]) == (alone["outcomes"], alone["choices"])
+    assert found["name"] == "compare"
+    assert alone["choices"] == {"data": "folder", "task": "set"}
+    outcomes = [record["outcomes"] for record in found["encoders"]]
+    assert {metric: len(text) for metric, text in outcomes[1]["values"].items()} == {"retrieval_r1": 6, "knn_top1": 6, "linear_top1": 6}
+    assert len({of["queries"] for of in outcomes}) == 1
+    for record in found["encoders"]:
+        for metric, text in record["outcomes"]["values"].items():
+            assert 100 * text.count("1") / 6 == pytest.approx(record["metrics"][metric])
     first, other = found["encoders"][0]["metrics"], found["encoders"][2]["metrics"]
     assert found["differences"][0] == {}
     for metric, (points, low, high) in found["differences"][2].items():
@@ -152,6 +161,7 @@ def test_the_attentive_probe_reads_frame_features(places: Path, capsys: pytest.C
     found = results(places, "attentive")
     assert {"retrieval_r1", "attentive_top1"} <= set(found["encoders"][1]["metrics"])
     assert "attentive_top1" in found["differences"][1]
+    assert set(found["encoders"][1]["outcomes"]["values"]) == {"retrieval_r1", "attentive_top1"}
     assert [record["encoder"]["feature_dim"] for record in found["encoders"]] == [8, 8]
     widths = {np.load(path, mmap_mode="r").shape[1] for path in (places / "kept").rglob("features.npy")}
     assert 4 * 8 in widths

@@ -106,3 +106,25 @@ def test_devices_that_do_not_divide_the_batch_are_told(places: Path, first: str)
     assert "expected devices that share 8 videos a step" in printed
     assert "Set loader.batch_size=3, for 9 videos a step, or use 1 again" in printed
     assert "Traceback" not in printed
+
+
+def test_one_process_and_two_keep_the_global_batch(places: Path) -> None:
+    """40 videos in steps of 12: three steps an epoch, the rate of 12 videos, on one process with three batches of 4 and on two with 6 each
+    in batches of 3."""
+    whole = ["loader.global_batch_size=12"]
+    one = started(places, "one", "loader.batch_size=4", *whole)
+    two = started(places, "two", *TWO, "loader.batch_size=3", *whole)
+    assert "12 videos a step: 1 device x 4 videos x 3 accumulated batches (loader.global_batch_size)" in one
+    assert two.count("12 videos a step: 2 devices x 3 videos x 2 accumulated batches (loader.global_batch_size)") == 1
+    expected = [expected_rate(step / 3, videos=12) for step in range(1, 7)]
+    for name, batches in (("one", 3), ("two", 2)):
+        lines = diary(places / name)
+        steps = {line["step"]: line["lr"][0] for line in lines}
+        assert [steps[step] for step in range(1, 7)] == pytest.approx(expected)
+        assert len(lines) == EPOCHS * 3 * batches
+        assert max(steps) == 6
+    seen = [
+        {tuple(sorted(index for line in lines if line["epoch"] == epoch for index in line["videos"])) for epoch in range(EPOCHS)}
+        for lines in (diary(places / "one"), [*diary(places / "two"), *diary(places / "two", rank=1)])
+    ]
+    assert seen[0] == seen[1]

@@ -25,7 +25,20 @@ SLOW = (
     "scipy",
     "matplotlib",
 )
-COMMANDS = ("train", "evaluate", "compare", "embed", "retrieve", "finetune", "localize", "visualize", "convert", "check", "prepare")
+COMMANDS = (
+    "train",
+    "evaluate",
+    "compare",
+    "embed",
+    "retrieve",
+    "finetune",
+    "localize",
+    "visualize",
+    "convert",
+    "check",
+    "prepare",
+    "reproduce",
+)
 PROGRAM = """
 import json, runpy, sys
 try:
@@ -76,7 +89,8 @@ def test_the_version(command, tmp_path):
 def test_completion(tmp_path):
     line = "vclr-train objective="
     code, imported, shown, _ = ended("train", "-sc", "query=bash", folder=tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))
-    assert (code, imported, shown.split()) == (0, [], [f"objective={name}" for name in ("inter_only", "seco", "segment_only", "vclr")])
+    names = ("byol", "clip_contrast", "inter_only", "seco", "segment_only", "vclr", "without_order")
+    assert (code, imported, shown.split()) == (0, [], [f"objective={name}" for name in names])
 
 
 @pytest.mark.parametrize(
@@ -97,6 +111,8 @@ def test_completion(tmp_path):
         ("retrieve", ["encoder=random", "gallery.rot=DIR"], "gallery.root"),
         ("check", ["+reading.proceses=1", "data.root=DIR"], "reading.processes"),
         ("convert", ["to=timm", "output=o"], "Add input="),
+        ("reproduce", ["roots.ucf=DIR"], "roots.ucf101"),
+        ("reproduce", ["table=linear"], "roots.kinetics400=DIR"),
     ],
 )
 def test_a_mistake(command, arguments, told, tmp_path):

@@ -119,6 +119,8 @@ def test_a_run_leaves_its_files(whole: Path) -> None:
     results = json.loads((whole / "results.json").read_text())
     assert results["training"] == {"epochs": 3, "steps": 12, "processes": 1, "test_videos": 3, "broken_test_videos": 1}
     assert set(results["metrics"]) == set(results["intervals"]) == {"recognition_top1", "recognition_mean_class"}
+    right = results["outcomes"]["values"]["recognition_top1"]
+    assert (len(right), 50.0 * right.count("1")) == (2, results["metrics"]["recognition_top1"])
     with (whole / "predictions.csv").open() as file:
         status = [row["status"] for row in csv.DictReader(file)]
     assert status[:2] == ["read", "read"]

@@ -90,6 +90,10 @@ def test_one_command_leaves_the_product_of_each_stage(whole: Path) -> None:
     assert set(record["metrics"]) == set(record["baseline"]) == {"ar_1", "ar_5", "ar_10", "ar_100", "auc"}
     assert set(record["timings_seconds"]) == set(STAGES)
     assert record["provenance"]["seed"] == 0
+    assert record["choices"] == {"data": "localization_set", "task": "videos"}
+    assert record["outcomes"]["weights"] == "1"
+    assert 100 * float(record["outcomes"]["values"]["auc"]) == pytest.approx(record["metrics"]["auc"], abs=1e-9)
+    assert 100 * float(record["outcomes"]["values"]["ar_100"]) == pytest.approx(record["metrics"]["ar_100"], abs=1e-9)
     assert (whole / "metrics.csv").is_file()
     assert "data:image/webp" in (whole / "pages" / "three.html").read_text()
     assert (whole / "config.yaml").is_file()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as lightning
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from tests.integration.test_train import SMALL
 from tests.video_fixture import copies
@@ -64,6 +65,31 @@ def test_a_term_can_be_added(data, tmp_path):
     ends_well(data, tmp_path, *added, "evaluation.enabled=false")
     header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0]
     assert {"train/loss_nearest_neighbor", "train/nearest_neighbor_neighbor_similarity"} <= set(header.split(","))
+
+
+def test_objectives_that_choose_other_groups_train_in_one_sweep(data, tmp_path):
+    sweep = f"hydra.sweep.dir={tmp_path}/sweep"
+    ends_well(
+        data, tmp_path, "-m", "objective=segment_only,clip_contrast,byol", sweep, "callback.knn_monitor.every_n_epochs=0", "head.dim=4"
+    )
+    jobs = [tmp_path / "sweep" / str(number) for number in range(3)]
+    configs = [OmegaConf.load(job / "config.yaml") for job in jobs]
+    samplers = [config.sampling._target_.rpartition(".")[2] for config in configs]
+    assert samplers == ["SegmentClipSampler", "LocalClips", "SegmentClipSampler"]
+    assert [config.head.get("batch_norm", False) for config in configs] == [False, False, True]
+    headers = [set((job / "metrics.csv").read_text().splitlines()[0].split(",")) for job in jobs]
+    assert headers[0] == headers[1] >= {"train/loss_segment_contrast"}
+    assert {name for name in headers[2] if "byol" in name} == {
+        "train/loss_byol",
+        *(f"train/byol_{name}" for name in ("positive_similarity", "batch_similarity", "batch_accuracy")),
+    }
+    stored = torch.load(jobs[2] / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert stored["objective.terms.byol.predictor.0.weight"].shape == (4096, 8)
+    assert not any(name.startswith("queues.") for name in stored)
+    exported = load_file(jobs[2] / "backbone.safetensors")
+    assert {f"encoder.backbone.{name}" for name in exported} == {name for name in stored if name.startswith("encoder.backbone.")}
+    assert "similarity of positives, and of other videos: byol" in (jobs[2] / "train.log").read_text()
+    assert load_encoder(str(jobs[2])).origin.startswith(f"query encoder of {jobs[2]}/checkpoints/last.ckpt: 36 tensors loaded, 0 missing")
 
 
 def test_videos_without_labels_train(data, tmp_path, capsys):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import vclr_pl
 from vclr_pl.data.samples import SegmentDraw, draw_segments
-from vclr_pl.data.transform.color_augmentation import BLUR_SIGMA, FLIP, GRAY
+from vclr_pl.data.transform.fused_color import BLUR_SIGMA, FLIP, GRAY
 from vclr_pl.data.video_dataset import random_generator
 from vclr_pl.evaluation.neighbor_search import nearest_neighbors
 from vclr_pl.op.contrast import unit_norm

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from vclr_pl.runner.devices import devices_of
 from vclr_pl.runner.next_commands import given_keys
 from vclr_pl.runner.resume import checkpoint_path, run_folder_of
 from vclr_pl.runner.sizes import Size, fit_to_data, is_given, keep_sizes_of, sizes_for
@@ -24,9 +25,6 @@ def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
         keep_sizes_of(config, run=run_folder_of(checkpoint), given=given)
         return {}
     has_gpu = config.trainer.accelerator != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
-    devices = (
-        config.trainer.devices if isinstance(config.trainer.devices, int) and config.trainer.devices > 0 else torch.cuda.device_count()
-    )
     of_user = {
         name: OmegaConf.select(config, key) if is_given(key, given) and isinstance(OmegaConf.select(config, key), int) else None
         for name, key in (("batch", "loader.batch_size"), ("epochs", "trainer.max_epochs"), ("pixels", "transform.size_pixels"))
@@ -35,7 +33,7 @@ def choose_sizes(config: DictConfig, *, videos: int) -> Mapping[str, Size]:
     sizes = sizes_for(
         videos=videos,
         has_gpu=has_gpu,
-        processes=max(1, devices) * config.trainer.num_nodes,
+        processes=devices_of(config.trainer) * config.trainer.num_nodes,
         segments=int(config.sampling.segments),
         continued=config.get("weight") is not None,
         **chosen,

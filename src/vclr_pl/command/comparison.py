@@ -21,7 +21,7 @@ from vclr_pl.report.compared_encoders import EncoderComparison, print_encoders, 
 from vclr_pl.report.encoders_page import encoders_html
 from vclr_pl.report.record import RESULTS, ResultRecord
 from vclr_pl.report.tables import evaluation_record
-from vclr_pl.runner.provenance import provenance
+from vclr_pl.runner.provenance import choices, provenance
 from vclr_pl.runner.reading import EncoderChoice, FeatureFolder, Manifest, Reading, build_readings, log_encoder
 from vclr_pl.text import readable
 from vclr_pl.types import FeatureTable, InputError
@@ -54,18 +54,24 @@ def compare(config: DictConfig) -> CompareResult | None:
     if not readings[0].is_main_process:
         return None
     tables = shared_videos([tables_of(readings[0], folders) for folders in features], lists=lists_of(readings[0]))
-    scores = [replace(scored(measures, of, bootstrap=bootstrap), skipped=left_out) for of in tables]
+    frame_scores: dict[str, dict[int, Scores]] = {entry.choice.path: {} for entry in chosen}
+    scores = [
+        replace(scored(measures, of, bootstrap=bootstrap, frame_scores=frame_scores[entry.choice.path]), skipped=left_out)
+        for entry, of in zip(chosen, tables, strict=True)
+    ]
     split = tables[0][OWN]
+    queries = split.get("test", split["train"])
     differences = [paired_differences(found, first=scores[0], bootstrap=bootstrap) for found in scores[1:]]
     found = EncoderComparison(
+        name=config.name,
         encoders=[
-            described(config, entry, reading, found=of_encoder, folders=folders[OWN])
+            described(config, entry, reading, found=of_encoder, folders=folders[OWN], queries=queries)
             for entry, reading, of_encoder, folders in zip(chosen, readings, scores, features, strict=True)
         ],
         differences=[{}, *differences],
         level_percent=config.bootstrap.level_percent,
         gallery=len(split["train"]),
-        queries=len(split.get("test", split["train"])),
+        queries=len(queries),
         leave_one_out="test" not in split,
     )
     return write_result(config, readings[0], found)
@@ -121,7 +127,7 @@ def _only(table: FeatureTable, videos: set[int]) -> FeatureTable:
 
 
 def described(
-    config: DictConfig, entry: NamedChoice, reading: Reading, *, found: Scores, folders: Mapping[str, FeatureFolder]
+    config: DictConfig, entry: NamedChoice, reading: Reading, *, found: Scores, folders: Mapping[str, FeatureFolder], queries: FeatureTable
 ) -> ResultRecord:
     """The row of an encoder. Videos per second are over both splits; None if stored features were used."""
     seconds, videos = (sum(getattr(folder, name) for folder in folders.values()) for name in ("seconds_read", "videos_read"))
@@ -136,7 +142,15 @@ def described(
         "feature_dim": folders["train"].feature_dim,
         "videos_per_second": round(videos / seconds, 2) if videos else None,
     }
-    return evaluation_record(name=entry.name, found=found, provenance=provenance(config), timings_seconds={}, encoder=facts)
+    return evaluation_record(
+        name=entry.name,
+        found=found,
+        provenance=provenance(config),
+        timings_seconds={},
+        encoder=facts,
+        choices=choices(config),
+        queries=queries,
+    )
 
 
 def write_result(config: DictConfig, reading: Reading, found: EncoderComparison) -> CompareResult:

@@ -25,7 +25,7 @@ from vclr_pl.report.page_maker import PageMaker
 from vclr_pl.report.record import RESULTS, ResultRecord, write_record
 from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, metric_figures
-from vclr_pl.runner.provenance import provenance
+from vclr_pl.runner.provenance import choices, provenance
 from vclr_pl.runner.reading import Manifest, Reading, build_reading, only_list, page_maker, readable_table, splits_of
 from vclr_pl.text import readable
 from vclr_pl.types import FeatureTable, VideoSegment
@@ -108,7 +108,8 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     if maker is not None:
         page = reading.folder / PAGE
         maker.write_search(page, gallery=gallery, query=query, figures=metric_figures(scores.metrics, scores.intervals))
-    record = report(config, reading, scores, seconds={**seconds, "total": round(time.perf_counter() - started, 2)})
+    seconds["total"] = round(time.perf_counter() - started, 2)
+    record = report(config, reading, scores, queries=tables.get("test", tables["train"]), seconds=seconds)
     log_evaluation(reading.trainer.loggers, metrics=scores.metrics, intervals=scores.intervals, page=page)
     features = {name: folder.path for name, folder in folders.items()}
     if stored is not None:
@@ -117,10 +118,22 @@ def evaluate(config: DictConfig, *, stored: StoredFigures | None) -> EvaluateRes
     return EvaluateResult(**kept, metrics=scores.metrics, intervals=scores.intervals, features=features, page=page)
 
 
-def report(config: DictConfig, reading: Reading, scores: Scores, *, seconds: dict[str, float]) -> ResultRecord:
+def report(config: DictConfig, reading: Reading, scores: Scores, *, queries: FeatureTable, seconds: dict[str, float]) -> ResultRecord:
     """Write results.json and print the table."""
-    described = {"origin": reading.encoder.origin, "path": config.encoder, "level_percent": config.bootstrap.level_percent}
-    record = evaluation_record(name=config.name, found=scores, provenance=provenance(config), timings_seconds=seconds, encoder=described)
+    record = evaluation_record(
+        name=config.name,
+        found=scores,
+        provenance=provenance(config),
+        timings_seconds=seconds,
+        encoder={
+            "origin": reading.encoder.origin,
+            "path": config.encoder,
+            "level_percent": config.bootstrap.level_percent,
+            "pooling_segments": reading.encoder.pooling.segments,
+        },
+        choices=choices(config),
+        queries=queries,
+    )
     write_record(record, reading.folder / RESULTS)
     show_figures(record, reading.folder)
     return record

@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vclr_pl.callback.progress import watched
-from vclr_pl.command.parts import rows_of_parts
+from vclr_pl.command.parts import is_empty, rows_of_parts
 from vclr_pl.command.result import CheckResult, PrepareResult
 from vclr_pl.data.copied_file import CopiedFile, summary
 from vclr_pl.data.fetch_ahead import followed
@@ -57,6 +57,8 @@ def _checked_part(config: DictConfig, paths: list[str], *, part: Part, rows: Cal
     if config.output is None:
         raise InputError(expected="output=FILE, which all parts share", got="none", hint="Set output=check.csv.")
     output = Path(config.output).expanduser()
+    if is_empty(part, paths):  # the table may be there already, and its folder of parts removed
+        return CheckResult(table=output, files=len(paths))
     store = ResumableFolder(output.with_name(f"{output.name}.parts"), description="check.json", part=part)
     digest = hashlib.sha256("\n".join(paths).encode(errors="surrogateescape")).hexdigest()[:16]
     store.begin({"list": digest, "files": len(paths)}, content="a table", hint="Set output=FILE to another file.")

@@ -65,10 +65,21 @@ def tables_of(reading: Reading, folders: Folders) -> Tables:
     return {segments: {name: reading.table(folder, role=ROLES[name]) for name, folder in of.items()} for segments, of in folders.items()}
 
 
-def scored(measures: Mapping[str, Any], tables: Tables, *, bootstrap: Bootstrap) -> Scores:
-    """The measures, each on the features that it reads."""
-    found = Scores()
+def scored(measures: Mapping[str, Any], tables: Tables, *, bootstrap: Bootstrap, frame_scores: dict[int, Scores] | None = None) -> Scores:
+    """The measures, each on the features that it reads.
+
+    Args:
+        frame_scores: of the same encoder with another pooling, by segments: those of measures that read no pooled features are taken from
+            it, and added to it.
+    """
+    found, known = Scores(), {} if frame_scores is None else frame_scores
     for segments, of in tables.items():
+        if segments in known:
+            found.add(known[segments])
+            continue
         own = {name: measure for name, measure in measures.items() if segments_of(measure) == segments}
-        found.add(score(measures=own, gallery=of["train"], query=of.get("test"), bootstrap=bootstrap))
+        scores = score(measures=own, gallery=of["train"], query=of.get("test"), bootstrap=bootstrap)
+        found.add(scores)
+        if segments != OWN:
+            known[segments] = scores
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # networks are loaded on access
     from vclr_pl.features.encoder import FrozenEncoder
     from vclr_pl.features.recognizer import FrozenRecognizer
+    from vclr_pl.report.reproduced_table import ReproducedCell
 
 Interval = tuple[float, float]
 
@@ -151,3 +152,13 @@ class ConvertResult:
 
     output: Path
     left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceResult:
+    """The cells of the table, ours beside the published; the last line of each failed run by name; the written files."""
+
+    folder: Path
+    cells: tuple[ReproducedCell, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()

@@ -28,6 +28,7 @@ from vclr_pl.command.result import FinetuneResult, TrainResult
 from vclr_pl.command.run_page import Ending, describe_run, finish_page
 from vclr_pl.data.datamodule import VideoDataModule
 from vclr_pl.data.recognition import RecognitionDataModule
+from vclr_pl.data.transform.resolution import progressive_resolution
 from vclr_pl.datasets.manifest import Manifest, VideoSplits
 from vclr_pl.evaluation.scoring import Scores
 from vclr_pl.pretrain.vclr_module import VCLRModule
@@ -39,8 +40,10 @@ from vclr_pl.report.scalar_loggers import log_evaluation
 from vclr_pl.report.tables import evaluation_record, evaluation_table, metric_figures, result_table
 from vclr_pl.runner.composition import instantiate_with
 from vclr_pl.runner.encoder_view import fit_to_encoder
+from vclr_pl.runner.global_batch import prefer_given_batches
+from vclr_pl.runner.group_choices import chosen_groups, refuse_segments_for_clip_contrast
 from vclr_pl.runner.next_commands import given_keys, longer_command, next_commands, start_encoder
-from vclr_pl.runner.provenance import provenance
+from vclr_pl.runner.provenance import choices, provenance
 from vclr_pl.runner.reading import page_maker
 from vclr_pl.runner.resume import FINE_TUNING, PRETRAINING
 from vclr_pl.runner.sizes import Size
@@ -57,6 +60,7 @@ def train(config: DictConfig) -> TrainResult | None:
     """Pretrain; evaluate the encoder and the start of the run. Returns None on ranks other than 0, and with `plan`, which shows what the
     run needs instead.
     """
+    refuse_segments_for_clip_contrast(chosen_groups())
     if config.plan:
         show_plan(config, build=build_pretraining)
         return None
@@ -81,6 +85,7 @@ def build_pretraining(config: DictConfig) -> Pretraining:
         InputError: a GPU is required and there is none, or a constructor rejects an option.
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
+    prefer_given_batches(config, given=given_keys())
     splits = instantiate(config.data)
     chosen: Mapping[str, Size] = {}
     if config.fit_to_data:
@@ -88,12 +93,18 @@ def build_pretraining(config: DictConfig) -> Pretraining:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     module: VCLRModule = instantiate(config.module)
     datamodule: VideoDataModule = instantiate_with(config.datamodule, splits=splits)
+    datamodule.resolution = resolution = progressive_resolution(
+        module.schedule.progressive_resolution, transform=datamodule.transform, epochs=config.trainer.max_epochs
+    )
     evaluation: EncoderEvaluation = instantiate(config.evaluation)
     callbacks = [instantiate(node) for node in config.callback.values() if node is not None]
     trainer = trainer_of(config, callbacks=[*callbacks, evaluation])
     weight = instantiate(config.get("weight"))
     evaluation.keep_start(module, name=RANDOM_INITIALIZATION)
     describe_run(config, trainer, command="train", chosen=chosen)
+    if resolution is not None and trainer.is_global_zero:
+        sides = f"{resolution.first_pixels} to {resolution.last_pixels} pixels"
+        logger.info("views grow from %s over the run: %.0f %% of the pixels in all", sides, 100 * resolution.relative_work)
 
     def load_weights() -> None:
         logger.info("%s", weight.load_into(module))
@@ -121,6 +132,7 @@ def build_finetuning(config: DictConfig) -> FineTuning:
         InputError: a GPU is required and there is none, or a constructor rejects an option.
     """
     refuse_absent_gpu(accelerator=config.trainer.accelerator)
+    prefer_given_batches(config, given=given_keys())
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     start = instantiate(config.start)(str(config.encoder), backbone=instantiate(config.get("backbone")))
     if config.fit_to_encoder:
@@ -255,15 +267,21 @@ def report_finetuning(config: DictConfig, training: FineTuning, seconds: Mapping
     tested: Mapping[str, int] = {}
     if evaluation.scores is not None and evaluation.logits is not None:
         scores, logits, manifest = evaluation.scores, evaluation.logits, training.datamodule.manifest("test")
-        by_class = {scores.of_class: scores.by_class(training.datamodule.class_names)}
-        result = Scores(metrics=scores.metrics(), intervals=instantiate(config.bootstrap).intervals(scores), by_class=by_class)
+        intervals, by_class = instantiate(config.bootstrap).intervals(scores), scores.by_class(training.datamodule.class_names)
+        result = Scores(scores.metrics(), intervals, by_class={scores.of_class: by_class}, by_query={config.mode: scores})
         paths = [manifest.path(index) for index in range(len(manifest))]
         write_predictions(folder / TEST_FILES["predictions"], predictions(logits, path=paths, label=manifest.labels.tolist()))
         write_confusion(folder / TEST_FILES["confusion"], logits)
         tested = {"test_videos": len(manifest), "broken_test_videos": len(logits.broken)}
     encoder = {"origin": f"{config.mode}, from {config.encoder}", "path": config.encoder, "level_percent": config.bootstrap.level_percent}
     record = evaluation_record(
-        name=config.name, found=result, provenance=provenance(config), timings_seconds=dict(seconds), encoder=encoder
+        name=config.name,
+        found=result,
+        provenance=provenance(config),
+        timings_seconds=dict(seconds),
+        encoder=encoder,
+        choices=choices(config),
+        queries=evaluation.logits,
     )
     with results_last(replace(record, training={**counts(training.trainer), **tested}), folder / RESULTS):
         if record.metrics:

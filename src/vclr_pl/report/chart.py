@@ -31,6 +31,14 @@ class Level:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Band:
+    """A range of values over steps, as (step, low, high), drawn as an area."""
+
+    name: str
+    points: Sequence[tuple[int, float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     """Curves on common axes.
 
@@ -47,6 +55,7 @@ class Chart:
     curves: Sequence[Curve]
     unit: str = ""
     levels: Sequence[Level] = ()
+    bands: Sequence[Band] = ()
     alarms: Sequence[tuple[int, int]] = ()
     from_zero: bool = False
     summary: str = ""
@@ -66,7 +75,7 @@ class Plot:
     """A chart in coordinates from 0 to 1, from the left and from the top.
 
     `lines` has the stretches of each curve between values that are not finite, `dots` the values that stand alone or of which there
-    are few, `broken` the places of values that are not finite.
+    are few, `broken` the places of values that are not finite. `bands` are outlines: along the high ends, and back along the low ones.
     """
 
     first_step: int
@@ -77,6 +86,7 @@ class Plot:
     dots: list[list[tuple[float, float]]]
     broken: list[float]
     levels: list[float]
+    bands: list[list[tuple[float, float]]]
     alarms: list[tuple[float, float]]
     steps: list[Tick] = field(default_factory=list)
     values: list[Tick] = field(default_factory=list)
@@ -111,7 +121,7 @@ def _extremes(points: Sequence[Point]) -> list[Point]:
 def plot_of(chart: Chart) -> Plot | None:
     """The chart's geometry; None for a chart without a value."""
     curves = [thinned(curve.points) for curve in chart.curves]
-    steps = [step for points in curves for step, _ in points]
+    steps = [step for points in curves for step, _ in points] + [step for band in chart.bands for step, *_ in band.points]
     if not steps:
         return None
     first, last = min(steps), max(steps)
@@ -136,9 +146,14 @@ def plot_of(chart: Chart) -> Plot | None:
         dots=dots,
         broken=sorted({across(step) for points in curves for step, value in points if not math.isfinite(value)}),
         levels=[down(level.value) for level in chart.levels],
+        bands=[
+            [(across(step), down(high)) for step, _, high in band.points]
+            + [(across(step), down(low)) for step, low, _ in band.points[::-1]]
+            for band in chart.bands
+        ],
         alarms=[(across(max(first, start)), across(min(last, end))) for start, end in chart.alarms],
         steps=[Tick(across(step), f"{step:,}") for step in sorted({first, (first + last) // 2, last})],
-        values=[Tick(down(value), shown(value)) for value in _round_values(low, high)],
+        values=[Tick(down(value), shown(value)) for value in round_values(low, high)],
     )
 
 
@@ -154,7 +169,8 @@ def _stretches(points: Sequence[Point]) -> list[list[Point]]:
 
 
 def _range(chart: Chart, values: Sequence[float]) -> tuple[float, float]:
-    shown_values = [*values, *(level.value for level in chart.levels if math.isfinite(level.value))] or [0.0]
+    reaches = [end for band in chart.bands for _, *ends in band.points for end in ends]
+    shown_values = [*values, *reaches, *(level.value for level in chart.levels if math.isfinite(level.value))] or [0.0]
     low, high = min(shown_values), max(shown_values)
     if chart.from_zero:
         low = min(0.0, low)
@@ -162,9 +178,9 @@ def _range(chart: Chart, values: Sequence[float]) -> tuple[float, float]:
     return (low if chart.from_zero and low == 0.0 else low - margin), high + margin
 
 
-def _round_values(low: float, high: float) -> list[float]:
-    """About `TICKS` round numbers within a range."""
-    rough = (high - low) / TICKS
+def round_values(low: float, high: float, *, ticks: int = TICKS) -> list[float]:
+    """About `ticks` round numbers within a range."""
+    rough = (high - low) / ticks
     power: float = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * 0.999)
     return [number * step for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from vclr_pl.report.chart import Chart, Curve, Level, Point, shown
+from vclr_pl.report.chart import Band, Chart, Curve, Level, Point, shown
 from vclr_pl.report.compared_runs import ComparedRun
 from vclr_pl.report.comparison import run_labels
+from vclr_pl.report.golden import Deviation
 from vclr_pl.report.run_charts import BATCH, LOSS, POSITIVE, TESTED, TRAIN, ChartGroup, words
 from vclr_pl.report.tables import metric_title
 
@@ -23,11 +25,10 @@ AVERAGED_POINTS = 120  # of a curve
 def compared_charts(runs: Sequence[ComparedRun]) -> list[ChartGroup]:
     """One chart for each metric that a run has, with a curve of every run; groups without charts are left out."""
     names = run_labels(runs)
-    every_step = [with_gaps(mean_curves([read_curves(folder) for folder in run.folders])) for run in runs]
+    every_step = [with_gaps(curves_of(run)) for run in runs]
     tested = [_with_ends(run, found) for run, found in zip(runs, every_step, strict=True)]
     curves = [{name: averaged(points) for name, points in found.items()} for found in every_step]
     metrics = list(dict.fromkeys(name for found in curves for name in found))
-    evaluated = list(dict.fromkeys(name for found in tested for name in found))
 
     def charts(chosen: Sequence[str], source: Sequence[Mapping[str, list[Point]]], *, unit: str = "") -> list[Chart]:
         return [
@@ -36,12 +37,12 @@ def compared_charts(runs: Sequence[ComparedRun]) -> list[ChartGroup]:
                 unit=unit,
                 curves=[Curve(name=label, points=found[name]) for label, found in zip(names, source, strict=True) if name in found],
                 levels=_levels(name, runs),
+                bands=_bands(name, runs, source),
             )
             for name in chosen
         ]
 
     losses = sorted((name for name in metrics if name.startswith(LOSS)), key=lambda name: name != LOSS)
-    gaps = [name for name in metrics if name.endswith(GAP)]
     groups = [
         ChartGroup(
             title="Losses",
@@ -53,16 +54,72 @@ def compared_charts(runs: Sequence[ComparedRun]) -> list[ChartGroup]:
             title="Similarities",
             hint="The gap: cosine similarity of a query to its positives, minus that to the other videos of the batch. A gap above 0 shows "
             "learning; at 0 the encoder does not distinguish videos.",
-            charts=charts(gaps, curves),
+            charts=charts([name for name in metrics if name.endswith(GAP)], curves),
         ),
         ChartGroup(
             title="Evaluation",
             hint="Measured before training, between epochs where the run does so, and after training.",
-            charts=charts(evaluated, tested, unit="%"),
+            charts=charts(list(dict.fromkeys(name for found in tested for name in found)), tested, unit="%"),
         ),
         ChartGroup(title="Speed", hint="Videos per second over all devices.", charts=charts(_present(metrics), curves)),
     ]
     return [group for group in groups if group.charts]
+
+
+def curves_of(run: ComparedRun) -> dict[str, list[Point]]:
+    """The curves of its folders, the mean where there are several, or its golden curves."""
+    if run.golden is not None:
+        return {name: list(points) for name, points in run.golden.curves.items()}
+    return mean_curves([read_curves(folder) for folder in run.folders])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenComparison:
+    """A run against golden curves: names of both, and the largest deviation of each curve and result."""
+
+    run: str
+    golden: str
+    deviations: Sequence[Deviation]
+
+    @property
+    def outside(self) -> list[Deviation]:
+        return [deviation for deviation in self.deviations if deviation.is_outside]
+
+    @property
+    def verdict(self) -> str:
+        nearest = max(self.deviations, key=lambda deviation: deviation.share, default=None)
+        if nearest is None:
+            return f"{self.run} against {self.golden}: no curve has a bound"
+        count = len(self.deviations)
+        if self.outside:
+            return f"{self.run} against {self.golden}: {len(self.outside)} of {count} curves and results are outside their bounds"
+        place = f"nearest to it: {nearest.name}, {100 * nearest.share:.2g}% of the bound at step {nearest.step}"
+        return f"{self.run} against {self.golden}: all {count} curves and results are within their bounds; {place}"
+
+
+def golden_comparisons(runs: Sequence[ComparedRun]) -> list[GoldenComparison]:
+    """Every run against every run of golden curves, in order."""
+    names = run_labels(runs)
+    pairs = [(run, golden) for golden in range(len(runs)) for run in range(len(runs)) if runs[golden].golden and not runs[run].golden]
+    return [
+        GoldenComparison(
+            run=names[run], golden=runs[golden].name, deviations=curves.deviations(curves_of(runs[run]), record=runs[run].record)
+        )
+        for run, golden in pairs
+        if (curves := runs[golden].golden) is not None
+    ]
+
+
+def _bands(name: str, runs: Sequence[ComparedRun], curves: Sequence[Mapping[str, list[Point]]]) -> list[Band]:
+    """The bounds of golden curves around these."""
+    bands = []
+    for run, found in zip(runs, curves, strict=True):
+        if run.golden is None or run.golden.bound_of(name, 1) is None:
+            continue
+        reach = [(step, value, run.golden.bound_of(name, step) or 0.0) for step, value in found.get(name, ())]
+        points = [(step, value - bound, value + bound) for step, value, bound in reach]
+        bands += [Band(name=f"bounds of {run.name}", points=points)] if points else []
+    return bands
 
 
 def with_gaps(curves: Mapping[str, list[Point]]) -> dict[str, list[Point]]:
@@ -126,8 +183,8 @@ def _add(found: dict[str, dict[int, float]], row: Mapping[str, str | None]) -> N
 
 def mean_curves(runs: Sequence[Mapping[str, list[Point]]]) -> dict[str, list[Point]]:
     """The mean of each curve over runs, at the steps that all of them have."""
-    if len(runs) == 1:
-        return dict(runs[0])
+    if len(runs) < 2:
+        return dict(*runs)
     found: dict[str, list[Point]] = {}
     for name in dict.fromkeys(name for run in runs for name in run):
         values = [dict(run.get(name, ())) for run in runs]

@@ -32,6 +32,7 @@ class EncoderComparison:
     """The records of all encoders, the first of which the others are compared with.
 
     Args:
+        name: of the run.
         encoders: one record each; `record.encoder` has the keys `FACTS`.
         differences: by encoder and metric, from the first, whose own are empty.
         level_percent: confidence level of the intervals.
@@ -45,6 +46,7 @@ class EncoderComparison:
     gallery: int
     queries: int
     leave_one_out: bool
+    name: str = "compare"
 
     @property
     def metrics(self) -> list[str]:
@@ -64,6 +66,7 @@ class EncoderComparison:
     def json(self) -> str:
         """The content of results.json; a difference is its points and the ends of its interval."""
         content = {
+            "name": self.name,
             ENCODERS: [asdict(record) for record in self.encoders],
             "differences": [{name: [one.points, one.low, one.high] for name, one in of.items()} for of in self.differences],
             "gallery": self.gallery,
@@ -85,7 +88,7 @@ def millions(parameters: int) -> str:
 
 def points(difference: Difference) -> str:
     """`+3.3 (0.7 to 6.0)`."""
-    return f"{difference.points:+.1f} ({difference.low:.1f} to {difference.high:.1f})"
+    return f"{difference.points:+z.1f} ({difference.low:z.1f} to {difference.high:z.1f})"
 
 
 def print_encoders(found: EncoderComparison, *, title: str, console: Console) -> None:

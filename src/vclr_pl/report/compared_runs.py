@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import shlex
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from vclr_pl.report.golden import GoldenCurves, read_golden
 from vclr_pl.report.record import CONFIG_FILE, RESULTS, ResultRecord, read_records
 from vclr_pl.types import InputError
 
 # options that are shown elsewhere, or not at all
 ELSEWHERE = ("hydra.", "paths.", "name", "logger", "resume", "loader.workers", "encoder")
 EXPERIMENT, SEED = "experiment", "seed"
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
 class ComparedRun:
     """A row: its name in the table, its record, and the options of its command line by key; experiment and seed are always among them.
 
-    `folders` are the run folders that it stands for, several after `over_seeds`. A run that `failed` has no results.
+    `folders` are the run folders that it stands for, several after `over_seeds`. A run that `failed` has no results. `golden` are the
+    curves of a file of golden curves, which has no run folder.
     """
 
     name: str
@@ -30,13 +33,25 @@ class ComparedRun:
     options: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
     failed: bool = False
+    golden: GoldenCurves | None = None
 
 
 def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
-    """The records of run folders, of results.json files, and of all runs below folders, in the order given.
+    """The records of run folders, of results.json files, of golden curves, and of all runs below folders, in the order given.
 
     Raises:
         InputError: a path has no results, or they cannot be read.
+    """
+    files = result_files(paths)
+    names = _names(files)
+    return [run for name, file in zip(names, files, strict=True) for run in _runs(name, file)]
+
+
+def result_files(paths: Sequence[str]) -> list[Path]:
+    """The results.json files of run folders, of files, and of all runs below folders, in the order given.
+
+    Raises:
+        InputError: a path has no results.
     """
     files: list[Path] = []
     for text in paths:
@@ -47,8 +62,7 @@ def read_runs(paths: Sequence[str]) -> list[ComparedRun]:
         if not results:
             raise InputError(expected=f"a run folder with {RESULTS}", got=text, hint="Use run folders of evaluate or train.")
         files += results
-    names = _names(files)
-    return [run for name, file in zip(names, files, strict=True) for run in _runs(name, file)]
+    return files
 
 
 def _numbered(file: Path) -> list[tuple[bool, int, str]]:
@@ -58,7 +72,11 @@ def _numbered(file: Path) -> list[tuple[bool, int, str]]:
 
 def _runs(name: str, file: Path) -> list[ComparedRun]:
     """The run, or a row for each encoder of a comparison."""
-    records, words = _read(file), _words(file.with_name(CONFIG_FILE))
+    golden = _read(file, read_golden)
+    if golden is not None:
+        words = [word for word in shlex.split(str(golden.made.get("command", ""))) if "=" in word]
+        return [ComparedRun(name=file.stem, record=golden.record, options=_all_options(golden.record, words), golden=golden)]
+    records, words = read_file(file), _words(file.with_name(CONFIG_FILE))
     names = [name] if len(records) == 1 else [f"{name}: {record.name}" for record in records]
     return [
         ComparedRun(name=own, record=record, options=_all_options(record, words), folders=(file.parent,))
@@ -97,11 +115,21 @@ def with_metrics(runs: Sequence[ComparedRun], metrics: Sequence[str]) -> list[Co
     Raises:
         InputError: a metric that no run has.
     """
-    known = list(dict.fromkeys(name for run in runs for name in run.record.metrics))
+    records = with_chosen_metrics([run.record for run in runs], metrics)
+    return [replace(run, record=record) for run, record in zip(runs, records, strict=True)]
+
+
+def with_chosen_metrics(records: Sequence[ResultRecord], metrics: Sequence[str]) -> list[ResultRecord]:
+    """The records with only these metrics.
+
+    Raises:
+        InputError: a metric that no record has.
+    """
+    known = list(dict.fromkeys(name for record in records for name in record.metrics))
     unknown = [name for name in metrics if name not in known]
     if unknown:
         raise InputError(expected=f"metrics of {', '.join(known)}", got=unknown[0], hint="Choose from these metrics.")
-    return [replace(run, record=_with_metrics(run.record, metrics)) for run in runs]
+    return [_with_metrics(record, metrics) for record in records]
 
 
 def over_seeds(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
@@ -149,9 +177,18 @@ def _with_metrics(record: ResultRecord, metrics: Sequence[str]) -> ResultRecord:
     return replace(record, metrics=chosen(record.metrics), baseline=chosen(record.baseline), intervals=chosen(record.intervals))
 
 
-def _read(file: Path) -> list[ResultRecord]:
+def read_file(file: Path) -> list[ResultRecord]:
+    """The records of a results.json file.
+
+    Raises:
+        InputError: it cannot be read, or is another file.
+    """
+    return _read(file, read_records)
+
+
+def _read(file: Path, reader: Callable[[Path], Content]) -> Content:
     try:
-        return read_records(file)
+        return reader(file)
     except (OSError, TypeError, json.JSONDecodeError) as error:
         raise InputError(expected=f"results of a run in {file}", got=str(error), hint="Use files written by this program.") from error
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import jinja2
 
-from vclr_pl.report.compared_curves import compared_charts
+from vclr_pl.report.chart import shown
+from vclr_pl.report.compared_curves import compared_charts, golden_comparisons
 from vclr_pl.report.compared_runs import ComparedRun
 from vclr_pl.report.comparison import comparison, run_labels
+from vclr_pl.report.golden import precise
 from vclr_pl.report.run_page import drawn_chart, numbers_of
 
 
@@ -26,6 +28,9 @@ def comparison_html(runs: Sequence[ComparedRun]) -> str:
         groups=[
             {"title": group.title, "hint": group.hint, "charts": [_drawn(chart, place_of) for chart in group.charts]} for group in groups
         ],
+        against=golden_comparisons(runs),
+        shown=shown,
+        precise=precise,
         numbers=[row for group in groups for chart in group.charts for row in numbers_of(group, chart)],
         style=_text("page.css") + _text("run.css") + _text("comparison.css"),
         script=_text("comparison.js"),

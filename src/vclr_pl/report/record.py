@@ -27,7 +27,8 @@ class ResultRecord:
     `intervals` are `[low, high]` of a metric over resampled queries, `by_class` a metric within each class; the evaluation of a run
     leaves them empty. `chance` are the metrics of random neighbors. `encoder` gives the source of an evaluated encoder, `baseline_name`
     describes the baseline. A training run has the number of `queries` behind its metrics (else 0), and the losses of a random guess by
-    their name in metrics.csv, as `loss_inter_frame`. `skipped` names the measures that need labels, where videos have none.
+    their name in metrics.csv, as `loss_inter_frame`. `skipped` names the measures that need labels, where videos have none. `outcomes` are
+    those of each query (`report.outcomes`), `choices` the data set, its task and its seed; both are empty in older files.
     """
 
     name: str
@@ -44,6 +45,8 @@ class ResultRecord:
     guess_losses: dict[str, float] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    outcomes: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -76,6 +79,12 @@ def read_records(path: Path) -> list[ResultRecord]:
     """The record of a run, or those of the encoders that `compare` has compared."""
     content = json.loads(path.read_text())
     return [ResultRecord(**record) for record in content.get(ENCODERS, [content])]
+
+
+def read_name(path: Path) -> str | None:
+    """The name of a run of `compare`; None for the other commands, and for older files."""
+    content = json.loads(path.read_text())
+    return str(content["name"]) if ENCODERS in content and "name" in content else None
 
 
 BROKEN_VIDEOS = "broken_videos.csv"

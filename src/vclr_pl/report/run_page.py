@@ -174,6 +174,7 @@ def drawn_chart(chart: Chart) -> dict[str, Any]:
         "plot": plot,
         "curves": [_drawn_curve(curve, plot, number) for number, curve in enumerate(chart.curves)],
         "levels": [(level, HEIGHT * place) for level, place in zip(chart.levels, plot.levels, strict=True)],
+        "bands": [(band, _polyline(outline)) for band, outline in zip(chart.bands, plot.bands, strict=True)],
         "alarms": [(WIDTH * start, max(WIDTH * (end - start), 6.0)) for start, end in plot.alarms],
         "broken": [WIDTH * place for place in plot.broken],
         "text": _in_words(chart),
@@ -183,8 +184,12 @@ def drawn_chart(chart: Chart) -> dict[str, Any]:
 
 
 def _drawn_curve(curve: Curve, plot: Plot, number: int) -> dict[str, Any]:
-    lines = [" ".join(f"{WIDTH * x:.0f},{HEIGHT * y:.1f}" for x, y in stretch) for stretch in plot.lines[number]]
+    lines = [_polyline(stretch) for stretch in plot.lines[number]]
     return {"name": curve.name, "number": number, "lines": lines, "dots": plot.dots[number], "is_context": curve.is_context}
+
+
+def _polyline(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{WIDTH * x:.0f},{HEIGHT * y:.1f}" for x, y in points)
 
 
 def _in_words(chart: Chart) -> str:
@@ -195,6 +200,7 @@ def _in_words(chart: Chart) -> str:
         name = f"{curve.name}: " if curve.name else ""
         parts.append(f"{name}{shown(first[1])}{chart.unit} at step {first[0]:,}, {shown(last[1])}{chart.unit} at step {last[0]:,}")
     parts += [level.name for level in chart.levels]
+    parts += [band.name for band in chart.bands]
     parts += [chart.summary] if chart.summary else []
     parts += [f"now {chart.note}"] if chart.note else []
     parts += [f"alarm from step {start:,} to {end:,}" for start, end in chart.alarms]

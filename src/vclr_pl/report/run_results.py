@@ -41,7 +41,7 @@ def result_rows(
                 before_interval="" if before is None else interval(share_interval(name, before, queries)),
                 after=f"{value:.1f}",
                 after_interval=interval(intervals.get(name) or share_interval(name, value, queries)),
-                gain="" if before is None else f"{value - before:+.1f}",
+                gain="" if before is None else f"{value - before:+z.1f}",
                 chance=f"{chance[name]:.1f}" if name in chance else "",
                 is_noise=before is not None and _is_noise(name, before, value, queries),
             )

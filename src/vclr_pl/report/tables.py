@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from rich.table import Table
 
 from vclr_pl.files import ANY_BYTE, errors_name, write_csv
+from vclr_pl.report.outcomes import of_queries
 from vclr_pl.report.record import RANDOM_INITIALIZATION, ResultRecord
 from vclr_pl.report.retrieval_page import Figure
 
 if TYPE_CHECKING:
     from vclr_pl.evaluation.scoring import Scores
+    from vclr_pl.types import FeatureTable
 
 Row = TypeVar("Row")  # a dataclass; its fields are the columns
 
@@ -146,16 +148,29 @@ def _figure(value: float | None) -> str:
 
 
 def _gain(after: float, before: float | None) -> str:
-    return "-" if before is None else f"{after - before:+.1f}"
+    return "-" if before is None else f"{after - before:+z.1f}"
 
 
 HEADLINES = ("_r1", "_r5", "_map", "_top1")
 
 
 def evaluation_record(
-    *, name: str, found: Scores, provenance: dict[str, Any], timings_seconds: dict[str, float], encoder: dict[str, Any]
+    *,
+    name: str,
+    found: Scores,
+    provenance: dict[str, Any],
+    timings_seconds: dict[str, float],
+    encoder: dict[str, Any],
+    choices: dict[str, str],
+    queries: FeatureTable | None,
 ) -> ResultRecord:
-    """The content of results.json for an evaluation; `encoder` has its origin, path, and the level of the intervals."""
+    """The content of results.json for an evaluation.
+
+    Args:
+        encoder: its origin, path, and the level of the intervals.
+        choices: data set and task; of procedural videos their seed and the digest of their settings.
+        queries: the rows that `found` scores, in their order; None stores no outcomes.
+    """
     return ResultRecord(
         name=name,
         metrics=found.metrics,
@@ -167,6 +182,8 @@ def evaluation_record(
         chance=found.chance,
         encoder=encoder,
         skipped=found.skipped,
+        choices=choices,
+        outcomes={} if queries is None else of_queries(found.by_query.values(), queries=queries, drawn_by=choices.get("videos", "")),
     )
 
 
@@ -188,7 +205,7 @@ def evaluation_table(record: ResultRecord) -> Table:
 
 
 def interval(ends: list[float] | tuple[float, float] | None) -> str:
-    return "" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}"
+    return "" if ends is None else f"{ends[0]:z.1f} to {ends[1]:z.1f}"
 
 
 def metric_figures(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> list[Figure]:

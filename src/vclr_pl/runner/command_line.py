@@ -20,8 +20,9 @@ WHOLE_NODE = re.compile(r"(?P<group>\w+)=(?P<node>\{.*\})", re.DOTALL)
 ABSENT = re.compile(r"~(?P<removed>[\w/]+)(=.*)?|(?P<null>[\w/]+)=(null|None)?")
 WITHOUT = ("logger", "page", "query", "video")  # what a command can do without, whatever its default
 OPTION = re.compile(r"(?P<key>[+~]*[\w./@]+)=(?P<value>[^\"'\[{].*)", re.DOTALL)
+SWEEP_SWITCHES = ("-m", "--multirun")
 DEMO_BY_DEFAULT = "train"  # the entry point that renders the demo where nothing is given
-OWN_VIDEOS, FROM_WEIGHTS = "folder", "continue"
+OWN_VIDEOS, FROM_WEIGHTS, DEMO = "folder", "continue", "demo"
 FOLDERS = {"train": "", "finetune": "finetune/", "localize": "localize/"}  # of each command's experiments, in conf/experiment
 GIVEN_NODES = "given_nodes"  # where nodes that replace a whole group travel through Hydra, which would merge them
 
@@ -42,10 +43,12 @@ def hydra_words(command: Sequence[str], *, config_name: str) -> list[str]:
     """The same command line for Hydra.
 
     `GROUP=null` becomes `~GROUP`; `GROUP={_target_: ...}` replaces the whole group (see `place_given_nodes`); a group that stands at
-    another place in this command's config is chosen by its name alone; and names in other letters than English ones are quoted.
+    another place in this command's config is chosen by its name alone; names in other letters than English ones are quoted; and `-m`,
+    which Hydra does not take between options, is the last word.
     """
     places = places_of_groups(config_name)
-    return [_word(word, places=places) for word in command]
+    switches = [word for word in command if word in SWEEP_SWITCHES]
+    return [*(_word(word, places=places) for word in command if word not in SWEEP_SWITCHES), *switches]
 
 
 def refuse_absent(command: Sequence[str], *, config_name: str) -> None:
@@ -81,7 +84,9 @@ def with_experiment_of_data(command: Sequence[str], *, config_name: str) -> list
         return list(command)
     known = {file.stem for file in (config_folder() / "experiment").glob("*.yaml")} - {OWN_VIDEOS}
     own = OWN_VIDEOS if given.get("weight", "null") in ("null", "None", "") else FROM_WEIGHTS
-    return [*command, f"experiment={data if (data := given.get('data')) in known else own}"]
+    data = given.get("data", "")
+    rendered = data.partition("_")[0] == DEMO  # demo_large, demo_untrimmed and the like
+    return [*command, f"experiment={data if data in known else DEMO if rendered else own}"]
 
 
 def refuse_others_experiment(command: Sequence[str], *, config_name: str) -> None:
@@ -120,7 +125,8 @@ def _word(word: str, *, places: Mapping[str, str]) -> str:
     if option is None:
         return word
     key, value = option["key"], option["value"]
-    place = places.get(key, key)
+    group, _, nested = key.partition("/")
+    place = f"{places[group]}.{nested}" if nested and places.get(group, group) != group else places.get(key, key)
     key = key if place == key else f"{key}@{place}"
     return f"{key}={value}" if value.isascii() else f"{key}={quoted(value)}"
 

@@ -117,17 +117,22 @@ def _texts(config_name: str, choices: Mapping[str, str | None]) -> dict[str, str
     for name, choice in choices.items():
         group, _, place = name.partition("@")
         if group.split("/")[0] not in OVERLAYS and (config_folder() / group / f"{choice}.yaml").is_file():
-            found = {f"{place or group}.{key}": explained.text for key, explained in choice_keys(group, str(choice)).items()}
+            found = {
+                f"{place or group.replace('/', '.')}.{key}": explained.text for key, explained in choice_keys(group, str(choice)).items()
+            }
             texts |= {key: text for key, text in found.items() if text}
     return texts | {name.rpartition("@")[2]: text for name, text in explained_groups(file).items()}
 
 
 def _nested(choices: Mapping[str, str | None]) -> dict[str, str]:
-    """Of the places of a nested group, the one that is named after its choice is the example."""
+    """Of the places of a nested group, the one that is named after its choice is the example.
+
+    A group whose place has its own name, as `data/appearance@untrimmed.appearance`, is chosen as a whole and adds no nodes.
+    """
     found: dict[str, str] = {}
     for name, choice in choices.items():
         group, _, place = name.partition("@")
         node, _, last = place.rpartition(".")
-        if "/" in group and place and (last == choice or group not in found):
+        if "/" in group and place and last != group.rpartition("/")[2] and (last == choice or group not in found):
             found[group] = f"+{group}@{node}.NAME"
     return found

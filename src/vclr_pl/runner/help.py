@@ -16,7 +16,7 @@ from vclr_pl.config_path import config_folder
 from vclr_pl.runner.command_line import hydra_words, with_experiment_of_data
 from vclr_pl.runner.command_options import CommandOptions, command_options
 from vclr_pl.runner.explanation import ChoiceText, choice_keys, command_text, explained_keys
-from vclr_pl.runner.group import OVERLAYS, places_of_groups
+from vclr_pl.runner.group import OVERLAYS, group_names, places_of_groups
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.types import InputError
 
@@ -70,6 +70,8 @@ def help_lines(topic: str, *, options: CommandOptions, width: int) -> list[str]:
         return _group_page(name, options=options, width=width)
     if name in options.values:
         return _option_page(name, options=options, width=width)
+    if (place := _place_of_inner(name, options)) is not None:
+        return _inner_page(name, place, options=options, width=width)
     if options.below(name):
         return [*_wrapped(_titled(name, options), width=width), "", *_table(_option_rows(name, options), width=width)]
     if found := [key for key in options.values if key.endswith(f".{topic}")]:
@@ -140,6 +142,34 @@ def _nested_page(group: str, *, options: CommandOptions, width: int) -> list[str
         "",
         "Options of the choices:",
         *_table(_rows_of_choices(list(choices), group=group, place="", options=options), width=width),
+    ]
+
+
+def _place_of_inner(name: str, options: CommandOptions) -> str | None:
+    """The node of a group within a group that is chosen as a whole: `data.appearance` of `data/appearance`; None for other names."""
+    outer, _, inner = name.rpartition("/")
+    if name not in group_names() or outer in OVERLAYS:
+        return None
+    chosen = next((place for place in options.chosen if place.endswith(f".{inner}")), None)
+    places = places_of_groups(options.name)
+    return chosen or (f"{places[outer]}.{inner}" if outer in places else None)
+
+
+def _inner_page(group: str, place: str, *, options: CommandOptions, width: int) -> list[str]:
+    """Help of a group inside a group. A command line may lack its node: `train` without data=demo has no `data.appearance`."""
+    outer = places_of_groups(options.name).get(group.rpartition("/")[0])
+    word = group if outer and place.startswith(f"{outer}.") else f"{group}@{place}"
+    choices = options.choices(group)
+    default = {f"{place}.{key}": explained for key, explained in choice_keys(group, next(iter(choices))).items()}
+    rows = [(options.assignment(key, explained.value), explained.text) for key, explained in default.items()]
+    return [
+        *_wrapped(f"{group}: files for the node {place}. {word}=CHOICE chooses one.", width=width),
+        "",
+        "Choices:",
+        *_table([(f"{group}={name}", _described(text)) for name, text in choices.items()], width=width),
+        "",
+        f"Options, with the values of {group}={next(iter(choices))}:",
+        *_table(rows, width=width),
     ]
 
 

@@ -19,9 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.files import write_whole
 from vclr_pl.localization.page import LabeledSegment, LocalizedVideo, localization_figures, localization_table
+from vclr_pl.op.collective import from_first
+from vclr_pl.report.outcomes import of_segments
 from vclr_pl.report.record import RESULTS, ResultRecord, read_record, write_record
 from vclr_pl.runner.moved_path import with_first_paths
-from vclr_pl.runner.provenance import provenance, write_config
+from vclr_pl.runner.provenance import choices, provenance, write_config
 from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, newest_usable, refuse_foreign_checkpoint
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.runner.trainer import continue_loggers, make_trainer, refuse_absent_gpu, trainer_of
@@ -135,7 +137,7 @@ class Localization:
         trainer = trainer_of(self.config, callbacks=callbacks)
         if trainer.is_global_zero:
             continue_loggers(trainer, checkpoint=checkpoint)
-        loader = self.data.training_loader(seed=self.config.seed, rank=trainer.global_rank, ranks=trainer.world_size)
+        loader = self.data.training_loader(seed=self.config.seed, trainer=trainer)
         if trainer.is_global_zero:
             write_whole(described, made_of)
             millions = sum(parameter.numel() for parameter in module.parameters()) / 1e6
@@ -175,6 +177,7 @@ class Localization:
             logger.info("no class scores of whole videos (a recognizer's logits, or class_scores=FILE): recall without mAP")
         durations = {video.identity: video.duration_seconds for video in self.data.judged}
         found = self.proposing.figures(truth=truth, class_scores=scores, durations_seconds=durations)
+        described = choices(self.config)
         record = ResultRecord(
             name=self.config.name,
             metrics=found.metrics,
@@ -183,6 +186,8 @@ class Localization:
             provenance=provenance(self.config),
             timings_seconds={},
             training={"videos": len(self.data.judged), "judged": len(truth), "subset": self.config.subset},
+            choices=described,
+            outcomes=of_segments(found.recall.recalled, weights=found.recall.segments, drawn_by=described.get("videos", "")),
         )
         write_record(record, self.folder / RESULTS)
         rich.get_console().print(localization_table(record))
@@ -228,16 +233,8 @@ class Localization:
             strategy.launcher.launch(strategy.setup_environment, trainer=self.reader)
 
     def _alone(self, stage: str) -> None:
-        """In the first process; a mistake that it finds ends all of them."""
-        failure: InputError | None = None
-        if self.reader.is_global_zero:
-            try:
-                getattr(self, stage)()
-            except InputError as error:
-                failure = error
-        failure = self.reader.strategy.broadcast(failure)
-        if failure is not None:
-            raise failure
+        """In the first process, while the others wait; a mistake that it finds ends all of them."""
+        from_first(getattr(self, stage))
 
     def _module(self) -> Any:
         """Seeded anew, so that the network's start does not depend on which stages ran before."""

@@ -13,7 +13,7 @@ from vclr_pl.runner.command_line import GIVEN_NODES
 from vclr_pl.runner.run_identity import AUTO
 from vclr_pl.text import redacted
 
-OWN_VIDEOS, RENDERED = "folder", "demo"
+OWN_VIDEOS, RENDERED = "folder", ("demo", "demo_large", "demo_untrimmed", "demo_untrimmed_large")
 
 
 def next_commands(*, folder: Path, labeled: bool, longer: str) -> list[str]:
@@ -88,8 +88,8 @@ def data_words() -> list[str]:
     """What the command line says of the data and its place, as words of other commands. `data=folder` is their default."""
     chosen = HydraConfig.get().runtime.choices.get("data") if HydraConfig.initialized() else None
     named = [] if chosen in (None, OWN_VIDEOS) else [f"data={chosen}"]
-    places = ("paths.", "seed=") if chosen == RENDERED else ("paths.",)  # the seed decides which videos are rendered
-    return [*named, *(word for word in given_words() if word.startswith(("data.", "cache.", *places)))]
+    places = ("paths.", "seed=") if chosen in RENDERED else ("paths.",)  # the seed decides which videos are rendered
+    return [*named, *(word for word in given_words() if word.startswith(("data.", "data/", "cache.", *places)))]
 
 
 def given_keys() -> list[str]:

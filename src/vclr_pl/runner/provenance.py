@@ -52,6 +52,7 @@ WITHOUT_SCIENCE = (
     "datamodule",
     "snippet_data",
 )
+OWN_VIDEOS = ("folder", "video_list", "localization_set")  # they read any videos
 PLACES = ("root", "lists", "default_root_dir", "cache")
 
 
@@ -64,6 +65,25 @@ def provenance(config: DictConfig) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **versions()},
         "hardware": hardware(),
     }
+
+
+def choices(config: DictConfig) -> dict[str, str]:
+    """What was evaluated, for comparisons of several runs: `data`, the data set; `task` of procedural videos, else the name of the folder
+    of videos without a data set of their own; of procedural videos their `seed`, and `videos`, a digest of all settings they are drawn by.
+    """
+    data: Any = config.get("data") or config.get("untrimmed") or {}
+    name, task = str(data.get("_target_", "")).rpartition(".")[2], data.get("task")
+    if name in OWN_VIDEOS and data.get("root"):
+        task = Path(str(data["root"])).name
+    found = {"data": name, "task": task, "seed": data.get("seed"), "videos": _drawn_by(data) if "seed" in data else None}
+    return {key: readable(str(value)) for key, value in found.items() if value not in (None, "")}
+
+
+def _drawn_by(data: DictConfig) -> str:
+    """Eight hexadecimal digits of the settings of procedural videos. Their names are the same for each seed, size and appearance."""
+    settings: Any = OmegaConf.to_container(data, resolve=True)
+    content = json.dumps({key: value for key, value in settings.items() if key not in PLACES}, sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
 def write_config(config: DictConfig, folder: Path) -> None:

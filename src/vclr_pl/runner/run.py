@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hydra
@@ -49,7 +49,7 @@ def run(task: Task[object], *, config_name: str, arguments: Sequence[str] | None
     """
     try:
         with_sweep()
-        with listening(answer="" if process_rank() else CTRL_C):
+        with listening(answer="" if process_rank() else CTRL_C, until_exit=arguments is None):
             return _run(task, config_name=config_name, words=sys.argv[1:] if arguments is None else arguments)
     except Stopped as stopped:
         return stopped_exit_code(stopped)
@@ -60,6 +60,30 @@ def _run(task: Task[object], *, config_name: str, words: Sequence[str]) -> int:
     warning_filters()
     register_resolvers()
     wants_traceback = os.environ.get(TRACEBACK_SWITCH)
+    try:
+        if any(word in VERSION for word in words):
+            print(version_line(), flush=True)
+            return 0
+        if (topic := help_topic(words)) is not None:
+            return print_help(topic, config_name=config_name, arguments=words)
+        words = understood(words, config_name=config_name)
+        job = _job(task, config_name=config_name, words=words, wants_traceback=wants_traceback)
+        entry = hydra.main(config_path=str(config_folder()), config_name=config_name, version_base="1.3")(job)
+        # With its own switch on, Hydra raises errors instead of printing them and exiting with 1.
+        with _environment(TRACEBACK_SWITCH, "1"), _command_line(words):
+            entry()
+        sys.stdout.flush()
+    except Exception as error:
+        if not _print_line(error, config_name=config_name, words=words, wants_traceback=wants_traceback):
+            raise
+        return BAD_INPUT_EXIT_CODE
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    return 0
+
+
+def _job(task: Task[object], *, config_name: str, words: Sequence[str], wants_traceback: str | None) -> Callable[[DictConfig], None]:
+    """What Hydra calls for each job: the task, whose failure ends the process, or is raised to a sweep."""
 
     def job(config: DictConfig) -> None:
         try:
@@ -80,25 +104,7 @@ def _run(task: Task[object], *, config_name: str, words: Sequence[str]) -> int:
         if isinstance(code, int) and code:
             raise SystemExit(code)
 
-    entry = hydra.main(config_path=str(config_folder()), config_name=config_name, version_base="1.3")(job)
-    try:
-        if any(word in VERSION for word in words):
-            print(version_line(), flush=True)
-            return 0
-        if (topic := help_topic(words)) is not None:
-            return print_help(topic, config_name=config_name, arguments=words)
-        words = understood(words, config_name=config_name)
-        # With its own switch on, Hydra raises errors instead of printing them and exiting with 1.
-        with _environment(TRACEBACK_SWITCH, "1"), _command_line(words):
-            entry()
-        sys.stdout.flush()
-    except Exception as error:
-        if not _print_line(error, config_name=config_name, words=words, wants_traceback=wants_traceback):
-            raise
-        return BAD_INPUT_EXIT_CODE
-    except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
-    return 0
+    return job
 
 
 def remove_folder_of_refused() -> None:

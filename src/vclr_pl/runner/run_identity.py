@@ -31,12 +31,17 @@ NEUTRAL = (
     *(f"callback.{name}" for name in ("start_message", "throughput", "progress", "run_summary", "run_page", "view_grid", "broken_videos")),
     *("callback.last_checkpoint", "callback.checkpoint"),  # how often a run is saved
     *("loader.workers", "loader.prefetch_batches", "loader.evaluation_batch_size"),
-    *("decoding.decode_timeout_seconds", "decoding.decoder.threads", "runtime"),  # speed
+    *("decoding.decode_timeout_seconds", "decoding.decoder.threads", "runtime", "color_augmentation.compile"),  # speed
     *("evaluation.frames_per_pass", "callback.knn_monitor.frames_per_pass"),
     *("data.cache_gigabytes", "datamodule", "module"),  # the last two repeat other options
     # the machine; the global batch is kept on another number of devices
     *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "plugins", "benchmark")),
     *(f"trainer.{name}" for name in ("default_root_dir", "log_every_n_steps", "enable_model_summary", "enable_progress_bar")),
+)
+# Options that came after the first runs with an identity: null, their default, is left out, so that earlier runs are found.
+LATER = (
+    *("loader.global_batch_size", "encoding.batch_norm_videos", "schedule.progressive_resolution"),
+    *("data.appearance.style", "data.appearance.noise"),
 )
 DIGITS = 10
 STORE_SECONDS = 300
@@ -61,7 +66,7 @@ def sweep_folder(now: str) -> str:
     words = sys.argv[1:]
     if f"resume={AUTO}" not in words:
         return f"sweep_{now}"
-    kept = sorted(word for word in words if not _is_neutral(word.lstrip("+~").partition("=")[0].partition("@")[0]))
+    kept = sorted(word for word in words if not is_neutral(word.lstrip("+~").partition("=")[0].partition("@")[0]))
     return "_".join(["sweep", AUTO, _digest(kept), *job_of(os.environ)])
 
 
@@ -78,10 +83,12 @@ def config_digest(content: Any) -> str:
 def _without_neutral(node: Any, prefix: str) -> Any:
     if not isinstance(node, Mapping):
         return node
-    return {key: _without_neutral(value, f"{prefix}{key}.") for key, value in node.items() if not _is_neutral(f"{prefix}{key}")}
+    kept = {key: value for key, value in node.items() if not is_neutral(f"{prefix}{key}")}
+    kept = {key: value for key, value in kept.items() if value is not None or f"{prefix}{key}" not in LATER}
+    return {key: _without_neutral(value, f"{prefix}{key}.") for key, value in kept.items()}
 
 
-def _is_neutral(key: str) -> bool:
+def is_neutral(key: str) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in NEUTRAL)
 
 

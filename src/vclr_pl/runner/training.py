@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import pytorch_lightning as lightning
 from omegaconf import DictConfig
@@ -146,11 +146,9 @@ def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None)
     the checkpoint is copied, so that this run's folder is complete.
     """
     trainer, module = training.trainer, training.module
-    global_batch = GlobalBatch(trainer=trainer, data=training.datamodule)
-    trainer.callbacks.append(global_batch)  # type: ignore[attr-defined]
     if checkpoint is not None:
         logger.info("continuing from %s", checkpoint)
-        global_batch.keep(trainer, checkpoint)
+    trainer.callbacks.append(settle(training, trainer, checkpoint=checkpoint))  # type: ignore[attr-defined]
     trainer.fit(module, datamodule=training.datamodule, ckpt_path=checkpoint)
     if checkpoint is None or "fit" in training.evaluation.timings_seconds:  # on_train_end was called
         return
@@ -162,6 +160,15 @@ def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None)
         callback.on_train_end(trainer, module)
     if trainer.is_global_zero:
         _copy(checkpoint, training.folder / LAST_CHECKPOINT)
+
+
+def settle(training: Training[Module, Data, Evaluated], trainer: lightning.Trainer, *, checkpoint: Path | None) -> GlobalBatch:
+    """Set what depends on the devices of `trainer`: accumulated batches, and TF32. Returns the callback that stores the former."""
+    module: Any = training.module
+    module.runtime.set_products(trainer.strategy.root_device)
+    global_batch = GlobalBatch(trainer=trainer, data=training.datamodule)
+    global_batch.settle(trainer, checkpoint=checkpoint)
+    return global_batch
 
 
 def _copy(source: Path, target: Path) -> None:

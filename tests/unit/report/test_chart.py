@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from vclr_pl.report.chart import Chart, Curve, Level, plot_of, shown, thinned
+from vclr_pl.report.chart import Band, Chart, Curve, Level, plot_of, shown, thinned
 
 
 def chart(*values: float, **changes: object) -> Chart:
@@ -97,3 +97,12 @@ def test_numbers_are_short(value, text):
 
 def test_broken_numbers_are_words():
     assert (shown(math.nan), shown(math.inf)) == ("not a number", "infinite")
+
+
+def test_a_band_is_an_outline_within_the_axes():
+    band = Band(name="bounds", points=[(1, 0.0, 4.0), (3, 1.0, 9.0)])
+    plot = plot_of(chart(1.0, 2.0, bands=[band]))
+    assert plot is not None
+    assert (plot.low, plot.high, plot.last_step) == (pytest.approx(-0.54), pytest.approx(9.54), 3)
+    values = [(x, plot.high - y * (plot.high - plot.low)) for x, y in plot.bands[0]]
+    assert [value for point in values for value in point] == pytest.approx([0.0, 4.0, 1.0, 9.0, 1.0, 1.0, 0.0, 0.0])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.report.test_comparison import write
 
-from vclr_pl.report.compared_curves import averaged, compared_charts, mean_curves, read_curves
+from vclr_pl.report.compared_curves import averaged, compared_charts, curves_of, golden_comparisons, mean_curves, read_curves
 from vclr_pl.report.compared_runs import over_seeds, read_runs
+from vclr_pl.report.golden import Bound, GoldenCurves, read_golden
 
 
 def run(folder: Path, *, seed: int, losses: list[float], knn: tuple[float, float]) -> Path:
@@ -84,3 +86,44 @@ def test_long_curves_are_averaged() -> None:
 def test_runs_without_curves_have_no_charts(tmp_path: Path) -> None:
     write(tmp_path / "evaluated", metrics={"knn_top1": 1.0})
     assert compared_charts(read_runs([str(tmp_path)])) == []
+
+
+@pytest.fixture
+def golden(sweep: Path) -> Path:
+    """Golden curves of the run in `sweep/0`."""
+    (stored,) = read_runs([str(sweep / "0")])
+    bounds = {"train/loss": Bound(0.5, 1.5, 1.0), "knn_top1": Bound(5.0, 1.0, 5.0)}
+    made = {"command": "python -m vclr_pl.train experiment=demo seed=0"}
+    GoldenCurves(record=stored.record, curves=curves_of(stored), bounds=bounds, made=made).write(sweep / "stored.json")
+    return sweep / "stored.json"
+
+
+def test_golden_curves_are_a_run_with_bands(sweep: Path, golden: Path) -> None:
+    losses, evaluation = compared_charts(read_runs([str(sweep / "1"), str(golden)]))
+    total, term = losses.charts
+    assert [curve.name for curve in total.curves] == ["1: seed 1", "stored: seed 0"]
+    assert list(total.curves[1].points) == [(1, 4.0), (2, 3.0), (3, 2.0)]
+    (band,) = total.bands
+    assert band.name == "bounds of stored"
+    assert [value for point in band.points for value in point] == pytest.approx([1, 3.5, 4.5, 2, 2.25, 3.75, 3, 1.0, 3.0])
+    assert term.bands == []  # it has no bound
+    assert list(evaluation.charts[0].bands[0].points) == [(0, 5.0, 15.0), (2, 35.0, 45.0), (3, 45.0, 55.0)]
+
+
+def test_runs_are_measured_against_golden_curves(sweep: Path, golden: Path) -> None:
+    same, other = golden_comparisons(read_runs([str(sweep / "0"), str(sweep / "1"), str(golden)]))
+    assert (same.run, same.golden, same.outside) == ("0: seed 0", "stored", [])
+    assert same.verdict.startswith(
+        "0: seed 0 against stored: all 4 curves and results are within their bounds; nearest to it: train/loss, 0%"
+    )
+    assert [one.name for one in other.outside] == ["train/loss", "knn_top1", "knn_top1, baseline"]
+    assert other.verdict == "1: seed 1 against stored: 3 of 4 curves and results are outside their bounds"
+    assert golden_comparisons(read_runs([str(sweep / "0"), str(sweep / "1")])) == []
+
+
+def test_curves_without_bounds_are_said(sweep: Path, golden: Path) -> None:
+    stored = read_golden(golden)
+    assert stored is not None
+    replace(stored, bounds={}).write(golden)
+    (pair,) = golden_comparisons(read_runs([str(sweep / "0"), str(golden)]))
+    assert pair.verdict == "0 against stored: no curve has a bound"

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vclr_pl.evaluation.scoring import Difference
-from vclr_pl.report.compared_encoders import EncoderComparison, millions, print_encoders, write_encoders
+from vclr_pl.report.compared_encoders import EncoderComparison, millions, points, print_encoders, write_encoders
 from vclr_pl.report.record import ResultRecord
 
 
@@ -54,6 +54,11 @@ def test_the_table_has_values_intervals_and_differences() -> None:
     assert "R@5" not in text
     assert '50 queries, 200 gallery videos. Differences from "[a]" in points, paired over the queries' in text
     assert max(map(len, printed(comparison(), width=80, is_terminal=True).splitlines())) <= 80
+
+
+def test_a_difference_that_rounds_to_zero_has_no_minus() -> None:
+    assert points(Difference(-0.04, -0.04, 0.04)) == "+0.0 (0.0 to 0.0)"
+    assert points(Difference(-0.06, -3.0, 2.0)) == "-0.1 (-3.0 to 2.0)"
 
 
 def test_the_csv_file_and_the_json_have_all_metrics(tmp_path: Path) -> None:

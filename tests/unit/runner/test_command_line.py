@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -20,7 +21,6 @@ from vclr_pl.types import InputError
 def test_a_group_is_deleted_and_a_value_stays():
     command = ["-m", "logger=null", "page=None", "weight=", "resume=null", "logger=wandb", "evaluation_view.frames=null", "data=folder"]
     assert hydra_words(command, config_name="train") == [
-        "-m",
         "~logger",
         "~page",
         "~weight",
@@ -28,7 +28,15 @@ def test_a_group_is_deleted_and_a_value_stays():
         "logger=wandb",
         "evaluation_view.frames=null",
         "data=folder",
+        "-m",
     ]
+
+
+@pytest.mark.parametrize("switch", ["-m", "--multirun"])
+def test_a_sweep_may_be_switched_on_anywhere(switch):
+    """Hydra says "unrecognized arguments: seed=0,1" of the options behind a switch that is between options."""
+    words = hydra_words(["experiment=demo", switch, "seed=0,1"], config_name="train")
+    assert get_args_parser().parse_args(words).overrides == ["experiment=demo", "seed=0,1"]
 
 
 def test_a_group_at_another_place():
@@ -93,7 +101,7 @@ def test_the_experiment_follows_the_data(command: list[str], experiment: str | N
         ("finetune", "finetune/demo,demo", r"got experiment=demo\. Did you mean experiment=finetune/demo\?"),
         ("localize", "demo", r"Did you mean experiment=localize/demo\?"),
         ("localize", "finetune/demo", r"Did you mean experiment=localize/demo\?"),
-        ("train", "finetune/demo", r"\(activitynet, continue, demo, .*Did you mean experiment=demo\?"),
+        ("train", "finetune/demo", r"\(activitynet, benchmark, .*demo, .*Did you mean experiment=demo\?"),
     ],
 )
 def test_an_experiment_of_another_command_is_told(config_name: str, experiment: str, told: str) -> None:

@@ -59,7 +59,7 @@ def test_choices_are_those_of_the_command():
     assert set(train.choices("experiment")) >= {"demo", "folder", "ucf101"}
     assert set(finetune.choices("experiment")) >= {"finetune/demo", "finetune/ssv2_tsm"}
     assert not set(train.choices("experiment")) & set(finetune.choices("experiment"))
-    assert set(train.choices("sampling")) == {"segments", "clips"}
+    assert set(train.choices("sampling")) == {"segments", "clips", "local_clips"}
     assert set(finetune.choices("sampling")) == {"recognition"}
     assert set(train.choices("data")) == set(finetune.choices("data"))
 

@@ -170,3 +170,28 @@ def test_the_width_is_that_of_the_terminal(capsys, monkeypatch):
         monkeypatch.setenv("COLUMNS", columns)
         assert print_help("paths", config_name="check", arguments=[]) == 0
         assert widest - 12 < max(map(len, capsys.readouterr().out.splitlines())) <= widest
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "word"),
+    [
+        ("train", (), "data/appearance"),
+        ("train", ("experiment=demo",), "data/appearance"),
+        ("retrieve", (), "data/appearance"),
+        ("retrieve", ("data=demo",), "data/appearance"),
+        ("localize", ("experiment=localize/demo",), "data/appearance@untrimmed.appearance"),
+    ],
+)
+def test_a_group_within_a_group_is_chosen_as_a_whole(command, arguments, word):
+    node = {"train": "data", "retrieve": "gallery", "localize": "untrimmed"}[command]
+    lines = lines_of("data/appearance", command=command, arguments=tuple(hydra_words(arguments, config_name=command)))
+    head = " ".join(lines[: lines.index("")])
+    assert head == f"data/appearance: files for the node {node}.appearance. {word}=CHOICE chooses one."
+    text = "\n".join(lines)
+    assert all(f"data/appearance={name} " in text for name in ("default", "drawn", "gray", "thermal", "tiny"))
+    assert f"{node}.appearance.copies=4" in text
+
+
+def test_a_command_without_rendered_videos_has_no_appearance():
+    with pytest.raises(InputError, match="a group or an option of convert"):
+        lines_of("data/appearance", command="convert")

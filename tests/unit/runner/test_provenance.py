@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from vclr_pl.runner.provenance import commit, config_hash, provenance
+from vclr_pl.runner.provenance import choices, commit, config_hash, provenance
 
 CONFIG = {
     "seed": 0,
@@ -42,6 +42,21 @@ def test_it_is_json_with_versions_and_hardware():
     assert set(record) == {"config_hash", "seed", "commit", "versions", "hardware"}
     assert {"python", "torch", "vclr-pl"} <= set(record["versions"])
     assert record["hardware"]["threads"] >= 1
+
+
+def test_the_choices_name_data_task_and_seed_of_the_data():
+    demo = {"_target_": "vclr_pl.datasets.demo.splits.demo", "root": "/data/demo", "task": "order", "seed": 3}
+    drawn = choices(OmegaConf.create({"data": demo}))
+    assert drawn.items() >= {"data": "demo", "task": "order", "seed": "3"}.items()
+    gray = {**demo, "appearance": {"gray": True}}
+    assert choices(OmegaConf.create({"data": gray}))["videos"] != drawn["videos"]  # same names, other videos
+    assert choices(OmegaConf.create({"data": {**demo, "root": "/elsewhere"}})) == drawn
+    ucf101 = {"_target_": "vclr_pl.datasets.ucf101.ucf101", "root": "/data/ucf"}
+    assert choices(OmegaConf.create({"data": ucf101})) == {"data": "ucf101"}
+    own = {"_target_": "vclr_pl.datasets.folder.folder", "root": "/data/of mine"}
+    assert choices(OmegaConf.create({"data": own})) == {"data": "folder", "task": "of mine"}
+    untrimmed = {"_target_": "vclr_pl.datasets.demo.untrimmed.demo_untrimmed", "root": "/data/demo_untrimmed", "seed": 0}
+    assert choices(OmegaConf.create({"untrimmed": untrimmed})).items() >= {"data": "demo_untrimmed", "seed": "0"}.items()
 
 
 def test_another_repository_is_not_ours(tmp_path: Path):

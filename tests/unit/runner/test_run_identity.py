@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pytest
@@ -68,6 +70,16 @@ def test_options_that_do_not_change_the_result_keep_the_folder(words: list[str])
 def test_other_options_choose_another_folder(word: str) -> None:
     assert folder_of(*word.split()) != folder_of()
     assert folder_of(*word.split()) == folder_of(*word.split())
+
+
+def test_options_that_came_later_leave_earlier_runs_their_folder() -> None:
+    now = OmegaConf.to_container(composed(), resolve=False)  # type: ignore[arg-type]
+    before: Any = copy.deepcopy(now)
+    del before["loader"]["global_batch_size"], before["encoding"]["batch_norm_videos"], before["runtime"]["tf32"]
+    del before["schedule"]["progressive_resolution"], before["color_augmentation"]["compile"]
+    del before["data"]["appearance"]["style"], before["data"]["appearance"]["noise"]
+    assert config_digest(before) == config_digest(now)
+    assert folder_of("loader.global_batch_size=64") != folder_of()
 
 
 def test_two_roots_have_two_folders() -> None:

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from vclr_pl.callback.checkpoint import LastCheckpoint
+from vclr_pl.encoder.video_encoder import EncoderRuntime
 from vclr_pl.runner.resume import PRETRAINING
 from vclr_pl.runner.training import Training, fit
 
@@ -21,6 +22,7 @@ class Line(lightning.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.runtime = EncoderRuntime(channels_last=False, compile=False)
 
     def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
         del batch_idx
@@ -32,6 +34,7 @@ class Line(lightning.LightningModule):
 
 class Data(lightning.LightningDataModule):
     batch_size = 2
+    loader = SimpleNamespace(global_batch_size=None)
 
     def train_dataloader(self) -> DataLoader[torch.Tensor]:
         return DataLoader(torch.ones(4), batch_size=2)

@@ -19,15 +19,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from vclr_pl.datasets.demo.kinds import KINDS, Field
+from vclr_pl.datasets.demo.style import LUMA, STYLES, noisy
 from vclr_pl.datasets.demo.tasks import Change, Motion, SceneClass, Third
+from vclr_pl.types import InputError
 
 THIRDS = 3
 SHOTS_PER_THIRD = 2
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 # Motions that define a class, least and largest, from frame to frame
 TRAVEL_FRACTION = (0.04, 0.08)  # of the frame's side
 GROWTH_FACTOR = (1.15, 1.35)
 TURN_RADIANS = (0.2, 0.4)
+LATER = ("gray", "style", "noise")  # fields of `Appearance` that earlier versions lack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,11 @@ class Appearance:
         exposure_range: least and largest brightness factor; constant in a video.
         contrast_range: least and largest factor about middle gray and about each pixel's own gray; constant in a video.
         gray: remove all color.
+        style: `thermal`, `drawn`, or None for filled objects in color (`style.py`).
+        noise: standard deviation of the noise of each pixel and frame, 0 to 1; None for none.
+
+    Raises:
+        InputError: an unknown style, or noise out of range.
     """
 
     copies: int
@@ -54,11 +61,24 @@ class Appearance:
     speed_fraction: float
     exposure_range: tuple[float, float]
     contrast_range: tuple[float, float]
-    gray: bool = False  # configs of earlier versions lack it
+    gray: bool = False  # configs of earlier versions lack this and the following
+    style: str | None = None
+    noise: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.style not in STYLES:
+            names = ", ".join(str(name) for name in STYLES if name)
+            raise InputError(
+                expected=f"appearance.style to be null or one of {names}",
+                got=str(self.style),
+                hint="See conf/data/appearance.",
+            )
+        if self.noise is not None and not 0.0 <= self.noise <= 1.0:
+            raise InputError(expected="appearance.noise of 0 to 1, or null", got=str(self.noise), hint="See conf/data/appearance.")
 
     def describe(self) -> dict[str, Any]:
-        """All values; without `gray` if it is false, as in the descriptions of earlier versions."""
-        return {name: value for name, value in asdict(self).items() if name != "gray" or value}
+        """All values; later ones only if they are set, so that the descriptions of earlier versions stay the same."""
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value}
 
 
 def render_scene(
@@ -74,6 +94,8 @@ def render_scene(
         for shot_frames in _shot_lengths(frames * (third + 1) // THIRDS - frames * third // THIRDS, generator)
     ]
     video = _develop(np.concatenate(shots), appearance, generator)
+    if appearance.noise:
+        video = noisy(video, noise=appearance.noise, generator=generator)
     pixels: NDArray[np.uint8] = np.rint(video * 255.0).astype(np.uint8)
     return pixels
 
@@ -89,10 +111,10 @@ def _render_shot(third: Third, frames: int, size_pixels: int, radius_pixels: flo
     pan_T2 = _pan(frames, size_pixels * appearance.speed_fraction, third.motion, generator)
     background_THW3 = _background(rows_HW + pan_T2[:, :1, None], columns_HW + pan_T2[:, 1:, None], size_pixels, appearance, generator)
     paths = _paths(frames, size_pixels, third.motion, appearance, generator)
-    inside_THW1 = _objects(kind, paths, rows_HW, columns_HW, radius_pixels)[..., None]
+    distance_THW = _objects(kind, paths, rows_HW, columns_HW, radius_pixels)
     hue = kind / len(KINDS) + generator.uniform(-appearance.hue_spread, appearance.hue_spread)
     color_3 = _rgb(hue, generator.uniform(0.75, 1.0), generator.uniform(0.6, 1.0))
-    return background_THW3 + inside_THW1 * (color_3 - background_THW3)
+    return STYLES[appearance.style](background_THW3, distance_THW, color_3)
 
 
 def _pan(frames: int, speed_pixels: float, motion: Motion | None, generator: Generator) -> Field:
@@ -159,7 +181,7 @@ def _class_motion(middle_2: NDArray[np.float64], frames: int, size_pixels: int, 
 
 
 def _objects(kind: int, paths: list[Path], rows_HW: Field, columns_HW: Field, radius_pixels: float) -> Field:
-    """`[T, H, W]` fraction of each pixel that is covered by an object, 0 to 1."""
+    """`[T, H, W]` signed distance from the nearest object's edge in pixels, negative inside; infinite (T = 1) without objects."""
     distance_THW: Field = np.full((1, *rows_HW.shape), np.inf, dtype=np.float32)
     for path in paths:
         cosine_T11, sine_T11 = (f(path.angle).astype(np.float32)[:, None, None] for f in (np.cos, np.sin))
@@ -168,8 +190,7 @@ def _objects(kind: int, paths: list[Path], rows_HW: Field, columns_HW: Field, ra
         right_THW = (columns_HW - path.center[:, 1, None, None].astype(np.float32)) / scale_T11
         turned = right_THW * cosine_T11 + down_THW * sine_T11, down_THW * cosine_T11 - right_THW * sine_T11
         distance_THW = np.minimum(distance_THW, KINDS[kind][1](*turned, radius_pixels) * scale_T11)
-    covered_THW: Field = np.clip(0.5 - distance_THW, 0.0, 1.0)
-    return covered_THW
+    return distance_THW
 
 
 def _develop(video_THW3: Field, appearance: Appearance, generator: Generator) -> Field:

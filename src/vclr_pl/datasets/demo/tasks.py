@@ -2,6 +2,8 @@
 
 composition  the class is the set of three kinds of objects, one kind a third, in an order drawn for each video
 order        the class is the order of the same three kinds: the frames without their order hold no class
+arrow        the classes of composition, but the kinds come in one order that all videos share, as an arrow of time: the
+             temporal order term can learn it, which it cannot where every order is equally likely
 shape        the classes of composition, but hues are drawn from the whole circle for each shot: only the form
              tells the kinds apart
 motion       the class is how objects move: left or right, then growing or shrinking, then turning clockwise or
@@ -132,12 +134,22 @@ def _shape() -> list[SceneClass]:
     return [replace(scene_class, any_hue=True, entropy=(11, *scene_class.entropy)) for scene_class in _composition()]
 
 
+def _arrow() -> list[SceneClass]:
+    return [replace(scene_class, in_order=True, entropy=(13, *scene_class.entropy)) for scene_class in _composition()]
+
+
 def _motion() -> list[SceneClass]:
     return [_motion_class((travel, growth, turn)) for travel, growth, turn in product((-1, 1), repeat=3)]
 
 
 COMPOSITION, ORDER = "composition", "order"
-TASKS: dict[str, Callable[[], list[SceneClass]]] = {COMPOSITION: _composition, ORDER: _order, "shape": _shape, "motion": _motion}
+TASKS: dict[str, Callable[[], list[SceneClass]]] = {
+    COMPOSITION: _composition,
+    ORDER: _order,
+    "shape": _shape,
+    "motion": _motion,
+    "arrow": _arrow,
+}
 
 
 def scene_classes(task: str) -> list[SceneClass]:

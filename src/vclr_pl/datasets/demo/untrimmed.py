@@ -27,6 +27,7 @@ from vclr_pl.datasets.demo.splits import require_own_cache
 from vclr_pl.datasets.demo.tasks import CLASS_KINDS, composition_class
 from vclr_pl.datasets.untrimmed import LocalizationSet, localization_set
 from vclr_pl.files import write_whole
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError
 
 VERSION = 1  # version of the drawing: increment it whenever a pixel or a time changes
@@ -53,6 +54,22 @@ class UntrimmedSettings:
         """The content of `settings.json`."""
         chosen = {**asdict(self), "appearance": self.appearance.describe()}
         return {"version": VERSION, "frames_per_second": FRAMES_PER_SECOND, **chosen}
+
+    def check(self, *, node: str) -> None:
+        """Check the values, which are options of the config's `node`. Raises InputError for a value out of range."""
+        for key, least in (("training_videos", 1), ("validation_videos", 1), ("seed", 0)):
+            if getattr(self, key) < least:
+                raise InputError(
+                    expected=f"{node}.{key} of at least {least}", got=str(getattr(self, key)), hint=f"Set {node}.{key}=NUMBER."
+                )
+        if not LEAST_SECONDS <= self.seconds_range[0] <= self.seconds_range[1]:
+            raise InputError(
+                expected=f"an ascending {node}.seconds_range, of {LEAST_SECONDS:g} or more",
+                got=str(list(self.seconds_range)),
+                hint=f"Set {node}.seconds_range=[30,60].",
+            )
+        if self.size_pixels < 16 or self.size_pixels % 2:
+            raise InputError(expected=f"{node}.size_pixels even, 16 or more", got=str(self.size_pixels), hint=f"Set {node}.size_pixels=56.")
 
     @property
     def folder_name(self) -> str:
@@ -97,19 +114,6 @@ def demo_untrimmed(
     Raises:
         InputError: a value out of range, or a `root` with other files in it.
     """
-    for key, value, least in (("training_videos", training_videos, 1), ("validation_videos", validation_videos, 1), ("seed", seed, 0)):
-        if value < least:
-            raise InputError(expected=f"untrimmed.{key} of at least {least}", got=str(value), hint=f"Set untrimmed.{key}=NUMBER.")
-    if not LEAST_SECONDS <= seconds_range[0] <= seconds_range[1]:
-        raise InputError(
-            expected=f"an ascending untrimmed.seconds_range, of {LEAST_SECONDS:g} or more",
-            got=str(list(seconds_range)),
-            hint="Set untrimmed.seconds_range=[30,60].",
-        )
-    if size_pixels < 16 or size_pixels % 2:
-        raise InputError(expected="untrimmed.size_pixels even, 16 or more", got=str(size_pixels), hint="Set untrimmed.size_pixels=56.")
-    folder = Path(root).expanduser()
-    require_own_cache(folder, key="untrimmed.root", own_videos="untrimmed.root=DIR untrimmed.annotations=FILE, without the demo")
     settings = UntrimmedSettings(
         seed=seed,
         training_videos=training_videos,
@@ -118,6 +122,9 @@ def demo_untrimmed(
         size_pixels=size_pixels,
         appearance=appearance,
     )
+    settings.check(node="untrimmed")
+    folder = Path(root).expanduser()
+    require_own_cache(folder, key="untrimmed.root", own_videos="untrimmed.root=DIR untrimmed.annotations=FILE, without the demo")
     folder = render_untrimmed(root=folder, settings=settings)
     return localization_set(annotations=str(folder / ANNOTATIONS), root=str(folder / VIDEOS))
 
@@ -131,6 +138,7 @@ def render_untrimmed(*, root: Path, settings: UntrimmedSettings) -> Path:
     if missing:
         with Progress(*columns) as progress:
             for identity in progress.track(missing, description=f"Rendering untrimmed videos into {folder.name}"):
+                stop_if_requested()
                 write_whole(folder / VIDEOS / f"{identity}.mp4", render_video(identity, planned[identity], settings))
     write_whole(folder / "settings.json", json.dumps(settings.describe(), indent=2))
     write_whole(folder / ANNOTATIONS, json.dumps(database(planned), indent=1))

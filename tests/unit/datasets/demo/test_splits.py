@@ -84,7 +84,7 @@ def test_a_figure_out_of_range_is_told_by_its_key(tmp_path: Path, key: str, valu
 
 
 def test_an_unknown_task_is_told_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected data\.task to be one of composition, order, shape, motion; got untrimmed"):
+    with pytest.raises(InputError, match=r"expected data\.task to be one of composition, order, shape, motion, arrow; got untrimmed"):
         demo(root=tmp_path, appearance=APPEARANCE, **{**FIGURES, "task": "untrimmed"})
 
 
