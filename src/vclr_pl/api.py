@@ -173,7 +173,7 @@ def reproduce(*, table: str = "demo", overrides: Sequence[str] = (), **options: 
     """Do the runs of a table of the paper that have not finished; its cells are our figures beside the published ones.
 
     Args:
-        table: `linear`, `retrieval`, `recognition`, `localization`, `ablation`, `demo`, `order_term` or `imagenet`.
+        table: `linear`, `retrieval`, `recognition`, `localization`, `ablation`, `demo`, `terms` or `imagenet`.
         options: of `python -m vclr_pl.reproduce --help`; `plan=True` does no run.
         overrides: as on the command line.
     """

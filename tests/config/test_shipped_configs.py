@@ -119,7 +119,7 @@ TERMS = ("byol", "inter_frame", "intra_frame", "nearest_neighbor", "segment_cont
 
 
 def test_the_count_of_shipped_files():
-    assert len(PRETRAINING) == 94
+    assert len(PRETRAINING) == 96
     assert len(EXPERIMENTS) == 20
     assert [
         *(f"data/appearance/{name}" for name in ("default", "drawn", "gray", "thermal", "tiny")),

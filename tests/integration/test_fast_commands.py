@@ -89,7 +89,7 @@ def test_the_version(command, tmp_path):
 def test_completion(tmp_path):
     line = "vclr-train objective="
     code, imported, shown, _ = ended("train", "-sc", "query=bash", folder=tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))
-    names = ("byol", "clip_contrast", "inter_only", "seco", "segment_only", "vclr", "without_order")
+    names = ("byol", "clip_contrast", "inter_only", "seco", "segment_only", "vclr", "without_inter", "without_intra", "without_order")
     assert (code, imported, shown.split()) == (0, [], [f"objective={name}" for name in names])
 
 

@@ -212,7 +212,14 @@ def check_readability(
     threads = [threading.Thread(target=work, daemon=True) for _ in range(processes)]
     for thread in threads:
         thread.start()
-    running = processes
+    yield from _rows_of(threads, done, stop)
+
+
+def _rows_of(
+    threads: list[threading.Thread], done: queue.Queue[Readability | Exception | None], stop: threading.Event
+) -> Iterator[Readability]:
+    """What the threads put into `done`, until each has put None."""
+    running = len(threads)
     try:
         while running:
             stop_if_requested()
