@@ -23,17 +23,21 @@ logger = logging.getLogger(__name__)
 Records = Mapping[str, Mapping[str, ResultRecord]]  # by run and, for several encoders, by their name
 
 
-def concluded(found: Reproduction, *, failed: Mapping[str, str]) -> ReproduceResult:
-    """Print and write the table of the finished runs, and their paired differences, if there are any."""
+def concluded(found: Reproduction, *, failed: Mapping[str, str], written: bool) -> ReproduceResult:
+    """Print the table of the finished runs, if there are any; with `written` write it and their paired differences."""
     records = records_of(found)
     cells = reproduced_cells(found, records=records)
     notes = [f"Settings other than those of the table: {'; '.join(found.options)}."] if found.options else []
     notes += [f"{name}: {line}" for name, line in {**found.left_out, **failed}.items()]
-    table = ReproducedTable(name=found.name, title=found.table.title, cells=cells, notes=notes)
+    reference = found.table.reference
+    if reference is not None and reference not in {cell.row for cell in cells}:
+        notes.append(f"No paired differences: the reference {reference} is not a row of the table (table.reference=METHOD sets another).")
+    table = ReproducedTable(name=found.name, title=found.table.title, command=found.command, cells=cells, notes=notes)
     files: list[Path] = []
     if any(cell.values for cell in cells):
         print_reproduced(table, console=rich.get_console())
-        files = [*write_reproduced(found.folder, table), *write_differences(found, records=records)]
+        if written:
+            files = [*write_reproduced(found.folder, table), *write_differences(found, records=records)]
         for path in files:
             logger.info("%s", path)
     return ReproduceResult(folder=found.folder, cells=tuple(cells), failed=failed, files=tuple(files))
