@@ -11,6 +11,7 @@ import rich
 from vclr_pl.command.result import ReproduceResult
 from vclr_pl.command.table_plan import Reproduction
 from vclr_pl.report.ablation import Cell, ablation
+from vclr_pl.report.ablation_cells import pooling_of
 from vclr_pl.report.ablation_files import write_ablation
 from vclr_pl.report.record import RESULTS, ResultRecord, read_records
 from vclr_pl.report.reproduced_table import ReproducedCell, ReproducedTable, print_reproduced, write_reproduced
@@ -69,7 +70,7 @@ def write_differences(found: Reproduction, *, records: Records) -> list[Path]:
         for cell in run.cells:
             record = record_of(cell, run, records=records)
             if record is not None and (run.name, cell.encoder) not in results:
-                task, pooling = cell.values.get("task", cell.column), cell.encoder.partition(", ")[2]
+                task, pooling = cell.values.get("task", cell.column), pooling_of(record) if ", " in cell.encoder else ""
                 results[run.name, cell.encoder] = Cell(task=task, method=cell.row, seed=run.seed, record=record, pooling=pooling)
     if reference is None or reference not in {cell.method for cell in results.values()}:
         return []
