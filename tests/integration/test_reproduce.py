@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +111,7 @@ def test_figures_stand_beside_the_published_ones(interrupted: Path, places: Path
     text = (interrupted / "retrieval" / "results.md").read_text()
     assert "| pretrained on UCF101 | HMDB51 | retrieval R@1 |" in text
     assert "Settings other than those of the table: train: trainer=cpu trainer.max_epochs=2" in text
+    assert f"python -m vclr_pl.reproduce table=retrieval roots.kinetics400={places}/kinetics400 " in text
 
 
 @pytest.mark.parametrize(("table", "kinds"), [("recognition", 6), ("localization", 3), ("ablation", 5)])
@@ -125,7 +129,7 @@ def test_a_table(table: str, kinds: int, places: Path, words: list[str], interru
 
 def test_the_plan_does_nothing(interrupted: Path, places: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """States of finished runs, of runs to do and of those that lack a folder; the figures so far."""
-    before = sorted(path for path in interrupted.rglob("*") if path.is_dir())
+    before = {path: path.read_bytes() for path in interrupted.rglob("*") if path.is_file() and path.suffix != ".log"}
     without = [word for word in words if not word.startswith("roots.ssv2=")]
     assert go(without, "recognition", "plan=true", "name=reproduce", trained(places), "table.seeds=[0,1]") == 0
     told = capsys.readouterr().out
@@ -133,8 +137,11 @@ def test_the_plan_does_nothing(interrupted: Path, places: Path, words: list[str]
     assert re.search(r"train +pretrain_kinetics400/seed_1 +to do, about \d", told)
     assert re.search(r"finetune +tsm_ssv2/seed_1 +needs roots.ssv2=DIR", told)
     assert "12 runs, 4 left out, " in told
-    assert {path for path in before if path.name != "recognition"} <= set(interrupted.rglob("*"))
-    assert not (interrupted / "tsn_ucf101" / "seed_1").exists()
+    assert go(without, "retrieval", "plan=true", trained(places), "table.seeds=[0,1]") == 0
+    assert "(1 of 2 seeds)" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in interrupted.rglob("*") if path.is_file() and path.suffix != ".log"} == before
+    assert go(words, "linear", "plan=true", "name=fresh") == 0
+    assert not (places / "runs" / "fresh").exists()
 
 
 def test_other_options_are_refused_or_repeated(
@@ -144,12 +151,48 @@ def test_other_options_are_refused_or_repeated(
     other = trained(places).replace("head.dim=8", "head.dim=4")
     assert go(words, "linear", other) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "the options with which pretrain_kinetics400/seed_0 was begun; got head.dim=8 there, head.dim=4 now." in line
+    assert "the options, encoder and videos with which pretrain_kinetics400/seed_0 was begun; got head.dim=8 there, head.dim=4 now." in line
     assert "repeat_changed=true" in line
     assert go(words, "linear", trained(places), "roots.kinetics400=null") == 2
     assert "roots.kinetics400=DIR, for pretrain_kinetics400/seed_0, linear_kinetics400/seed_0; got none" in capsys.readouterr().err
     assert go(words, "linear", "plan=maybe") == 2
     assert "got plan=maybe" in capsys.readouterr().err
+
+
+def test_two_tables_do_not_work_in_one_folder(places: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """They share runs. Another process works in the folder, on the same table: its log stays."""
+    base = places / "runs" / "shared"
+    (base / "terms").mkdir(parents=True)
+    (base / "terms" / "reproduce.log").write_text("of the other process")
+    alone = f"works_alone(Path({str(base)!r}), table=Path({str(base / 'terms')!r}))"
+    lines = ["import sys", "from pathlib import Path", "from vclr_pl.command.reproduction import works_alone"]
+    script = "\n".join([*lines, f"with {alone}:", "    print(1, flush=True)", "    sys.stdin.read()"])
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()
+        for table in ("terms", "demo"):
+            assert go(words, table, "name=shared") == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert f"a folder in which no other reproduce works; got {base}, in which process {other.pid} of " in line
+        assert go(words, "terms", "name=shared", "plan=true") == 0
+        assert (base / "terms" / "reproduce.log").read_text().startswith("of the other process")
+        other.communicate()
+
+
+def test_another_encoder_has_no_results_yet(interrupted: Path, places: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The pretraining on UCF101 is removed and done again: both of its evaluations are repeated, and no cell shows the old figures."""
+    given = [ONE_PROCESS, trained(places)]
+    shutil.rmtree(interrupted / "pretrain_ucf101")
+    assert go(words, "retrieval", "plan=true", *given) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"train +pretrain_ucf101/seed_0 +to do", told)
+    again = r"evaluate +retrieval_\w+_of_ucf101/seed_0 +changed \(pretrain_ucf101/seed_0, which it needs, has to be done again\)"
+    assert len(re.findall(again, told)) == 2
+    assert len(re.findall(r"UCF101 +│ +retrieval R@1 +│ +- ", told)) == 1
+    before = times(places)
+    assert go(words, "retrieval", *given) == 0
+    changed = {Path(path).parents[1].name for path, time in times(places).items() if before.get(path) != time}
+    assert changed == {"pretrain_ucf101", "retrieval_ucf101_of_ucf101", "retrieval_hmdb51_of_ucf101"}
 
 
 def test_a_long_run_has_a_process_of_its_own(interrupted: Path, places: Path, words: list[str], capfd: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import rich
 from vclr_pl.command.result import ReproduceResult
 from vclr_pl.command.table_plan import Reproduction
 from vclr_pl.report.ablation import Cell, ablation
+from vclr_pl.report.ablation_cells import pooling_of
 from vclr_pl.report.ablation_files import write_ablation
 from vclr_pl.report.record import RESULTS, ResultRecord, read_records
 from vclr_pl.report.reproduced_table import ReproducedCell, ReproducedTable, print_reproduced, write_reproduced
@@ -23,17 +24,21 @@ logger = logging.getLogger(__name__)
 Records = Mapping[str, Mapping[str, ResultRecord]]  # by run and, for several encoders, by their name
 
 
-def concluded(found: Reproduction, *, failed: Mapping[str, str]) -> ReproduceResult:
-    """Print and write the table of the finished runs, and their paired differences, if there are any."""
+def concluded(found: Reproduction, *, failed: Mapping[str, str], written: bool) -> ReproduceResult:
+    """Print the table of the finished runs, if there are any; with `written` write it and their paired differences."""
     records = records_of(found)
     cells = reproduced_cells(found, records=records)
     notes = [f"Settings other than those of the table: {'; '.join(found.options)}."] if found.options else []
     notes += [f"{name}: {line}" for name, line in {**found.left_out, **failed}.items()]
-    table = ReproducedTable(name=found.name, title=found.table.title, cells=cells, notes=notes)
+    reference = found.table.reference
+    if reference is not None and reference not in {cell.row for cell in cells}:
+        notes.append(f"No paired differences: the reference {reference} is not a row of the table (table.reference=METHOD sets another).")
+    table = ReproducedTable(name=found.name, title=found.table.title, command=found.command, cells=cells, notes=notes)
     files: list[Path] = []
     if any(cell.values for cell in cells):
         print_reproduced(table, console=rich.get_console())
-        files = [*write_reproduced(found.folder, table), *write_differences(found, records=records)]
+        if written:
+            files = [*write_reproduced(found.folder, table), *write_differences(found, records=records)]
         for path in files:
             logger.info("%s", path)
     return ReproduceResult(folder=found.folder, cells=tuple(cells), failed=failed, files=tuple(files))
@@ -65,7 +70,7 @@ def write_differences(found: Reproduction, *, records: Records) -> list[Path]:
         for cell in run.cells:
             record = record_of(cell, run, records=records)
             if record is not None and (run.name, cell.encoder) not in results:
-                task, pooling = cell.values.get("task", cell.column), cell.encoder.partition(", ")[2]
+                task, pooling = cell.values.get("task", cell.column), pooling_of(record) if ", " in cell.encoder else ""
                 results[run.name, cell.encoder] = Cell(task=task, method=cell.row, seed=run.seed, record=record, pooling=pooling)
     if reference is None or reference not in {cell.method for cell in results.values()}:
         return []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -13,15 +15,16 @@ from vclr_pl.command.table_plan import Reproduction, measured_seconds, plan_line
 from vclr_pl.files import available_cores
 from vclr_pl.report.plan import rough
 from vclr_pl.runner.paper_table import PlannedRun, refuse_missing
+from vclr_pl.runner.run import remove_folder_of_refused
 from vclr_pl.runner.run_ledger import State
 from vclr_pl.runner.run_process import OUTPUT, Outcome, OwnProcess, SharedProcess, Worker
 from vclr_pl.runner.run_queue import RunQueue
+from vclr_pl.runner.table_input import MEASURED
 from vclr_pl.store import FolderLock
 from vclr_pl.types import InputError
 
 logger = logging.getLogger(__name__)
 
-MEASURED = "measured"
 STATELESS = ("evaluate", "compare")
 
 
@@ -29,11 +32,9 @@ def reproduce(config: DictConfig) -> ReproduceResult:
     """Show the plan; do the runs that have not finished, unless `plan`; print and write the table of those that have.
 
     Raises:
-        InputError: a folder of videos is missing, a run has other options than before, or another command reproduces the same table.
+        InputError: a value is wrong, a folder of videos is missing, a run has changed, or another command works in the same folder.
         Stopped: a signal asked to stop; the table of the finished runs is written.
     """
-    if config.plan not in (True, False, MEASURED):
-        raise InputError(expected=f"plan=true, plan={MEASURED} or plan=false", got=f"plan={config.plan}", hint="Set plan=true.")
     found = reproduction_of(config)
     if not config.plan and not config.skip_missing:
         refuse_missing(found.ledger.runs.values(), roots=config.roots, weights=config.weights)
@@ -42,42 +43,60 @@ def reproduce(config: DictConfig) -> ReproduceResult:
         logger.info("%s", line)
     if config.plan:
         logger.info("this was the plan; without plan=%s the runs begin", str(config.plan).lower())
-        return concluded(found, failed={})
-    found.folder.mkdir(parents=True, exist_ok=True)
-    lock = FolderLock(found.folder)
-    if not lock.acquired_after_wait():
-        holder = f"{found.folder}, in which {lock.holder()} works"
-        raise InputError(expected="a table that no other command reproduces", got=holder, hint="Wait for its end, or stop it.")
-    try:
+        result = concluded(found, failed={}, written=False)
+        remove_folder_of_refused()
+        return result
+    with works_alone(found.ledger.folder, table=found.folder):
         settle_changed(found, repeat=config.repeat_changed)
         failed: Mapping[str, str] = {}
         try:
             failed = Work(found).failed()
         finally:  # after a stop too
-            result = concluded(found, failed=failed)
-    finally:
-        lock.release()
+            result = concluded(found, failed=failed, written=True)
     return result
 
 
-def settle_changed(found: Reproduction, *, repeat: bool) -> None:
-    """Put runs with other options aside, so that they are repeated. Evaluations keep no state, and are simply repeated.
+@contextlib.contextmanager
+def works_alone(folder: Path, *, table: Path) -> Iterator[None]:
+    """Lock the folder of all tables, which share runs: another table could train in the same run folder. The lock of the table's own folder
+    keeps its log when another command is refused.
 
     Raises:
-        InputError: there are trainings with other options, and they are not to be repeated.
+        InputError: another command works in the folder.
+    """
+    table.mkdir(parents=True, exist_ok=True)
+    locks = {place: FolderLock(place) for place in (folder, table)}
+    try:
+        for place, lock in locks.items():
+            if not lock.acquired_after_wait():
+                holder = f"{place}, in which {lock.holder()} works"
+                hint = "Wait for its end, stop it, or set name=NAME for another folder."
+                raise InputError(expected="a folder in which no other reproduce works", got=holder, hint=hint)
+        yield
+    finally:
+        for lock in locks.values():
+            lock.release()
+
+
+def settle_changed(found: Reproduction, *, repeat: bool) -> None:
+    """Put runs with other options, encoders or videos aside, so that they are repeated. Evaluations keep no state, so they stay in place.
+
+    Raises:
+        InputError: there are such trainings with checkpoints, and they are not to be repeated.
     """
     changed = [run for run in found.runs if found.ledger.state(run) is State.CHANGED]
-    kept = [run for run in changed if run.command not in STATELESS]
+    changes = {run.name: found.ledger.change(run) for run in changed}
+    kept = [run for run in changed if run.command not in STATELESS and found.ledger.has_work(run)]
     if kept and not repeat:
         first, more = kept[0], f", and {len(kept) - 1} more such runs" if len(kept) > 1 else ""
         raise InputError(
-            expected=f"the options with which {first.name} was begun",
-            got=f"{found.ledger.change(first)}{more}",
+            expected=f"the options, encoder and videos with which {first.name} was begun",
+            got=f"{changes[first.name]}{more}",
             hint="Set name=NAME for runs in another folder, or repeat_changed=true to repeat them; the earlier ones are kept beside.",
         )
     for run in changed:
         place = "it is repeated" if run.command in STATELESS else f"the earlier run is in {found.ledger.put_aside(run)}"
-        logger.info("%s has other options: %s", run.name, place)
+        logger.info("%s has changed (%s): %s", run.name, changes[run.name], place)
 
 
 class Work:

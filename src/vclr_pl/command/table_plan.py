@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -17,10 +18,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vclr_pl.report.plan import end_of_day, rough, seconds_of
+from vclr_pl.runner.next_commands import given_words
 from vclr_pl.runner.paper_table import RESUMABLE, PaperTable, PlannedRun, key_of, last_of_each_key, listed
 from vclr_pl.runner.python_call import in_grammar, words_of
 from vclr_pl.runner.run_ledger import Ledger, State
 from vclr_pl.runner.run_process import Job
+from vclr_pl.runner.table_input import refuse_bad_input
+from vclr_pl.text import redacted
 from vclr_pl.types import InputError
 
 TASKS = {
@@ -31,6 +35,7 @@ TASKS = {
     "localize": "vclr_pl.command.localization.localize",
 }
 TIME = re.compile(r"^time: about (.+?), until ", re.MULTILINE)  # of the plan of a training
+UNSHOWN = ("jobs", "plan", "repeat_changed")  # they do not change the figures
 UNTRAINED = ("encoder=random", "backbone=resnet50")  # for the plan, where the encoder has not been trained: the paper's network
 
 
@@ -40,6 +45,7 @@ class Reproduction:
 
     Args:
         name: of the table.
+        command: with all options that were given but those that do not change the figures.
         folder: of the table's results.
         runs: all but those that are left out.
         left_out: runs that need a folder or file that is not named, and what they need.
@@ -50,6 +56,7 @@ class Reproduction:
     """
 
     name: str
+    command: str
     table: PaperTable
     folder: Path
     ledger: Ledger
@@ -71,9 +78,14 @@ class Reproduction:
 
 
 def reproduction_of(config: DictConfig) -> Reproduction:
-    """The runs of the config's table, with what is known of them."""
-    table: PaperTable = instantiate(config.table)
+    """The runs of the config's table, with what is known of them.
+
+    Raises:
+        InputError: a value of the config is wrong.
+    """
     content: Any = OmegaConf.to_container(config, resolve=True)
+    refuse_bad_input(content)
+    table: PaperTable = instantiate(config.table)
     weights, roots = ({name: str(path) for name, path in content[kind].items() if path is not None} for kind in ("weights", "roots"))
     options = {command: option_words(given) for command, given in content["options"].items()}
     runs = table.planned(weights=weights, options=options)
@@ -83,16 +95,23 @@ def reproduction_of(config: DictConfig) -> Reproduction:
     name = str(HydraConfig.get().runtime.choices["table"])
     return Reproduction(
         name=name,
+        command=shown_command(name),
         table=table,
         folder=base / name,
-        ledger=Ledger(base, {run.name: run for run in runs}, weights),
+        ledger=Ledger(base, {run.name: run for run in runs}, weights, roots),
         runs=[run for run in runs if run.name not in left_out],
         left_out=left_out,
         options=[f"{command}: {' '.join(words)}" for command, words in options.items() if words and command in ("all", *used)],
         places=[f"paths.{name}={in_grammar(str(Path(content['paths'][name]).absolute()))}" for name in ("runs", "data", "features")],
         roots=roots,
-        jobs=max(1, config.jobs),
+        jobs=config.jobs,
     )
+
+
+def shown_command(table: str) -> str:
+    """`python -m vclr_pl.reproduce table=demo 'table.seeds=[0]'`: the running command, for the results."""
+    kept = [word for word in given_words() if key_of(word) not in ("table", *UNSHOWN)]
+    return redacted(shlex.join(["python", "-m", "vclr_pl.reproduce", f"table={table}", *kept]))
 
 
 def option_words(given: Mapping[str, Any] | Sequence[str] | None) -> list[str]:
@@ -121,13 +140,11 @@ def plan_lines(found: Reproduction, *, in_full: bool, measured: Mapping[str, flo
     states = {run.name: found.left_out.get(run.name) or found.ledger.state(run).value for run in found.ledger.runs.values()}
     to_do = [run for run in found.runs if states[run.name] != State.FINISHED.value]
     expected = found.ledger.expected_seconds(found.runs, measured=measured)
-    lines = []
-    if in_full:
-        width = max(map(len, states))
-        for run in found.ledger.runs.values():
-            seconds = expected.get(run.name)
-            took = "" if seconds is None else f", {'took' if states[run.name] == State.FINISHED.value else 'about'} {rough(seconds)}"
-            lines.append(f"{run.command:8}  {run.name:{width}}  {states[run.name]}{took}")
+    width = max(map(len, states))
+    lines = [
+        f"{run.command:8}  {run.name:{width}}  {states[run.name]}{_note(found, run, states[run.name], expected.get(run.name))}"
+        for run in (found.ledger.runs.values() if in_full else ())
+    ]
     for kind in dict.fromkeys(run.kind for run in found.ledger.runs.values()) if not in_full else ():
         own = [run for run in found.ledger.runs.values() if run.kind == kind]
         counts = Counter("left out" if run.name in found.left_out else states[run.name] for run in own)
@@ -135,6 +152,13 @@ def plan_lines(found: Reproduction, *, in_full: bool, measured: Mapping[str, flo
     left = f", {len(found.left_out)} left out" if found.left_out else ""
     lines.append(f"{len(states)} runs{left}, {len(to_do)} to do: {time_left(to_do, expected=expected, jobs=found.jobs)}")
     return lines
+
+
+def _note(found: Reproduction, run: PlannedRun, state: str, seconds: float | None) -> str:
+    """Why a run is repeated, and the time that it takes."""
+    change = f" ({found.ledger.change(run)})" if state == State.CHANGED.value else ""
+    took = "" if seconds is None else f", {'took' if state == State.FINISHED.value else 'about'} {rough(seconds)}"
+    return change + took
 
 
 def time_left(to_do: Sequence[PlannedRun], *, expected: Mapping[str, float | None], jobs: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from vclr_pl.report.compared_runs import SEED, read_file, result_files, with_cho
 from vclr_pl.report.record import ResultRecord, read_name
 
 DEFAULT_NAME = "compare"  # of a comparison without name=
-POOLINGS = ("mean", "segments")
+POOLINGS = ("mean", "segments")  # as `compare` names an encoder with several poolings
 UNKNOWN = "videos"
 
 
@@ -38,6 +39,12 @@ def read_cells(paths: Sequence[str], *, metrics: Sequence[str] | None = None) ->
     return kept, len(cells) - len(kept)
 
 
+def pooling_of(record: ResultRecord) -> str:
+    """`mean`, `three segments` or `4 segments`; empty for results without a pooling, such as those of localization."""
+    segments = record.encoder.get("pooling_segments")
+    return "" if segments is None else {1: "mean", 3: "three segments"}.get(segments, f"{segments} segments")
+
+
 def _cells(file: Path) -> list[Cell]:
     records = read_file(file)
     name = read_name(file)
@@ -45,12 +52,10 @@ def _cells(file: Path) -> list[Cell]:
 
 
 def _cell(record: ResultRecord, *, run: str | None) -> Cell:
-    segments = record.encoder.get("pooling_segments")
-    pooling = "" if segments is None else POOLINGS[segments > 1]
     return Cell(
         task=run if run not in (None, DEFAULT_NAME) else record.choices.get("task") or record.choices.get("data") or UNKNOWN,
-        method=record.name.removesuffix(f", {pooling}"),  # as `compare` names an encoder with several poolings
+        method=functools.reduce(lambda name, pooling: name.removesuffix(f", {pooling}"), POOLINGS, record.name),
         seed=str(record.provenance.get(SEED, "")),
-        pooling=pooling,
+        pooling=pooling_of(record),
         record=record,
     )

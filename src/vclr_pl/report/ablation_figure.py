@@ -1,4 +1,4 @@
-"""The figure of an ablation, as SVG: for each task the paired differences of the methods, as dots with intervals on one axis.
+"""The figure of an ablation, as SVG: for each task the paired differences of the methods, as dots with intervals on an axis for each metric.
 
 The picture brings its own background, follows the reader's light or dark setting, and is readable at the width of a phone.
 """
@@ -16,7 +16,7 @@ from vclr_pl.report.tables import metric_title
 WIDTH, LEFT, RIGHT = 460, 166, 62  # pixels: the picture, the names of the methods, the numbers
 EDGE, LINE, MARK = 14, 20, 5  # around the picture, between lines, half a mark
 TICKS = 6  # about as many as have room
-TITLE_LETTERS, NAME_LETTERS, NOTE_LETTERS = 48, 20, 68  # that fit
+TITLE_LETTERS, NAME_LETTERS, NOTE_LETTERS, AXIS_LETTERS = 48, 20, 68, 23  # that fit
 STYLE = """
 .page{fill:#fff}.grid{stroke:#d9dde3}.zero{stroke:#59616b;stroke-dasharray:4 3}.rule{stroke:#d9dde3}
 text{fill:#16191d;font:14px "Segoe UI","Helvetica Neue",Arial,"Liberation Sans",sans-serif}
@@ -37,12 +37,14 @@ class _Panel:
 
 
 def ablation_svg(found: Ablation) -> str:
-    """One panel a task, one below the other, on a common axis in points; a task's metric is the first of `found.metrics` that it has.
+    """One panel a task, one below the other; a task's metric is the first of `found.metrics` that it has.
 
+    The panels of one metric have a common axis in points: differences of AUC are smaller than those of R@1, and would have no length on it.
     Green and orange marks have an interval without 0, gray ones contain it. Of two poolings the second has hollow marks.
     """
     panels = _panels(found)
-    axis = _Axis(_reach(found, panels))
+    of_metric = {panel.metric: [other for other in panels if other.metric == panel.metric] for panel in panels}
+    axes = {metric: _Axis(_reach(found, own)) for metric, own in of_metric.items()}
     lines: list[str] = []
     y = EDGE
     for text, style in [(f"Difference from {found.reference}, in points", "title"), *((note, "soft") for note in _notes(found))]:
@@ -50,7 +52,7 @@ def ablation_svg(found: Ablation) -> str:
         lines.append(_text(EDGE, y - 4, text, style, letters=NOTE_LETTERS if style == "soft" else TITLE_LETTERS))
     y += 8
     for panel in panels:
-        drawn, y = _panel(found, panel, axis, y)
+        drawn, y = _panel(found, panel, axes[panel.metric], y)
         lines += drawn
     return "\n".join([*_head(found, y), *lines, "</svg>"]) + "\n"
 
@@ -121,6 +123,7 @@ def _panel(found: Ablation, panel: _Panel, axis: _Axis, y: int) -> tuple[list[st
     y, last, named = y + 44, "", _named_poolings(found)
     bottom = y + LINE * sum(1 for _ in _rows(found, panel))
     lines += [line for value in axis.ticks for line in axis.tick(value, top=y, bottom=bottom)]
+    lines.append(_text(EDGE, bottom + 15, f"points of {metric_title(panel.metric)}", "soft", letters=AXIS_LETTERS))
     for method, pooling, cell in _rows(found, panel):
         of = None if cell is None else cell.differences.get(panel.metric)
         if method != last:
@@ -165,6 +168,8 @@ def _drawn(of: Estimate, axis: _Axis, y: int, *, mark: int) -> list[str]:
 def _notes(found: Ablation) -> list[str]:
     over = "videos, of one seed" if found.most_seeds == 1 else f"{found.most_seeds} seeds and their videos"
     notes = [f"Bars: {found.level_percent:g}% interval over {over}.", "Green: better, orange: worse, gray: the interval contains 0."]
+    if len({panel.metric for panel in _panels(found)}) > 1:
+        notes.append("Each measure has an axis of its own.")
     named = _named_poolings(found)
     if len(named) > 1:
         notes.append("Marks: " + ", ".join(f"{'hollow' if place else 'filled'} {pooling}" for place, pooling in enumerate(named[:2])) + ".")

@@ -79,11 +79,13 @@ class ReproducedTable:
     """
     Args:
         name: `retrieval`.
+        command: that makes it.
         notes: on settings that are not those of the table, and on runs that are missing.
     """
 
     name: str
     title: str
+    command: str
     cells: Sequence[ReproducedCell]
     notes: Sequence[str] = ()
 
@@ -144,7 +146,7 @@ def _origin(found: ReproducedTable) -> str:
 
 def reproduced_markdown(found: ReproducedTable) -> str:
     """The table, its notes, and how it was made."""
-    lines = [f"# {found.title}", "", f"`python -m vclr_pl.reproduce table={found.name}`. Values are percent, differences points."]
+    lines = [f"# {found.title}", "", "```bash", found.command, "```", "", "Values are percent, differences points."]
     for part, header, rows in _parts(found):
         ruler = [":---" if place == 0 or (header is COLUMNS and place < 3) else "---:" for place in range(len(header))]
         lines += ["", *([f"**{part}**", ""] if part else [])]
@@ -160,7 +162,7 @@ def write_reproduced(folder: Path, found: ReproducedTable) -> list[Path]:
     header = ["part", "row", "column", "metric", "ours", "deviation", "low", "high", "published", "difference", "seeds", "commits", "runs"]
     write_csv(table, header, map(_csv_row, found.cells))
     cells = [{**asdict(cell), "ours": cell.ours, "difference": cell.difference} for cell in found.cells]
-    whole = {"table": found.name, "title": found.title, "notes": list(found.notes), "cells": cells}
+    whole = {"table": found.name, "title": found.title, "command": found.command, "notes": list(found.notes), "cells": cells}
     write_whole(content, json.dumps(whole, indent=2) + "\n")
     return [markdown, table, content]
 

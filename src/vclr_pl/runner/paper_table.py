@@ -21,6 +21,7 @@ from typing import Any
 
 from vclr_pl.runner.python_call import in_grammar
 from vclr_pl.runner.run_identity import is_neutral
+from vclr_pl.runner.table_input import fixed_methods
 from vclr_pl.types import InputError
 
 PLACE = re.compile(r"\{(?P<kind>run|root|weights)[.:](?P<name>[^{}]+)\}")  # `{run:FOLDER}` once the task, method and seed are known
@@ -108,7 +109,7 @@ def identity(run: PlannedRun, runs: Mapping[str, PlannedRun], *, files: Mapping[
 
 def key_of(word: str) -> str:
     """`trainer.max_epochs` of `+trainer.max_epochs=3`."""
-    return word.partition("=")[0].lstrip("+~").partition("@")[0]
+    return _place_of(word).partition("@")[0]
 
 
 class PaperTable:
@@ -121,7 +122,7 @@ class PaperTable:
             `{method}` stands for all of them; `cells`, whose keys are those of PlannedCell; `pretrains`, the file of `weights` that takes
             its place; `seconds`.
         tasks: data sets of the demo.
-        methods: objectives.
+        methods: objectives. Those that `encoders` names have a run of their own already.
         seeds: repetitions.
         data: options of each task.
         reference: the method that the others are compared with, seed by seed. None compares none.
@@ -142,7 +143,8 @@ class PaperTable:
     ) -> None:
         self.title, self.entries, self.reference, self.short_runs = title, runs, reference, short_runs
         self.data = data or {}
-        self.axes = {"task": [*tasks], "method": [*methods], "seed": [str(seed) for seed in seeds]}
+        chosen = {"task": tasks, "method": [name for name in methods if name not in fixed_methods(runs)], "seed": map(str, seeds)}
+        self.axes = {axis: [*dict.fromkeys(values)] for axis, values in chosen.items()}  # a value given twice is one run
 
     def planned(self, *, weights: Mapping[str, str], options: Mapping[str, Sequence[str]]) -> list[PlannedRun]:
         """All runs, those of the first seed first, each after those that it needs.
@@ -236,9 +238,13 @@ def folder_name(entry: Mapping[str, Any], values: Values) -> str:
 
 
 def last_of_each_key(words: Sequence[str]) -> list[str]:
-    """The words without those that a later one with the same key replaces."""
-    last = {key_of(word): word for word in words}
-    return [word for place, word in enumerate(words) if last[key_of(word)] == word and word not in words[place + 1 :]]
+    """The words without those that a later one with the same key replaces. `GROUP@PLACE` and `GROUP@OTHER` are two keys."""
+    last = {_place_of(word): word for word in words}
+    return [word for place, word in enumerate(words) if last[_place_of(word)] == word and word not in words[place + 1 :]]
+
+
+def _place_of(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
 
 
 def _filled(text: str, values: Values) -> str:

@@ -89,7 +89,7 @@ def test_task_method_pooling_and_seed_of_a_file(tmp_path: Path) -> None:
     cells, left_out = read_cells([str(tmp_path / "unnamed")])
     assert [(cell.task, cell.method, cell.pooling, cell.seed) for cell in cells] == [
         ("order", "VCLR", "mean", "3"),
-        ("order", "VCLR", "segments", "3"),
+        ("order", "VCLR", "three segments", "3"),
     ]
     assert left_out == 0
     write_comparison(tmp_path / "named", encoder("VCLR", 50, seed=3), name="mine")

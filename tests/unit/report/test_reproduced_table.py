@@ -35,7 +35,8 @@ ONE = ReproducedCell(
     runs=("runs/tsn",),
 )
 MISSING = ReproducedCell(row="TSM", column="SSv2", metric="recognition_top1", planned_seeds=("0",), published=52.0)
-PAPER = ReproducedTable(name="recognition", title="Fine-tuned", cells=[ONE, MISSING], notes=["A note."])
+COMMAND = "python -m vclr_pl.reproduce table=recognition 'table.seeds=[0]'"
+PAPER = ReproducedTable(name="recognition", title="Fine-tuned", command=COMMAND, cells=[ONE, MISSING], notes=["A note."])
 
 
 def of_seeds(row: str, column: str, *values: float) -> ReproducedCell:
@@ -44,7 +45,10 @@ def of_seeds(row: str, column: str, *values: float) -> ReproducedCell:
 
 
 DEMO = ReproducedTable(
-    name="demo", title="Tasks", cells=[of_seeds("vclr", "order", 90.0, 92.0), of_seeds("seco", "order", 70.0), of_seeds("vclr", "shape")]
+    name="demo",
+    title="Tasks",
+    command="",
+    cells=[of_seeds("vclr", "order", 90.0, 92.0), of_seeds("seco", "order", 70.0), of_seeds("vclr", "shape")],
 )
 
 
@@ -63,6 +67,7 @@ def test_seeds() -> None:
 
 def test_markdown_of_the_paper() -> None:
     text = reproduced_markdown(PAPER)
+    assert f"# Fine-tuned\n\n```bash\n{COMMAND}\n```\n\nValues" in text
     assert "| TSN | UCF101 | recognition top-1 | 84.1 | 82.0 to 86.2 | 85.6 | -1.5 | 0 | 012345678 |" in text
     assert "| TSM | SSv2 | recognition top-1 | - |  | 52.0 |  |  |  |" in text
     assert "Seed 0; commit 012345678." in text
@@ -92,7 +97,9 @@ def test_the_files(tmp_path: Path) -> None:
         first, second = csv.DictReader(file)
     assert (first["ours"], first["low"], first["difference"], first["runs"]) == ("84.1", "82.0", "-1.5", "runs/tsn")
     assert (second["ours"], second["published"]) == ("", "52.0")
-    cells = json.loads(content.read_text())["cells"]
+    whole = json.loads(content.read_text())
+    cells = whole["cells"]
+    assert whole["command"] == COMMAND
     assert (cells[0]["ours"], cells[0]["commits"], cells[1]["ours"]) == (84.1, [COMMIT], None)
 
 

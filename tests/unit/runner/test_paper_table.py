@@ -98,6 +98,9 @@ def test_further_options_replace_those_of_the_table() -> None:
     assert run.words[-3:] == ("page=null", "data.task=shape", "trainer.max_epochs=1")
     assert "data.task=order" not in run.words
     assert last_of_each_key(["a=1", "+b.c=2", "b.c=3", "~a"]) == ["b.c=3", "~a"]
+    terms = [f"+objective/term@objective.terms.{place}={term}" for place, term in (("a", "nearest_neighbor"), ("b", "byol"), ("b", "x"))]
+    assert last_of_each_key(terms) == [terms[0], terms[2]]
+    assert planned(train=terms)[0].words[-2:] == (terms[0], terms[2])
 
 
 def test_what_does_not_change_a_result_does_not_count() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from tests.unit.runner.test_paper_table import planned
 
 from vclr_pl.runner.paper_table import PlannedRun
-from vclr_pl.runner.run_ledger import MIB, Ledger, State, identity_of_weights
+from vclr_pl.runner.run_ledger import Ledger, State
+from vclr_pl.types import InputError
 
 
 def ledger_of(folder: Path, **options: list[str]) -> tuple[Ledger, list[PlannedRun]]:
@@ -70,26 +74,79 @@ def test_other_weights_of_the_same_name_are_another_run(tmp_path: Path) -> None:
     assert first.identity(without) == second.identity(without) == Ledger(tmp_path, runs, {}).identity(without)
 
 
-def test_what_identifies_weights(tmp_path: Path) -> None:
-    """The first and the last MiB of a file, and of a run folder its encoder."""
-    file, content = tmp_path / "last.ckpt", bytearray(3 * MIB)
-    found = []
-    for place in (None, 0, MIB - 1, 2 * MIB, 3 * MIB - 1):
-        if place is not None:
-            content[place] += 1
-        file.write_bytes(content)
-        found.append(identity_of_weights(str(file)))
-    file.write_bytes(content + b"0")
-    assert len({*found, identity_of_weights(str(file))}) == 6
-    folders = [tmp_path / name / "run" for name in ("a", "b", "c")]
-    for folder, text in zip(folders, ("one", "two", "one"), strict=True):
-        folder.mkdir(parents=True)
-        (folder / "results.json").write_text(text)
-    first, second, third = (identity_of_weights(str(folder)) for folder in folders)
-    assert first == third != second
-    (folders[2] / "backbone.safetensors").write_text("other")
-    assert identity_of_weights(str(folders[2])) != first
-    assert identity_of_weights("hf://owner/name") == "hf://owner/name"
+def shorter(folder: Path, **roots: str) -> tuple[Ledger, PlannedRun, PlannedRun]:
+    """A training that needs a folder of videos, and the comparison that needs the training."""
+    needed, other, *_, compare = planned()[:5]
+    compare = replace(compare, needs=(needed.name,))
+    return Ledger(folder, {run.name: run for run in (needed, other, compare)}, {}, roots), needed, compare
+
+
+def test_results_of_another_encoder_are_not_finished(tmp_path: Path) -> None:
+    """An encoder that is deleted, trained again with other weights, or with the same."""
+    ledger, needed, compare = shorter(tmp_path)
+    weights = tmp_path / needed.name / "backbone.safetensors"
+    finish(ledger, needed, seconds=1)
+    weights.write_text("first")
+    finish(ledger, compare, seconds=1)
+    assert ledger.state(compare) is State.FINISHED
+    shutil.rmtree(tmp_path / needed.name)
+    assert (ledger.state(needed), ledger.state(compare)) == (State.TO_DO, State.CHANGED)
+    assert ledger.change(compare) == f"{needed.name}, which it needs, has to be done again"
+    finish(ledger, needed, seconds=1)
+    weights.write_text("second")
+    assert (ledger.state(compare), ledger.change(compare)) == (State.CHANGED, f"{needed.name} has been done again")
+    weights.write_text("first")
+    assert (ledger.state(compare), ledger.change(compare)) == (State.FINISHED, None)
+
+
+def test_results_on_other_videos_are_not_finished(tmp_path: Path) -> None:
+    """A moved folder is the same, more videos are not; runs that need the training change too."""
+    runs, subset, full = tmp_path / "runs", tmp_path / "subset", tmp_path / "full"
+    for folder, count in ((subset, 2), (full, 3)):
+        folder.mkdir()
+        for number in range(count):
+            (folder / f"{number}.mp4").write_text("video")
+    ledger, needed, compare = shorter(runs, ucf101=str(subset))
+    finish(ledger, needed, seconds=1)
+    finish(ledger, compare, seconds=1)
+    moved, *_ = shorter(runs, ucf101=str(subset.rename(tmp_path / "moved")))
+    assert [moved.state(run) for run in (needed, compare)] == [State.FINISHED, State.FINISHED]
+    other, *_ = shorter(runs, ucf101=str(full))
+    assert [other.state(run) for run in (needed, compare)] == [State.CHANGED, State.CHANGED]
+    assert re.fullmatch(r"roots.ucf101 with 2 files \w+ there, 3 files \w+ now", str(other.change(needed)))
+    without, *_ = shorter(runs)
+    assert without.state(compare) is State.FINISHED
+
+
+def test_entries_without_inputs_are_kept(tmp_path: Path) -> None:
+    """Those of runs that were done before entries had them."""
+    ledger, needed, compare = shorter(tmp_path, ucf101=str(tmp_path))
+    for run in (needed, compare):
+        finish(ledger, run, seconds=1)
+        entry = ledger.read(run)
+        assert entry is not None
+        assert entry.inputs
+        ledger.write(run, replace(entry, inputs={}))
+    assert ledger.state(compare) is State.FINISHED
+
+
+def test_a_run_that_failed_at_once_has_no_work(tmp_path: Path) -> None:
+    ledger, needed, _ = shorter(tmp_path)
+    ledger.begin(needed)
+    assert ledger.has_work(needed)
+    ledger.end(needed, seconds=1, finished=False, failure="no videos")
+    assert not ledger.has_work(needed)
+    (tmp_path / needed.name / "last.ckpt").touch()
+    assert ledger.has_work(needed)
+
+
+@pytest.mark.parametrize("content", ['{"command": "train", "opt', "[1]", '{"options": []}'])
+def test_a_broken_entry_is_named(content: str, tmp_path: Path) -> None:
+    ledger, (run, *_) = ledger_of(tmp_path)
+    ledger.begin(run)
+    (tmp_path / run.name / "reproduced_run.json").write_text(content)
+    with pytest.raises(InputError, match=f"got {tmp_path}/{run.name}/reproduced_run.json, which cannot be read. Remove"):
+        ledger.state(run)
 
 
 def test_the_time_of_a_run(tmp_path: Path) -> None:
