@@ -177,3 +177,16 @@ def ffmpeg() -> str:
     if program is None:
         pytest.skip("no ffmpeg program on the path (package: ffmpeg)")
     return program
+
+
+@pytest.fixture
+def in_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder with a `scontrol`, which adds its arguments to `asked`, prints the file `answer`, and ends with the code in `code`."""
+    program = tmp_path / "scontrol"
+    program.write_text(f'#!/bin/sh\ncd {tmp_path}\necho "$@" >> asked\ncat answer\necho no such job >&2\nexit $(cat code)\n')
+    program.chmod(0o755)
+    (tmp_path / "code").write_text("0")
+    (tmp_path / "answer").write_text("")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    return tmp_path

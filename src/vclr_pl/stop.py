@@ -1,6 +1,7 @@
 """Stops on request: a signal only sets a flag, and the work reads it where nothing is lost, after a training step or before the next video.
 
-SIGTERM comes from schedulers, containers and torchrun, SIGINT from Ctrl-C, SIGUSR1 from SLURM (`--signal=USR1@90`) ahead of a time limit.
+SIGTERM comes from schedulers, containers and torchrun, SIGINT from Ctrl-C, SIGUSR1 from SLURM (`--signal=USR1@90`) ahead of a time limit,
+SIGUSR2 likewise in jobs of hydra-submitit-launcher.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-SIGNALS = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGINT", "SIGUSR1") if name in signal.Signals.__members__)
+SIGNALS = tuple(signal.Signals[name] for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2") if name in signal.Signals.__members__)
 SIGNALLED = 128  # exit code of a process that a signal has ended, without the number of the signal
 
 
@@ -45,6 +46,11 @@ _listening = False
 def stop_requested() -> signal.Signals | None:
     """The first signal that asked this process to stop; None without one."""
     return _requested
+
+
+def is_listening() -> bool:
+    """True within `listening`, in this process."""
+    return _listening
 
 
 def request_stop() -> None:

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 
 from vclr_pl.callback.checkpoint import LastCheckpoint, resumes_here
+from vclr_pl.video.pyav import PyavDecoder, PyavReader
 
 
 class Interruption(lightning.Callback):
@@ -47,6 +49,59 @@ class Copies(Checkpoint):
             shutil.copyfile(last.path, self.folder / f"step_{trainer.global_step:04}.ckpt")
         if self.stop_after is not None:
             raise KeyboardInterrupt
+
+
+class SignalledAfterBatch(Checkpoint):
+    """SIGTERM with the last optimizer step `step` done, once all other callbacks have seen the batch."""
+
+    def __init__(self, *, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class SignalledInBatch(lightning.Callback):
+    """SIGTERM in the batch of the optimizer step `step`."""
+
+    def __init__(self, *, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self.step - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class SignalledWhileWaiting(Checkpoint):
+    """SIGTERM while training waits for a batch."""
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        loader = trainer.train_dataloader
+        look = loader.while_waiting
+
+        def signalled() -> None:
+            if trainer.global_step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            look()
+
+        loader.while_waiting = signalled
+
+
+class HeldDecoder(PyavDecoder):
+    """Reads `videos` videos in a worker; then nothing comes, as from a server that does not answer."""
+
+    def __init__(self, *, videos: int) -> None:
+        super().__init__(threads=1, short_side_pixels=None)
+        self.videos, self.main_process = videos, os.getpid()
+        self.opened = 0
+
+    def open(self, path: str | os.PathLike[str]) -> PyavReader:
+        if os.getpid() != self.main_process:
+            self.opened += 1
+            while self.opened > self.videos:
+                time.sleep(1)
+        return super().open(path)
 
 
 class Kill(lightning.Callback):

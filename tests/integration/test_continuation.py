@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -31,6 +32,10 @@ def arguments(places: Path, name: str, *more: str) -> list[str]:
 
 def saving(places: Path, name: str) -> str:
     return f"+callback.copies={{_target_: tests.integration.interruption.Copies, folder: {places / 'copies' / name}}}"
+
+
+def held(videos: int) -> str:
+    return f"decoding={{_target_: tests.integration.interruption.HeldDecoder, videos: {videos}}}"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +107,40 @@ def test_it_ends_as_the_run_that_was_not_stopped(places: Path, variant: str) -> 
         assert run(train, config_name="train", arguments=arguments(places, name, *options, resume)) == 0
         assert diary(places / name) == [line for line in expected if line["step"] > stop or is_accumulated(line, stop, expected)]
         assert_equal_end(last(places, saved), last(places, name))
+
+
+READING = ["callback.knn_monitor.every_n_epochs=1"]  # after the first of two epochs, of 5 steps each
+STOPS = {
+    "at the last batch of an epoch": ("SignalledInBatch, step: 5", READING, 5),
+    "while videos are read after an epoch": ("SignalledAfterBatch, step: 5", READING, 5),
+    "while training waits for a batch": ("SignalledWhileWaiting", ["loader.workers=1", held(12)], 3),
+    "while training waits for the first batch of an epoch": ("SignalledWhileWaiting", [*READING, "loader.workers=1", held(20)], 5),
+}
+
+
+@pytest.mark.parametrize("moment", STOPS)
+def test_a_stop_loses_no_step(places: Path, moment: str) -> None:
+    """SIGTERM; the run that continues makes what it had to do next, such as the reading after the epoch."""
+    signalled, options, step = STOPS[moment]
+    name = moment.replace(" ", "_")
+    same = [option for option in options if not option.startswith("decoding")]
+    assert run(train, config_name="train", arguments=arguments(places, f"whole_{name}", *same, "decoding=pyav")) == 0
+    watched = f"+callback.signalled={{_target_: tests.integration.interruption.{signalled}}}"
+    assert run(train, config_name="train", arguments=arguments(places, name, *options, watched)) == 143
+    assert last(places, name)["global_step"] == step
+    again = f"resume={places / 'runs' / name}"
+    assert run(train, config_name="train", arguments=arguments(places, name, *same, "decoding=pyav", again)) == 0
+    assert diary(places / name) == diary(places / f"whole_{name}")
+    assert_equal_end(last(places, f"whole_{name}"), last(places, name))
+    rows, expected = (timeless_rows(places / "runs" / one / "metrics.csv") for one in (name, f"whole_{name}"))
+    assert rows == expected
+
+
+def timeless_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a metrics.csv without speeds."""
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    return [{key: value for key, value in row.items() if not key.endswith(("_per_second", "_percent"))} for row in rows]
 
 
 @pytest.mark.parametrize("processes", [1, 2])

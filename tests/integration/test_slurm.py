@@ -6,9 +6,10 @@ import csv
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,16 +138,69 @@ def task_of(folder: Path, *, rank: int) -> int:
     return min(found)
 
 
+def documented_sweep() -> list[str]:
+    """The options of the page's command that start the array."""
+    (block,) = [block for block in FENCE.findall((ROOT / "docs" / "cluster.md").read_text()) if "hydra/launcher=submitit_slurm" in block]
+    own = ("hydra.launcher.", "experiment=", "data.root=", "seed=")  # sizes of a cluster, and data
+    return [word for word in block.partition("vclr_pl.train")[2].split() if word != "\\" and not word.startswith(own)]
+
+
 def test_a_sweep_is_an_array_of_jobs(cluster: SlurmCluster, tmp_path: Path) -> None:
-    """hydra-submitit-launcher submits the jobs, waits for them, and the sweep's table has all results."""
+    """hydra-submitit-launcher submits the jobs, waits for them, and the sweep's table has all results.
+
+    Both are preempted, and one is warned ahead of its time limit, by the launcher's SIGUSR2: they save, return to the queue and continue.
+    """
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="no hydra-submitit-launcher (extra: slurm)")
-    swept = ["--multirun", "seed=0,1", "hydra/launcher=submitit_slurm", "hydra.launcher.partition=normal", "hydra.launcher.timeout_min=30"]
-    one = [*words(tmp_path, "trainer.max_epochs=2"), "trainer=cpu"]
-    done = cluster.run(sys.executable, "-m", "vclr_pl.train", *swept, *one, folder=tmp_path, seconds=SECONDS)
-    assert done.returncode == 0, done.stderr
-    (sweep,) = (tmp_path / "runs" / "demo").iterdir()
-    seeds = [yaml.safe_load((sweep / number / "config.yaml").read_text())["seed"] for number in "01"]
-    assert seeds == [0, 1]
-    assert all((sweep / number / "results.json").is_file() for number in "01"), done.stdout
-    jobs = {path.name.split("_")[0] for path in (sweep / ".submitit").iterdir() if path.name[0].isdigit()}
+    swept = [*documented_sweep(), "seed=0,1", "hydra.launcher.partition=normal", "hydra.launcher.timeout_min=30"]
+    one = [*words(tmp_path, "trainer.max_epochs=30"), "trainer=cpu"]
+    command, pipes = [sys.executable, "-m", "vclr_pl.train", *swept, *one], {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, cwd=tmp_path, env=cluster.environment, text=True, **pipes) as sweep:
+        try:
+            first, second = array_of(cluster, tmp_path)
+            wait_for_checkpoints(tmp_path, newer_than=0.0)
+            (tmp_path / "urgent.sh").write_text("#!/bin/bash\n")
+            urgent = cluster.submit(tmp_path / "urgent.sh", options=("--partition=urgent", "--ntasks=8"))
+            cluster.wait(urgent, seconds=SECONDS)
+            again = time.time()
+            for number in (first, second):
+                start_again(cluster, number)
+            wait_for_checkpoints(tmp_path, newer_than=again)
+            cluster.run("scancel", "--signal=USR2", first)
+            start_again(cluster, first)
+            said, _ = sweep.communicate(timeout=SECONDS)
+        finally:
+            sweep.kill()
+    assert sweep.returncode == 0, said
+    (folder,) = (tmp_path / "runs" / "demo").iterdir()
+    assert [yaml.safe_load((folder / number / "config.yaml").read_text())["seed"] for number in "01"] == [0, 1]
+    for number in "01":
+        with (folder / number / "metrics.csv").open() as file:
+            assert [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]] == list(range(300)), said
+        assert (folder / number / "results.json").is_file(), said
+    jobs = {path.name.split("_")[0] for path in (folder / ".submitit").iterdir() if path.name[0].isdigit()}
     assert len(jobs) == 1  # one array
+
+
+def array_of(cluster: SlurmCluster, folder: Path) -> tuple[str, str]:
+    """The two jobs of the only array, by the folder that the launcher makes for it."""
+    wait_for(lambda: bool(list(folder.glob("runs/demo/*/.submitit/[0-9]*_0"))), seconds=SECONDS)
+    (job,) = folder.glob("runs/demo/*/.submitit/[0-9]*_0")
+    number = job.name.partition("_")[0]
+    return f"{number}_0", f"{number}_1"
+
+
+def wait_for_checkpoints(folder: Path, *, newer_than: float) -> None:
+    """Wait until both jobs of the array have written one."""
+
+    def written() -> bool:
+        found = list(folder.glob("runs/demo/*/[01]/checkpoints/last.ckpt"))
+        return len(found) == 2 and min(path.stat().st_mtime for path in found) > newer_than
+
+    wait_for(written, seconds=SECONDS)
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

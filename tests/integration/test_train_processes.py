@@ -111,6 +111,14 @@ def test_one_signalled_rank_stops_both_with_a_checkpoint(tmp_path):
     assert not list((tmp_path / "runs").rglob("*.unfinished"))
 
 
+def test_a_rank_that_stops_alone_while_videos_are_read_returns_the_job_to_its_queue(tmp_path, in_slurm):
+    """In the evaluation of the start, where each rank stops at its next video, and the other waits for its features."""
+    done = command(tmp_path, failing("warn"), "resume=auto")
+    assert done.returncode == 0, done.stderr
+    assert (in_slurm / "asked").read_text() == "requeue 42\n"
+    assert done.stderr == "stopped by SIGUSR1; SLURM job 42 is in the queue again\n"
+
+
 def test_the_next_job_of_a_sweep_runs(tmp_path):
     done = command(tmp_path, "evaluation.enabled=false", failing("raise").replace(", batch: 2", ""), "+callback.failing.batch=2,200", "-m")
     assert done.returncode, done.stderr

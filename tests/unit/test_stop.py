@@ -13,7 +13,7 @@ import pytest
 from vclr_pl.stop import Stopped, listening, stop_if_requested, stop_requested
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138), (signal.SIGUSR2, 140)])
 def test_a_signal_is_read_where_the_work_reads_it(number, code):
     before = signal.getsignal(number)
     with listening():

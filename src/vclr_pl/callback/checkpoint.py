@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as lightning
 import torch
@@ -65,11 +65,19 @@ class BestCheckpoint(ModelCheckpoint):
             super().load_state_dict(state_dict)
 
 
+@runtime_checkable
+class ReadsAfterEpochs(Protocol):
+    """A callback that reads videos after some epochs. A stop ends this at the next video."""
+
+    def reads_after(self, trainer: lightning.Trainer) -> bool:
+        """True if it reads after the present epoch; the same on all ranks."""
+
+
 STEPS_BETWEEN_AGREEMENTS = 16  # of several ranks on a checkpoint by time
 
 
 class LastCheckpoint(Checkpoint):
-    """Writes `last.ckpt` after epochs and by time, and keeps the one before as `previous.ckpt`.
+    """Writes `last.ckpt` after epochs, before videos are read after an epoch, and by time; keeps the one before as `previous.ckpt`.
 
     A thread writes while training continues. The first epoch and the last always have a checkpoint; the run waits for that of the last.
     Rank 0 decides by its clock, and all ranks save together.
@@ -116,7 +124,13 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         del pl_module, outputs, batch
-        if self.every_seconds is None or trainer.is_last_batch or not resumes_here(trainer) or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not resumes_here(trainer) or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        if trainer.is_last_batch:
+            if any(callback.reads_after(trainer) for callback in trainer.callbacks if isinstance(callback, ReadsAfterEpochs)):  # type: ignore[attr-defined]
+                self._write(trainer)
+            return
+        if self.every_seconds is None:
             return
         if trainer.world_size > 1 and (batch_idx + 1) // int(trainer.accumulate_grad_batches) % STEPS_BETWEEN_AGREEMENTS:
             return
@@ -124,6 +138,15 @@ class LastCheckpoint(Checkpoint):
         due = time.perf_counter() - since >= self.every_seconds and not self._io(trainer).is_writing
         if agreed(trainer, flag=due and trainer.is_global_zero):
             self._write(trainer)
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        """Let a run that continues from the last batch of an epoch go on with the end of the epoch, which Lightning would leave out."""
+        batches = trainer.fit_loop.epoch_loop.batch_progress
+        if batches.is_last_batch and batches.current.completed < batches.current.processed:
+            state = checkpoint["loops"]["fit_loop"]
+            for count in ("total", "current"):
+                state["epoch_loop.batch_progress"][count]["completed"] += 1
+            state["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         """
@@ -164,4 +187,9 @@ class LastCheckpoint(Checkpoint):
 
 def resumes_here(trainer: Any) -> bool:
     """True if no gradient of an earlier batch waits for an optimizer step, and the loader can continue inside an epoch."""
-    return not trainer.fit_loop._should_accumulate() and hasattr(trainer.train_dataloader, "load_state_dict")
+    return not trainer.fit_loop._should_accumulate() and resumes_inside_epochs(trainer)
+
+
+def resumes_inside_epochs(trainer: Any) -> bool:
+    """True if the loader has a state, so that a run can continue inside an epoch."""
+    return hasattr(trainer.train_dataloader, "load_state_dict")

@@ -57,8 +57,7 @@ class EncoderMonitor(lightning.Callback):
             logger.log_metrics({f"val/{name}": value for name, value in (values or self._values(trainer, pl_module)).items()}, step=0)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if self.readings(trainer, epochs=epoch) > self.readings(trainer, epochs=epoch - 1) or self._ends_by_steps(trainer, epochs=epoch):
+        if self.reads_after(trainer):
             agree_on_statistics(pl_module)
             values = self._values(trainer, pl_module)
             pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, rank_zero_only=True)
@@ -76,6 +75,11 @@ class EncoderMonitor(lightning.Callback):
             return measured.percent
         among = from_first(lambda: self.measure(gallery=_sample(measured.gallery), query=None))
         return {**measured.percent, **({TRAIN_KNN: among[KNN]} if KNN in among else {})}
+
+    def reads_after(self, trainer: lightning.Trainer) -> bool:
+        """True if the present epoch is followed by a reading."""
+        epoch = trainer.current_epoch + 1
+        return self.readings(trainer, epochs=epoch) > self.readings(trainer, epochs=epoch - 1) or self._ends_by_steps(trainer, epochs=epoch)
 
     def readings(self, trainer: Any, *, epochs: int) -> int:
         """Number of readings after complete epochs, in a run of so many."""

@@ -86,11 +86,15 @@ class RecognitionEvaluation(lightning.Callback):
         self._fit_started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs and self.applies(trainer):
+        if self.reads_after(trainer):
             metrics = recognition_scores(self._read(trainer, pl_module)).metrics()
             shown = {name.replace("recognition_", "val/"): value for name, value in metrics.items()}
             pl_module.log_dict(shown, rank_zero_only=True)
+
+    def reads_after(self, trainer: lightning.Trainer) -> bool:
+        """True if the present epoch is followed by a test."""
+        epoch = trainer.current_epoch + 1
+        return self.every_n_epochs > 0 and epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs and self.applies(trainer)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.timings_seconds["fit"] = round(time.perf_counter() - self._fit_started, 2)

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Checkpoint
 
 from vclr_pl.callback.agreement import agreed
-from vclr_pl.callback.checkpoint import LastCheckpoint
+from vclr_pl.callback.checkpoint import LastCheckpoint, resumes_here, resumes_inside_epochs
 from vclr_pl.stop import Stopped, stop_requested
 
 
-class Stopping(Checkpoint):
-    """Saves `last.ckpt` and raises Stopped after the optimizer step at which the ranks agree; at the end of an epoch, after it.
+@runtime_checkable
+class Waits(Protocol):
+    """A loader that calls `while_waiting` every moment while a batch is awaited."""
 
-    Of a loader without a state, which cannot continue inside an epoch, the checkpoint of the last epoch stays.
-    One process stops after the step in which the signal came. A Checkpoint, so that Lightning calls it after all other callbacks.
+    while_waiting: Callable[[], None]
+
+
+class Stopping(Checkpoint):
+    """Saves `last.ckpt` and raises Stopped after the optimizer step at which the ranks agree.
+
+    One process stops after the step in which the signal came, or while it waits for the next batch. After the last step of a run nothing
+    stops it here. A loader without a state cannot continue inside an epoch: the checkpoint of the last epoch stays.
+    A Checkpoint, so that Lightning calls it after all other callbacks.
 
     Args:
         every_n_steps: most batches between two agreements.
@@ -40,6 +50,11 @@ class Stopping(Checkpoint):
         self._until_next = max(1, min(self.every_n_steps, int(self.every_seconds / max(seconds_per_batch, 1e-9))))
         self._agreed_now = True
 
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        loader = trainer.train_dataloader
+        if trainer.world_size == 1 and isinstance(loader, Waits):  # one rank alone cannot stop: the others wait for it in a step
+            loader.while_waiting = partial(self._stop_between_steps, trainer)
+
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         self._batches, self._started = 0, time.perf_counter()
 
@@ -61,19 +76,32 @@ class Stopping(Checkpoint):
         is_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if not self._signal or not (is_step or trainer.is_last_batch):
             return
-        if not trainer.is_last_batch:
-            trainer._logger_connector.update_train_step_metrics()  # Lightning logs a step after this hook
-        resumes_inside_epochs = hasattr(trainer.train_dataloader, "load_state_dict")
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, LastCheckpoint) and resumes_inside_epochs:
-                callback.save(trainer)
-        if not trainer.is_last_batch:
-            raise Stopped(self._signal, agreed=True)
+        if trainer.is_last_batch and (self._ends(trainer) or not resumes_inside_epochs(trainer)):
+            return
+        trainer._logger_connector.update_train_step_metrics()  # Lightning logs a step after this hook
+        self._save_and_stop(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         """
         Raises:
-            Stopped: the ranks agreed at the last batch; the other callbacks of the epoch's end have done their work.
+            Stopped: the ranks agreed at the last batch of a loader without a state; the epoch has its checkpoint.
         """
-        if self._signal and trainer.current_epoch + 1 != trainer.max_epochs:
+        if self._signal and not self._ends(trainer):
             raise Stopped(self._signal, agreed=True)
+
+    def _stop_between_steps(self, trainer: lightning.Trainer) -> None:
+        """Called while the next batch is awaited. Within a step of several batches the run waits on: no checkpoint has their gradients."""
+        self._signal = stop_requested() or 0
+        if self._signal and resumes_here(trainer):
+            self._save_and_stop(trainer)
+
+    def _save_and_stop(self, trainer: lightning.Trainer) -> NoReturn:
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, LastCheckpoint) and resumes_inside_epochs(trainer) and trainer.global_step:
+                callback.save(trainer)
+        raise Stopped(self._signal, agreed=True)
+
+    @staticmethod
+    def _ends(trainer: lightning.Trainer) -> bool:
+        """True in the last epoch of the run."""
+        return trainer.current_epoch + 1 == trainer.max_epochs or trainer.global_step == trainer.max_steps

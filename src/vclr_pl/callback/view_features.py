@@ -11,6 +11,7 @@ import torch
 
 from vclr_pl.callback.progress import watched
 from vclr_pl.report.plan import clock
+from vclr_pl.stop import stop_if_requested
 from vclr_pl.types import InputError, LabeledFeatures, LabeledViews, nothing_readable
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class ViewFeatures(lightning.Callback):
             unit="batches",
         )
         for batch in shown if trainer.is_global_zero else loader:
+            stop_if_requested()
             data.account_for(batch.broken)
             if not isinstance(batch, LabeledViews):
                 raise nothing_readable("training videos", batch.broken)

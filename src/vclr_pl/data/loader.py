@@ -115,6 +115,7 @@ class ResumableLoader:
     ) -> None:
         self.dataset, self.sampler, self.trainer = dataset, sampler, trainer
         self.workers, self.prefetch_batches, self.on_gpu, self.collate = workers, prefetch_batches, on_gpu, collate
+        self.while_waiting: Callable[[], None] = lambda: None  # called every moment while workers read the next batch
         self.seen = 0  # videos of this epoch that all ranks have returned
         self._wait: Wait = DeviceWait() if on_gpu else ProcessWait()
         self._restored_epoch: int | None = None
@@ -180,6 +181,7 @@ class ResumableLoader:
                 prefetch_batches=self.prefetch_batches,
                 collate=self.collate,
                 pin=self.on_gpu,
+                while_waiting=lambda: self.while_waiting(),
             )
         batch = next(self._reading)
         self._ahead.passed(self.sampler.batch_size)

@@ -25,6 +25,7 @@ from vclr_pl.data.samples import NoReadableVideo
 MOST_PARTS = 16  # of a batch: each is an open file while it waits, and takes the thread about 0.2 ms
 SMALL_BYTES = 2**16  # a smaller tensor is sent as bytes: a shared one needs an open file and a connection, together 0.2 ms
 SECONDS_TO_END = 3.0  # for a part that is being read
+SECONDS_BETWEEN_CALLS = 0.5  # while a batch is awaited
 Key = tuple[int, int]  # epoch, video
 
 
@@ -100,6 +101,7 @@ class ReadingAhead:
         prefetch_batches: batches that are read ahead, for each worker.
         collate: a batch, or part of one, of samples.
         pin: join batches in pinned memory.
+        while_waiting: called about every half second while workers read the batch that was asked for. An error ends the wait.
     """
 
     def __init__(
@@ -111,8 +113,10 @@ class ReadingAhead:
         prefetch_batches: int,
         collate: Callable[[list[Any]], Any],
         pin: bool,
+        while_waiting: Callable[[], None],
     ) -> None:
         self._order, self._pin, self._ended = order, pin, False
+        self._while_waiting = while_waiting
         self._parts: Any = iter(  # here and not in the thread: signals and the parent's death reach its workers by the main thread
             DataLoader(
                 dataset,
@@ -129,7 +133,7 @@ class ReadingAhead:
         self._ask()
 
     def __next__(self) -> Any:
-        batch = self._joining.result() if self._joining is not None else self._join()
+        batch = self._awaited(self._joining) if self._joining is not None else self._join()
         if batch is None:
             raise StopIteration
         self._advance()
@@ -160,6 +164,11 @@ class ReadingAhead:
         self.next_place = Place(place.epoch, place.first_video + self._order.order.global_batch_size)
         if not self._left:
             self.next_place, self._left = Place(place.epoch + 1, 0), self._order.extent.batches
+
+    def _awaited(self, joining: Future[Any]) -> Any:
+        while not wait([joining], timeout=SECONDS_BETWEEN_CALLS).done:
+            self._while_waiting()
+        return joining.result()
 
     def _ask(self) -> None:
         if self._thread is not None:

@@ -144,10 +144,15 @@ class MetricsRows(lightning.Callback):
 
 
 def _pending(trainer: Any) -> tuple[dict[str, float], int] | None:
-    """What Lightning logs after the callbacks of this step or epoch; None if that is nothing. All ranks reduce its values together."""
+    """What Lightning logs after the callbacks of this step or epoch; None if that is nothing, as between two batches.
+
+    All ranks reduce its values together.
+    """
     connector, loop = trainer._logger_connector, trainer.fit_loop.epoch_loop
-    at_epoch_end = connector._first_loop_iter is None
-    is_logged = at_epoch_end or (connector.should_update_logs and not trainer.fit_loop._should_accumulate())
+    epochs, batches = trainer.fit_loop.epoch_progress.current, loop.batch_progress.current
+    at_epoch_end = connector._first_loop_iter is None and epochs.completed < epochs.processed
+    at_batch_end = batches.completed < batches.processed
+    is_logged = at_epoch_end or (at_batch_end and connector.should_update_logs and not trainer.fit_loop._should_accumulate())
     if trainer._results is None or not is_logged:
         return None
     values = connector.metrics["log"]

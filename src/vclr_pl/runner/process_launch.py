@@ -74,13 +74,14 @@ def told_to_other_ranks() -> Iterator[None]:
     """An error of the block ends all ranks of the run.
 
     Raises:
-        EndedWithAnotherRankError: in place of an error that follows from the end of another rank.
+        EndedWithAnotherRankError: in place of an error that follows from the failure of another rank.
+        Stopped: in place of an error that follows from the stop of another rank, with its signal: only rank 0 returns a job to its queue.
     """
     try:
         yield
     except BaseException as error:
         if not (isinstance(error, Stopped) and error.agreed) and (failure := ranks.failure_of_another()) is not None:
-            raise EndedWithAnotherRankError(failure) from error
+            raise failure.stopped or EndedWithAnotherRankError(failure) from error
         tell_ranks(error)
         raise
 

@@ -12,6 +12,7 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 
 from vclr_pl.runner import ranks
 from vclr_pl.runner.process_launch import tell_ranks
+from vclr_pl.runner.stopping import last_word
 from vclr_pl.stop import ending_at_once
 
 
@@ -45,7 +46,8 @@ def end_together(trainer: lightning.Trainer) -> None:
         with ending_at_once():  # a rank waits here for the others, for half an hour
             join()
         host = strategy.cluster_environment.main_address
-        ranks.connect(rank=trainer.global_rank, ranks=trainer.world_size, host=host, broadcast=strategy.broadcast)
+        rank, world_size = trainer.global_rank, trainer.world_size
+        ranks.connect(rank=rank, ranks=world_size, host=host, broadcast=strategy.broadcast, last_word=last_word)
 
     def on_exception(exception: BaseException) -> None:
         tell_ranks(exception)  # before the teardown, which may wait for other ranks

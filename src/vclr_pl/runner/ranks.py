@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from vclr_pl.stop import request_stop
+from vclr_pl.stop import SIGNALLED, SIGNALS, Stopped, request_stop
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +47,19 @@ class Failure:
     def __str__(self) -> str:
         return f"rank {self.rank} failed: {self.line}" if self.line else f"rank {self.rank} was ended from outside, or crashed"
 
+    @property
+    def stopped(self) -> Stopped | None:
+        """The stop on request by which the rank ended; None for a failure."""
+        number = self.code - SIGNALLED
+        return Stopped(number) if number in SIGNALS else None
+
 
 class _Circle:
     """The connections of one run. Threads watch them; the main thread asks for `failure`."""
 
     def __init__(self, *, rank: int) -> None:
         self.rank, self.known, self.left = rank, threading.Event(), False
+        self.last_word: Callable[[Failure], int] = lambda failure: failure.code
         self.failure: Failure | None = None
         self.connections: dict[socket.socket, int] = {}  # to rank 0, or of rank 0 to the others
         self.children: Sequence[subprocess.Popen[bytes]] = ()
@@ -115,10 +122,9 @@ class _Circle:
     def end_at_last(self, failure: Failure) -> None:
         """End a process whose main thread waits in a collective, or takes long to end."""
         time.sleep(PATIENCE_SECONDS)
-        if not self.left:
-            report(failure, own_rank=self.rank)
+        code = failure.code if self.left else self.last_word(failure)
         self.end_children(patience_seconds=0.0)
-        os._exit(failure.code)
+        os._exit(code)
 
     def end_children(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Let the processes that this one has started end; kill those that do not."""
@@ -141,16 +147,19 @@ class _Circle:
 _circle = _Circle(rank=0)
 
 
-def connect(*, rank: int, ranks: int, host: str, broadcast: Callable[[tuple[int, str]], tuple[int, str]]) -> None:
+def connect(
+    *, rank: int, ranks: int, host: str, broadcast: Callable[[tuple[int, str]], tuple[int, str]], last_word: Callable[[Failure], int]
+) -> None:
     """All ranks together, once their process group is there; later calls do nothing.
 
     Args:
         host: where rank 0 runs.
         broadcast: sends an object from rank 0 to all ranks.
+        last_word: reports the failure of another rank in place of a main thread that waits in a collective; returns the exit code.
     """
     if _circle.connections or ranks == 1:
         return
-    _circle.rank = rank
+    _circle.rank, _circle.last_word = rank, last_word
     listener = None if rank else _listener()
     own = (0, "") if listener is None else (listener.getsockname()[1], secrets.token_hex(16))
     port, token = broadcast(own)

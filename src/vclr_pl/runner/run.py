@@ -25,9 +25,8 @@ from vclr_pl.runner.failure import BAD_INPUT_EXIT_CODE, one_line
 from vclr_pl.runner.help import VERSION, help_topic, print_help, version_line
 from vclr_pl.runner.log import warning_filters
 from vclr_pl.runner.process_launch import EndedWithAnotherRankError, is_sweep, process_rank, with_sweep
-from vclr_pl.runner.ranks import report
-from vclr_pl.runner.stopping import stopped_exit_code
-from vclr_pl.stop import Stopped, listening, stop_if_requested
+from vclr_pl.runner.stopping import last_word, stopped_exit_code
+from vclr_pl.stop import Stopped, is_listening, listening, stop_if_requested
 from vclr_pl.store import LOCK, FolderLock
 from vclr_pl.text import print_readable, readable, redacted
 
@@ -86,6 +85,10 @@ def _job(task: Task[object], *, config_name: str, words: Sequence[str], wants_tr
     """What Hydra calls for each job: the task, whose failure ends the process, or is raised to a sweep."""
 
     def job(config: DictConfig) -> None:
+        with _listening_in_array():
+            done(config)
+
+    def done(config: DictConfig) -> None:
         try:
             stop_if_requested()
             with _environment(TRACEBACK_SWITCH, wants_traceback):
@@ -93,8 +96,7 @@ def _job(task: Task[object], *, config_name: str, words: Sequence[str], wants_tr
         except EndedWithAnotherRankError as ended:
             if is_sweep():
                 raise
-            report(ended.failure, own_rank=process_rank())
-            raise SystemExit(ended.failure.code) from None
+            raise SystemExit(last_word(ended.failure)) from None
         except Exception as error:
             # Hydra continues a sweep after an error and reports it at the end; after a single job it would print lines of its own.
             if is_sweep() or not _print_line(error, config_name=config_name, words=words, wants_traceback=wants_traceback):
@@ -105,6 +107,19 @@ def _job(task: Task[object], *, config_name: str, words: Sequence[str], wants_tr
             raise SystemExit(code)
 
     return job
+
+
+@contextlib.contextmanager
+def _listening_in_array() -> Iterator[None]:
+    """Signals stop a job of an array as they stop a command: hydra-submitit-launcher calls the job without `run`."""
+    if is_listening():
+        yield
+        return
+    try:
+        with listening():
+            yield
+    except Stopped as stopped:
+        raise SystemExit(stopped_exit_code(stopped)) from None
 
 
 def remove_folder_of_refused() -> None:

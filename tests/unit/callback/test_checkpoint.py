@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+
 import pytest
 import pytorch_lightning as lightning
 import torch
@@ -7,6 +9,7 @@ from omegaconf import OmegaConf
 
 from vclr_pl.callback.checkpoint import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 from vclr_pl.config_path import config_folder
+from vclr_pl.stop import Stopped
 
 
 @pytest.mark.parametrize(("pause_seconds", "expected"), [(0.0, [1, 2, 3, 4]), (1000.0, [1, 4])])
@@ -86,6 +89,39 @@ def test_the_state_of_another_metric_is_left_out(tmp_path):
     best = BestCheckpoint(folder=str(tmp_path), monitor="val/knn_train_top1", monitor_without_labels="val/copy_top1")
     best.load_state_dict({"monitor": "val/knn_top1", "best_model_score": torch.tensor(99.0), "best_model_path": "best.ckpt"})
     assert (best.best_model_score, best.best_model_path) == (None, "")
+
+
+class Position(torch.utils.data.DataLoader):
+    """A loader that can continue inside an epoch."""
+
+    def load_state_dict(self, state):
+        pass
+
+
+class StoppedReading(lightning.Callback):
+    """Reads after each second epoch, and is stopped there."""
+
+    def reads_after(self, trainer):
+        return trainer.current_epoch % 2 == 1
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if self.reads_after(trainer):
+            raise Stopped(signal.SIGTERM)
+
+
+def test_a_stop_while_videos_are_read_after_an_epoch_loses_no_step(tmp_path):
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=4,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[StoppedReading(), LastCheckpoint(folder=str(tmp_path))],
+    )
+    with pytest.raises(Stopped):
+        trainer.fit(Line(), Position(torch.ones(3, 1)))
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 6
 
 
 def test_last_ckpt_is_written_after_the_other_files_of_its_epoch():

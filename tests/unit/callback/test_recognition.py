@@ -15,6 +15,7 @@ from tests.unit.callback.recognizer_stage import module, stage
 from vclr_pl.backbone.recognition_network import RecognitionNetwork
 from vclr_pl.backbone.resnet import SmallResNet
 from vclr_pl.backbone.temporal_shift import ResidualShift
+from vclr_pl.callback.checkpoint import ReadsAfterEpochs
 from vclr_pl.callback.recognition import RecognitionEvaluation, RecognitionStart, trained
 from vclr_pl.optim.optimizer import ShiftedNetworkGroups
 from vclr_pl.types import InputError
@@ -123,6 +124,7 @@ def test_between_epochs_where_asked(monkeypatch):
     assert not logged
     evaluation(every_n_epochs=2).on_train_epoch_end(stage(current_epoch=1, max_epochs=4), recognizer)
     assert logged == {"val/top1": 100.0, "val/mean_class": 100.0}
+    assert isinstance(evaluation(every_n_epochs=2), ReadsAfterEpochs)  # before it, the run is saved
 
 
 @pytest.mark.parametrize("precision", [32, "bf16", "bf16-true"])

@@ -255,6 +255,22 @@ def test_a_stop_does_not_wait_for_a_read_without_an_end(monkeypatch: pytest.Monk
     assert workers() == []
 
 
+def test_a_wait_without_an_end_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading_ahead, "SECONDS_TO_END", 0.2)
+    loader = loader_of(Keys(stalls_at=list(sampler().keys(Place(0, 0)))[2 * BATCH]), trainer=run())
+    batches = epoch_of(loader, 0)
+    assert videos([next(batches), next(batches)]) == order(0)[:2]
+
+    def end() -> None:
+        raise KeyboardInterrupt
+
+    loader.while_waiting = end
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert workers() == []
+    assert loader.state_dict()["seen"] == 2 * BATCH
+
+
 def test_an_error_of_a_worker_arrives_and_leaves_none() -> None:
     failing = list(sampler().keys(Place(0, 0)))[2 * BATCH]
     loader = loader_of(Keys(fails_at=failing), trainer=run())

@@ -14,9 +14,11 @@ RANK = """
 import json, os, signal, sys, time
 from pathlib import Path
 from vclr_pl.runner import ranks
+from vclr_pl.runner.stopping import last_word
 from vclr_pl.stop import SIGNALS, listening, stop_requested
 ranks.PATIENCE_SECONDS = 2.0
 rank, folder, deeds = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")
+os.environ["RANK"] = str(rank)
 
 def broadcast(value):
     path = folder / "said"
@@ -28,13 +30,16 @@ def broadcast(value):
     return json.loads(path.read_text())
 
 with listening():
-    ranks.connect(rank=rank, ranks=len(deeds), host="localhost", broadcast=broadcast)
+    ranks.connect(rank=rank, ranks=len(deeds), host="localhost", broadcast=broadcast, last_word=last_word)
     deed = deeds[rank]
     if deed == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if deed == "fails":
         ranks.tell(code=2, line="ValueError: private")
         sys.exit(2)
+    if deed == "warned":
+        ranks.tell(code=128 + signal.SIGUSR1, line="Stopped: stopped by SIGUSR1")
+        sys.exit(0)
     if deed == "ends":
         ranks.leave()
         sys.exit(0)
@@ -87,3 +92,10 @@ def test_a_rank_that_has_ended_regularly_ends_no_other(tmp_path):
 
 def test_a_failure_names_its_rank():
     assert str(Failure(3, 2, "ValueError: private")) == "rank 3 failed: ValueError: private"
+
+
+def test_a_rank_that_waits_in_a_collective_returns_the_job_of_a_stopped_one_to_its_queue(tmp_path, in_slurm):
+    codes, _, error = ended(tmp_path, "stuck,warned,stuck")
+    assert codes[:2] == [0, 0]
+    assert (in_slurm / "asked").read_text() == "requeue 42\n"
+    assert error == "stopped by SIGUSR1; SLURM job 42 is in the queue again\n"

@@ -6,33 +6,51 @@ import signal
 
 import pytest
 
-from vclr_pl.runner.stopping import slurm_job, stopped_exit_code
+from vclr_pl.runner.ranks import Failure
+from vclr_pl.runner.stopping import last_word, slurm_job, stopped_exit_code
 from vclr_pl.stop import Stopped
 
 
+def asked(folder):
+    return (folder / "asked").read_text() if (folder / "asked").exists() else ""
+
+
 @pytest.fixture
-def in_slurm(monkeypatch, tmp_path):
-    """A job with a program `scontrol` that writes its arguments, and ends with the code in the file `code`."""
-    program = tmp_path / "scontrol"
-    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho no such job >&2\nexit $(cat {tmp_path}/code)\n')
-    program.chmod(0o755)
-    (tmp_path / "code").write_text("0")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv("SLURM_JOB_ID", "42")
-    return tmp_path
+def preempted(in_slurm):
+    (in_slurm / "answer").write_text("JobId=42 JobState=RUNNING PreemptTime=2026-11-30T08:20:10 Partition=normal\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_the_code_of_a_signal(in_slurm, capsys, number, code):
     assert stopped_exit_code(Stopped(number)) == code
     assert capsys.readouterr().err == f"stopped by {number.name}\n"
-    assert not (in_slurm / "asked").exists()
+    assert "requeue" not in asked(in_slurm)
 
 
-def test_slurm_gets_its_job_back(in_slurm, capsys):
-    assert stopped_exit_code(Stopped(signal.SIGUSR1)) == 0
-    assert (in_slurm / "asked").read_text() == "requeue 42\n"
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_slurm_gets_its_job_back(in_slurm, capsys, number):
+    assert stopped_exit_code(Stopped(number)) == 0
+    assert asked(in_slurm) == "requeue 42\n"
     assert "SLURM job 42 is in the queue again" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("preempted")
+def test_slurm_gets_a_preempted_job_back(in_slurm):
+    assert stopped_exit_code(Stopped(signal.SIGTERM)) == 0
+    assert asked(in_slurm) == "--oneliner show job 42\nrequeue 42\n"
+
+
+@pytest.mark.parametrize("state", ["JobState=COMPLETING PreemptTime=2026-11-30T08:20:10", "JobState=RUNNING PreemptTime=None"])
+def test_a_cancelled_job_stays_cancelled(in_slurm, state):
+    (in_slurm / "answer").write_text(state)
+    assert stopped_exit_code(Stopped(signal.SIGTERM)) == 143
+    assert "requeue" not in asked(in_slurm)
+
+
+def test_a_rank_that_waits_for_another_has_its_stop_as_its_last_word(in_slurm):
+    assert last_word(Failure(rank=1, code=138, line="Stopped: stopped by SIGUSR1")) == 0
+    assert asked(in_slurm) == "requeue 42\n"
+    assert last_word(Failure(rank=1, code=1)) == 1
 
 
 def test_a_refused_requeue_is_said_and_no_success(in_slurm, capsys):
@@ -44,7 +62,7 @@ def test_a_refused_requeue_is_said_and_no_success(in_slurm, capsys):
 def test_one_process_of_a_job_asks(in_slurm, monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "1")
     assert stopped_exit_code(Stopped(signal.SIGUSR1)) == 0
-    assert not (in_slurm / "asked").exists()
+    assert asked(in_slurm) == ""
 
 
 def test_without_slurm_the_signal_is_one_like_others(monkeypatch):
