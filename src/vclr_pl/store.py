@@ -214,14 +214,17 @@ class FolderLock:
             return False
         self._file = file
         os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()} {socket.gethostname()}".encode())
+        os.write(file, f"{os.getpid()} {socket.gethostname()} {_start_of(os.getpid())}".encode())
         return True
 
     def acquired_after_wait(self, *, seconds: float = OTHER_MACHINE_SECONDS) -> bool:
-        """Try, and wait while a process of another machine holds the lock: a file system keeps the locks of a dead machine for a while."""
+        """Try, and wait unless the holder runs on this machine: a network file system keeps the locks of a dead machine for a while.
+
+        The name of the machine does not decide: a pod of Kubernetes has that of the lost pod which it replaces.
+        """
         end, is_waiting = time.monotonic() + seconds, False
         while not self.acquired():
-            if self._holder()[1] in ("", socket.gethostname()) or time.monotonic() > end:
+            if self._holder_runs_here() or time.monotonic() > end:
                 return False
             if not is_waiting:
                 logger.info("%s holds the lock of %s: waiting %.0f s for it", self.holder(), self._path.parent, seconds)
@@ -231,15 +234,22 @@ class FolderLock:
 
     def holder(self) -> str:
         """The process that holds the lock, in words."""
-        process, host = self._holder()
+        process, host, _ = self._holder()
         return f"process {process} of {host}" if host else "another process"
 
-    def _holder(self) -> tuple[str, str]:
+    def _holder(self) -> tuple[str, str, str]:
+        """Number, machine and start of the process; the start is empty where the system does not say it, and in files of 0.1.0."""
         try:
-            process, _, host = self._path.read_text().partition(" ")
-        except OSError:
-            return "", ""
-        return process, host
+            process, host, start, *_ = [*self._path.read_text().split(" "), "", "", ""]
+        except (OSError, ValueError):
+            return "", "", ""
+        return process, host, start
+
+    def _holder_runs_here(self) -> bool:
+        process, host, start = self._holder()
+        if host != socket.gethostname() or not process.isdecimal():
+            return False
+        return start == _start_of(int(process)) if start else _exists(int(process))
 
     def release(self) -> None:
         """Remove the lock's file and free it. Without the lock, do nothing."""
@@ -253,3 +263,20 @@ class FolderLock:
             return os.path.samestat(os.fstat(file), self._path.stat())
         except FileNotFoundError:
             return False
+
+
+def _start_of(process: int) -> str:
+    """The boot of the machine and the start of a process: no other process of the same number has both. Empty without such a process."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[19]}"  # clock ticks after the boot
+    except OSError:
+        return ""
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (OSError, OverflowError) as error:
+        return isinstance(error, PermissionError)
+    return True

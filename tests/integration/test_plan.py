@@ -114,6 +114,17 @@ def test_the_plan_of_a_longer_run_counts_the_steps_that_are_left(ran: Path, plac
     assert "in it: 10 steps of " in capfd.readouterr().out
 
 
+def test_the_plan_of_a_run_that_continues_by_itself(ran: Path, places: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Both kinds of plan find the checkpoint, as the start without a plan does, and leave it."""
+    before = {path: path.read_bytes() for path in (ran / "checkpoints").iterdir()}
+    words = [word for word in command(places, "run", *LARGER, "resume=auto") if not word.startswith("trainer.max_epochs")]
+    assert run(train, config_name="train", arguments=[*words, "plan=true", "trainer.max_epochs=6"]) == 0
+    assert "in it: 10 steps of " in capfd.readouterr().out
+    assert run(train, config_name="train", arguments=[*words, "plan=computed", "trainer.max_epochs=4"]) == 0
+    assert f"this run has finished: its results are in {ran / 'results.json'}" in capfd.readouterr().out.replace("\n", "")
+    assert {path: path.read_bytes() for path in (ran / "checkpoints").iterdir()} == before
+
+
 def test_the_plan_of_a_fine_tuning(places: Path, capfd: pytest.CaptureFixture[str]) -> None:
     copies(places / "videos" / split / kind / f"{kind}_{name}.mp4" for split in ("train", "test") for kind in "ab" for name in "12")
     words = [

@@ -113,13 +113,25 @@ def test_a_sweep_continues_its_jobs(places: Path) -> None:
     assert [(folder / job / "train.log").read_text().count("this run has finished") for job in ("0", "1")] == [1, 1]
 
 
-def test_ranks_of_torchrun_write_into_one_folder(places: Path) -> None:
-    two = ["trainer=ddp_cpu", "trainer.max_epochs=1", "loader.batch_size=2", "evaluation.enabled=false", "name=torchrun"]
-    keys = {word.partition("=")[0] for word in two}
-    words = [*(word for word in command(places) if word.partition("=")[0] not in keys), *two]
-    program = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "vclr_pl.train", *words]
+def with_torchrun(places: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Two processes of torchrun; `words` take the place of the other words with the same keys."""
+    given = [*words, "trainer.max_epochs=1", "loader.batch_size=2", "evaluation.enabled=false"]
+    keys = {word.partition("=")[0] for word in given}
+    given = [*(word for word in command(places) if word.partition("=")[0] not in keys), *given]
+    program = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "vclr_pl.train", *given]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(program, cwd=places, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(program, cwd=places, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_ranks_of_torchrun_that_would_not_join_are_refused(places: Path) -> None:
+    done = with_torchrun(places, "trainer=cpu", "name=apart")
+    assert "one run of all processes that torchrun or srun has started; got a trainer of one. Set trainer=ddp" in done.stderr
+    assert done.returncode != 0
+    assert not list((places / "runs").glob("apart/*/checkpoints"))
+
+
+def test_ranks_of_torchrun_write_into_one_folder(places: Path) -> None:
+    done = with_torchrun(places, "trainer=ddp_cpu", "name=torchrun")
     assert done.returncode == 0, done.stderr
     (folder,) = (places / "runs" / "torchrun").iterdir()
     assert (folder / "results.json").is_file()

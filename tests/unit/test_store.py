@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,7 @@ def test_all_ranks_follow_the_first(tmp_path: Path) -> None:
 TRY = """
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from vclr_pl.store import FolderLock
 print(FolderLock(Path(sys.argv[1])).acquired())
@@ -158,6 +160,7 @@ def test_a_folder_that_nobody_writes_to_needs_no_lock(tmp_path: Path) -> None:
 
 HOLD = """
 import socket, sys, time
+from collections.abc import Callable
 from pathlib import Path
 from vclr_pl.store import FolderLock
 if sys.argv[2] != "here":
@@ -184,6 +187,48 @@ def test_a_lock_names_its_holder_and_only_that_of_another_machine_is_waited_for(
                 lock.release()
             holder.kill()
     assert list(tmp_path.iterdir()) == []
+
+
+def of_another_start(process: str, host: str, start: str) -> str:
+    return f"{process} {host} {start}0"
+
+
+def of_another_boot(process: str, host: str, start: str) -> str:
+    return f"{process} {host} 0{start}"
+
+
+def of_no_process(process: str, host: str, start: str) -> str:
+    return f"9{process:0>9} {host} {start}"
+
+
+def of_no_process_of_0_1_0(process: str, host: str, start: str) -> str:
+    del start
+    return f"9{process:0>9} {host}"
+
+
+def of_0_1_0(process: str, host: str, start: str) -> str:
+    del start
+    return f"{process} {host}"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="the start of a process is read from /proc")
+@pytest.mark.parametrize(
+    ("holder", "waits"),
+    [(of_another_start, True), (of_another_boot, True), (of_no_process, True), (of_no_process_of_0_1_0, True), (of_0_1_0, False)],
+)
+def test_a_machine_of_the_same_name_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, holder: Callable[[str, str, str], str], waits: bool
+) -> None:
+    """A pod takes the name of the lost one, whose lock a network file system keeps for a while; its numbers are small and coincide."""
+    caplog.set_level("INFO")
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path), "here"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        file = tmp_path / LOCK
+        file.write_text(holder(*file.read_text().split(" ")))
+        assert not FolderLock(tmp_path).acquired_after_wait(seconds=0.1)
+        process.kill()
+    assert ("waiting" in caplog.text) == waits
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:

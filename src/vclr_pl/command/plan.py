@@ -11,7 +11,8 @@ import torch
 from omegaconf import DictConfig, open_dict
 
 from vclr_pl.callback.trial import Trial
-from vclr_pl.runner.resume import checkpoint_path, refuse_foreign_checkpoint
+from vclr_pl.report.record import RESULTS
+from vclr_pl.runner.resume import checkpoint_path, is_finished, refuse_foreign_checkpoint
 from vclr_pl.runner.run import remove_folder_of_refused
 from vclr_pl.runner.trainer import callbacks_of, make_trainer
 from vclr_pl.runner.training import Training, settle
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def show_plan(config: DictConfig, *, build: Callable[[DictConfig], Training[Any, Any, Any]]) -> None:
-    """Build the run, train a few steps with a trainer that writes nothing, and log the plan. The run folder is removed.
+    """Build the run, train a few steps with a trainer that writes nothing, and log the plan. A new run folder is removed.
 
     With `plan=computed` no step is trained, and the plan has no time.
 
@@ -34,6 +35,9 @@ def show_plan(config: DictConfig, *, build: Callable[[DictConfig], Training[Any,
     measures = config.plan != COMPUTED
     with open_dict(config):
         config.logger = None
+    if is_finished(config):
+        logger.info("this run has finished: its results are in %s", Path(config.paths.run) / RESULTS)
+        return
     checkpoint = checkpoint_path(config.resume, experiment_folder=Path(config.paths.runs) / config.name)
     training = build(config)
     module, trial = training.module, Trial(planned=callbacks_of(training.trainer), measures=measures)

@@ -83,7 +83,10 @@ class FileCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path / "drafts" / f"{path.name}.{size}"
         with _opened(draft) as file:
-            if not os.fstat(file).st_nlink or path.exists():
+            if not os.fstat(file).st_nlink:
+                return
+            if path.exists():  # another process has completed it in between
+                _remove_own(draft, file)
                 return
             self._reserve(max(size, 0), own=draft.name)
             try:
@@ -161,6 +164,13 @@ def _removed_unless_in_use(path: Path) -> bool:
         return True
     finally:
         os.close(file)
+
+
+def _remove_own(path: Path, file: int) -> None:
+    """Remove `path` if it is still this locked file: opening it may have made it anew."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(file), path.stat()):
+            path.unlink()
 
 
 def _lock(file: int, *, exclusive: bool, wait: bool = True) -> bool:

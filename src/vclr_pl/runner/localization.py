@@ -24,7 +24,7 @@ from vclr_pl.report.outcomes import of_segments
 from vclr_pl.report.record import RESULTS, ResultRecord, read_record, write_record
 from vclr_pl.runner.moved_path import with_first_paths
 from vclr_pl.runner.provenance import choices, provenance, write_config
-from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, newest_usable, refuse_foreign_checkpoint
+from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, newest_usable, refuse_foreign_checkpoint, refuse_other_checkpoints
 from vclr_pl.runner.suggestion import did_you_mean
 from vclr_pl.runner.trainer import continue_loggers, make_trainer, refuse_absent_gpu, trainer_of
 from vclr_pl.runner.training import running
@@ -121,6 +121,7 @@ class Localization:
         """Stage 3: train the network; resumes after the last completed epoch, skipped if training is complete."""
         module = self._module()
         checkpoint, made_of, described = newest_usable(self.folder), self._made_of(), self.folder / MADE_OF
+        refuse_other_checkpoints(checkpoint)
         if checkpoint is not None:
             stored = described.read_text() if described.is_file() else ""
             if stored != made_of:

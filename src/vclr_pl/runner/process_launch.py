@@ -107,6 +107,15 @@ def process_rank() -> int:
     return int(next((os.environ[name] for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if os.environ.get(name)), "0"))
 
 
+def started_processes() -> int:
+    """Processes that torchrun, srun or Lightning has started together, of which this is one; 1 for a process alone.
+
+    SLURM_NTASKS is the size of an allocation: the batch script and an interactive shell have it too.
+    """
+    by_launcher = "WORLD_SIZE" if {"RANK", "LOCAL_RANK"} & os.environ.keys() else "SLURM_STEP_NUM_TASKS"
+    return int(os.environ.get(by_launcher) or 1)
+
+
 def is_job_of_processes(devices: object, nodes: object) -> bool:
     """Does this job of a sweep start further ranks? torchrun or srun have started those of others."""
     return is_sweep() and (str(devices), str(nodes)) != ("1", "1") and not {"RANK", "LOCAL_RANK", "SLURM_PROCID"} & os.environ.keys()

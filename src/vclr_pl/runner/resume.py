@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from omegaconf import DictConfig
 
 from vclr_pl.files import usable
+from vclr_pl.op.collective import gather_objects
 from vclr_pl.report.record import RESULTS, read_record
 from vclr_pl.runner.run_identity import AUTO
 from vclr_pl.store import LOCK, FolderLock
@@ -127,6 +130,32 @@ def refuse_foreign_checkpoint(
         )
 
 
+def refuse_other_checkpoints(checkpoint: Path | None) -> None:
+    """Compare the content of the checkpoint over ranks; collective. Each rank has chosen its own before they were connected, and a network
+    file system shows one machine an older file than another.
+
+    Raises:
+        InputError: on all ranks.
+    """
+    found = gather_objects(_content(checkpoint))
+    other = next((rank for rank, of_rank in enumerate(found) if of_rank != found[0]), None)
+    if other is not None:
+        raise InputError(
+            expected="the same checkpoint on all ranks",
+            got=f"{found[0][0]} on rank 0 and {found[other][0]} on rank {other}",
+            hint="Start the command again: a network file system may show an older file for a minute.",
+        )
+
+
+def _content(checkpoint: Path | None) -> tuple[str, str]:
+    """A checkpoint in words, and a digest of the checksums that torch has stored in it."""
+    if checkpoint is None:
+        return "none", ""
+    with zipfile.ZipFile(checkpoint) as archive:
+        sums = [(record.filename, record.CRC, record.file_size) for record in archive.infolist()]
+    return f"{checkpoint.name} of step {_steps(checkpoint)}", hashlib.sha256(repr(sums).encode()).hexdigest()
+
+
 def _listed(groups: Sequence[int]) -> str:
     return ", ".join(map(str, groups)) or "none"
 
@@ -194,7 +223,7 @@ def _warn_of_damage(checkpoint: Path) -> None:
 
 def continue_own_folder(config: DictConfig) -> None:
     """Put the newest usable checkpoint of the run's own folder in the place of `resume`. Without one `resume` stays, null as `auto`."""
-    checkpoint = None if config.plan else newest_usable(Path(config.paths.run))
+    checkpoint = newest_usable(Path(config.paths.run))
     config.resume = str(checkpoint or config.resume or AUTO)
 
 

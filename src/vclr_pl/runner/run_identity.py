@@ -29,11 +29,12 @@ NEUTRAL = (
     *("resume", "plan"),
     *("logger", "page", "preview"),  # what is shown
     *(f"callback.{name}" for name in ("start_message", "throughput", "progress", "run_summary", "run_page", "view_grid", "broken_videos")),
-    *("callback.last_checkpoint", "callback.checkpoint"),  # how often a run is saved
+    *("callback.last_checkpoint", "callback.checkpoint", "callback.stopping"),  # how often a run is saved, and looks for signals
+    *("cache", "loader.max_broken_fraction"),  # files of a server on the local disk; how many broken videos end a run
     *("loader.workers", "loader.prefetch_batches", "loader.evaluation_batch_size"),
     *("decoding.decode_timeout_seconds", "decoding.decoder.threads", "runtime", "color_augmentation.compile"),  # speed
     *("evaluation.frames_per_pass", "callback.knn_monitor.frames_per_pass"),
-    *("data.cache_gigabytes", "datamodule", "module"),  # the last two repeat other options
+    *("datamodule", "module"),  # they repeat other options
     # the machine; the global batch is kept on another number of devices
     *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "plugins", "benchmark")),
     *(f"trainer.{name}" for name in ("default_root_dir", "log_every_n_steps", "enable_model_summary", "enable_progress_bar")),

@@ -18,7 +18,7 @@ from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnect
 
 from vclr_pl.report.metrics_file import ROWS, MetricsFile, MetricsRows
 from vclr_pl.runner.devices import with_strategy
-from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON, port_in_use
+from vclr_pl.runner.process_launch import CALLED_FROM_PYTHON, port_in_use, process_rank, started_processes
 from vclr_pl.runner.rank_launch import end_together
 from vclr_pl.runner.run_clock import RunClock
 from vclr_pl.types import InputError
@@ -67,6 +67,7 @@ def make_trainer(config: DictConfig, *, callbacks: list[lightning.Callback], log
     _refuse_tasks_without_srun()
     _refuse_split_networks(strategy=config.trainer.get("strategy"), precision=config.trainer.get("precision"))
     trainer: lightning.Trainer = instantiate(with_strategy(config.trainer), callbacks=callbacks, logger=loggers or False)
+    _refuse_processes_apart(trainer)
     leave_signals_to_us(trainer)
     end_together(trainer)
     _refuse_processes_of_a_call(trainer)
@@ -137,6 +138,28 @@ def _refuse_tasks_without_srun() -> None:
             got=f"SLURM_NTASKS={tasks} without SLURM_PROCID or SLURM_NTASKS_PER_NODE",
             hint="Start the command with `srun --ntasks-per-node=...`; in an interactive job run `unset SLURM_NTASKS` before it.",
         )
+
+
+def _refuse_processes_apart(trainer: lightning.Trainer) -> None:
+    """Raises InputError where the trainer does not join the processes that torchrun or srun has started.
+
+    Each would be a whole run, and all would write the same files. A batch script of SLURM is one process: it would wait for the others,
+    or leave devices unused.
+    """
+    started, environment = started_processes(), getattr(trainer.strategy, "cluster_environment", None)
+    wanted, given = trainer.num_devices * trainer.num_nodes, f"trainer.devices={trainer.num_devices} trainer.num_nodes={trainer.num_nodes}"
+    if trainer.world_size == 1 and (started > 1 or process_rank() > 0):
+        got, hint = "a trainer of one", "Set trainer=ddp; without GPUs trainer=ddp_cpu trainer.devices=N, the processes of a machine."
+    elif started > 1 and environment is not None and not environment.creates_processes_externally:
+        name = SLURMEnvironment.job_name()
+        got, hint = f"a SLURM job of the name {name}, in which each starts others", "Start the command with srun --job-name=train."
+    elif trainer.world_size != wanted:
+        got, hint = f"{given} and {trainer.world_size} in all", "Start a process for each device, or give the devices that have one."
+    elif isinstance(environment, SLURMEnvironment) and started == 1 < wanted:
+        got, hint = f"{given} in one process", "Start the command with srun."
+    else:
+        return
+    raise InputError(expected="one run of all processes that torchrun or srun has started", got=got, hint=hint)
 
 
 def _refuse_busy_port(trainer: lightning.Trainer) -> None:

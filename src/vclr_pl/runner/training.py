@@ -19,7 +19,15 @@ from vclr_pl.report.record import RESULTS
 from vclr_pl.runner.global_batch import GlobalBatch
 from vclr_pl.runner.process_launch import process_rank
 from vclr_pl.runner.provenance import log_config, write_config
-from vclr_pl.runner.resume import LAST_CHECKPOINT, Hints, checkpoint_path, is_finished, refuse_foreign_checkpoint, refuse_running
+from vclr_pl.runner.resume import (
+    LAST_CHECKPOINT,
+    Hints,
+    checkpoint_path,
+    is_finished,
+    refuse_foreign_checkpoint,
+    refuse_other_checkpoints,
+    refuse_running,
+)
 from vclr_pl.runner.trainer import clock_of, continue_loggers
 from vclr_pl.store import FolderLock
 from vclr_pl.types import InputError
@@ -148,7 +156,7 @@ def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None)
     trainer, module = training.trainer, training.module
     if checkpoint is not None:
         logger.info("continuing from %s", checkpoint)
-    trainer.callbacks.append(settle(training, trainer, checkpoint=checkpoint))  # type: ignore[attr-defined]
+    trainer.callbacks.extend([_SameCheckpoint(checkpoint), settle(training, trainer, checkpoint=checkpoint)])  # type: ignore[attr-defined]
     trainer.fit(module, datamodule=training.datamodule, ckpt_path=checkpoint)
     if checkpoint is None or "fit" in training.evaluation.timings_seconds:  # on_train_end was called
         return
@@ -160,6 +168,16 @@ def fit(training: Training[Module, Data, Evaluated], *, checkpoint: Path | None)
         callback.on_train_end(trainer, module)
     if trainer.is_global_zero:
         _copy(checkpoint, training.folder / LAST_CHECKPOINT)
+
+
+class _SameCheckpoint(lightning.Callback):
+    """Compares the ranks' checkpoint when they are connected, before Lightning restores it."""
+
+    def __init__(self, checkpoint: Path | None) -> None:
+        self._checkpoint = checkpoint
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:  # noqa: ARG002
+        refuse_other_checkpoints(self._checkpoint)
 
 
 def settle(training: Training[Module, Data, Evaluated], trainer: lightning.Trainer, *, checkpoint: Path | None) -> GlobalBatch:

@@ -75,6 +75,20 @@ def test_a_file_that_was_cut_short_is_fetched_again(tmp_path):
     assert files_in(tmp_path)[0].stat().st_size == 8
 
 
+class OvertakenCache(FileCache):
+    """Another process completes the file after this one has found it absent."""
+
+    def _make(self, path, **given):
+        put(FileCache(folder=self.folder, gigabytes=1), "aa", size=8)
+        super()._make(path, **given)
+
+
+def test_a_process_that_is_overtaken_leaves_no_draft(tmp_path):
+    put(OvertakenCache(folder=str(tmp_path), gigabytes=1), "aa", size=8)
+    assert files_in(tmp_path)[0].stat().st_size == 8
+    assert list((tmp_path / "drafts").iterdir()) == []
+
+
 def test_many_readers_fetch_a_file_once(tmp_path):
     cache, fetched = FileCache(folder=str(tmp_path), gigabytes=1), list[int]()
 
