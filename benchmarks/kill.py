@@ -5,8 +5,9 @@
 
 Each kill starts one of three commands anew: `train resume=auto` with one process, with two, and `evaluate`, which extracts features.
 SIGKILL, SIGTERM or SIGINT meets it while it starts, trains, saves, evaluates or extracts. Then the same command line is started until it
-ends, and its files are compared to the bit with those of the undisturbed command: weights, queues, optimizer, metrics.csv, results.json,
-features. No process and no temporary file may be left. Exits with 1 if a comparison fails.
+ends, and its files are compared to the bit with those of the undisturbed command: the whole checkpoint (weights, queues, optimizer, loops,
+the loader's place, callbacks, batch norms of each process), metrics.csv, results.json, features. Only measured times and the run's path may
+differ (`killed_command.py` lists them). No process and no temporary file may be left. Exits with 1 if a comparison fails.
 """
 
 from __future__ import annotations
