@@ -52,7 +52,7 @@ class Section:
     seconds: int
 
 
-# Those that compile are the least certain: they come last, with the time that the others left. The sum leaves 40 s of ten minutes for the start.
+# Those that compile are the least certain: they come last, with the time that the others left. The sum leaves 40 s of ten minutes.
 SECTIONS: Mapping[str, Section] = {
     "limits": Section(gpu_steps.limits, 25),
     "tests": Section(gpu_commands.marked_tests, 90),

@@ -93,14 +93,16 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     chosen: dict[str, Any] = {"signals": [signal.Signals[name] for name in arguments.signals], "commands": arguments.commands}
+    trials, failed = list[Trial](), 0
     with tempfile.TemporaryDirectory(prefix="kill_") as temporary:
         folders = Folders(Path(temporary), kept=arguments.keep, forks=arguments.fork)
-        trials = list(kills(folders, count=arguments.kills, seed=arguments.seed, **chosen))
-    failed = [trial for trial in trials if trial.wrong]
-    print(f"{len(trials) - len(failed)} of {len(trials)} kills end like the undisturbed command")
-    if arguments.json:
-        content = {"seed": arguments.seed, "failed": len(failed), "trials": [asdict(one) for one in trials]}
-        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+        for trial in kills(folders, count=arguments.kills, seed=arguments.seed, **chosen):
+            trials.append(trial)
+            failed += bool(trial.wrong)
+            if arguments.json:
+                content = {"seed": arguments.seed, "failed": failed, "trials": [asdict(one) for one in trials]}
+                arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"{len(trials) - failed} of {len(trials)} kills end like the undisturbed command")
     return int(bool(failed))
 
 
