@@ -1,16 +1,19 @@
 """One GPU in ten minutes, without a network: tests, the step, its memory, input from files, two processes and the demo.
 
-    make gpu                                      # on the first GPU; writes benchmarks/results/gpu_NAME_DATE.json
+    make gpu                                      # on the first GPU; writes benchmarks/results/gpu_NAME_TIME.json
     make gpu SHORT=1                              # tiny sizes, in about a minute, on a CPU too: keeps this program working
     python benchmarks/gpu.py --only steps,batch   # some of the sections
 
-Each section prints a Markdown table. A section that fails or exceeds its time leaves the others; the exit code is then 1.
+Each section runs in a process of its own and prints a Markdown table; the file is written after each row. A section that fails or exceeds
+its time leaves the others; the exit code is then 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import multiprocessing
 import os
 import platform
 import re
@@ -18,9 +21,10 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -35,55 +39,90 @@ from training_step import Case  # noqa: E402
 
 Row = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
+# Forks have all imports and take no time to start. That needs a parent that never asks for the GPU: after that a fork cannot use it.
+FORKS = multiprocessing.get_context("fork")
+SECONDS_TO_END, SECONDS_TO_FIND_THE_GPU = 5.0, 60.0
 
 
 @dataclass(frozen=True)
 class Section:
-    """`seconds` is the budget on a GPU; the sum of all is ten minutes."""
+    """`seconds` is the budget on a GPU. A section that takes less leaves the rest to those after it."""
 
-    work: Callable[[Plan], Sequence[Row]]
+    work: Callable[[Plan], Iterable[Row]]
     seconds: int
 
 
+# Those that compile are the least certain: they come last, with the time that the others left. The sum leaves 40 s of ten minutes.
 SECTIONS: Mapping[str, Section] = {
+    "limits": Section(gpu_steps.limits, 25),
     "tests": Section(gpu_commands.marked_tests, 90),
-    "limits": Section(gpu_steps.limits, 10),
-    "bare": Section(gpu_steps.bare_network, 80),
-    "steps": Section(gpu_steps.training_steps, 160),
+    "pair": Section(gpu_commands.two_processes, 45),
     "batch": Section(gpu_steps.largest_batch, 40),
-    "color": Section(gpu_steps.color_operations, 10),
-    "pair": Section(gpu_commands.two_processes, 50),
-    "files": Section(gpu_commands.input_from_files, 60),
-    "demo": Section(gpu_commands.demo, 100),
+    "files": Section(gpu_commands.input_from_files, 55),
+    "demo": Section(gpu_commands.demo, 80),
+    "color": Section(gpu_steps.color_operations, 55),
+    "bare": Section(gpu_steps.bare_network, 75),
+    "steps": Section(gpu_steps.training_steps, 95),
 }
 
 
-class OverBudgetError(BaseException):
-    """A section took longer than it may."""
+class SectionError(Exception):
+    """What ended a section before its end."""
 
 
-def plan_of(*, short: bool) -> Plan:
+def plan_of(device: str, *, short: bool) -> Plan:
     """The published network and size on a GPU, tiny ones in the short form."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if short:
-        return Plan(device=device, case=Case(backbone="resnet18", pixels=32, batch=2, queue=64), rounds=1, matrix=256, short=True)
-    return Plan(device=device, case=Case(backbone="resnet50", pixels=224, batch=32, queue=131_072), rounds=10, matrix=8192, short=False)
+        case = Case(backbone="resnet18", pixels=32, batch=2, queue=64)
+        return Plan(device=torch.device(device), case=case, rounds=1, matrix=256, short=True)
+    case = Case(backbone="resnet50", pixels=224, batch=32, queue=131_072)
+    return Plan(device=torch.device(device), case=case, rounds=10, matrix=8192, short=False)
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Raises OverBudgetError in the block after so many seconds."""
+def apart(work: Callable[[], Iterable[Row]], *, seconds: float) -> Iterator[Row]:
+    """The rows of `work` as they come, from a process of its own, which is ended with all that it has started.
 
-    def over(*_: Any) -> None:
-        raise OverBudgetError(f"more than {seconds:.0f} s")
+    A section then inherits neither memory nor a failed CUDA context, and one that hangs inside the driver ends, too.
 
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    Raises:
+        SectionError: of `work`, of its process, or because it takes longer.
+    """
+    receiving, sending = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=_sent, args=(work, sending))
+    process.start()
+    sending.close()
+    ends = time.perf_counter() + seconds
     try:
-        yield
+        while receiving.poll(max(0.0, ends - time.perf_counter())):
+            sent: Row | str | None = receiving.recv()
+            if sent is None:
+                return
+            if isinstance(sent, str):
+                raise SectionError(sent)
+            yield sent
+        raise SectionError(f"not ended after {seconds:.0f} s")
+    except EOFError:
+        process.join(SECONDS_TO_END)
+        raise SectionError(f"its process ended with exit code {process.exitcode}") from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number in (signal.SIGTERM, signal.SIGKILL):  # the first removes temporary folders
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            process.join(SECONDS_TO_END)
+
+
+def _sent(work: Callable[[], Iterable[Row]], sending: Connection) -> None:
+    """In the process: each row, then the error as text or None."""
+    os.setsid()  # a group, so that it ends with all that it has started
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    error = None
+    try:
+        for row in work():
+            sending.send(row)
+    except Exception as failure:
+        traceback.print_exc()
+        error = f"{type(failure).__name__}: {failure}"
+    sending.send(error)
 
 
 def measured(
@@ -93,23 +132,24 @@ def measured(
 
     Args:
         factor: of the budgets.
-        after: is called after each section.
+        after: is called after each row and each section.
     """
     found: dict[str, Row] = {}
+    ends = time.perf_counter()
     for name, section in sections.items():
         print(f"\n### {name}: {(section.work.__doc__ or name).splitlines()[0]}\n", flush=True)
-        rows: list[Row] = []
-        error, started = None, time.perf_counter()
+        started, ends = time.perf_counter(), ends + section.seconds * factor
+        found[name] = {"rows": [], "seconds": None, "error": "not ended"}
+        error = None
         try:
-            with within(section.seconds * factor):
-                for row in section.work(plan):
-                    rows.append(row)  # noqa: PERF402  # those before a failure are kept
-        except (Exception, OverBudgetError) as failure:
-            traceback.print_exc()
-            error = f"{type(failure).__name__}: {failure}"
-        gpu_steps.free()
-        print(table(rows), flush=True)
-        found[name] = {"rows": rows, "seconds": round(time.perf_counter() - started, 1), "error": error}
+            for row in apart(partial(section.work, plan), seconds=ends - started):
+                found[name]["rows"].append(row)
+                after(found)
+        except SectionError as failure:
+            error = str(failure)
+            print(f"failed: {error}\n", flush=True)
+        print(table(found[name]["rows"]), flush=True)
+        found[name] |= {"seconds": round(time.perf_counter() - started, 1), "error": error}
         after(found)
     return found
 
@@ -124,18 +164,20 @@ def table(rows: Sequence[Row]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", "\\|")
 
 
-def machine() -> Row:
+def machine() -> Iterator[Row]:
     """Names and versions."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
-    versions = {"torch": torch.__version__, "cuda": torch.version.cuda, "python": platform.python_version()}
-    return {
-        "device": device,
+    has_gpu = torch.cuda.is_available()
+    yield {
+        "device": torch.cuda.get_device_name() if has_gpu else platform.processor() or platform.machine(),
+        "type": "cuda" if has_gpu else "cpu",
         "cards": torch.cuda.device_count(),
         "cores": len(os.sched_getaffinity(0)),
-        **versions,
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
     }
 
@@ -146,8 +188,9 @@ def failures(found: Mapping[str, Row]) -> list[str]:
 
 
 def default_output(found: Row) -> Path:
+    """A new file for each start, so that none overwrites another."""
     name = re.sub(r"\W+", "_", str(found["device"]).lower()).strip("_")
-    return RESULTS / f"gpu_{name}_{time.strftime('%Y%m')}.json"
+    return RESULTS / f"gpu_{name}_{time.strftime('%Y%m%d_%H%M%S')}.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,21 +201,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.only if name not in SECTIONS]:
         parser.error(f"no section {unknown[0]}; the sections are {', '.join(SECTIONS)}")
-    if not given.short and not torch.cuda.is_available():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # Python's own way would leave the section's process
+    started = time.perf_counter()
+    (here,) = apart(machine, seconds=SECONDS_TO_FIND_THE_GPU)
+    if not given.short and here["type"] != "cuda":
         parser.error("torch finds no GPU. Add --short (make gpu SHORT=1), which runs on the CPU.")
-    plan, started, here = plan_of(short=given.short), time.perf_counter(), machine()
     print(table([here]), flush=True)
-    sections = {name: section for name, section in SECTIONS.items() if name in given.only}
     output = given.output or (None if given.short else default_output(here))
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
 
     def write(found: Mapping[str, Row]) -> None:
         content = {"machine": here, "short": given.short, "failed": failures(found), "sections": found}
         if output is not None:
-            output.write_text(json.dumps(content, indent=2) + "\n")
+            output.parent.mkdir(parents=True, exist_ok=True)
+            draft = output.with_suffix(".unfinished")  # a kill while it is written costs no earlier row
+            draft.write_text(json.dumps(content, indent=2) + "\n")
+            draft.replace(output)
 
-    found = measured(sections, plan, factor=3.0 if given.short else 1.0, after=write)
+    write({})  # a folder that cannot be written fails here
+    sections = {name: section for name, section in SECTIONS.items() if name in given.only}
+    found = measured(sections, plan_of(here["type"], short=given.short), factor=3.0 if given.short else 1.0, after=write)
     failed = failures(found)
     if output is not None:
         print(f"\nwritten: {output}")

@@ -40,15 +40,24 @@ def environment() -> dict[str, str]:
     }
 
 
-def output_of(*words: str) -> str:
-    """What a Python program prints.
+def ended(*words: str) -> subprocess.CompletedProcess[str]:
+    """A Python program that has ended."""
+    return subprocess.run([sys.executable, *words], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
 
+
+def require_success(done: subprocess.CompletedProcess[str]) -> None:
+    """
     Raises:
         RuntimeError: it failed; with its last lines.
     """
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"exit code {done.returncode} of {' '.join(words)}:\n{(done.stdout + done.stderr)[-3000:]}")
+        raise RuntimeError(f"exit code {done.returncode} of {' '.join(done.args[1:])}:\n{(done.stdout + done.stderr)[-3000:]}")
+
+
+def output_of(*words: str) -> str:
+    """What a Python program prints. Raises RuntimeError as `require_success` does."""
+    done = ended(*words)
+    require_success(done)
     return done.stdout
 
 
@@ -56,9 +65,10 @@ def marked_tests(plan: Plan) -> Iterator[Row]:
     """The tests marked `gpu`; without a GPU the same files, whose tests run on the CPU too."""
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if MARK in path.read_text())
     chosen = ["-m", "gpu"] if plan.device.type == "cuda" else []
-    printed = output_of("-m", "pytest", "-n", "0", *chosen, *files)
-    counts = {kind: int(number) for number, kind in re.findall(r"(\d+) (passed|failed|skipped)", printed)}
+    done = ended("-m", "pytest", "-W", "default", *chosen, *files)  # another torch may warn of what this one does not
+    counts = {kind: int(number) for number, kind in re.findall(r"(\d+) (passed|failed|skipped|error)", done.stdout)}
     yield {"files": len(files), **counts}
+    require_success(done)
     if not counts.get("passed"):
         raise AssertionError("no test ran")
 

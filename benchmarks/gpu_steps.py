@@ -1,4 +1,4 @@
-"""The sections of `benchmarks/gpu.py` that run in its own process: limits of the card, the bare network, whole steps, memory, colors."""
+"""The sections of `benchmarks/gpu.py` without further processes: limits of the card, the bare network, whole steps, memory, colors."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import gc
 import logging
 import statistics
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,16 @@ STEPS = (
     ("default, compiled", "bf16-mixed"),
 )
 # TFLOP/s of dense bfloat16 products, by the manufacturer, for the model FLOPs utilization.
-PEAKS = {"H200": 989.0, "H100 PCIe": 756.0, "H100": 989.0, "A100": 312.0, "L40S": 362.0, "B200": 2250.0, "RTX 4090": 165.0}
+PEAKS = {
+    "H200": 989.0,
+    "H100 PCIe": 756.0,
+    "H100 NVL": 835.0,
+    "H100": 989.0,
+    "A100": 312.0,
+    "L40S": 362.0,
+    "B200": 2250.0,
+    "RTX 4090": 165.0,
+}
 WARM_UP, MOST_VIDEOS = 3, 4096
 COLOR_TOLERANCE = 0.02  # of a channel that is normalized
 
@@ -52,7 +63,7 @@ def wait(device: torch.device) -> None:
 
 
 def free() -> None:
-    """Give the memory of earlier sections back."""
+    """Give the memory of earlier rows back."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -76,12 +87,34 @@ def seconds_of(work: Callable[[], Any], plan: Plan) -> float:
 
 
 def set_precision(name: str) -> torch.dtype | None:
-    """TF32 as the name says, cuDNN's choice of algorithms; the type of autocast."""
+    """TF32 as the name says; the type of autocast."""
     tf32 = "TF32" in name
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = tf32
-    torch.backends.cudnn.benchmark = True
     return PRECISIONS[name]
+
+
+def reason_of(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def each(rows: Iterable[tuple[Row, Callable[[], Row]]]) -> Iterator[Row]:
+    """The names and the measurements of each row. One that fails leaves those after it.
+
+    Raises:
+        RuntimeError: at the end, if any failed.
+    """
+    failed = []
+    for names, measure in rows:
+        free()
+        try:
+            yield {**names, **measure()}
+        except Exception as error:
+            traceback.print_exc()
+            failed.append(", ".join(names.values()))
+            yield {**names, "failed": reason_of(error)}
+    if failed:
+        raise RuntimeError(f"failed: {'; '.join(failed)}")
 
 
 def peak_tflops() -> float | None:
@@ -108,32 +141,36 @@ def limits(plan: Plan) -> Iterator[Row]:
 
 def bare_network(plan: Plan) -> Iterator[Row]:
     """Forward, backward and SGD of the backbone alone, on the images that a step encodes with gradient: what no step exceeds."""
-    for precision, compiled in [*((name, False) for name in PRECISIONS), *([] if plan.short else [("bf16-mixed", True)])]:
-        network = optimizer = None
-        free()
-        dtype = set_precision(precision)
-        network = resnet(name=plan.case.backbone).to(plan.device, memory_format=torch.channels_last).train()
-        if compiled:
-            network.compile()
-        images = torch.randn(plan.case.batch * 3, 3, plan.case.pixels, plan.case.pixels, device=plan.device)
-        images = images.contiguous(memory_format=torch.channels_last)
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
-        scaler = torch.amp.GradScaler(plan.device.type, enabled=precision == "16-mixed" and plan.device.type == "cuda")
+    torch.backends.cudnn.benchmark = True
+    rows = [*((name, False) for name in PRECISIONS), *([] if plan.short else [("bf16-mixed", True)])]
+    yield from each(
+        (
+            {"network": f"{plan.case.backbone}{', compiled' if compiled else ''}", "precision": precision},
+            partial(_bare, plan, precision=precision, compiled=compiled),
+        )
+        for precision, compiled in rows
+    )
 
-        def work(
-            network: Any = network, images: Any = images, optimizer: Any = optimizer, scaler: Any = scaler, dtype: Any = dtype
-        ) -> None:
-            with torch.autocast(plan.device.type, dtype=dtype, enabled=dtype is not None):
-                loss = network(images).float().square().mean()
-            optimizer.zero_grad()
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
 
-        seconds = seconds_of(work, plan)
-        del work  # it holds the network
-        name = f"{plan.case.backbone}{', compiled' if compiled else ''}"
-        yield {"network": name, "precision": precision, "images/s": len(images) / seconds, "GiB": peak_gib(plan.device)}
+def _bare(plan: Plan, *, precision: str, compiled: bool) -> Row:
+    dtype = set_precision(precision)
+    network = resnet(name=plan.case.backbone).to(plan.device, memory_format=torch.channels_last).train()
+    if compiled:
+        network.compile()
+    images = torch.randn(plan.case.batch * 3, 3, plan.case.pixels, plan.case.pixels, device=plan.device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    scaler = torch.amp.GradScaler(plan.device.type, enabled=precision == "16-mixed" and plan.device.type == "cuda")
+
+    def work() -> None:
+        with torch.autocast(plan.device.type, dtype=dtype, enabled=dtype is not None):
+            loss = network(images).float().square().mean()
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    return {"images/s": len(images) / seconds_of(work, plan), "GiB": peak_gib(plan.device)}
 
 
 class PreciseStep(Step):
@@ -160,53 +197,80 @@ class PreciseStep(Step):
 
 def training_steps(plan: Plan) -> Iterator[Row]:
     """Whole steps: published passes, ours, ours compiled; model FLOPs utilization (MFU) by the manufacturer's bfloat16 rate."""
-    batch, flops = make_batch(plan.case, plan.device), dict[str, int]()
-    for kind, precision in STEPS:
-        step = None
-        free()
-        variant, compiled = KINDS[kind]
-        step = PreciseStep(plan.case, variant, plan.device, precision=precision, compiled=compiled)
-        if kind not in flops and not compiled:
-            with FlopCounterMode(display=False) as counter:
-                step.run(batch)
-            flops[kind] = int(counter.get_total_flops())
-        seconds = seconds_of(lambda step=step: step.run(batch), plan)
-        rate, peak = flops[kind.split(",")[0]] / seconds / 1e12, peak_tflops()
-        yield {
-            "step": kind,
-            "precision": precision,
-            "videos/s": plan.case.batch / seconds,
-            "ms": 1000 * seconds,
-            "GiB": peak_gib(plan.device),
-            "TFLOP/s": rate,
-            "MFU %": None if peak is None else 100 * rate / peak,
-        }
+    torch.backends.cudnn.benchmark = True
+    batch = make_batch(plan.case, plan.device)
+    flops = flops_of_a_step(plan, batch)
+    yield from each(
+        (
+            {"step": kind, "precision": precision},
+            partial(_step, plan, batch, variant=KINDS[kind][0], compiled=KINDS[kind][1], precision=precision, flops=flops),
+        )
+        for kind, precision in STEPS
+    )
+
+
+def flops_of_a_step(plan: Plan, batch: Any) -> int:
+    """Of the model: of the default step, which encodes no image twice. The published passes do more for the same."""
+    step = PreciseStep(plan.case, DEFAULT, plan.device, precision="32-true", compiled=False)
+    with FlopCounterMode(display=False) as counter:
+        step.run(batch)
+    return int(counter.get_total_flops())
+
+
+def _step(plan: Plan, batch: Any, *, variant: Variant, compiled: bool, precision: str, flops: int) -> Row:
+    step = PreciseStep(plan.case, variant, plan.device, precision=precision, compiled=compiled)
+    seconds = seconds_of(lambda: step.run(batch), plan)
+    rate, peak = flops / seconds / 1e12, peak_tflops()
+    return {
+        "videos/s": plan.case.batch / seconds,
+        "ms": 1000 * seconds,
+        "GiB": peak_gib(plan.device),
+        "TFLOP/s": rate,
+        "MFU %": None if peak is None else 100 * rate / peak,
+    }
 
 
 def largest_batch(plan: Plan) -> Iterator[Row]:
-    """The batch that one card holds, by doubling until memory runs out, in bf16-mixed."""
+    """The batch that one card holds, by doubling until a step fails, in bf16-mixed, without cuDNN's search for algorithms at each size."""
     batch = plan.case.batch
     while batch <= (2 * plan.case.batch if plan.short else MOST_VIDEOS):
-        free()
-        case = replace(plan.case, batch=batch, queue=max(plan.case.queue, 8 * batch))
         try:
-            step, videos = PreciseStep(case, DEFAULT, plan.device, precision="bf16-mixed", compiled=False), make_batch(case, plan.device)
-            seconds = seconds_of(lambda step=step, videos=videos: step.run(videos), replace(plan, rounds=1))
-        except torch.cuda.OutOfMemoryError:
-            yield {"videos": batch, "fits": "no"}
+            yield {"videos": batch, "fits": "yes", **_batch(plan, batch)}
+        except RuntimeError as error:  # cuBLAS, cuDNN and kernels with 32-bit indices have errors of their own for what is too large
+            if batch == plan.case.batch:
+                raise
+            yield {"videos": batch, "fits": f"no: {reason_of(error)}"}
             return
-        finally:
-            step = videos = None
-        yield {"videos": batch, "fits": "yes", "videos/s": batch / seconds, "GiB": peak_gib(plan.device)}
         batch *= 2
 
 
+def _batch(plan: Plan, batch: int) -> Row:
+    free()
+    case = replace(plan.case, batch=batch, queue=max(plan.case.queue, 8 * batch))
+    step, videos = PreciseStep(case, DEFAULT, plan.device, precision="bf16-mixed", compiled=False), make_batch(case, plan.device)
+    seconds = seconds_of(lambda: step.run(videos), replace(plan, rounds=1))
+    return {"videos/s": batch / seconds, "GiB": peak_gib(plan.device)}
+
+
 def color_operations(plan: Plan) -> Iterator[Row]:
-    """Color operations of a batch on the device, and their largest difference to the CPU's."""
+    """Color operations of a batch on the device, and their largest difference to the CPU's.
+
+    The short form has no compiled row: on a CPU other functions are compiled than on a GPU. The unit tests compile both.
+    """
     from tests.color_draws import published_color
 
-    for is_compiled in (False, True) if plan.device.type == "cuda" else (False,):
-        yield _colored(plan, published_color(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), compile=is_compiled))
+    reference, *others = (
+        published_color(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), compile=compiles)
+        for compiles in ((False, True) if plan.device.type == "cuda" else (False,))
+    )
+    for color in (reference, *others):
+        with told() as said:
+            row = _colored(plan, color, reference=reference)
+        yield row
+        if said:
+            raise AssertionError("; ".join(said))
+        if row["mean difference"] > COLOR_TOLERANCE:
+            raise AssertionError(f"colors of the device differ from the CPU's by {row['mean difference']:.3g} on average")
 
 
 @contextmanager
@@ -216,35 +280,28 @@ def told() -> Iterator[list[str]]:
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("vclr_pl.data.transform.compilation")
+    level = logger.level
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     try:
         yield lines
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
-def _colored(plan: Plan, color: ColorAugmentation) -> Row:
-    """
-    Raises:
-        AssertionError: the colors differ from those of the CPU, or the machine could not compile.
-    """
+def _colored(plan: Plan, color: ColorAugmentation, *, reference: ColorAugmentation) -> Row:
     generator = torch.Generator().manual_seed(0)
     shape = (plan.case.batch * 7, 3, plan.case.pixels, plan.case.pixels)
     views = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     parameters = color.draw(len(views), np.random.default_rng(0))
     on_device, moved = views.to(plan.device), parameters.to(plan.device)
-    with told() as said:
-        seconds = seconds_of(lambda: color.apply(on_device, moved), plan)
-    expected = color.apply(views[:14], parameters[:14])
+    seconds = seconds_of(lambda: color.apply(on_device, moved), plan)
+    expected = reference.apply(views[:14], parameters[:14])
     difference = (color.apply(on_device[:14], moved[:14]).cpu() - expected).abs()
-    row: Row = {
+    return {
         "compiled": color.compile is True,
         "ms a video": 1000 * seconds / plan.case.batch,
         "largest difference": float(difference.max()),
         "mean difference": float(difference.mean()),
     }
-    if said:
-        raise AssertionError("; ".join(said))
-    if row["mean difference"] > COLOR_TOLERANCE:
-        raise AssertionError(f"colors of the device differ from the CPU's by {row['mean difference']:.3g} on average: {row}")
-    return row

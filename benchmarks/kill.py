@@ -5,8 +5,9 @@
 
 Each kill starts one of three commands anew: `train resume=auto` with one process, with two, and `evaluate`, which extracts features.
 SIGKILL, SIGTERM or SIGINT meets it while it starts, trains, saves, evaluates or extracts. Then the same command line is started until it
-ends, and its files are compared to the bit with those of the undisturbed command: weights, queues, optimizer, metrics.csv, results.json,
-features. No process and no temporary file may be left. Exits with 1 if a comparison fails.
+ends, and its files are compared to the bit with those of the undisturbed command: the whole checkpoint (weights, queues, optimizer, loops,
+the loader's place, callbacks, batch norms of each process), metrics.csv, results.json, features. Only measured times and the run's path may
+differ (`killed_command.py` lists them). No process and no temporary file may be left. Exits with 1 if a comparison fails.
 """
 
 from __future__ import annotations
@@ -92,14 +93,16 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     chosen: dict[str, Any] = {"signals": [signal.Signals[name] for name in arguments.signals], "commands": arguments.commands}
+    trials, failed = list[Trial](), 0
     with tempfile.TemporaryDirectory(prefix="kill_") as temporary:
         folders = Folders(Path(temporary), kept=arguments.keep, forks=arguments.fork)
-        trials = list(kills(folders, count=arguments.kills, seed=arguments.seed, **chosen))
-    failed = [trial for trial in trials if trial.wrong]
-    print(f"{len(trials) - len(failed)} of {len(trials)} kills end like the undisturbed command")
-    if arguments.json:
-        content = {"seed": arguments.seed, "failed": len(failed), "trials": [asdict(one) for one in trials]}
-        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+        for trial in kills(folders, count=arguments.kills, seed=arguments.seed, **chosen):
+            trials.append(trial)
+            failed += bool(trial.wrong)
+            if arguments.json:
+                content = {"seed": arguments.seed, "failed": failed, "trials": [asdict(one) for one in trials]}
+                arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"{len(trials) - failed} of {len(trials)} kills end like the undisturbed command")
     return int(bool(failed))
 
 

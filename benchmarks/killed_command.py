@@ -19,7 +19,12 @@ import numpy as np
 import torch
 
 MARK = "VCLR_KILLED_COMMAND"  # variable by which the processes of a command are found
-TIMED = ("train/data_wait_percent", "train/videos_per_second")  # columns that are measured times
+# What differs between two undisturbed runs. In metrics.csv, and in the rows and curves that a checkpoint's callbacks keep: measured times.
+TIMED = ("train/data_wait_percent", "train/videos_per_second")
+# In results.json: the paths and the time of the run; measured times.
+NOT_IN_RESULTS = ("provenance", "timings_seconds")
+# In a checkpoint: measured times; RankMe of the queues for the page, which is computed when there is time for it.
+NOT_IN_CHECKPOINT = (*TIMED, "run_seconds", "rank/inter", "rank/segment")
 # Of torch, which every run leaves; sockets of multiprocessing, which no process can remove after SIGKILL.
 OF_OTHERS = ("torchinductor_", "pymp-")
 SECONDS_OF_COMMAND, SECONDS_TO_END = 900.0, 60.0
@@ -156,7 +161,7 @@ def _names(folder: Path) -> set[str]:
 
 def _results(folder: Path) -> dict[str, Any]:
     content = json.loads((folder / "results.json").read_text())
-    return {name: content[name] for name in ("metrics", "baseline", "training", "guess_losses", "chance", "intervals")}
+    return {name: value for name, value in content.items() if name not in NOT_IN_RESULTS}
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
@@ -171,16 +176,29 @@ def _checkpoint(folder: Path) -> dict[str, Any]:
     path = folder / "checkpoints" / "last.ckpt"
     if not path.is_file():
         return {}
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: content[name] for name in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step") if name in content}
+    content: dict[str, Any] = _comparable(torch.load(path, map_location="cpu", weights_only=True), run=str(folder))
+    return content
+
+
+def _comparable(value: Any, *, run: str) -> Any:
+    """A part of a checkpoint without what differs between two undisturbed runs, and with paths relative to the run's folder."""
+    if isinstance(value, dict):
+        kept = {key: part for key, part in value.items() if key not in NOT_IN_CHECKPOINT}
+        return {_comparable(key, run=run): _comparable(part, run=run) for key, part in kept.items()}
+    if isinstance(value, list | tuple):
+        return [_comparable(part, run=run) for part in value]
+    return value.replace(run, "RUN") if isinstance(value, str) else value
 
 
 def _differing(one: Any, other: Any, name: str) -> list[str]:
     """The first places at which two nested values differ, to the bit."""
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+    if isinstance(one, dict) and isinstance(other, dict):
+        if one.keys() != other.keys():
+            return [f"{name}: {sorted(map(str, one.keys() ^ other.keys()))[:3]} in one of them alone"]
         return [place for key in one for place in _differing(one[key], other[key], f"{name}/{key}")][:3]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [place for key in range(len(one)) for place in _differing(one[key], other[key], f"{name}/{key}")][:3]
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         return [] if torch.equal(one, other) else [name]
-    return [] if one == other else [f"{name}: {str(one)[:60]}, {str(other)[:60]}"]
+    both_undefined = one != one and other != other  # NaN
+    return [] if one == other or both_undefined else [f"{name}: {str(one)[:60]}, {str(other)[:60]}"]

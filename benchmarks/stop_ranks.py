@@ -1,13 +1,14 @@
 """A signal to a run of several processes: until all are gone, what is saved, what is left.
 
     python benchmarks/stop_ranks.py --times 20                  # SIGTERM to all processes of a run with two ranks
+    python benchmarks/stop_ranks.py --times 20 --json benchmarks/results/stop_ranks_<hardware>_<yyyymm>.json
     python benchmarks/stop_ranks.py --times 5 --to first --signal INT
     python benchmarks/stop_ranks.py --to last --signal KILL --launch single sweep torchrun      # one rank fails
     python benchmarks/stop_ranks.py --to last --signal KILL --launch srun       # on a cluster: python -m tests.slurm_cluster FOLDER
 
-Prints one JSON line a run, and the number of runs that ended well: the signal's exit code, a checkpoint of the last step, no process, no
-temporary file. After SIGKILL: a code other than 0, no process. In a sweep the time is that until the processes of the first job are gone;
-its second job is stopped then.
+Prints one JSON line a run, and the number of runs that ended well: in less than 10 s, with the signal's exit code, a checkpoint of the last
+step, no process, no temporary file. After SIGKILL: a code other than 0, no process. In a sweep the time is that until the processes of the
+first job are gone; its second job is stopped then. Exits with 1 if a run did not end well.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ LAUNCHES = {
 }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--ranks", type=int, default=2)
@@ -52,16 +53,27 @@ def main() -> None:
     parser.add_argument("--launch", nargs="+", choices=list(LAUNCHES), default=["single"])
     parser.add_argument("--to", choices=("all", "first", "last"), default="all", help="processes that get the signal")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
     parser.add_argument("options", nargs="*", help="options of vclr_pl.train")
     given = parser.parse_args()
-    draw, good, slowest = random.Random(given.seed), 0, 0.0
+    draw, runs = random.Random(given.seed), list[dict[str, Any]]()
+    load = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:
         for launch in given.launch * given.times:
-            found = stopped_run(Path(folder), given, launch=launch, wait_seconds=draw.uniform(0.0, 3.0))
-            print(json.dumps(found), flush=True)
-            good += found["good"]
-            slowest = max(slowest, found["seconds"])
-    print(f"{good} of {given.times * len(given.launch)} ended well; the slowest took {slowest:.1f} s")
+            runs.append(stopped_run(Path(folder), given, launch=launch, wait_seconds=draw.uniform(0.0, 3.0)))
+            print(json.dumps(runs[-1]), flush=True)
+            if given.json:
+                given.json.write_text(json.dumps(record(runs, given, load_before=load), indent=1) + "\n")
+    good, slowest = sum(run["good"] for run in runs), max(run["seconds"] for run in runs)
+    print(f"{good} of {len(runs)} ended well; the slowest took {slowest:.1f} s")
+    return int(good < len(runs))
+
+
+def record(runs: list[dict[str, Any]], given: argparse.Namespace, *, load_before: tuple[float, float, float]) -> dict[str, Any]:
+    """What the file has: the question, the machine and every run."""
+    asked = {name: getattr(given, name) for name in ("ranks", "signal", "to", "seed", "options")}
+    machine = {"cores": len(os.sched_getaffinity(0)), "torch": torch.__version__, "load_before": load_before, "load_after": os.getloadavg()}
+    return {**asked, **machine, "good": sum(run["good"] for run in runs), "runs": runs}
 
 
 def stopped_run(folder: Path, given: argparse.Namespace, *, launch: str, wait_seconds: float) -> dict[str, Any]:
@@ -128,4 +140,4 @@ def started_with(process: int) -> tuple[list[bytes], bytes]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
