@@ -114,7 +114,6 @@ STOPS = {
     "at the last batch of an epoch": ("SignalledInBatch, step: 5", READING, 5),
     "while videos are read after an epoch": ("SignalledAfterBatch, step: 5", READING, 5),
     "while training waits for a batch": ("SignalledWhileWaiting", ["loader.workers=1", held(12)], 3),
-    "while training waits for the first batch of an epoch": ("SignalledWhileWaiting", [*READING, "loader.workers=1", held(20)], 5),
 }
 
 

@@ -152,7 +152,7 @@ def test_a_sweep_is_an_array_of_jobs(cluster: SlurmCluster, tmp_path: Path) -> N
     """
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="no hydra-submitit-launcher (extra: slurm)")
     swept = [*documented_sweep(), "seed=0,1", "hydra.launcher.partition=normal", "hydra.launcher.timeout_min=30"]
-    one = [*words(tmp_path, "trainer.max_epochs=30"), "trainer=cpu"]
+    one = [*words(tmp_path, "trainer.max_epochs=20"), "trainer=cpu"]
     command, pipes = [sys.executable, "-m", "vclr_pl.train", *swept, *one], {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, cwd=tmp_path, env=cluster.environment, text=True, **pipes) as sweep:
         try:
@@ -167,7 +167,7 @@ def test_a_sweep_is_an_array_of_jobs(cluster: SlurmCluster, tmp_path: Path) -> N
             wait_for_checkpoints(tmp_path, newer_than=again)
             cluster.run("scancel", "--signal=USR2", first)
             start_again(cluster, first)
-            said, _ = sweep.communicate(timeout=SECONDS)
+            said, _ = sweep.communicate(timeout=2 * SECONDS)
         finally:
             sweep.kill()
     assert sweep.returncode == 0, said
@@ -175,7 +175,7 @@ def test_a_sweep_is_an_array_of_jobs(cluster: SlurmCluster, tmp_path: Path) -> N
     assert [yaml.safe_load((folder / number / "config.yaml").read_text())["seed"] for number in "01"] == [0, 1]
     for number in "01":
         with (folder / number / "metrics.csv").open() as file:
-            assert [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]] == list(range(300)), said
+            assert [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]] == list(range(200)), said
         assert (folder / number / "results.json").is_file(), said
     jobs = {path.name.split("_")[0] for path in (folder / ".submitit").iterdir() if path.name[0].isdigit()}
     assert len(jobs) == 1  # one array

@@ -139,15 +139,6 @@ class LastCheckpoint(Checkpoint):
         if agreed(trainer, flag=due and trainer.is_global_zero):
             self._write(trainer)
 
-    def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
-        """Let a run that continues from the last batch of an epoch go on with the end of the epoch, which Lightning would leave out."""
-        batches = trainer.fit_loop.epoch_loop.batch_progress
-        if batches.is_last_batch and batches.current.completed < batches.current.processed:
-            state = checkpoint["loops"]["fit_loop"]
-            for count in ("total", "current"):
-                state["epoch_loop.batch_progress"][count]["completed"] += 1
-            state["epoch_loop.state_dict"]["_batches_that_stepped"] += 1
-
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         """
         Raises:

@@ -92,12 +92,15 @@ class Stopping(Checkpoint):
     def _stop_between_steps(self, trainer: lightning.Trainer) -> None:
         """Called while the next batch is awaited. Within a step of several batches the run waits on: no checkpoint has their gradients."""
         self._signal = stop_requested() or 0
-        if self._signal and resumes_here(trainer):
+        if not self._signal or not resumes_here(trainer):
+            return
+        if trainer.fit_loop.epoch_loop.batch_progress.current.completed:
             self._save_and_stop(trainer)
+        raise Stopped(self._signal, agreed=True)  # before the first batch of an epoch: the one before has its checkpoint
 
     def _save_and_stop(self, trainer: lightning.Trainer) -> NoReturn:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, LastCheckpoint) and resumes_inside_epochs(trainer) and trainer.global_step:
+            if isinstance(callback, LastCheckpoint) and resumes_inside_epochs(trainer):
                 callback.save(trainer)
         raise Stopped(self._signal, agreed=True)
 
