@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from tests.remote_server import BUCKET, SECRET, Fault, http_server
 
 from vclr_pl.remote.cache import FileCache
-from vclr_pl.remote.folder import TransferError, open_file, open_folder
+from vclr_pl.remote.folder import TransferError, listings_for_children, open_file, open_folder
 from vclr_pl.types import InputError
 
 CONTENT = {name: hashlib.sha256(name.encode()).digest() * 500 for name in ("class0/a.mp4", "class0/b.mp4", "class1/c.mp4")}
@@ -145,6 +147,26 @@ def test_processes_that_start_together_list_once(s3, url, cache):
         thread.join()
     assert len(folders) == 4
     assert len(s3.proxy.requests) == 3
+
+
+OPEN = """
+import sys
+from vclr_pl.remote.cache import FileCache
+from vclr_pl.remote.folder import open_folder
+print(len(open_folder(sys.argv[1], cache=FileCache(folder=sys.argv[2])).listing))
+"""
+
+
+def test_processes_that_a_run_starts_later_do_not_list(s3, url, cache):
+    open_folder(url, cache=cache)
+    begun = len(s3.proxy.requests)
+    command = [sys.executable, "-c", OPEN, url, cache.folder]
+    with listings_for_children():
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{len(CONTENT)}\n"
+    assert len(s3.proxy.requests) == begun
+    subprocess.run(command, capture_output=True, check=True)  # of another run
+    assert len(s3.proxy.requests) > begun
 
 
 def test_one_file(s3, url, cache):
