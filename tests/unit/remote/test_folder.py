@@ -11,10 +11,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from tests.remote_server import BUCKET, SECRET, Fault, http_server
 
 from vclr_pl.remote.cache import FileCache
-from vclr_pl.remote.folder import TransferError, listings_for_children, open_file, open_folder
+from vclr_pl.remote.folder import TransferError, open_file, open_folder
+from vclr_pl.runner.rank_launch import RankLauncher
 from vclr_pl.types import InputError
 
 CONTENT = {name: hashlib.sha256(name.encode()).digest() * 500 for name in ("class0/a.mp4", "class0/b.mp4", "class1/c.mp4")}
@@ -157,13 +159,25 @@ print(len(open_folder(sys.argv[1], cache=FileCache(folder=sys.argv[2])).listing)
 """
 
 
-def test_processes_that_a_run_starts_later_do_not_list(s3, url, cache):
+class OpeningLauncher(RankLauncher):
+    """Starts, in place of the further ranks, a process that opens the folder."""
+
+    def __init__(self, command):
+        super().__init__(LightningEnvironment(), num_processes=1, num_nodes=1)
+        self.command = command
+
+    def _call_children_scripts(self):
+        self.procs = [subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)]
+
+
+def test_ranks_that_a_run_starts_do_not_list(s3, url, cache, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     open_folder(url, cache=cache)
     begun = len(s3.proxy.requests)
     command = [sys.executable, "-c", OPEN, url, cache.folder]
-    with listings_for_children():
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{len(CONTENT)}\n"
+    launcher = OpeningLauncher(command)
+    launcher.launch(lambda: None)
+    assert launcher.procs[0].communicate()[0] == f"{len(CONTENT)}\n"
     assert len(s3.proxy.requests) == begun
     subprocess.run(command, capture_output=True, check=True)  # of another run
     assert len(s3.proxy.requests) > begun
