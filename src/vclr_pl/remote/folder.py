@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import random
@@ -20,6 +21,8 @@ from vclr_pl.remote.server import MD5, NO_TAG, OPAQUE, SHA256, Entry, Server, ch
 BACKEND = "transfer"  # in place of the decoder's name, for files that do not arrive
 _LONGEST_PAUSE_SECONDS = 30.0
 _KEPT_LISTINGS = 3  # of one URL; a run that began with an earlier one has it open
+LISTINGS_VARIABLE = "VCLR_PL_LISTINGS"
+_own_listings: dict[str, str] = {}  # the newest that this process has opened, by the folder around it
 
 log = logging.getLogger(__name__)
 
@@ -128,27 +131,43 @@ def open_file(url: str, *, cache: FileCache) -> tuple[RemoteFolder, str]:
 
 
 def open_folder(url: str, *, cache: FileCache) -> RemoteFolder:
-    """List the folder. Processes of a machine that open it at the same time list it once.
+    """List the folder. Processes of a machine that open it at the same time list it once, and those of `listings_for_children` do not list.
 
     Raises:
         InputError: the folder cannot be listed, or the cache cannot be written.
     """
     location = Location.of(url)
-    server = Server(location)
-    below = _listings(location, cache)
+    server, below = Server(location), _listings(location, cache)
+    given = json.loads(os.environ.get(LISTINGS_VARIABLE, "{}")).get(os.fspath(below))
+    listing = Listing(Path(given)) if given is not None and Path(given).is_dir() else _listed(server, below)
+    _own_listings[os.fspath(below)] = os.fspath(listing.path)
+    return RemoteFolder(server, listing, cache)
+
+
+@contextlib.contextmanager
+def listings_for_children() -> Iterator[None]:
+    """Processes that are started in the block open the folders that this one has opened as they were then."""
+    os.environ[LISTINGS_VARIABLE] = json.dumps(_own_listings)
+    try:
+        yield
+    finally:
+        del os.environ[LISTINGS_VARIABLE]
+
+
+def _listed(server: Server, below: Path) -> Listing:
     asked = time.time()
     with locked(below / "lock"):
         known = sorted((path for path in below.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
         if known and known[-1].stat().st_mtime >= asked:  # made while this process waited for the lock
-            return RemoteFolder(server, Listing(known[-1]), cache)
+            return Listing(known[-1])
         started = time.perf_counter()
         listing = Listing.write(server.files(), below)
         os.utime(listing.path)
-        log.info("%s: %d files listed in %.1f s", location.public, len(listing), time.perf_counter() - started)
+        log.info("%s: %d files listed in %.1f s", server.location.public, len(listing), time.perf_counter() - started)
         for path in known[:-_KEPT_LISTINGS]:
             if path != listing.path:
                 _remove(path)
-    return RemoteFolder(server, listing, cache)
+    return listing
 
 
 def _listings(location: Location, cache: FileCache) -> Path:

@@ -10,6 +10,7 @@ import pytorch_lightning as lightning
 from lightning_fabric.utilities.distributed import _set_num_threads_if_needed
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from vclr_pl.remote.folder import listings_for_children
 from vclr_pl.runner import ranks
 from vclr_pl.runner.process_launch import tell_ranks
 from vclr_pl.runner.stopping import last_word
@@ -24,7 +25,8 @@ class RankLauncher(_SubprocessScriptLauncher):
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
             os.environ[ranks.PARENT] = str(os.getpid())
-            self._call_children_scripts()
+            with listings_for_children():  # they start after this process has listed its videos
+                self._call_children_scripts()
             del os.environ[ranks.PARENT]
             ranks.watch_children(self.procs)
         _set_num_threads_if_needed(num_processes=self.num_processes)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from tests.remote_server import BUCKET, SECRET, Fault, http_server
 
 from vclr_pl.remote.cache import FileCache
 from vclr_pl.remote.folder import TransferError, open_file, open_folder
+from vclr_pl.runner.rank_launch import RankLauncher
 from vclr_pl.types import InputError
 
 CONTENT = {name: hashlib.sha256(name.encode()).digest() * 500 for name in ("class0/a.mp4", "class0/b.mp4", "class1/c.mp4")}
@@ -145,6 +149,38 @@ def test_processes_that_start_together_list_once(s3, url, cache):
         thread.join()
     assert len(folders) == 4
     assert len(s3.proxy.requests) == 3
+
+
+OPEN = """
+import sys
+from vclr_pl.remote.cache import FileCache
+from vclr_pl.remote.folder import open_folder
+print(len(open_folder(sys.argv[1], cache=FileCache(folder=sys.argv[2])).listing))
+"""
+
+
+class OpeningLauncher(RankLauncher):
+    """Starts, in place of the further ranks, a process that opens the folder."""
+
+    def __init__(self, command):
+        super().__init__(LightningEnvironment(), num_processes=1, num_nodes=1)
+        self.command = command
+
+    def _call_children_scripts(self):
+        self.procs = [subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)]
+
+
+def test_ranks_that_a_run_starts_do_not_list(s3, url, cache, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    open_folder(url, cache=cache)
+    begun = len(s3.proxy.requests)
+    command = [sys.executable, "-c", OPEN, url, cache.folder]
+    launcher = OpeningLauncher(command)
+    launcher.launch(lambda: None)
+    assert launcher.procs[0].communicate()[0] == f"{len(CONTENT)}\n"
+    assert len(s3.proxy.requests) == begun
+    subprocess.run(command, capture_output=True, check=True)  # of another run
+    assert len(s3.proxy.requests) > begun
 
 
 def test_one_file(s3, url, cache):
