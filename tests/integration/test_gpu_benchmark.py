@@ -80,6 +80,7 @@ answers = {
     "found": found,
     "calls": calls,
     "budgets": {name: section.seconds for name, section in gpu.SECTIONS.items()},
+    "two": {name: section.seconds for name, section in gpu.chosen(["steps", "limits"]).items()},
     "file": gpu.default_output({"device": "NVIDIA H200"}).name,
 }
 print("FOUND", json.dumps(answers))
@@ -116,6 +117,10 @@ def test_a_section_that_fails_dies_or_hangs_leaves_the_others(answers: Any, prin
 def test_a_section_has_the_time_that_earlier_ones_left(answers: Any) -> None:
     assert float(answers["found"]["deaf"]["error"].split()[-2]) > 2 * 0.5  # its budget by the factor
     assert list(answers["budgets"]) == SECTIONS
+    assert answers["two"] == {
+        "limits": answers["budgets"]["limits"],
+        "steps": sum(answers["budgets"].values()) - answers["budgets"]["limits"],
+    }
     assert sum(answers["budgets"].values()) <= 560  # of ten minutes, with the start and the end of the program
 
 
