@@ -172,7 +172,9 @@ def _notes(found: Ablation) -> list[str]:
         notes.append("Each measure has an axis of its own.")
     named = _named_poolings(found)
     if len(named) > 1:
-        notes.append("Marks: " + ", ".join(f"{'hollow' if place else 'filled'} {pooling}" for place, pooling in enumerate(named[:2])) + ".")
+        notes.append(
+            "Marks: " + ", ".join(f"{'hollow' if place else 'filled'} for {pooling}" for place, pooling in enumerate(named[:2])) + "."
+        )
     return notes
 
 
