@@ -1,4 +1,4 @@
-"""The figure of an ablation, as SVG: for each task the paired differences of the methods, as dots with intervals on an axis for each metric.
+"""The figure of an ablation, as SVG: paired differences of the methods by task, as dots with intervals on an axis for each metric.
 
 The picture brings its own background, follows the reader's light or dark setting, and is readable at the width of a phone.
 """
