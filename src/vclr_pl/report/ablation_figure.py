@@ -1,4 +1,4 @@
-"""The figure of an ablation, as SVG: for each task the paired differences of the methods, as dots with intervals, an axis for each metric.
+"""The figure of an ablation, as SVG: paired differences of the methods by task, as dots with intervals on an axis for each metric.
 
 The picture brings its own background, follows the reader's light or dark setting, and is readable at the width of a phone.
 """
@@ -172,7 +172,9 @@ def _notes(found: Ablation) -> list[str]:
         notes.append("Each measure has an axis of its own.")
     named = _named_poolings(found)
     if len(named) > 1:
-        notes.append("Marks: " + ", ".join(f"{'hollow' if place else 'filled'} {pooling}" for place, pooling in enumerate(named[:2])) + ".")
+        notes.append(
+            "Marks: " + ", ".join(f"{'hollow' if place else 'filled'} for {pooling}" for place, pooling in enumerate(named[:2])) + "."
+        )
     return notes
 
 

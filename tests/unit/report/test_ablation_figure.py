@@ -117,7 +117,7 @@ def test_the_second_pooling_has_hollow_marks() -> None:
     given = [replace(cell, pooling=pooling) for cell in cells() for pooling in ("mean", "three segments")]
     root = drawn(ablation(given, reference="VCLR", resamples=50))
     assert [mark.get("class") for mark in root.iter(f"{SVG}circle")] == ["mark m0", "mark m1"] * 3
-    assert "Marks: filled mean, hollow three segments." in texts(root)
+    assert "Marks: filled for mean, hollow for three segments." in texts(root)
     assert any(re.fullmatch(r"VCLR [\d.]+ \(mean\), [\d.]+ \(three segments\), chance 25.0", text) for text in texts(root))
 
 
@@ -127,7 +127,7 @@ def test_results_without_a_pooling_stand_beside_those_of_poolings() -> None:
     given = [*(cell for cell in cells() if cell.task == "order"), *given]
     root = drawn(ablation(given, reference="VCLR", resamples=50))
     assert [mark.get("class") for mark in root.iter(f"{SVG}circle")] == ["mark m0", *["mark m0", "mark m1"] * 2]
-    assert "Marks: filled mean, hollow three segments." in texts(root)
+    assert "Marks: filled for mean, hollow for three segments." in texts(root)
     assert any(re.fullmatch(r"VCLR [\d.]+, chance 25.0", text) for text in texts(root))
     assert "()" not in "".join(texts(root))
 
