@@ -69,7 +69,7 @@ def make_places(places: Path) -> None:
 def arguments_of(places: Path, output: Path) -> dict[str, list[str]]:
     """What each command is told; all that it writes lies below `output`."""
     data, queues = "data.root={places}/videos", ["queue.inter.length=12", "queue.segment.length=6"]
-    small = ["backbone=small_resnet", "backbone.widths=[4,8]"]
+    small = ["backbone=small_resnet", "backbone.widths=[8,16]"]
     told = {
         "train": ["experiment=folder", data, *small, *FITTING, *queues, "transform.size_pixels=32", "page=default", "head.dim=8"],
         "evaluate": [
