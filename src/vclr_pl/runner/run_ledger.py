@@ -156,7 +156,7 @@ class Ledger:
         return folder.rename(free)
 
     def expected_seconds(self, runs: Sequence[PlannedRun], *, measured: Mapping[str, float]) -> dict[str, float | None]:
-        """Seconds that each run takes, by name: those that it took, the mean of finished runs of its kind, or those of the table.
+        """Seconds that each run takes, by name: those that it took, the median of finished runs of its kind, or those of the table.
 
         Args:
             measured: seconds by kind, which count more than those of the table.
@@ -165,8 +165,8 @@ class Ledger:
         kinds: dict[str, list[float]] = {}
         for name, seconds in took.items():
             kinds.setdefault(self.runs[name].kind, []).append(seconds)
-        means = {**measured, **{kind: statistics.fmean(seconds) for kind, seconds in kinds.items()}}
-        return {run.name: took.get(run.name, means.get(run.kind, run.seconds)) for run in runs}
+        usual = {**measured, **{kind: statistics.median(seconds) for kind, seconds in kinds.items()}}
+        return {run.name: took.get(run.name, usual.get(run.kind, run.seconds)) for run in runs}
 
 
 def _other_options(run: PlannedRun, entry: Entry) -> str:

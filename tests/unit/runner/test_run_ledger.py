@@ -151,7 +151,7 @@ def test_a_broken_entry_is_named(content: str, tmp_path: Path) -> None:
 
 def test_the_time_of_a_run(tmp_path: Path) -> None:
     ledger, runs = ledger_of(tmp_path)
-    first, second, third, *_ = runs
+    first, second, third, fourth, *_ = runs
     names = [first.name, second.name, third.name, runs[4].name]
     expected = ledger.expected_seconds(runs, measured={})
     assert [expected[name] for name in names] == [25, 25, 25, None]
@@ -160,3 +160,6 @@ def test_the_time_of_a_run(tmp_path: Path) -> None:
     finish(ledger, second, seconds=20)
     expected = ledger.expected_seconds(runs, measured={"pretrain": 99})
     assert [expected[name] for name in names] == [10, 20, 15, None]
+
+    finish(ledger, third, seconds=1500)  # it was stopped overnight: one such run does not change what the others are expected to take
+    assert ledger.expected_seconds(runs, measured={})[fourth.name] == 20
