@@ -71,7 +71,7 @@ def test_a_fork_of_the_owner_does_not_take_the_child_for_its_own():
     assert child.is_ours_and_alive()
 
 
-@pytest.mark.parametrize(("name", "is_temporary"), [("SIGSEGV", False), ("SIGABRT", False), ("SIGKILL", True), ("SIGUSR2", True)])
+@pytest.mark.parametrize(("name", "is_temporary"), [("SIGSEGV", False), ("SIGABRT", False), ("SIGKILL", True), ("SIGALRM", True)])
 def test_what_a_decoder_does_to_itself_lasts_and_what_comes_from_outside_may_not(name, is_temporary):
     child = ChildProcess(DyingDecoder(threads=1, short_side_pixels=None), timeout_seconds=20)
     with pytest.raises(ChildEndedError, match=name) as ended:
