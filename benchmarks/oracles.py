@@ -57,8 +57,8 @@ def classes(entries: dict[str, Any]) -> dict[str, dict[str, float]]:
 def untrimmed_metrics(settings: UntrimmedSettings) -> dict[str, dict[str, float]]:
     """AUC, AR@100 and mAP on the validation videos, percent, by reader.
 
-    An order-blind reader knows the class of a video's events and nothing of their time: its proposals are evenly spaced. A reader of the
-    whole video proposes the true segments.
+    A reader that knows the class of a video's events and nothing of their time proposes evenly spaced windows. A reader of the whole video
+    proposes the true segments.
     """
     entries = {video: entry for video, entry in annotations(settings).items() if entry["subset"] == "validation"}
     truth = {
@@ -66,7 +66,7 @@ def untrimmed_metrics(settings: UntrimmedSettings) -> dict[str, dict[str, float]
         for video, entry in entries.items()
     }
     proposals = {
-        Reader.BAG.value: evenly_spaced_proposals({video: entry["duration"] for video, entry in entries.items()}),
+        "evenly spaced windows": evenly_spaced_proposals({video: entry["duration"] for video, entry in entries.items()}),
         Reader.VIDEO.value: {video: [(start, end, 1.0) for _, start, end in events] for video, events in truth.items()},
     }
     scoring = LocalizationScoring(classes_per_video=1)

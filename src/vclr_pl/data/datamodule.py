@@ -186,7 +186,8 @@ class VideoDataModule(lightning.LightningDataModule):
             resolution=self.resolution,
         )
 
-    def collate(self, samples: list[Any]) -> TrainingBatch | NoReadableVideo:
+    @staticmethod
+    def collate(samples: list[Any]) -> TrainingBatch | NoReadableVideo:
         """Collate samples of the task into a batch."""
         return collate_segment_views(samples)
 

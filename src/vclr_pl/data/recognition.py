@@ -237,7 +237,8 @@ class RecognitionDataModule(VideoDataModule):
     def _views(self, views: int) -> list[View]:
         return views_of(videos=len(self._splits.train), views=views, rank=self._rank(), ranks=self._ranks())
 
-    def collate(self, samples: list[Any]) -> TrainingBatch | NoReadableVideo:
+    @staticmethod
+    def collate(samples: list[Any]) -> TrainingBatch | NoReadableVideo:
         return collate_labeled_views(samples)
 
 

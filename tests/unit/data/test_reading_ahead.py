@@ -6,8 +6,10 @@ import itertools
 import math
 import multiprocessing
 import os
+import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,9 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from vclr_pl.data import reading_ahead
 from vclr_pl.data.loader import EpochSampler, ResumableLoader
-from vclr_pl.data.reading_ahead import Extent, LightCollate, PartOrder, Place, extent_of, joined
-from vclr_pl.data.samples import NoReadableVideo
-from vclr_pl.types import BrokenVideo, LabeledViews
+from vclr_pl.data.reading_ahead import Extent, PartOrder, Place, extent_of
+from vclr_pl.types import BrokenVideo
 
 VIDEOS, BATCH = 23, 4  # five batches an epoch
 SECONDS = 60  # until a test fails whose key does not arrive
@@ -246,29 +247,19 @@ def test_a_stop_leaves_no_worker(ends: str) -> None:
     loader.stop()
 
 
-def test_a_stop_does_not_wait_for_a_read_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ends", ["stop", "wait"])
+def test_a_read_without_an_end_can_be_ended(ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading_ahead, "SECONDS_TO_END", 0.2)
     loader = loader_of(Keys(stalls_at=list(sampler().keys(Place(0, 0)))[2 * BATCH]), trainer=run())
     batches = epoch_of(loader, 0)
     assert videos([next(batches), next(batches)]) == order(0)[:2]
+    if ends == "wait":
+        loader.while_waiting = partial(signal.raise_signal, signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            next(batches)
+        assert loader.state_dict()["seen"] == 2 * BATCH
     loader.stop()
     assert workers() == []
-
-
-def test_a_wait_without_an_end_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading_ahead, "SECONDS_TO_END", 0.2)
-    loader = loader_of(Keys(stalls_at=list(sampler().keys(Place(0, 0)))[2 * BATCH]), trainer=run())
-    batches = epoch_of(loader, 0)
-    assert videos([next(batches), next(batches)]) == order(0)[:2]
-
-    def end() -> None:
-        raise KeyboardInterrupt
-
-    loader.while_waiting = end
-    with pytest.raises(KeyboardInterrupt):
-        next(batches)
-    assert workers() == []
-    assert loader.state_dict()["seen"] == 2 * BATCH
 
 
 def test_an_error_of_a_worker_arrives_and_leaves_none() -> None:
@@ -279,36 +270,3 @@ def test_an_error_of_a_worker_arrives_and_leaves_none() -> None:
     with pytest.raises(RuntimeError, match="unexpected"):
         next(batches)
     assert workers() == []
-
-
-BROKEN = tuple(BrokenVideo(path=name, backend="pyav", reason="no frames") for name in "abc")
-
-
-def labeled(rows: int, *, broken: tuple[BrokenVideo, ...] = ()) -> LabeledViews:
-    return LabeledViews(
-        views=torch.randint(255, (rows, 2, 3, 90, 90), dtype=torch.uint8),
-        color_parameters=torch.rand(rows, 2, 8),
-        label=torch.arange(rows),
-        video_index=torch.arange(rows) + 7,
-        broken=broken,
-    )
-
-
-def test_parts_make_the_batch_that_one_worker_would_have_made() -> None:
-    parts = [labeled(2, broken=BROKEN[:1]), labeled(1), labeled(3, broken=BROKEN[1:])]
-    light = [LightCollate(lambda part: part)(part) for part in parts]
-    assert isinstance(light[0].views, torch.Tensor)
-    assert not isinstance(light[0].label, torch.Tensor)
-    found = joined(light, pin=False)
-    for name in ("views", "color_parameters", "label", "video_index"):
-        expected = torch.cat([getattr(part, name) for part in parts])
-        assert torch.equal(getattr(found, name), expected)
-        assert getattr(found, name).dtype == expected.dtype
-    assert found.broken == BROKEN
-    assert joined(light[:1], pin=False).views is light[0].views
-
-
-def test_a_part_without_a_readable_video_makes_the_batch_one() -> None:
-    batch = joined([labeled(2, broken=BROKEN[:1]), NoReadableVideo(BROKEN[1:])], pin=False)
-    assert batch == NoReadableVideo(BROKEN)
-    assert reading_ahead.LightCollate(lambda _: NoReadableVideo(BROKEN))([]) == NoReadableVideo(BROKEN)
