@@ -21,7 +21,7 @@ FRAMES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 def backbone() -> SmallResNet:
     torch.manual_seed(0)
-    return SmallResNet(widths=[4, 8], stem_stride=2).train()
+    return SmallResNet(widths=[8, 16], stem_stride=2).train()
 
 
 def settled(network: nn.Module, **asked: Any) -> str:

@@ -11,7 +11,7 @@ from vclr_pl.encoder.video_encoder import ProjectionHead, VideoEncoder
 
 
 def encoder() -> VideoEncoder:
-    return VideoEncoder(backbone=SmallResNet(widths=[4, 8], stem_stride=2), heads={"inter": ProjectionHead(feature_dim=8, dim=4)})
+    return VideoEncoder(backbone=SmallResNet(widths=[8, 16], stem_stride=2), heads={"inter": ProjectionHead(feature_dim=16, dim=4)})
 
 
 def test_parameters_follow_and_buffers_do_not() -> None:

@@ -51,7 +51,7 @@ def test_the_backbone_of_any_encoder_is_a_start(written: Callable[[Path], Path],
 
 
 def test_another_network_is_refused_in_one_line(tmp_path: Path) -> None:
-    module = Module(SmallResNet(widths=[4, 16], stem_stride=2))
+    module = Module(SmallResNet(widths=[8, 16], stem_stride=2))
     with pytest.raises(InputError, match=r"Choose the backbone .* \(backbone=") as raised:
         EncoderStart(path=str(run(tmp_path))).load_into(module)
     assert "\n" not in str(raised.value)

@@ -47,7 +47,7 @@ def small_module(
     queue = partial(NegativeQueue, length=queue_length, initialization="unit", mask_own_video=mask_own_video)
     chosen = {name: term for name, term in terms(segments).items() if not keep or name in keep}
     return VCLRModule(
-        backbone=SmallResNet(widths=[4, 8], stem_stride=2),
+        backbone=SmallResNet(widths=[8, 16], stem_stride=2),
         head=partial(ProjectionHead, dim=DIM, batch_norm="byol" in (also or {})),
         objective=WeightedSum(terms={**chosen, **(also or {})}),
         encoding=encoding or SeparateEncoding(),
