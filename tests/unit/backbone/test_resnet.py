@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torchvision
@@ -56,3 +58,17 @@ def test_a_small_frame_is_halved_by_the_stem_and_by_every_later_stage() -> None:
 def test_the_demos_network_is_small() -> None:
     network = SmallResNet(widths=[16, 32, 64, 128], stem_stride=2)
     assert sum(parameter.numel() for parameter in network.parameters()) < 320_000
+
+
+def test_few_channels_train_in_any_layout() -> None:
+    """The gradients of four channels, channels last, are those of torch's strided convolution in the other layout."""
+    torch.manual_seed(0)
+    network, frames = SmallResNet(widths=[4, 8], stem_stride=2).double(), torch.randn(4, 3, 24, 24, dtype=torch.float64)
+    shortcut: Any = network.stages[1].downsample
+    plain = torch.nn.Conv2d(4, 8, 1, stride=2, bias=False).double()
+    plain.load_state_dict(shortcut[0].state_dict())
+    features = torch.randn(4, 4, 12, 12, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(shortcut[0](features), plain(features))
+    network.float().to(memory_format=torch.channels_last)
+    for _ in range(50):  # a write outside of the memory shows after some steps
+        network(frames.float().contiguous(memory_format=torch.channels_last)).sum().backward()
