@@ -53,7 +53,7 @@ def test_buffers_are_copied_at_start_only_on_wish() -> None:
     copied = MomentumEncoder(query, momentum=0.9, copy_buffers=True).encoder.backbone.bn1
     fresh = MomentumEncoder(query, momentum=0.9, copy_buffers=False).encoder.backbone.bn1
     assert torch.equal(copied.running_mean, statistics)
-    assert torch.equal(fresh.running_mean, torch.zeros(4))
+    assert torch.equal(fresh.running_mean, torch.zeros_like(statistics))
     assert int(fresh.num_batches_tracked) == 0
 
 
