@@ -74,33 +74,38 @@ class SignalledInBatch(lightning.Callback):
 
 
 class SignalledWhileWaiting(Checkpoint):
-    """SIGTERM while training waits for a batch."""
+    """SIGTERM while training waits for a batch after `step` optimizer steps. The file `then` says that the signal was looked at."""
+
+    def __init__(self, *, step: int = 1, then: str | None = None) -> None:
+        self.step, self.then = step, then
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         loader = trainer.train_dataloader
         look = loader.while_waiting
 
         def signalled() -> None:
-            if trainer.global_step:
+            if trainer.global_step >= self.step:
                 os.kill(os.getpid(), signal.SIGTERM)
             look()
+            if trainer.global_step >= self.step and self.then is not None:
+                Path(self.then).touch()
 
         loader.while_waiting = signalled
 
 
 class HeldDecoder(PyavDecoder):
-    """Reads `videos` videos in a worker; then nothing comes, as from a server that does not answer."""
+    """Reads `videos` videos in a worker; then nothing comes, as from a server that does not answer, until there is a file `until`."""
 
-    def __init__(self, *, videos: int) -> None:
+    def __init__(self, *, videos: int, until: str | None = None) -> None:
         super().__init__(threads=1, short_side_pixels=None)
-        self.videos, self.main_process = videos, os.getpid()
+        self.videos, self.until, self.main_process = videos, until, os.getpid()
         self.opened = 0
 
     def open(self, path: str | os.PathLike[str]) -> PyavReader:
         if os.getpid() != self.main_process:
             self.opened += 1
-            while self.opened > self.videos:
-                time.sleep(1)
+            while self.opened > self.videos and not (self.until and Path(self.until).exists()):
+                time.sleep(0.1)
         return super().open(path)
 
 

@@ -34,8 +34,8 @@ def saving(places: Path, name: str) -> str:
     return f"+callback.copies={{_target_: tests.integration.interruption.Copies, folder: {places / 'copies' / name}}}"
 
 
-def held(videos: int) -> str:
-    return f"decoding={{_target_: tests.integration.interruption.HeldDecoder, videos: {videos}}}"
+def held(videos: int, until: str = "null") -> str:
+    return f"decoding={{_target_: tests.integration.interruption.HeldDecoder, videos: {videos}, until: {until}}}"
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,11 @@ STOPS = {
     "at the last batch of an epoch": ("SignalledInBatch, step: 5", READING, 5),
     "while videos are read after an epoch": ("SignalledAfterBatch, step: 5", READING, 5),
     "while training waits for a batch": ("SignalledWhileWaiting", ["loader.workers=1", held(12)], 3),
+    "while it waits after an epoch without a checkpoint": (  # so the next step is made
+        "SignalledWhileWaiting, step: 10, then: PLACES/looked",
+        ["loader.workers=1", "trainer.max_epochs=3", "+callback.last_checkpoint.pause_seconds=1000", held(40, until="PLACES/looked")],
+        11,
+    ),
 }
 
 
@@ -121,6 +126,7 @@ STOPS = {
 def test_a_stop_loses_no_step(places: Path, moment: str) -> None:
     """SIGTERM; the run that continues makes what it had to do next, such as the reading after the epoch."""
     signalled, options, step = STOPS[moment]
+    signalled, options = signalled.replace("PLACES", str(places)), [option.replace("PLACES", str(places)) for option in options]
     name = moment.replace(" ", "_")
     same = [option for option in options if not option.startswith("decoding")]
     assert run(train, config_name="train", arguments=arguments(places, f"whole_{name}", *same, "decoding=pyav")) == 0

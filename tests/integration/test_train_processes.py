@@ -63,14 +63,17 @@ def test_bad_input_that_only_the_processes_find_ends_both(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("how", "code", "said"), [("raise", 1, "ValueError: private"), ("kill", 1, "rank 1 was ended from outside")])
-def test_a_rank_that_fails_alone_ends_both(tmp_path, how, code, said):
+@pytest.mark.parametrize(
+    ("how", "rank", "code", "said"),
+    [("raise", 1, 1, "ValueError: private"), ("kill", 1, 1, "rank 1 was ended from outside"), ("raise", 0, 1, "ValueError: private")],
+)
+def test_a_rank_that_fails_alone_ends_both(tmp_path, how, rank, code, said):
     """`command` waits for the end of its output, which both processes hold."""
-    done = command(tmp_path, "evaluation.enabled=false", failing(how))
+    done = command(tmp_path, "evaluation.enabled=false", failing(how, rank=rank))
     assert done.returncode == code
     assert said in done.stderr
-    assert "[rank0]" not in done.stderr
-    assert "[rank 0]" not in done.stderr
+    assert f"[rank{1 - rank}]" not in done.stderr
+    assert f"[rank {1 - rank}]" not in done.stderr
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")

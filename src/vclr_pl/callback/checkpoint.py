@@ -92,6 +92,7 @@ class LastCheckpoint(Checkpoint):
         self.path, self.previous_path = Path(folder) / "last.ckpt", Path(folder) / "previous.ckpt"
         self.pause_seconds, self.every_seconds = pause_seconds, every_seconds
         self._written: float | None = None  # when
+        self.saved_step = 0  # with which the run would continue
         self._started = time.perf_counter()
 
     @property
@@ -120,7 +121,7 @@ class LastCheckpoint(Checkpoint):
         return not self._first(trainer, failure is not None)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
-        self._started = time.perf_counter()
+        self._started, self.saved_step = time.perf_counter(), trainer.global_step
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         del pl_module, outputs, batch
@@ -162,7 +163,7 @@ class LastCheckpoint(Checkpoint):
     def _write(self, trainer: lightning.Trainer) -> None:
         refuse_broken_loss(trainer, {name: float(value) for name, value in trainer.callback_metrics.items()})
         trainer.save_checkpoint(self.path, weights_only=False, storage_options={PREVIOUS: self.previous_path})
-        self._written = time.perf_counter()
+        self._written, self.saved_step = time.perf_counter(), trainer.global_step
 
     @staticmethod
     def _first(trainer: lightning.Trainer, flag: bool) -> bool:

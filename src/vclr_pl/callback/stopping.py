@@ -96,7 +96,9 @@ class Stopping(Checkpoint):
             return
         if trainer.fit_loop.epoch_loop.batch_progress.current.completed:
             self._save_and_stop(trainer)
-        raise Stopped(self._signal, agreed=True)  # before the first batch of an epoch: the one before has its checkpoint
+        last = [callback for callback in trainer.callbacks if isinstance(callback, LastCheckpoint)]  # type: ignore[attr-defined]
+        if all(callback.saved_step == trainer.global_step for callback in last):
+            raise Stopped(self._signal, agreed=True)  # before the first batch of an epoch: the one before has its checkpoint
 
     def _save_and_stop(self, trainer: lightning.Trainer) -> NoReturn:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]

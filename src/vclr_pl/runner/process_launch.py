@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import read_write
 
 from vclr_pl.runner import ranks
-from vclr_pl.stop import Stopped, stop_if_requested, stop_requested, stop_with
+from vclr_pl.stop import SIGNALLED, SIGNALS, Stopped, stop_if_requested, stop_requested, stop_with
 from vclr_pl.types import InputError
 
 CALLED_FROM_PYTHON = ContextVar("CALLED_FROM_PYTHON", default=False)  # the job is a call of the Python API, not a command
@@ -26,6 +26,7 @@ PRECISION_VARIABLE = "VCLR_PL_PRECISION"  # what this job has chosen, for the pr
 BAD_INPUT = 2  # exit code
 SWEEP_VARIABLE = "VCLR_PL_SWEEP"  # the process of the sweep, with which its job ends
 BETWEEN_LOOKS_SECONDS = 0.5
+_part_of_a_command = False
 LAUNCH_VARIABLES = (
     "MASTER_ADDR",
     "MASTER_PORT",
@@ -126,7 +127,7 @@ def do_in_process_of_its_own(config_name: str) -> None:
 
     Raises:
         InputError: the job failed; it has said why.
-        Stopped: a signal asked this process to stop; the job gets it too.
+        Stopped: a signal asked this process to stop, and the job gets it too; or it asked the job alone.
     """
     hydra_config = HydraConfig.get()
     words = job_command(sys.argv, list(hydra_config.overrides.task))[1:]
@@ -139,15 +140,24 @@ def do_in_process_of_its_own(config_name: str) -> None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 job.wait(BETWEEN_LOOKS_SECONDS)
     stop_if_requested()
+    if (number := job.returncode - SIGNALLED) in SIGNALS:  # the signal was for the job alone
+        raise Stopped(number)
     if job.returncode:
         folder = hydra_config.runtime.output_dir
         raise InputError(expected="a job without an error", got=f"exit code {job.returncode}", hint=f"See above, and the log in {folder}.")
 
 
 def with_sweep() -> None:
-    """A job in a process of its own stops when the sweep's process has ended."""
+    """A job in a process of its own stops when the process of the sweep, or of the table, has ended."""
+    global _part_of_a_command
     if (sweep := os.environ.pop(SWEEP_VARIABLE, None)) is not None:
+        _part_of_a_command = True
         stop_with(int(sweep))
+
+
+def is_part_of_a_command() -> bool:
+    """True in a process that another command of the package has started for one of its jobs; that one returns a SLURM job to its queue."""
+    return _part_of_a_command
 
 
 def is_sweep() -> bool:

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 10.0  # for the main thread to end by itself: its collective fails, and it closes its files
 ARRIVAL_SECONDS = 2.0  # a collective may fail before the word that says why has arrived
+# After that, for its last word, once it has left the others: a failure says its line, a stop may ask SLURM twice for up to a minute.
+LAST_WORD_SECONDS, LAST_WORD_SECONDS_OF_A_STOP = 10.0, 130.0
 BETWEEN_LOOKS_SECONDS = 0.5
 CONNECT_SECONDS = 60.0
 # A machine without power or network sends no end: the system asks it after 5 s, and gives up after three questions.
@@ -122,7 +124,10 @@ class _Circle:
     def end_at_last(self, failure: Failure) -> None:
         """End a process whose main thread waits in a collective, or takes long to end."""
         time.sleep(PATIENCE_SECONDS)
-        code = failure.code if self.left else self.last_word(failure)
+        if self.left:  # the main thread waits for the children, and has its last word after them
+            self.end_children(patience_seconds=0.0)
+            time.sleep(LAST_WORD_SECONDS if failure.stopped is None else LAST_WORD_SECONDS_OF_A_STOP)
+        code = self.last_word(failure)
         self.end_children(patience_seconds=0.0)
         os._exit(code)
 
@@ -210,8 +215,8 @@ def tell(*, code: int, line: str) -> None:
 
 
 def report(failure: Failure, *, own_rank: int) -> None:
-    """Say it once, where the rank has not said it itself."""
-    if own_rank == 0 and not failure.line:
+    """Say it once, where the rank has not said it itself: it was killed, or its main thread does not end."""
+    if own_rank == (failure.rank if failure.line else 0):
         print(f"error: {failure}; the other processes end with it", file=sys.stderr, flush=True)
 
 

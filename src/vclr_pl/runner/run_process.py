@@ -21,7 +21,7 @@ from typing import Protocol
 
 from vclr_pl.runner.process_launch import SWEEP_VARIABLE, with_sweep
 from vclr_pl.runner.python_call import call
-from vclr_pl.stop import SIGNALLED, Stopped, listening, stop_if_requested, stop_requested
+from vclr_pl.stop import SIGNALLED, SIGNALS, Stopped, listening, stop_if_requested, stop_requested
 from vclr_pl.types import InputError
 
 OUTPUT = "output.txt"  # what a run prints
@@ -94,7 +94,7 @@ class OwnProcess:
         seconds = time.monotonic() - self._started
         if code == 0:
             return Outcome(seconds=seconds)
-        stopped = code in (SIGNALLED + signal.SIGTERM, SIGNALLED + signal.SIGINT)
+        stopped = code - SIGNALLED in SIGNALS
         return Outcome(seconds=seconds, line=last_line(self._job.folder) or ended(code), stopped=stopped)
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from vclr_pl.runner.process_launch import process_rank
+from vclr_pl.runner.process_launch import is_part_of_a_command, process_rank
 from vclr_pl.runner.ranks import Failure, report
 from vclr_pl.stop import Stopped
 
@@ -22,9 +22,10 @@ def stopped_exit_code(stopped: Stopped) -> int:
 
     Returns:
         143 for SIGTERM, 130 for Ctrl-C; 0 for a job that is in the queue again. Of the ranks of a SLURM job, 0 has the job's exit code.
+        A run of a sweep or a table that has a process of its own leaves the queue to the command that has started it.
     """
     gc.freeze()  # Python collects garbage before it ends: with torch loaded that takes seconds, which a scheduler may not wait
-    job = slurm_job() if stopped.signal in (*WARNINGS, signal.SIGTERM) else None
+    job = slurm_job() if stopped.signal in (*WARNINGS, signal.SIGTERM) and not is_part_of_a_command() else None
     if process_rank():
         return stopped.exit_code if job is None else 0
     if job is None or (stopped.signal == signal.SIGTERM and not _is_preempted(job)):

@@ -16,7 +16,7 @@ from pathlib import Path
 from vclr_pl.runner import ranks
 from vclr_pl.runner.stopping import last_word
 from vclr_pl.stop import SIGNALS, listening, stop_requested
-ranks.PATIENCE_SECONDS = 2.0
+ranks.PATIENCE_SECONDS, ranks.LAST_WORD_SECONDS = 2.0, 3.0
 rank, folder, deeds = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")
 os.environ["RANK"] = str(rank)
 
@@ -40,6 +40,11 @@ with listening():
     if deed == "warned":
         ranks.tell(code=128 + signal.SIGUSR1, line="Stopped: stopped by SIGUSR1")
         sys.exit(0)
+    if deed.startswith("fails and"):
+        ranks.tell(code=2, line="ValueError: private")
+        ranks.leave()  # which waits for the processes that this rank has started
+        time.sleep(3 if deed == "fails and says it late" else 60)
+        sys.exit("its own last word")
     if deed == "ends":
         ranks.leave()
         sys.exit(0)
@@ -83,6 +88,16 @@ def test_a_rank_that_waits_in_a_collective_is_ended(tmp_path):
     codes, _, error = ended(tmp_path, "stuck,killed,stuck")
     assert codes == [1, -9, 1]
     assert error == "error: rank 1 was ended from outside, or crashed; the other processes end with it\n"
+
+
+def test_a_rank_that_fails_alone_has_time_for_its_own_last_word(tmp_path):
+    codes, _, error = ended(tmp_path, "fails and says it late,stuck")
+    assert (codes, error) == ([1, 2], "its own last word\n")
+
+
+def test_a_rank_that_fails_and_does_not_end_is_ended_with_its_line(tmp_path):
+    codes, _, error = ended(tmp_path, "fails and hangs,stuck")
+    assert (codes, error) == ([2, 2], "error: rank 0 failed: ValueError: private; the other processes end with it\n")
 
 
 def test_a_rank_that_has_ended_regularly_ends_no_other(tmp_path):

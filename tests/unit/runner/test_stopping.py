@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
+from vclr_pl.runner.process_launch import SWEEP_VARIABLE
 from vclr_pl.runner.ranks import Failure
 from vclr_pl.runner.stopping import last_word, slurm_job, stopped_exit_code
 from vclr_pl.stop import Stopped
@@ -45,6 +49,24 @@ def test_a_cancelled_job_stays_cancelled(in_slurm, state):
     (in_slurm / "answer").write_text(state)
     assert stopped_exit_code(Stopped(signal.SIGTERM)) == 143
     assert "requeue" not in asked(in_slurm)
+
+
+PART_OF_A_COMMAND = """
+import signal
+from vclr_pl.runner.process_launch import with_sweep
+from vclr_pl.runner.stopping import stopped_exit_code
+from vclr_pl.stop import Stopped
+with_sweep()
+raise SystemExit(stopped_exit_code(Stopped(signal.SIGUSR1)))
+"""
+
+
+def test_a_run_leaves_the_queue_to_the_command_that_has_started_it(in_slurm):
+    """An exit code of 0 would say that the run has finished."""
+    environment = {**os.environ, SWEEP_VARIABLE: str(os.getpid())}
+    done = subprocess.run([sys.executable, "-c", PART_OF_A_COMMAND], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (138, "stopped by SIGUSR1\n")
+    assert asked(in_slurm) == ""
 
 
 def test_a_rank_that_waits_for_another_has_its_stop_as_its_last_word(in_slurm):
