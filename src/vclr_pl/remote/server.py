@@ -29,7 +29,6 @@ _TALKING = (
     "fsspec",
     "fsspec.http",
     "s3fs",
-    "gcsfs",
     "aiobotocore",
     "botocore",
     "httpx",
@@ -141,6 +140,7 @@ class Server:
 def _connect(location: Location) -> tuple[Any, str]:
     for name in _TALKING:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # each failed request with its traceback; the error says it in a line
     options: dict[str, Any] = {"use_listings_cache": False}
     if location.is_http:
         import aiohttp  # only for these URLs
