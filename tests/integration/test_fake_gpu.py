@@ -136,7 +136,7 @@ def test_the_features_of_videos_wait_for_nothing(dtype: torch.dtype) -> None:
         frames, rows = mode.from_tensor(frames).to(GPU), mode.from_tensor(rows)
         with Kernels() as kernels, autocast(dtype):
             features = mean_features(module.features, frames, rows, counts=counts, frames_per_pass=100)
-    assert (features.shape, features.device, features.dtype) == ((8, 8), torch.device(GPU), torch.float32)
+    assert (features.shape, features.device, features.dtype) == ((8, module.encoder.backbone.feature_dim), torch.device(GPU), torch.float32)
     assert kernels.copies == ["aten::_to_copy"]  # the rows, to the GPU
     assert sum(kernels.count.values()) <= EVALUATION_KERNELS, kernels.count
 
