@@ -39,6 +39,12 @@ class Stopped(BaseException):
         return f"stopped by {self.signal.name}"
 
 
+def stop_by(exit_code: int) -> Stopped | None:
+    """The stop with which a process of the package has ended; None for a success or a failure."""
+    number = exit_code - SIGNALLED
+    return Stopped(number) if number in SIGNALS else None
+
+
 _requested: signal.Signals | None = None
 _listening = False
 

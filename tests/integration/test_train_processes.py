@@ -122,6 +122,20 @@ def test_a_rank_that_stops_alone_while_videos_are_read_returns_the_job_to_its_qu
     assert done.stderr == "stopped by SIGUSR1; SLURM job 42 is in the queue again\n"
 
 
+def test_ctrl_c_in_a_terminal_stops_the_job_of_a_sweep_once(tmp_path):
+    """A terminal sends it to the sweep and to the job's processes; twice would end the job without a checkpoint."""
+    arguments, environment = program(tmp_path, "evaluation.enabled=false", "trainer.max_epochs=1000", "-m")
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(arguments, cwd=tmp_path, env=environment, text=True, start_new_session=True, **pipes) as sweep:
+        until = time.monotonic() + 120
+        while not list((tmp_path / "runs").rglob("last.ckpt")) and time.monotonic() < until:
+            time.sleep(0.1)
+        os.killpg(sweep.pid, signal.SIGINT)
+        _, said = sweep.communicate(timeout=120)
+    assert sweep.returncode == 130, said
+    assert said.count("stopped by SIGINT") == 2, said  # the job's own word, and that of the sweep
+
+
 def test_the_next_job_of_a_sweep_runs(tmp_path):
     done = command(tmp_path, "evaluation.enabled=false", failing("raise").replace(", batch: 2", ""), "+callback.failing.batch=2,200", "-m")
     assert done.returncode, done.stderr

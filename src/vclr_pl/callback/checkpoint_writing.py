@@ -148,6 +148,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             self._writing = None
         return self._failure
 
+    def finish(self, *, seconds: float) -> None:
+        """Give the thread so long, without pauses; called by another thread, before the process ends."""
+        if (writing := self._writing) is not None:
+            self._hurry.set()
+            writing.join(seconds)
+
     @property
     def is_writing(self) -> bool:
         return self._writing is not None and self._writing.is_alive()

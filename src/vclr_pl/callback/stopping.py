@@ -84,9 +84,11 @@ class Stopping(Checkpoint):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         """
         Raises:
-            Stopped: the ranks agreed at the last batch of a loader without a state; the epoch has its checkpoint.
+            Stopped: the ranks agreed at the last batch of a loader without a state; the epoch gets a checkpoint if it has none.
         """
         if self._signal and not self._ends(trainer):
+            for callback in self._unsaved(trainer):
+                callback.save(trainer)
             raise Stopped(self._signal, agreed=True)
 
     def _stop_between_steps(self, trainer: lightning.Trainer) -> None:
@@ -96,8 +98,7 @@ class Stopping(Checkpoint):
             return
         if trainer.fit_loop.epoch_loop.batch_progress.current.completed:
             self._save_and_stop(trainer)
-        last = [callback for callback in trainer.callbacks if isinstance(callback, LastCheckpoint)]  # type: ignore[attr-defined]
-        if all(callback.saved_step == trainer.global_step for callback in last):
+        if not self._unsaved(trainer):
             raise Stopped(self._signal, agreed=True)  # before the first batch of an epoch: the one before has its checkpoint
 
     def _save_and_stop(self, trainer: lightning.Trainer) -> NoReturn:
@@ -105,6 +106,12 @@ class Stopping(Checkpoint):
             if isinstance(callback, LastCheckpoint) and resumes_inside_epochs(trainer):
                 callback.save(trainer)
         raise Stopped(self._signal, agreed=True)
+
+    @staticmethod
+    def _unsaved(trainer: lightning.Trainer) -> list[LastCheckpoint]:
+        """Those whose newest checkpoint is of an earlier step."""
+        last = [callback for callback in trainer.callbacks if isinstance(callback, LastCheckpoint)]  # type: ignore[attr-defined]
+        return [callback for callback in last if callback.saved_step != trainer.global_step]
 
     @staticmethod
     def _ends(trainer: lightning.Trainer) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import read_write
 
 from vclr_pl.runner import ranks
-from vclr_pl.stop import SIGNALLED, SIGNALS, Stopped, stop_if_requested, stop_requested, stop_with
+from vclr_pl.stop import Stopped, stop_by, stop_if_requested, stop_requested, stop_with
 from vclr_pl.types import InputError
 
 CALLED_FROM_PYTHON = ContextVar("CALLED_FROM_PYTHON", default=False)  # the job is a call of the Python API, not a command
@@ -54,8 +55,10 @@ def own_processes() -> Iterator[None]:
         yield
     finally:
         sys.argv = command
-        ranks.leave()
+        over = ranks.leave()
         _leave_process_group()
+        if CALLED_FROM_PYTHON.get():  # the caller may catch the error and go on
+            over.set()
         for name, value in marks.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -135,13 +138,14 @@ def do_in_process_of_its_own(config_name: str) -> None:
     with subprocess.Popen(command, env={**os.environ, SWEEP_VARIABLE: str(os.getpid())}) as job:
         while job.poll() is None:
             if (number := stop_requested()) is not None:
-                job.send_signal(number)
+                # A terminal has sent Ctrl-C to the job too, and a second one ends it at once.
+                job.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
                 job.wait()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 job.wait(BETWEEN_LOOKS_SECONDS)
     stop_if_requested()
-    if (number := job.returncode - SIGNALLED) in SIGNALS:  # the signal was for the job alone
-        raise Stopped(number)
+    if (stopped := stop_by(job.returncode)) is not None:  # the signal was for the job alone
+        raise stopped
     if job.returncode:
         folder = hydra_config.runtime.output_dir
         raise InputError(expected="a job without an error", got=f"exit code {job.returncode}", hint=f"See above, and the log in {folder}.")

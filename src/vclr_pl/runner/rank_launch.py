@@ -16,6 +16,8 @@ from vclr_pl.runner.process_launch import tell_ranks
 from vclr_pl.runner.stopping import last_word
 from vclr_pl.stop import ending_at_once
 
+WRITING_SECONDS, WRITING_SECONDS_OF_A_STOP = 5.0, 60.0  # for the end of a checkpoint, before a process is ended that does not end by itself
+
 
 class RankLauncher(_SubprocessScriptLauncher):
     """Lightning's, which repeats the command for each further rank. Its own observer kills this process when one of them fails."""
@@ -44,12 +46,17 @@ def end_together(trainer: lightning.Trainer) -> None:
         strategy._launcher = RankLauncher(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)
     join, told = strategy.setup_environment, strategy.on_exception
 
+    def last_word_after_writing(failure: ranks.Failure) -> int:
+        if hasattr(strategy.checkpoint_io, "finish"):  # a thread writes
+            strategy.checkpoint_io.finish(seconds=WRITING_SECONDS if failure.stopped is None else WRITING_SECONDS_OF_A_STOP)
+        return last_word(failure)
+
     def setup_environment() -> None:
         with ending_at_once():  # a rank waits here for the others, for half an hour
             join()
         host = strategy.cluster_environment.main_address
         rank, world_size = trainer.global_rank, trainer.world_size
-        ranks.connect(rank=rank, ranks=world_size, host=host, broadcast=strategy.broadcast, last_word=last_word)
+        ranks.connect(rank=rank, ranks=world_size, host=host, broadcast=strategy.broadcast, last_word=last_word_after_writing)
 
     def on_exception(exception: BaseException) -> None:
         tell_ranks(exception)  # before the teardown, which may wait for other ranks

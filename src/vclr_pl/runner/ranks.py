@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from vclr_pl.stop import SIGNALLED, SIGNALS, Stopped, request_stop
+from vclr_pl.stop import Stopped, request_stop, stop_by
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 10.0  # for the main thread to end by itself: its collective 
 ARRIVAL_SECONDS = 2.0  # a collective may fail before the word that says why has arrived
 # After that, for its last word, once it has left the others: a failure says its line, a stop may ask SLURM twice for up to a minute.
 LAST_WORD_SECONDS, LAST_WORD_SECONDS_OF_A_STOP = 10.0, 130.0
+CHILDREN_SECONDS = 3.0  # for the processes that this one has started, whose patience ends when its own does
 BETWEEN_LOOKS_SECONDS = 0.5
 CONNECT_SECONDS = 60.0
 # A machine without power or network sends no end: the system asks it after 5 s, and gives up after three questions.
@@ -52,8 +53,7 @@ class Failure:
     @property
     def stopped(self) -> Stopped | None:
         """The stop on request by which the rank ended; None for a failure."""
-        number = self.code - SIGNALLED
-        return Stopped(number) if number in SIGNALS else None
+        return stop_by(self.code)
 
 
 class _Circle:
@@ -61,6 +61,8 @@ class _Circle:
 
     def __init__(self, *, rank: int) -> None:
         self.rank, self.known, self.left = rank, threading.Event(), False
+        self.over = threading.Event()  # the process goes on without the run
+        self.one_at_a_time = threading.Lock()  # the main thread and the timer end the children
         self.last_word: Callable[[Failure], int] = lambda failure: failure.code
         self.failure: Failure | None = None
         self.connections: dict[socket.socket, int] = {}  # to rank 0, or of rank 0 to the others
@@ -123,22 +125,29 @@ class _Circle:
 
     def end_at_last(self, failure: Failure) -> None:
         """End a process whose main thread waits in a collective, or takes long to end."""
-        time.sleep(PATIENCE_SECONDS)
+        self.over.wait(PATIENCE_SECONDS)
         if self.left:  # the main thread waits for the children, and has its last word after them
-            self.end_children(patience_seconds=0.0)
-            time.sleep(LAST_WORD_SECONDS if failure.stopped is None else LAST_WORD_SECONDS_OF_A_STOP)
+            self.end_children(patience_seconds=CHILDREN_SECONDS)
+            self.over.wait(LAST_WORD_SECONDS if failure.stopped is None else LAST_WORD_SECONDS_OF_A_STOP)
+        if self.over.is_set():
+            return
         code = self.last_word(failure)
-        self.end_children(patience_seconds=0.0)
+        self.end_children(patience_seconds=CHILDREN_SECONDS)
         os._exit(code)
 
-    def end_children(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        """Let the processes that this one has started end; kill those that do not."""
-        until = time.monotonic() + patience_seconds
-        for process in self.children:
-            try:
-                process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
+    def end_children(self, *, patience_seconds: float) -> None:
+        """Let the processes that this one has started end; kill those that do not, and say for them why the run has failed."""
+        with self.one_at_a_time:
+            until, killed = time.monotonic() + patience_seconds, False
+            for process in self.children:
+                try:
+                    process.wait(max(0.0, until - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    killed = True
+            failure, self.children = self.failure, ()
+        if killed and failure is not None and failure.rank != self.rank and failure.line and failure.stopped is None:
+            _say(failure)
 
     def leave(self) -> None:
         self.left = True
@@ -146,10 +155,11 @@ class _Circle:
             _send(connection, {"bye": self.rank})
             connection.close()
         if self.failure is not None:
-            self.end_children()
+            self.end_children(patience_seconds=PATIENCE_SECONDS + CHILDREN_SECONDS)
 
 
 _circle = _Circle(rank=0)
+_own_rank: int | None = None  # in the present run, or the last one
 
 
 def connect(
@@ -164,7 +174,9 @@ def connect(
     """
     if _circle.connections or ranks == 1:
         return
-    _circle.rank, _circle.last_word = rank, last_word
+    global _own_rank
+    _own_rank = _circle.rank = rank
+    _circle.last_word = last_word
     listener = None if rank else _listener()
     own = (0, "") if listener is None else (listener.getsockname()[1], secrets.token_hex(16))
     port, token = broadcast(own)
@@ -216,15 +228,20 @@ def tell(*, code: int, line: str) -> None:
 
 def report(failure: Failure, *, own_rank: int) -> None:
     """Say it once, where the rank has not said it itself: it was killed, or its main thread does not end."""
-    if own_rank == (failure.rank if failure.line else 0):
-        print(f"error: {failure}; the other processes end with it", file=sys.stderr, flush=True)
+    if failure.rank == _own_rank if failure.line else own_rank == 0:
+        _say(failure)
 
 
-def leave() -> None:
-    """The run has ended on this rank."""
+def leave() -> threading.Event:
+    """The run has ended on this rank. After a failure this process is ended too, some seconds later, unless the event is set."""
     global _circle
-    _circle.leave()
-    _circle = _Circle(rank=0)
+    left, _circle = _circle, _Circle(rank=0)
+    left.leave()
+    return left.over
+
+
+def _say(failure: Failure) -> None:
+    print(f"error: {failure}; the other processes end with it", file=sys.stderr, flush=True)
 
 
 def _forget() -> None:

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from vclr_pl.runner.process_launch import SWEEP_VARIABLE, with_sweep
 from vclr_pl.runner.python_call import call
-from vclr_pl.stop import SIGNALLED, SIGNALS, Stopped, listening, stop_if_requested, stop_requested
+from vclr_pl.stop import Stopped, listening, stop_by, stop_if_requested, stop_requested
 from vclr_pl.types import InputError
 
 OUTPUT = "output.txt"  # what a run prints
@@ -94,8 +94,9 @@ class OwnProcess:
         seconds = time.monotonic() - self._started
         if code == 0:
             return Outcome(seconds=seconds)
-        stopped = code - SIGNALLED in SIGNALS
-        return Outcome(seconds=seconds, line=last_line(self._job.folder) or ended(code), stopped=stopped)
+        if code < 0:  # before it listened to signals, or killed; it has not said so
+            return Outcome(seconds=seconds, line=ended_after(code, self._job.folder), stopped=stop_requested() is not None)
+        return Outcome(seconds=seconds, line=last_line(self._job.folder) or ended(code), stopped=stop_by(code) is not None)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -148,8 +149,7 @@ class SharedProcess:
                 found: Outcome = self._connection.recv()
                 return found
         except (EOFError, OSError):  # it has ended without an answer
-            code, printed = self._process.wait(), last_line(self._job.folder)
-            line = f"{ended(code)}{f' after: {printed}' if printed else ''}"
+            line = ended_after(self._process.wait(), self._job.folder)
             return Outcome(seconds=time.monotonic() - self._started, line=line, stopped=stop_requested() is not None)
         return None
 
@@ -227,6 +227,12 @@ def last_line(folder: Path) -> str | None:
         return None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].removeprefix("error: ") if lines else None
+
+
+def ended_after(code: int, folder: Path) -> str:
+    """How a process has ended that could not say it, and the last line that it printed."""
+    printed = last_line(folder)
+    return f"{ended(code)}{f' after: {printed}' if printed else ''}"
 
 
 def ended(code: int) -> str:

@@ -11,12 +11,12 @@ import pytest
 from vclr_pl.runner.ranks import Failure
 
 RANK = """
-import json, os, signal, sys, time
+import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from vclr_pl.runner import ranks
 from vclr_pl.runner.stopping import last_word
 from vclr_pl.stop import SIGNALS, listening, stop_requested
-ranks.PATIENCE_SECONDS, ranks.LAST_WORD_SECONDS = 2.0, 3.0
+ranks.PATIENCE_SECONDS, ranks.LAST_WORD_SECONDS = 2.0, 8.0
 rank, folder, deeds = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")
 os.environ["RANK"] = str(rank)
 
@@ -30,6 +30,9 @@ def broadcast(value):
     return json.loads(path.read_text())
 
 with listening():
+    if deeds[0] == "starts it" and rank == 0:
+        child = subprocess.Popen([sys.executable, __file__, "1", *sys.argv[2:]], stdout=subprocess.DEVNULL)
+        ranks.watch_children([child])
     ranks.connect(rank=rank, ranks=len(deeds), host="localhost", broadcast=broadcast, last_word=last_word)
     deed = deeds[rank]
     if deed == "killed":
@@ -52,6 +55,13 @@ with listening():
         time.sleep(60)
     while (found := ranks.failure_of_another()) is None and deed != "alone":
         pass
+    if deed == "goes on":
+        while ranks.failure_of_another() is None:
+            pass
+        ranks.leave().set()
+        time.sleep(12)
+        print("on its way")
+        sys.exit(0)
     if deed == "alone":
         time.sleep(2.5)
         ranks.leave()
@@ -64,9 +74,12 @@ with listening():
 
 def ended(folder: Path, deeds: str) -> tuple[list[int], list[str], str]:
     """Exit codes, output of each rank, and what rank 0 has said on stderr."""
-    command = [sys.executable, "-c", RANK]
+    program = folder / "rank.py"
+    program.write_text(RANK)
+    command = [sys.executable, str(program)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    started = [subprocess.Popen([*command, str(rank), str(folder), deeds], **pipes) for rank in range(len(deeds.split(",")))]
+    first = 1 if deeds.startswith("starts it") else len(deeds.split(","))
+    started = [subprocess.Popen([*command, str(rank), str(folder), deeds], **pipes) for rank in range(first)]
     said = [process.communicate(timeout=60) for process in started]
     return [process.returncode for process in started], [output.strip() for output, _ in said], said[0][1]
 
@@ -98,6 +111,16 @@ def test_a_rank_that_fails_alone_has_time_for_its_own_last_word(tmp_path):
 def test_a_rank_that_fails_and_does_not_end_is_ended_with_its_line(tmp_path):
     codes, _, error = ended(tmp_path, "fails and hangs,stuck")
     assert (codes, error) == ([2, 2], "error: rank 0 failed: ValueError: private; the other processes end with it\n")
+
+
+def test_a_rank_that_kills_the_failed_one_that_it_has_started_says_its_line(tmp_path):
+    codes, _, error = ended(tmp_path, "starts it,fails and hangs")
+    assert (codes, error) == ([2], "error: rank 1 failed: ValueError: private; the other processes end with it\n")
+
+
+def test_a_process_that_goes_on_after_the_run_is_not_ended(tmp_path):
+    codes, said, _ = ended(tmp_path, "goes on,killed")
+    assert (codes[0], said[0]) == (0, "on its way")
 
 
 def test_a_rank_that_has_ended_regularly_ends_no_other(tmp_path):

@@ -128,23 +128,36 @@ def test_a_process_of_its_own_is_the_command(tmp_path: Path) -> None:
     worker.close()
 
 
-def test_a_process_of_its_own_that_is_warned_has_not_finished(tmp_path: Path, in_slurm: Path) -> None:
-    """A job of SLURM: the command that does the runs returns it to the queue."""
+def outcome_of_signalled(tmp_path: Path, number: signal.Signals) -> Outcome:
+    """Of a `check` in a process of its own."""
     videos = tmp_path / "videos"
     videos.mkdir()
-    for number in range(200):
-        (videos / f"{number}.mp4").write_bytes(b"no video")
+    for name in range(1000):
+        (videos / f"{name}.mp4").write_bytes(b"no video")
     worker = OwnProcess(shown=False, threads=1)
     worker.begin(Job(command="check", task="", words=(f"data.root={videos}", f"output={tmp_path / 'check.csv'}"), folder=tmp_path / "run"))
     assert worker._process is not None
     while not (tmp_path / "check.csv").exists() and worker._process.poll() is None:
         time.sleep(0.01)
-    worker._process.send_signal(signal.SIGUSR1)
+    worker._process.send_signal(number)
     while (outcome := worker.outcome()) is None:
         time.sleep(0.05)
+    worker.close()
+    return outcome
+
+
+def test_a_process_of_its_own_that_is_warned_has_not_finished(tmp_path: Path, in_slurm: Path) -> None:
+    """A job of SLURM: the command that does the runs returns it to the queue."""
+    outcome = outcome_of_signalled(tmp_path, signal.SIGUSR1)
     assert (outcome.line, outcome.stopped) == ("stopped by SIGUSR1", True)
     assert not (in_slurm / "asked").exists()
-    worker.close()
+
+
+def test_a_process_of_its_own_that_is_killed_did_not_say_so(tmp_path: Path) -> None:
+    outcome = outcome_of_signalled(tmp_path, signal.SIGKILL)
+    assert outcome.line is not None
+    assert outcome.line.startswith("ended by SIGKILL")
+    assert not outcome.stopped
 
 
 def test_the_end_of_a_process_in_words(tmp_path: Path) -> None:
